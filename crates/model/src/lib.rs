@@ -1,1 +1,18 @@
-//! The model crate.
+//! The nouns that every part of Jackfield shares: who calls, for which tenant, about which plugin, at what time,
+//! and what kind of error came of it.
+//!
+//! This crate does no I/O and knows no other crate of the workspace.
+
+mod ambient;
+mod error;
+mod event;
+mod id;
+mod principal;
+mod timestamp;
+
+pub use ambient::{Ambient, Clock, Random, SystemClock, SystemRandom};
+pub use error::{Coded, ErrorCode, Violation};
+pub use event::{Event, EventKind};
+pub use id::{IdError, PluginId, TenantId, new_id};
+pub use principal::{Caller, CredentialKind, Principal, Role, Scope};
+pub use timestamp::Timestamp;

@@ -1,0 +1,137 @@
+//! One closed list of error codes, so that every crate's errors are told to callers in one way.
+
+use std::fmt;
+
+/// The stable, snake_case word by which a client tells errors apart (CONTRACT: `code` of problem+json).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// 400: the request cannot be understood.
+    InvalidRequest,
+    /// 401: no credential.
+    AuthenticationRequired,
+    /// 401: a credential that is wrong, expired or not trusted.
+    InvalidCredential,
+    /// 403: the role does not suffice.
+    InsufficientRole,
+    /// 403: the credential does not hold in the tenant named.
+    TenantMismatch,
+    /// 403: a request from a page or host that may not make it.
+    OriginNotAllowed,
+    /// 404: no such thing, or not the caller's.
+    NotFound,
+    /// 405: the route exists, the method does not.
+    MethodNotAllowed,
+    /// 406: no representation that the caller accepts.
+    NotAcceptable,
+    /// 408: the request took too long to arrive or to answer.
+    RequestTimeout,
+    /// 409: it exists already.
+    AlreadyExists,
+    /// 409: it changed meanwhile, or its state does not allow this.
+    Conflict,
+    /// 413: larger than allowed.
+    PayloadTooLarge,
+    /// 415: a media type that the route does not take.
+    UnsupportedMediaType,
+    /// 416: a range that the file does not have.
+    RangeNotSatisfiable,
+    /// 422: understood, but against the rules; the violations say which.
+    ValidationFailed,
+    /// 422: the plugin's source does not build; the violations are the diagnostics.
+    BuildFailed,
+    /// 422: the plugin does not fit this platform; the violations are all the reasons.
+    Incompatible,
+    /// 429: too many requests.
+    RateLimited,
+    /// 500: a fault of ours.
+    Internal,
+    /// 503: busy, or a part that is needed is away; worth trying again.
+    Unavailable,
+}
+
+impl ErrorCode {
+    /// Every code, for documentation.
+    pub const ALL: [Self; 21] = [
+        Self::InvalidRequest,
+        Self::AuthenticationRequired,
+        Self::InvalidCredential,
+        Self::InsufficientRole,
+        Self::TenantMismatch,
+        Self::OriginNotAllowed,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::RequestTimeout,
+        Self::AlreadyExists,
+        Self::Conflict,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::RangeNotSatisfiable,
+        Self::ValidationFailed,
+        Self::BuildFailed,
+        Self::Incompatible,
+        Self::RateLimited,
+        Self::Internal,
+        Self::Unavailable,
+    ];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::AuthenticationRequired => "authentication_required",
+            Self::InvalidCredential => "invalid_credential",
+            Self::InsufficientRole => "insufficient_role",
+            Self::TenantMismatch => "tenant_mismatch",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotAcceptable => "not_acceptable",
+            Self::RequestTimeout => "request_timeout",
+            Self::AlreadyExists => "already_exists",
+            Self::Conflict => "conflict",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::RangeNotSatisfiable => "range_not_satisfiable",
+            Self::ValidationFailed => "validation_failed",
+            Self::BuildFailed => "build_failed",
+            Self::Incompatible => "incompatible",
+            Self::RateLimited => "rate_limited",
+            Self::Internal => "internal",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing that is wrong with a request's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Where, as a JSON Pointer (RFC 6901) into the body; empty for the body as a whole.
+    pub pointer: String,
+    /// What would be right.
+    pub detail: String,
+}
+
+impl Violation {
+    /// A violation at `pointer`.
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
+/// An error that knows how to be told to a caller.
+pub trait Coded: std::error::Error {
+    /// Which of the known kinds it is.
+    fn code(&self) -> ErrorCode;
+
+    /// What is wrong with the body, piece by piece; empty where the error's text says it all.
+    fn violations(&self) -> Vec<Violation> {
+        Vec::new()
+    }
+}

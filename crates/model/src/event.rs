@@ -1,0 +1,69 @@
+//! What the log records: a fact about a tenant's plugins, connections or the platform itself.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::TenantId;
+
+/// The `type` of an event, in the reversed-dotted form that CloudEvents 1.0 recommends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A plugin came into being.
+    PluginCreated,
+    /// A plugin got a new version.
+    PluginPublished,
+    /// A plugin's description changed, not its code.
+    PluginUpdated,
+    /// A plugin left the catalog.
+    PluginRemoved,
+    /// A user rated a plugin.
+    PluginRated,
+    /// A tenant installed a plugin.
+    InstallationCreated,
+    /// An installation's configuration changed.
+    InstallationConfigured,
+    /// An installation was switched on.
+    InstallationEnabled,
+    /// An installation was switched off.
+    InstallationDisabled,
+    /// A tenant uninstalled a plugin.
+    InstallationRemoved,
+    /// An API key was made.
+    ApiKeyCreated,
+    /// An API key was revoked.
+    ApiKeyRevoked,
+}
+
+impl EventKind {
+    /// The type as it stands in the log and in CloudEvents.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PluginCreated => "jackfield.plugin.created",
+            Self::PluginPublished => "jackfield.plugin.published",
+            Self::PluginUpdated => "jackfield.plugin.updated",
+            Self::PluginRemoved => "jackfield.plugin.removed",
+            Self::PluginRated => "jackfield.plugin.rated",
+            Self::InstallationCreated => "jackfield.installation.created",
+            Self::InstallationConfigured => "jackfield.installation.configured",
+            Self::InstallationEnabled => "jackfield.installation.enabled",
+            Self::InstallationDisabled => "jackfield.installation.disabled",
+            Self::InstallationRemoved => "jackfield.installation.removed",
+            Self::ApiKeyCreated => "jackfield.api_key.created",
+            Self::ApiKeyRevoked => "jackfield.api_key.revoked",
+        }
+    }
+}
+
+/// A fact to be recorded in the same transaction as the change it tells of. Carries no secret and no token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Whose event it is; `None` for the shared catalog and the platform.
+    pub tenant: Option<TenantId>,
+    /// What happened.
+    pub kind: EventKind,
+    /// To what: a plugin's or key's id. Events of one subject stay in order.
+    pub subject: String,
+    /// The particulars.
+    pub data: Value,
+}
