@@ -1,0 +1,73 @@
+//! What can go wrong between the program and its storage.
+
+use model::{Coded, ErrorCode};
+
+/// A failure of the database, the blobs, or of opening what was sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The row exists already: a unique constraint refused it.
+    #[error("it exists already")]
+    Duplicate(#[source] sqlx::Error),
+    /// No connection came free in time, or the database is away.
+    #[error("the database cannot be reached")]
+    DatabaseUnavailable(#[source] sqlx::Error),
+    /// The database refused a statement.
+    #[error("the database refused a statement")]
+    Database(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database schema could not be migrated")]
+    Migration(#[source] Box<sqlx::migrate::MigrateError>),
+    /// A database URL that is neither SQLite's nor PostgreSQL's.
+    #[error("DATABASE_URL must begin with sqlite: or postgres:")]
+    DatabaseUrl,
+    /// The blob store failed.
+    #[error("the blob store cannot be reached or is full")]
+    Blobs(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A blob key outside the alphabet.
+    #[error("a blob key is 1 to 512 of letters, digits and ._-/ without empty or dotted segments")]
+    BlobKey,
+    /// The master key is not 32 bytes of base64.
+    #[error("ENCRYPTION_KEY must be 32 bytes in base64, as `openssl rand -base64 32` prints them")]
+    MasterKeyFormat,
+    /// The key file could not be read or made.
+    #[error("the key file in DATA_DIR cannot be read or written")]
+    MasterKeyFile(#[source] std::io::Error),
+    /// The database was written under another master key.
+    #[error(
+        "ENCRYPTION_KEY is not the key that this database was sealed with: give the former key; nothing was changed"
+    )]
+    WrongMasterKey,
+    /// A sealed value does not open: it was altered, moved to another tenant, or its key was destroyed.
+    #[error("a sealed value does not open")]
+    Unsealable,
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) if database.is_unique_violation() => Self::Duplicate(error),
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_) => Self::DatabaseUnavailable(error),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl Coded for Error {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Duplicate(_) => ErrorCode::AlreadyExists,
+            Self::DatabaseUnavailable(_) | Self::Blobs(_) => ErrorCode::Unavailable,
+            Self::Database(_)
+            | Self::Migration(_)
+            | Self::DatabaseUrl
+            | Self::BlobKey
+            | Self::MasterKeyFormat
+            | Self::MasterKeyFile(_)
+            | Self::WrongMasterKey
+            | Self::Unsealable => ErrorCode::Internal,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The log of everything that changed, written in the transaction that changed it.
+
+use model::{Ambient, Event, Timestamp};
+use sqlx::FromRow;
+
+use crate::{Conn, Engine, Error, on};
+
+/// Any number, as long as it is this program's own: names the lock on the log.
+const LOG_LOCK: i64 = 0x6a61_636b_6c6f_6701;
+/// The most events that one read returns.
+const PAGE: i64 = 1000;
+
+/// An event as it stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct LoggedEvent {
+    /// Its place in the log. Places grow in the order of committing; some may be skipped.
+    pub seq: i64,
+    /// Unique for ever.
+    pub id: String,
+    /// Whose it is; `None` for the shared catalog and the platform.
+    pub tenant: Option<String>,
+    /// Its type, such as `jackfield.plugin.published`.
+    pub kind: String,
+    /// What it is about.
+    pub subject: String,
+    /// The particulars, as JSON.
+    pub data: String,
+    /// When, in milliseconds since the Unix epoch.
+    pub recorded_at: i64,
+}
+
+impl LoggedEvent {
+    /// When it was recorded.
+    pub fn time(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.recorded_at)
+    }
+}
+
+/// Writes `events` at the end of the log. The transaction must commit right after.
+pub(crate) async fn append(conn: &mut Conn, events: &[Event], ambient: &Ambient) -> Result<(), Error> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    if let Engine::Postgres(pg) = conn.engine() {
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOG_LOCK).execute(pg).await?;
+    }
+    for event in events {
+        on!(conn, |c| sqlx::query(
+            "INSERT INTO event (id, tenant, kind, subject, data, recorded_at) VALUES ($1, $2, $3, $4, $5, $6)"
+        )
+        .bind(model::new_id(ambient))
+        .bind(event.tenant.as_ref().map(model::TenantId::as_str))
+        .bind(event.kind.as_str())
+        .bind(&event.subject)
+        .bind(event.data.to_string())
+        .bind(ambient.now().as_millisecond())
+        .execute(c)
+        .await
+        .map(drop))?;
+    }
+    Ok(())
+}
+
+/// The events after place `seq`, oldest first, of every tenant; at most 1,000 at a time.
+pub async fn events_after(conn: &mut Conn, seq: i64) -> Result<Vec<LoggedEvent>, Error> {
+    Ok(on!(conn, |c| {
+        sqlx::query_as(
+        "SELECT seq, id, tenant, kind, subject, data, recorded_at FROM event WHERE seq > $1 ORDER BY seq LIMIT $2"
+    )
+    .bind(seq)
+    .bind(PAGE)
+    .fetch_all(c)
+    .await
+    })?)
+}

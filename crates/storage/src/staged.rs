@@ -1,0 +1,101 @@
+//! Blobs and rows that agree, whatever happens in between.
+//!
+//! A blob cannot be written in the transaction of the row that names it. So the intent to write is committed first,
+//! then the blobs are written, and the intent is struck out in the transaction that names them. What a crash leaves
+//! is an intent that grows old: its blob is named by no row, and [`sweep`] deletes it. Keys are never used twice.
+
+use std::time::Duration;
+
+use model::Ambient;
+
+use crate::{BlobKey, Blobs, Database, Error, Tx, on};
+
+/// The most intents that one pass of [`sweep`] clears.
+const BATCH: i64 = 500;
+
+/// Blobs that are being written and that no row names yet.
+#[must_use = "staged blobs are deleted unless the transaction that names them settles the staging"]
+#[derive(Debug)]
+pub struct Staging {
+    keys: Vec<BlobKey>,
+}
+
+impl Staging {
+    /// Commits the intent to write `keys`.
+    pub async fn begin(database: &Database, keys: Vec<BlobKey>, ambient: &Ambient) -> Result<Self, Error> {
+        let mut tx = database.begin().await?;
+        for key in &keys {
+            on!(tx, |c| sqlx::query("INSERT INTO staged_blob (key, staged_at) VALUES ($1, $2)")
+                .bind(key.as_str())
+                .bind(ambient.now().as_millisecond())
+                .execute(c)
+                .await
+                .map(drop))?;
+        }
+        tx.commit().await?;
+        Ok(Self { keys })
+    }
+
+    /// Strikes the intents out, in the transaction that names the blobs.
+    ///
+    /// # Errors
+    /// [`Error::Blobs`] if an intent had grown so old that its blob may have been swept: the transaction must not
+    /// commit.
+    pub async fn settle(self, tx: &mut Tx) -> Result<(), Error> {
+        for key in &self.keys {
+            let struck = on!(tx, |c| sqlx::query("DELETE FROM staged_blob WHERE key = $1")
+                .bind(key.as_str())
+                .execute(c)
+                .await
+                .map(|done| done.rows_affected()))?;
+            if struck == 0 {
+                return Err(Error::Blobs("a staged blob was swept before its transaction".into()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Deletes the blobs whose staging is older than `age` and never settled. Returns how many.
+///
+/// `age` must exceed the longest time between staging and commit. Safe on several replicas at once.
+pub async fn sweep(
+    database: &Database,
+    blobs: &dyn Blobs,
+    age: Duration,
+    ambient: &Ambient,
+) -> Result<usize, Error> {
+    let before = ambient.now().minus(age).as_millisecond();
+    let mut conn = database.read().await?;
+    let stale: Vec<(String,)> = on!(conn, |c| sqlx::query_as(
+        "SELECT key FROM staged_blob WHERE staged_at < $1 ORDER BY staged_at LIMIT $2"
+    )
+    .bind(before)
+    .bind(BATCH)
+    .fetch_all(c)
+    .await)?;
+    drop(conn);
+    let mut swept = 0;
+    for (text,) in stale {
+        let key: BlobKey = text.parse()?;
+        // A transaction that would still settle this key must fail from here on, or find it already struck out.
+        let mut tx = database.begin().await?;
+        let struck = on!(tx, |c| sqlx::query("UPDATE staged_blob SET staged_at = 0 WHERE key = $1")
+            .bind(key.as_str())
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected()))?;
+        if struck == 0 {
+            continue;
+        }
+        blobs.delete(&key).await?;
+        on!(tx, |c| sqlx::query("DELETE FROM staged_blob WHERE key = $1")
+            .bind(key.as_str())
+            .execute(c)
+            .await
+            .map(drop))?;
+        tx.commit().await?;
+        swept += 1;
+    }
+    Ok(swept)
+}
