@@ -23,6 +23,8 @@ pub enum EventKind {
     InstallationCreated,
     /// An installation's configuration changed.
     InstallationConfigured,
+    /// An installation moved to another version.
+    InstallationUpgraded,
     /// An installation was switched on.
     InstallationEnabled,
     /// An installation was switched off.
@@ -46,6 +48,7 @@ impl EventKind {
             Self::PluginRated => "jackfield.plugin.rated",
             Self::InstallationCreated => "jackfield.installation.created",
             Self::InstallationConfigured => "jackfield.installation.configured",
+            Self::InstallationUpgraded => "jackfield.installation.upgraded",
             Self::InstallationEnabled => "jackfield.installation.enabled",
             Self::InstallationDisabled => "jackfield.installation.disabled",
             Self::InstallationRemoved => "jackfield.installation.removed",

@@ -1,1 +1,96 @@
-//! The registry crate.
+//! Plugins from manifest to installation: publishing, the catalog and its search, what each tenant has installed and
+//! how it is configured, and the bundles that browsers load.
+
+pub mod archive;
+mod bundles;
+mod catalog;
+mod compatibility;
+mod configuration;
+mod encoding;
+mod error;
+mod installation;
+mod manifest;
+mod plugin;
+mod prepare;
+mod publish;
+mod ratings;
+mod source;
+mod store;
+mod unknown_keys;
+mod version;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bundler::Bundler;
+use model::Ambient;
+use storage::{Blobs, Database, Sealer};
+use url::Url;
+
+pub use bundles::{BundleFile, FilePath};
+pub use catalog::{Page, PageRequest, SearchRequest, Sort};
+pub use configuration::MASK;
+pub use encoding::Encoding;
+pub use error::Error;
+pub use installation::Installation;
+pub use manifest::Manifest;
+pub use plugin::{BundleRef, Owner, Plugin, Status};
+pub use prepare::{File, MAX_BUNDLE, Prepared, Runnable, prepare};
+pub use publish::{Author, Published, Uploaded};
+pub use ratings::Rating;
+pub use source::{Draft, MANIFEST_FILE, Source};
+pub use store::MIGRATIONS;
+pub use version::{Version, VersionError};
+
+/// What the registry needs to know of the platform that it serves.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    /// The host product's version, which manifests are held against.
+    pub version: Version,
+    /// Where browsers reach this server; bundle addresses begin with it. No query, no fragment.
+    pub public_url: Url,
+    /// The most bytes of bundles kept in memory.
+    pub bundle_cache_bytes: u64,
+}
+
+/// The registry. One for the program.
+pub struct Registry {
+    database: Database,
+    blobs: Arc<dyn Blobs>,
+    sealer: Sealer,
+    bundler: Bundler,
+    platform: Platform,
+    ambient: Ambient,
+    cache: bundles::Cache,
+}
+
+impl Registry {
+    /// A registry on the given storage and bundler.
+    pub fn new(
+        database: Database,
+        blobs: Arc<dyn Blobs>,
+        sealer: Sealer,
+        bundler: Bundler,
+        platform: Platform,
+        ambient: Ambient,
+    ) -> Self {
+        let cache = bundles::Cache::new(platform.bundle_cache_bytes);
+        Self { database, blobs, sealer, bundler, platform, ambient, cache }
+    }
+
+    /// The blob store, for health checks.
+    pub fn blobs(&self) -> &dyn Blobs {
+        self.blobs.as_ref()
+    }
+
+    /// The platform that plugins are held against.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("platform", &self.platform).finish_non_exhaustive()
+    }
+}

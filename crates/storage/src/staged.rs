@@ -16,15 +16,13 @@ const BATCH: i64 = 500;
 /// Blobs that are being written and that no row names yet.
 #[must_use = "staged blobs are deleted unless the transaction that names them settles the staging"]
 #[derive(Debug)]
-pub struct Staging {
-    keys: Vec<BlobKey>,
-}
+pub struct Staging(());
 
 impl Staging {
     /// Commits the intent to write `keys`.
-    pub async fn begin(database: &Database, keys: Vec<BlobKey>, ambient: &Ambient) -> Result<Self, Error> {
+    pub async fn begin(database: &Database, keys: &[BlobKey], ambient: &Ambient) -> Result<Self, Error> {
         let mut tx = database.begin().await?;
-        for key in &keys {
+        for key in keys {
             on!(tx, |c| sqlx::query("INSERT INTO staged_blob (key, staged_at) VALUES ($1, $2)")
                 .bind(key.as_str())
                 .bind(ambient.now().as_millisecond())
@@ -33,16 +31,16 @@ impl Staging {
                 .map(drop))?;
         }
         tx.commit().await?;
-        Ok(Self { keys })
+        Ok(Self(()))
     }
 
-    /// Strikes the intents out, in the transaction that names the blobs.
+    /// Strikes the intent for `keys` out, in the transaction whose rows name those blobs. The others are swept.
     ///
     /// # Errors
     /// [`Error::Blobs`] if an intent had grown so old that its blob may have been swept: the transaction must not
     /// commit.
-    pub async fn settle(self, tx: &mut Tx) -> Result<(), Error> {
-        for key in &self.keys {
+    pub async fn settle(&self, tx: &mut Tx, keys: &[BlobKey]) -> Result<(), Error> {
+        for key in keys {
             let struck = on!(tx, |c| sqlx::query("DELETE FROM staged_blob WHERE key = $1")
                 .bind(key.as_str())
                 .execute(c)

@@ -1,0 +1,237 @@
+//! An installation's configuration: held against the plugin's JSON Schema, its secrets kept apart.
+
+use std::collections::BTreeSet;
+
+use jsonschema::{Draft, PatternOptions, Validator};
+use model::Violation;
+use secrecy::{ExposeSecret, SecretSlice};
+use serde_json::{Map, Value};
+
+use crate::Error;
+
+/// What stands for a secret in every answer. Sent back, it means "as it was".
+pub const MASK: &str = "********";
+
+/// The most bytes of JSON that a configuration may have.
+const MAX_CONFIGURATION: usize = 64 * 1024;
+/// The most bytes of JSON that a schema may have.
+const MAX_SCHEMA: usize = 64 * 1024;
+/// The most violations told at once.
+const MAX_VIOLATIONS: usize = 50;
+/// Bounds what a schema's patterns may grow to in memory, in bytes.
+const MAX_PATTERN: usize = 1024 * 1024;
+
+/// The key beside `properties` that names the secret ones.
+const SENSITIVE_FIELDS: &str = "sensitiveFields";
+
+/// Checks that `schema` is a JSON Schema, and one that this server can use.
+pub(crate) fn check_schema(schema: &Value) -> Vec<Violation> {
+    let at = |pointer: &str| format!("/configSchema{pointer}");
+    if !schema.is_object() {
+        return vec![Violation::new(at(""), "must be a JSON Schema object")];
+    }
+    if schema.to_string().len() > MAX_SCHEMA {
+        return vec![Violation::new(at(""), format!("must have at most {MAX_SCHEMA} bytes of JSON"))];
+    }
+    let fields = schema.get(SENSITIVE_FIELDS);
+    if fields.is_some_and(|fields| !fields.as_array().is_some_and(|names| names.iter().all(Value::is_string))) {
+        return vec![Violation::new(at("/sensitiveFields"), "must be an array of property names")];
+    }
+    let unknown: Vec<Violation> = sensitive_fields(schema)
+        .iter()
+        .filter(|name| schema.pointer("/properties").is_some_and(|known| known.get(name.as_str()).is_none()))
+        .map(|name| Violation::new(at("/sensitiveFields"), format!("{name} is not one of the properties")))
+        .collect();
+    if !unknown.is_empty() {
+        return unknown;
+    }
+    match compile(schema) {
+        Ok(_) => Vec::new(),
+        Err(error) => vec![Violation::new(at(error.instance_path().as_str()), error.to_string())],
+    }
+}
+
+/// Draft 2020-12 unless the schema says otherwise. References lead nowhere outside the schema, and patterns run in
+/// time linear to the text (no look-around).
+fn compile(schema: &Value) -> Result<Validator, jsonschema::ValidationError<'static>> {
+    jsonschema::options()
+        .with_draft(draft(schema))
+        .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN).dfa_size_limit(MAX_PATTERN))
+        .should_validate_formats(true)
+        .build(schema)
+}
+
+fn draft(schema: &Value) -> Draft {
+    let named = schema.get("$schema").and_then(Value::as_str).unwrap_or_default();
+    if named.contains("draft-07") {
+        Draft::Draft7
+    } else if named.contains("draft-06") {
+        Draft::Draft6
+    } else if named.contains("draft-04") {
+        Draft::Draft4
+    } else if named.contains("2019-09") {
+        Draft::Draft201909
+    } else {
+        Draft::Draft202012
+    }
+}
+
+/// The properties that are secrets: those in `sensitiveFields`, and those marked `writeOnly` (JSON Schema validation,
+/// section 9.4).
+pub(crate) fn sensitive_fields(schema: &Value) -> BTreeSet<String> {
+    let listed = schema.get(SENSITIVE_FIELDS).and_then(Value::as_array).into_iter().flatten();
+    let listed = listed.filter_map(Value::as_str).map(str::to_owned);
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let marked = properties.filter(|(_, property)| property.get("writeOnly") == Some(&Value::Bool(true)));
+    listed.chain(marked.map(|(name, _)| name.clone())).collect()
+}
+
+/// A configuration in two halves: what may be shown, and what is sealed.
+#[derive(Debug, Default)]
+pub(crate) struct Split {
+    /// Everything but the secrets.
+    pub(crate) open: Map<String, Value>,
+    /// The secrets as one JSON object, to be sealed; `None` where there are none.
+    pub(crate) secret: Option<SecretSlice<u8>>,
+    /// Names of the secrets that are set.
+    pub(crate) secret_names: BTreeSet<String>,
+}
+
+/// Holds `wanted` against `schema` and splits it. Where a secret's value is the [`MASK`], its `former` value stays.
+///
+/// # Errors
+/// [`Error::Configuration`] with every violation; their texts never repeat a secret.
+pub(crate) fn accept(
+    schema: Option<&Value>,
+    wanted: Map<String, Value>,
+    former: Option<&SecretSlice<u8>>,
+) -> Result<Split, Error> {
+    let empty = Value::Object(Map::new());
+    let schema = schema.unwrap_or(&empty);
+    let sensitive = sensitive_fields(schema);
+    let former: Map<String, Value> = match former {
+        Some(former) => serde_json::from_slice(former.expose_secret()).map_err(Error::Corrupt)?,
+        None => Map::new(),
+    };
+    let merged: Map<String, Value> = wanted
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let is_mask = sensitive.contains(&name) && value.as_str() == Some(MASK);
+            if is_mask { former.get(&name).map(|kept| (name, kept.clone())) } else { Some((name, value)) }
+        })
+        .collect();
+    validate(schema, &merged, &sensitive)?;
+    let (secret, open): (Map<_, _>, Map<_, _>) = merged.into_iter().partition(|(name, _)| sensitive.contains(name));
+    let secret_names = secret.keys().cloned().collect();
+    let secret = if secret.is_empty() {
+        None
+    } else {
+        Some(SecretSlice::from(serde_json::to_vec(&secret).map_err(Error::Corrupt)?))
+    };
+    Ok(Split { open, secret, secret_names })
+}
+
+fn validate(schema: &Value, wanted: &Map<String, Value>, sensitive: &BTreeSet<String>) -> Result<(), Error> {
+    let instance = Value::Object(wanted.clone());
+    if instance.to_string().len() > MAX_CONFIGURATION {
+        let detail = format!("must have at most {MAX_CONFIGURATION} bytes of JSON");
+        return Err(Error::Configuration(vec![Violation::new("", detail)]));
+    }
+    let validator = compile(schema)
+        .map_err(|_| Error::Configuration(vec![Violation::new("", "the plugin's configSchema cannot be used")]))?;
+    let violations: Vec<Violation> = validator
+        .iter_errors(&instance)
+        .take(MAX_VIOLATIONS)
+        .map(|error| {
+            let pointer = error.instance_path().as_str().to_owned();
+            // Masked wherever a secret may be part of the value: a violation at the root shows the whole object.
+            let may_show = pointer
+                .split('/')
+                .nth(1)
+                .map_or(sensitive.is_empty(), |name| !sensitive.contains(name));
+            let detail = if may_show { error.to_string() } else { error.masked().to_string() };
+            Violation::new(pointer, detail)
+        })
+        .collect();
+    if violations.is_empty() { Ok(()) } else { Err(Error::Configuration(violations)) }
+}
+
+/// The configuration as an admin sees it: secrets that are set show as [`MASK`].
+pub(crate) fn masked(open: &Map<String, Value>, secret_names: &BTreeSet<String>) -> Map<String, Value> {
+    let mut shown = open.clone();
+    for name in secret_names {
+        shown.insert(name.clone(), Value::from(MASK));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schema() -> Value {
+        json!({
+            "type": "object",
+            "properties": {
+                "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+                "secretKey": {"type": "string", "minLength": 8},
+                "webhookSecret": {"type": "string", "writeOnly": true},
+            },
+            "required": ["currency"],
+            "additionalProperties": false,
+            "sensitiveFields": ["secretKey"],
+        })
+    }
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn secrets_are_kept_apart() {
+        let wanted = object(json!({"currency": "EUR", "secretKey": "sk_live_1", "webhookSecret": "w"}));
+        let split = accept(Some(&schema()), wanted, None).unwrap();
+        assert_eq!(split.open, object(json!({"currency": "EUR"})));
+        let secret: Value = serde_json::from_slice(split.secret.unwrap().expose_secret()).unwrap();
+        assert_eq!(secret, json!({"secretKey": "sk_live_1", "webhookSecret": "w"}));
+    }
+
+    #[test]
+    fn a_mask_that_comes_back_keeps_the_secret() {
+        let former = SecretSlice::from(json!({"secretKey": "sk_live_1"}).to_string().into_bytes());
+        let wanted = object(json!({"currency": "USD", "secretKey": MASK, "webhookSecret": MASK}));
+        let split = accept(Some(&schema()), wanted, Some(&former)).unwrap();
+        let secret: Value = serde_json::from_slice(split.secret.unwrap().expose_secret()).unwrap();
+        assert_eq!(secret, json!({"secretKey": "sk_live_1"}), "a mask of what was never set sets nothing");
+    }
+
+    #[test]
+    fn violations_are_all_told_and_never_tell_a_secret() {
+        let wanted = object(json!({"currency": "euro", "secretKey": "short", "webhookSecret": 5, "more": 1}));
+        let Err(Error::Configuration(violations)) = accept(Some(&schema()), wanted, None) else { panic!() };
+        let text = format!("{violations:?}");
+        assert!(violations.len() >= 4, "{text}");
+        assert!(!text.contains("\"short\\\"") && !text.contains("short is"), "{text}");
+        assert!(violations.iter().any(|violation| violation.pointer == "/currency"), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_schema_is_located() {
+        let violations = check_schema(&json!({"type": "object", "properties": {"a": {"type": "strin"}}}));
+        assert_eq!(violations[0].pointer, "/configSchema/properties/a/type");
+        assert!(!check_schema(&json!({"$ref": "https://example.com/schema.json"})).is_empty());
+        assert!(!check_schema(&json!({"$ref": "file:///etc/passwd"})).is_empty());
+        assert!(!check_schema(&json!([])).is_empty());
+        assert!(!check_schema(&json!({"properties": {"a": {}}, "sensitiveFields": ["b"]})).is_empty());
+        assert!(check_schema(&schema()).is_empty());
+    }
+
+    #[test]
+    fn patterns_that_backtrack_are_linear_or_refused() {
+        let schema = json!({"properties": {"a": {"pattern": "^(a+)+$"}}});
+        let wanted = object(json!({"a": format!("{}!", "a".repeat(5000))}));
+        assert!(matches!(accept(Some(&schema), wanted, None), Err(Error::Configuration(_))));
+    }
+}

@@ -1,0 +1,254 @@
+//! What a tenant has installed, and how it is configured.
+
+use std::collections::BTreeSet;
+
+use model::{Event, EventKind, PluginId, TenantId, Timestamp};
+use serde_json::{Map, Value, json};
+use storage::Tx;
+
+use crate::plugin::Plugin;
+use crate::store::{installations, plugins};
+use crate::{Error, Registry, Version, compatibility, configuration};
+
+/// The most plugins that one tenant may have installed.
+const MAX_INSTALLED: i64 = 500;
+
+/// A plugin in a tenant, at the version that the tenant runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Installation {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The plugin.
+    pub plugin: Plugin,
+    /// Whether the tenant's pages show it.
+    pub enabled: bool,
+    pub(crate) configuration: Map<String, Value>,
+    pub(crate) secret_names: BTreeSet<String>,
+    /// When it was installed.
+    pub installed_at: Timestamp,
+    /// When it, its state or its configuration last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Installation {
+    /// The configuration as an admin sees it: secrets that are set show as [`crate::MASK`].
+    pub fn masked_configuration(&self) -> Map<String, Value> {
+        configuration::masked(&self.configuration, &self.secret_names)
+    }
+
+    /// The configuration as anybody may see it: without secrets, and without the names of those that are set.
+    pub fn public_configuration(&self) -> &Map<String, Value> {
+        &self.configuration
+    }
+}
+
+impl Registry {
+    /// All that `tenant` has installed, by name.
+    pub async fn installed(&self, tenant: &TenantId) -> Result<Vec<Installation>, Error> {
+        let mut conn = self.database.read().await?;
+        installations::list(&mut conn, tenant, MAX_INSTALLED).await
+    }
+
+    /// What `tenant` has installed and switched on, narrowed where a point or a category is given.
+    pub async fn enabled(
+        &self,
+        tenant: &TenantId,
+        point: Option<&str>,
+        category: Option<&str>,
+    ) -> Result<Vec<Installation>, Error> {
+        let mut conn = self.database.read().await?;
+        let (point, category) = (point.unwrap_or_default(), category.unwrap_or_default());
+        installations::enabled(&mut conn, tenant, point, category, MAX_INSTALLED).await
+    }
+
+    /// One installation.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`].
+    pub async fn installation(&self, tenant: &TenantId, id: &PluginId) -> Result<Installation, Error> {
+        let mut conn = self.database.read().await?;
+        let found = installations::find(&mut conn, tenant, id).await?;
+        found.ok_or_else(|| Error::NotInstalled(id.to_string()))
+    }
+
+    /// Installs a plugin for `tenant`, switched on: the current version, or the one asked for.
+    ///
+    /// # Errors
+    /// [`Error::PluginNotFound`], [`Error::VersionNotFound`], [`Error::AlreadyInstalled`], [`Error::Incompatible`] with
+    /// every reason.
+    pub async fn install(
+        &self,
+        tenant: &TenantId,
+        id: &PluginId,
+        version: Option<&str>,
+        by: &str,
+    ) -> Result<Installation, Error> {
+        let mut tx = self.database.begin().await?;
+        let plugin = wanted(&mut tx, tenant, id, version).await?;
+        if installations::find(&mut tx, tenant, id).await?.is_some() {
+            return Err(Error::AlreadyInstalled(id.to_string()));
+        }
+        if installations::count(&mut tx, tenant).await? >= MAX_INSTALLED {
+            let detail = format!("a tenant may have at most {MAX_INSTALLED} plugins");
+            return Err(Error::Incompatible(vec![model::Violation::new("/pluginId", detail)]));
+        }
+        self.refuse_incompatible(&mut tx, tenant, &plugin).await?;
+        installations::insert(&mut tx, tenant, &plugin, by, self.ambient.now()).await.map_err(|error| match error {
+            Error::Storage(storage::Error::Duplicate(_)) => Error::AlreadyInstalled(id.to_string()),
+            other => other,
+        })?;
+        let data = json!({"version": plugin.manifest.version, "by": by});
+        tx.record(event(tenant, EventKind::InstallationCreated, id, data));
+        tx.commit().await?;
+        self.installation(tenant, id).await
+    }
+
+    /// Moves an installation to the current version of its plugin, or to the one asked for. Its configuration stays.
+    ///
+    /// # Errors
+    /// As [`Registry::install`], and [`Error::NotInstalled`].
+    pub async fn upgrade(
+        &self,
+        tenant: &TenantId,
+        id: &PluginId,
+        version: Option<&str>,
+        by: &str,
+    ) -> Result<Installation, Error> {
+        let mut tx = self.database.begin().await?;
+        let current = lock(&mut tx, tenant, id).await?;
+        let plugin = wanted(&mut tx, tenant, id, version).await?;
+        if plugin.key != current.plugin.key {
+            // A plugin of the tenant's own took the id after the shared one was installed.
+            return Err(Error::AlreadyInstalled(id.to_string()));
+        }
+        if plugin.version_key != current.plugin.version_key {
+            self.refuse_incompatible(&mut tx, tenant, &plugin).await?;
+            installations::set_version(&mut tx, tenant, &plugin, self.ambient.now()).await?;
+            let data = json!({
+                "version": plugin.manifest.version, "formerVersion": current.plugin.manifest.version, "by": by,
+            });
+            tx.record(event(tenant, EventKind::InstallationUpgraded, id, data));
+        }
+        tx.commit().await?;
+        self.installation(tenant, id).await
+    }
+
+    /// Uninstalls a plugin; its configuration and secrets go with it.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`].
+    pub async fn uninstall(&self, tenant: &TenantId, id: &PluginId, by: &str) -> Result<(), Error> {
+        let mut tx = self.database.begin().await?;
+        let current = lock(&mut tx, tenant, id).await?;
+        if !installations::delete(&mut tx, tenant, &current.plugin.key).await? {
+            return Err(Error::NotInstalled(id.to_string()));
+        }
+        let data = json!({"version": current.plugin.manifest.version, "by": by});
+        tx.record(event(tenant, EventKind::InstallationRemoved, id, data));
+        Ok(tx.commit().await?)
+    }
+
+    /// Switches an installation on or off.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`].
+    pub async fn set_enabled(
+        &self,
+        tenant: &TenantId,
+        id: &PluginId,
+        enabled: bool,
+        by: &str,
+    ) -> Result<Installation, Error> {
+        let mut tx = self.database.begin().await?;
+        let current = lock(&mut tx, tenant, id).await?;
+        if installations::set_enabled(&mut tx, tenant, &current.plugin.key, enabled, self.ambient.now()).await? {
+            let kind =
+                if enabled { EventKind::InstallationEnabled } else { EventKind::InstallationDisabled };
+            tx.record(event(tenant, kind, id, json!({"by": by})));
+        }
+        tx.commit().await?;
+        self.installation(tenant, id).await
+    }
+
+    /// Replaces the configuration. Secrets are sealed for the tenant; one that is [`crate::MASK`] stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`], [`Error::Configuration`] with every violation of the plugin's schema.
+    pub async fn configure(
+        &self,
+        tenant: &TenantId,
+        id: &PluginId,
+        wanted: Map<String, Value>,
+        by: &str,
+    ) -> Result<Installation, Error> {
+        let mut tx = self.database.begin().await?;
+        let current = lock(&mut tx, tenant, id).await?;
+        let key = &current.plugin.key;
+        let purpose = format!("installation {key} configuration");
+        let former = match installations::secrets(&mut tx, tenant, key).await? {
+            Some(sealed) => Some(self.sealer.unseal(&mut tx, tenant, &purpose, &sealed).await?),
+            None => None,
+        };
+        let schema = current.plugin.manifest.config_schema.as_ref();
+        let split = configuration::accept(schema, wanted, former.as_ref())?;
+        let sealed = match &split.secret {
+            Some(secret) => {
+                let secret = secrecy::ExposeSecret::expose_secret(secret);
+                Some(self.sealer.seal(&mut tx, tenant, &purpose, secret).await?)
+            }
+            None => None,
+        };
+        let now = self.ambient.now();
+        installations::set_configuration(
+            &mut tx,
+            tenant,
+            key,
+            &split.open,
+            &split.secret_names,
+            sealed.as_ref(),
+            now,
+        )
+        .await?;
+        let fields: Vec<&String> = split.open.keys().chain(&split.secret_names).collect();
+        tx.record(event(tenant, EventKind::InstallationConfigured, id, json!({"fields": fields, "by": by})));
+        tx.commit().await?;
+        self.installation(tenant, id).await
+    }
+
+    async fn refuse_incompatible(&self, tx: &mut Tx, tenant: &TenantId, plugin: &Plugin) -> Result<(), Error> {
+        let installed = installations::versions(tx, tenant).await?;
+        let issues = compatibility::issues(&plugin.manifest, &self.platform.version, &installed);
+        if issues.is_empty() { Ok(()) } else { Err(Error::Incompatible(issues)) }
+    }
+}
+
+async fn wanted(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    id: &PluginId,
+    version: Option<&str>,
+) -> Result<Plugin, Error> {
+    let current = plugins::find(tx, Some(tenant), id).await?;
+    let current = current.ok_or_else(|| Error::PluginNotFound(id.to_string()))?;
+    let Some(version) = version else { return Ok(current) };
+    let not_found = || Error::VersionNotFound { plugin: id.to_string(), version: version.to_owned() };
+    if version.parse::<Version>().is_err() {
+        return Err(not_found());
+    }
+    plugins::find_version(tx, Some(tenant), id, version).await?.ok_or_else(not_found)
+}
+
+/// The installation, which no other transaction changes until this one ends.
+async fn lock(tx: &mut Tx, tenant: &TenantId, id: &PluginId) -> Result<Installation, Error> {
+    let not_installed = || Error::NotInstalled(id.to_string());
+    let found = installations::find(tx, tenant, id).await?.ok_or_else(not_installed)?;
+    if !installations::lock(tx, tenant, &found.plugin.key).await? {
+        return Err(not_installed());
+    }
+    // What was read before the lock may have changed meanwhile.
+    installations::find(tx, tenant, id).await?.ok_or_else(not_installed)
+}
+
+fn event(tenant: &TenantId, kind: EventKind, id: &PluginId, data: Value) -> Event {
+    Event { tenant: Some(tenant.clone()), kind, subject: id.to_string(), data }
+}

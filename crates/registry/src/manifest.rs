@@ -1,0 +1,364 @@
+//! The manifest: what a plugin says of itself, in `plugin.json` or in the body of a publish.
+
+use std::collections::BTreeMap;
+
+use model::{PluginId, Violation};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::version::{Version, parse_range};
+use crate::{Error, configuration, unknown_keys};
+
+/// A plugin's description of itself. Field names are the manifest's own, in camelCase.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Manifest {
+    /// Unique within the shared catalog, or within the tenant whose private plugin it is.
+    pub id: String,
+    /// The name to show to people.
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// What it does, in a sentence or two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What kind it is, such as `payment`.
+    pub category: String,
+    /// The file that the bundle begins with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// Where in the host it appears. Found in the program where it is not given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extension_points: Vec<String>,
+    /// What it asks of the host product.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub required_permissions: Vec<String>,
+    /// JSON Schema of its configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_schema: Option<Value>,
+    /// Components for the host's admin pages, by name.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub admin_components: Map<String, Value>,
+    /// Components for the host's public pages, by name.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub storefront_components: Map<String, Value>,
+    /// The entry of a module-federation remote, for hosts that load those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_entry: Option<String>,
+    /// The module-federation scope of `remote_entry`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Its server side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Value>,
+    /// Hosts that the backend may call.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<Value>,
+    /// Connectors that the backend may use for the tenant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connections: Vec<Value>,
+    /// Secrets that the backend asks for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub required_secrets: Vec<String>,
+    /// How its webhooks are verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Value>,
+    /// Event types that it emits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub emits: Vec<String>,
+    /// Event types that it listens to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub listens: Vec<String>,
+    /// Other plugins that must be installed, by id and range.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dependencies: BTreeMap<String, String>,
+    /// Author, icon and what else a marketplace shows.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+    /// The oldest platform version that it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_platform_version: Option<String>,
+    /// The newest platform version that it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_platform_version: Option<String>,
+    /// Platform versions or ranges that it runs on; one must match.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub compatible_versions: Vec<String>,
+}
+
+impl Manifest {
+    /// Every key that a manifest may have.
+    pub const KEYS: [&'static str; 25] = [
+        "adminComponents",
+        "backend",
+        "category",
+        "compatibleVersions",
+        "configSchema",
+        "connections",
+        "dependencies",
+        "description",
+        "emits",
+        "entry",
+        "extensionPoints",
+        "hosts",
+        "id",
+        "listens",
+        "maxPlatformVersion",
+        "metadata",
+        "minPlatformVersion",
+        "name",
+        "remoteEntry",
+        "requiredPermissions",
+        "requiredSecrets",
+        "scope",
+        "storefrontComponents",
+        "version",
+        "webhook",
+    ];
+
+    /// Parts of `metadata` that the server keeps; a manifest's own values for them are dropped.
+    pub(crate) const SERVER_METADATA: [&'static str; 6] =
+        ["status", "installCount", "rating", "reviewCount", "submittedAt", "lastUpdated"];
+
+    /// Reads a manifest from JSON, checking keys and types alone.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] with every unknown key (and the nearest known one), or the first value of a wrong type.
+    pub fn from_json(value: Value) -> Result<Self, Error> {
+        let Value::Object(object) = value else {
+            return Err(Error::Manifest(vec![Violation::new("", "must be a JSON object")]));
+        };
+        let unknown = unknown_keys::violations(&object, &Self::KEYS);
+        if !unknown.is_empty() {
+            return Err(Error::Manifest(unknown));
+        }
+        // A null is what some clients send for what they leave out.
+        let object: Map<String, Value> = object.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        let pointers = object.clone();
+        let mut manifest: Self = serde_json::from_value(Value::Object(object))
+            .map_err(|error| Error::Manifest(vec![misplaced(&pointers, &error)]))?;
+        manifest.metadata.retain(|key, _| !Self::SERVER_METADATA.contains(&key.as_str()));
+        Ok(manifest)
+    }
+
+    /// Checks every rule that concerns the manifest alone.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] with all that is wrong.
+    pub fn check(&self) -> Result<Checked, Error> {
+        let mut problems = Vec::new();
+        let id = self.id.parse::<PluginId>();
+        let version = self.version.parse::<Version>();
+        if let Err(error) = &id {
+            problems.push(Violation::new("/id", error.to_string()));
+        }
+        if let Err(error) = &version {
+            problems.push(Violation::new("/version", error.to_string()));
+        }
+        self.check_texts(&mut problems);
+        self.check_versions(&mut problems);
+        self.check_urls(&mut problems);
+        if let Some(schema) = &self.config_schema {
+            problems.extend(configuration::check_schema(schema));
+        }
+        match (id, version) {
+            (Ok(id), Ok(version)) if problems.is_empty() => Ok(Checked { id, version }),
+            _ => Err(Error::Manifest(problems)),
+        }
+    }
+
+    fn check_texts(&self, problems: &mut Vec<Violation>) {
+        let mut length = |pointer: &str, text: &str, range: std::ops::RangeInclusive<usize>| {
+            if !range.contains(&text.trim().chars().count()) {
+                let detail = format!("must have {} to {} characters", range.start(), range.end());
+                problems.push(Violation::new(pointer, detail));
+            }
+        };
+        length("/name", &self.name, 1..=200);
+        length("/category", &self.category, 1..=64);
+        length("/description", self.description.as_deref().unwrap_or_default(), 0..=4000);
+        for (list, texts) in [
+            ("extensionPoints", &self.extension_points),
+            ("requiredPermissions", &self.required_permissions),
+            ("requiredSecrets", &self.required_secrets),
+            ("emits", &self.emits),
+            ("listens", &self.listens),
+        ] {
+            for (index, text) in texts.iter().enumerate().take(MAX_LIST + 1) {
+                length(&format!("/{list}/{index}"), text, 1..=128);
+            }
+            if texts.len() > MAX_LIST {
+                problems.push(Violation::new(format!("/{list}"), format!("must have at most {MAX_LIST} entries")));
+            }
+        }
+        let metadata = serde_json::to_vec(&self.metadata).map_or(usize::MAX, |text| text.len());
+        if metadata > MAX_METADATA {
+            problems.push(Violation::new("/metadata", format!("must have at most {MAX_METADATA} bytes of JSON")));
+        }
+    }
+
+    fn check_versions(&self, problems: &mut Vec<Violation>) {
+        for (pointer, bound) in [
+            ("/minPlatformVersion", &self.min_platform_version),
+            ("/maxPlatformVersion", &self.max_platform_version),
+        ] {
+            if let Some(Err(error)) = bound.as_ref().map(|text| text.parse::<Version>()) {
+                problems.push(Violation::new(pointer, error.to_string()));
+            }
+        }
+        for (index, text) in self.compatible_versions.iter().enumerate() {
+            if parse_range(text).is_none() {
+                problems.push(Violation::new(format!("/compatibleVersions/{index}"), NOT_A_RANGE));
+            }
+        }
+        for (id, range) in &self.dependencies {
+            let pointer = format!("/dependencies/{}", id.replace('~', "~0").replace('/', "~1"));
+            if let Err(error) = id.parse::<PluginId>() {
+                problems.push(Violation::new(pointer, error.to_string()));
+            } else if *id == self.id {
+                problems.push(Violation::new(pointer, "a plugin cannot depend on itself"));
+            } else if parse_range(range).is_none() {
+                problems.push(Violation::new(pointer, NOT_A_RANGE));
+            }
+        }
+    }
+
+    fn check_urls(&self, problems: &mut Vec<Violation>) {
+        if let Some(remote) = &self.remote_entry
+            && !is_web_url(remote)
+        {
+            problems.push(Violation::new("/remoteEntry", NOT_A_WEB_URL));
+        }
+        for key in ["iconUrl", "repositoryUrl"] {
+            match self.metadata.get(key) {
+                None => {}
+                Some(Value::String(url)) if url.is_empty() || is_web_url(url) || is_image_data(key, url) => {}
+                Some(_) => problems.push(Violation::new(format!("/metadata/{key}"), NOT_A_WEB_URL)),
+            }
+        }
+    }
+}
+
+const MAX_LIST: usize = 100;
+const MAX_METADATA: usize = 16 * 1024;
+const NOT_A_RANGE: &str = "must be a version range such as ^1.2.0 or >=1 <3";
+pub(crate) const NOT_A_WEB_URL: &str = "must be a URL that begins with https:// or http://";
+
+/// The parts of a manifest that were checked and have types of their own.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The plugin's id.
+    pub id: PluginId,
+    /// The plugin's version.
+    pub version: Version,
+}
+
+/// Whether `text` may stand where a browser follows it: `javascript:` and the like may not.
+pub(crate) fn is_web_url(text: &str) -> bool {
+    text.len() <= 2048
+        && url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
+}
+
+fn is_image_data(key: &str, url: &str) -> bool {
+    key == "iconUrl" && url.len() <= 8192 && url.starts_with("data:image/")
+}
+
+/// Names the value that has the wrong type: serde's own message tells what was expected, not where.
+fn misplaced(object: &Map<String, Value>, error: &serde_json::Error) -> Violation {
+    let culprit = object.iter().find(|(key, value)| {
+        let single = Map::from_iter([((*key).clone(), (*value).clone())]);
+        serde_json::from_value::<Manifest>(Value::Object(single)).is_err()
+    });
+    let pointer = culprit.map(|(key, _)| format!("/{key}")).unwrap_or_default();
+    Violation::new(pointer, format!("has the wrong type: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn violations(value: Value) -> Vec<(String, String)> {
+        let result = Manifest::from_json(value).and_then(|manifest| manifest.check());
+        let Err(Error::Manifest(violations)) = result else { panic!("accepted: {result:?}") };
+        violations.into_iter().map(|violation| (violation.pointer, violation.detail)).collect()
+    }
+
+    fn valid() -> Value {
+        json!({"id": "card", "name": "Card", "version": "1.0.0", "category": "payment"})
+    }
+
+    fn with(key: &str, value: Value) -> Value {
+        let mut manifest = valid();
+        manifest[key] = value;
+        manifest
+    }
+
+    #[test]
+    fn the_least_manifest_is_accepted() {
+        let checked = Manifest::from_json(valid()).unwrap().check().unwrap();
+        assert_eq!(checked.id.as_str(), "card");
+        assert_eq!(checked.version.to_string(), "1.0.0");
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_known_one() {
+        let found = violations(with("extentionPoints", json!([])));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, "/extentionPoints");
+        assert!(found[0].1.contains("extensionPoints"), "{found:?}");
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let found = violations(json!({
+            "id": "../card", "name": "", "version": "one", "category": "payment",
+            "minPlatformVersion": "2", "compatibleVersions": ["1.x", "???"],
+            "dependencies": {"tax": "newest"}, "remoteEntry": "javascript:alert(1)",
+            "metadata": {"iconUrl": "ftp://example.com/icon"}, "configSchema": {"type": "objekt"},
+        }));
+        let pointers: Vec<&str> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
+        for expected in [
+            "/id",
+            "/version",
+            "/name",
+            "/minPlatformVersion",
+            "/compatibleVersions/1",
+            "/dependencies/tax",
+            "/remoteEntry",
+            "/metadata/iconUrl",
+            "/configSchema/type",
+        ] {
+            assert!(pointers.contains(&expected), "{expected} in {pointers:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_located() {
+        assert_eq!(violations(with("extensionPoints", json!("checkout")))[0].0, "/extensionPoints");
+    }
+
+    #[test]
+    fn what_the_server_keeps_cannot_be_claimed() {
+        let manifest =
+            Manifest::from_json(with("metadata", json!({"author": "A", "rating": 5, "installCount": 9}))).unwrap();
+        assert_eq!(manifest.metadata, *json!({"author": "A"}).as_object().unwrap());
+    }
+
+    #[test]
+    fn the_list_of_keys_is_the_struct_s() {
+        let full = json!({
+            "id": "a", "name": "a", "version": "1.0.0", "description": "a", "category": "a", "entry": "a",
+            "extensionPoints": ["a"], "requiredPermissions": ["a"], "configSchema": {}, "adminComponents": {"a": 1},
+            "storefrontComponents": {"a": 1}, "remoteEntry": "https://a", "scope": "a", "backend": {}, "hosts": ["a"],
+            "connections": ["a"], "requiredSecrets": ["a"], "webhook": {}, "emits": ["a"], "listens": ["a"],
+            "dependencies": {"b": "1"}, "metadata": {"a": 1}, "minPlatformVersion": "1.0.0",
+            "maxPlatformVersion": "1.0.0", "compatibleVersions": ["1"],
+        });
+        let written = serde_json::to_value(Manifest::from_json(full).unwrap()).unwrap();
+        let mut keys: Vec<&str> = written.as_object().unwrap().keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, Manifest::KEYS);
+    }
+}

@@ -1,0 +1,381 @@
+//! Publishing: first the blobs, then one transaction with the version, its files and its events.
+
+use bundler::Diagnostic;
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use model::{Event, EventKind, PluginId, Violation};
+use serde_json::{Map, Value, json};
+use storage::{BlobKey, Staging, Tx};
+
+use crate::plugin::{BundleRef, Owner, Plugin, Status};
+use crate::prepare::{File, Prepared, Runnable, bundle_file, inspect, prepare};
+use crate::store::bundles::FileRow;
+use crate::store::plugins::{NewVersion, Summary};
+use crate::store::{bundles, plugins};
+use crate::{Draft, Encoding, Error, Manifest, Registry, Version};
+
+/// How many blobs are written at the same time.
+const PARALLEL_PUTS: usize = 8;
+
+/// Who publishes, and into which catalog.
+#[derive(Debug, Clone)]
+pub struct Author {
+    /// The catalog.
+    pub owner: Owner,
+    /// The publisher's `sub`.
+    pub subject: String,
+}
+
+/// What came of a publish.
+#[derive(Debug)]
+pub struct Published {
+    /// The plugin as it now is.
+    pub plugin: Plugin,
+    /// What the author should know, though it builds.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A bundle that was uploaded ahead of its version.
+#[derive(Debug)]
+pub struct Uploaded {
+    /// Its file name, for [`Registry::file_url`].
+    pub filename: String,
+}
+
+/// A file with the blobs that hold it.
+struct StoredFile {
+    row: FileRow,
+    size_bytes: i64,
+    blobs: Vec<(BlobKey, Bytes)>,
+}
+
+impl Registry {
+    /// Publishes a version of a new plugin or of one that the author's catalog has.
+    ///
+    /// # Errors
+    /// All of [`prepare`]; [`Error::VersionExists`], [`Error::IdTaken`], [`Error::SourceMissing`]. A failure leaves the
+    /// catalog as it was.
+    pub async fn publish(&self, author: &Author, draft: Draft) -> Result<Published, Error> {
+        let checked = draft.manifest.check()?;
+        self.refuse_known_version(author, &checked.id, &checked.version).await?;
+        let status = self.status(author, draft.status);
+        let Prepared { manifest, checked, runnable, warnings } = prepare(&self.bundler, draft).await?;
+        let (bundle, files) = match runnable.ok_or(Error::SourceMissing)? {
+            Runnable::Files { entry, bare_entry, files } => stored_bundle(&checked, entry, bare_entry, files, self)?,
+            Runnable::Url(url) => (self.bundle_at(author, &checked, url).await?, Vec::new()),
+            Runnable::Remote => (BundleRef::default(), Vec::new()),
+        };
+        let staging = self.write_blobs(&files).await?;
+        let mut tx = self.database.begin().await?;
+        self.insert_files(&mut tx, author, &checked.id, &manifest.version, &staging, files).await?;
+        self.insert_version(&mut tx, author, &checked, &manifest, &bundle, status).await?;
+        tx.commit().await?;
+        let plugin = self.published(author, &checked.id, &manifest.version).await?;
+        Ok(Published { plugin, warnings })
+    }
+
+    /// Changes a plugin of the author's catalog: with a source, as a new version; without, its description.
+    ///
+    /// `fields` are those of a publish; what they leave out stays as it is.
+    ///
+    /// # Errors
+    /// As [`Registry::publish`]; [`Error::PluginNotFound`], [`Error::NotPublisher`] if another catalog has it.
+    pub async fn update(&self, author: &Author, id: &PluginId, fields: Map<String, Value>) -> Result<Published, Error> {
+        let current = self.own_plugin(author, id).await?;
+        if fields.get("id").is_some_and(|named| named.as_str() != Some(id.as_str())) {
+            return Err(Error::Manifest(vec![Violation::new("/id", "must be the id in the path, or left out")]));
+        }
+        let Ok(Value::Object(mut merged)) = serde_json::to_value(&current.manifest) else {
+            return Err(Error::PluginNotFound(id.to_string()));
+        };
+        if let (Some(Value::Object(known)), Some(Value::Object(given))) =
+            (merged.get_mut("metadata"), fields.get("metadata"))
+        {
+            known.extend(given.clone());
+            let metadata = Value::Object(known.clone());
+            merged.extend(fields);
+            merged.insert("metadata".to_owned(), metadata);
+        } else {
+            merged.extend(fields);
+        }
+        let draft = Draft::from_json(Value::Object(merged))?;
+        if draft.source.is_some() || draft.manifest.remote_entry != current.manifest.remote_entry {
+            return self.publish(author, draft).await;
+        }
+        if draft.manifest.version != current.manifest.version {
+            return Err(Error::SourceMissing);
+        }
+        self.redescribe(author, &current, draft).await
+    }
+
+    /// Keeps a bundle for a version that is yet to be published with its address.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] for a wrong id or version, [`Error::Bundler`], [`Error::TooLarge`],
+    /// [`Error::VersionExists`].
+    pub async fn upload(
+        &self,
+        author: &Author,
+        id: &str,
+        version: &str,
+        content: Bytes,
+    ) -> Result<Uploaded, Error> {
+        let manifest = Manifest {
+            id: id.to_owned(),
+            version: version.to_owned(),
+            name: "upload".to_owned(),
+            category: "upload".to_owned(),
+            ..Manifest::default()
+        };
+        let checked = manifest.check()?;
+        self.refuse_known_version(author, &checked.id, &checked.version).await?;
+        inspect(&self.bundler, &content).await?;
+        let file = bundle_file(content).await?;
+        let filename = file.filename.clone();
+        let files = vec![self.stored_file(&checked.id, version, &model::new_id(&self.ambient), file)?];
+        let staging = self.write_blobs(&files).await?;
+        let mut tx = self.database.begin().await?;
+        self.insert_files(&mut tx, author, &checked.id, version, &staging, files).await?;
+        tx.commit().await?;
+        Ok(Uploaded { filename })
+    }
+
+    /// Takes a plugin out of the shared catalog. Tenants that have it installed keep the version they run.
+    ///
+    /// # Errors
+    /// [`Error::PluginNotFound`].
+    pub async fn remove(&self, id: &PluginId) -> Result<(), Error> {
+        let mut tx = self.database.begin().await?;
+        if !plugins::remove(&mut tx, id, self.ambient.now()).await? {
+            return Err(Error::PluginNotFound(id.to_string()));
+        }
+        tx.record(event(&Owner::Shared, EventKind::PluginRemoved, id, json!({})));
+        tx.commit().await
+            .map_err(Error::from)
+    }
+
+    /// A tenant's own plugins need no review; in the shared catalog a platform admin may say otherwise.
+    fn status(&self, author: &Author, wanted: Option<Status>) -> Status {
+        match author.owner {
+            Owner::Tenant(_) => Status::Approved,
+            Owner::Shared => wanted.unwrap_or(Status::Approved),
+        }
+    }
+
+    async fn refuse_known_version(&self, author: &Author, id: &PluginId, version: &Version) -> Result<(), Error> {
+        let version = version.to_string();
+        let mut conn = self.database.read().await?;
+        if plugins::version_exists(&mut conn, &author.owner, id, &version).await? {
+            return Err(Error::VersionExists { plugin: id.to_string(), version });
+        }
+        if author.owner.tenant().is_some() && plugins::find(&mut conn, None, id).await?.is_some() {
+            return Err(Error::IdTaken(id.to_string()));
+        }
+        Ok(())
+    }
+
+    /// The bundle behind a `bundleUrl`: a file kept here if the address is one of ours, else a reference.
+    async fn bundle_at(
+        &self,
+        author: &Author,
+        checked: &crate::manifest::Checked,
+        url: String,
+    ) -> Result<BundleRef, Error> {
+        let version = checked.version.to_string();
+        let prefix = self.file_url(&checked.id, &version, "");
+        let Some(filename) = url.strip_prefix(&prefix) else {
+            return Ok(BundleRef { external_url: Some(url), ..BundleRef::default() });
+        };
+        let mut conn = self.database.read().await?;
+        let file = bundles::find_of_owner(&mut conn, &author.owner, &checked.id, &version, filename).await?;
+        let file = file.ok_or_else(|| {
+            Error::Manifest(vec![Violation::new("/bundleUrl", "names no file that was uploaded for this version")])
+        })?;
+        Ok(BundleRef { entry: Some(file.filename), integrity: Some(file.integrity), ..BundleRef::default() })
+    }
+
+    async fn write_blobs(&self, files: &[StoredFile]) -> Result<Staging, Error> {
+        let blobs: Vec<&(BlobKey, Bytes)> = files.iter().flat_map(|file| &file.blobs).collect();
+        let keys: Vec<BlobKey> = blobs.iter().map(|(key, _)| key.clone()).collect();
+        let staging = Staging::begin(&self.database, &keys, &self.ambient).await?;
+        stream::iter(blobs)
+            .map(|(key, content)| self.blobs.put(key, content.clone()))
+            .buffer_unordered(PARALLEL_PUTS)
+            .try_collect::<()>()
+            .await?;
+        Ok(staging)
+    }
+
+    async fn insert_files(
+        &self,
+        tx: &mut Tx,
+        author: &Author,
+        id: &PluginId,
+        version: &str,
+        staging: &Staging,
+        files: Vec<StoredFile>,
+    ) -> Result<(), Error> {
+        for file in files {
+            if bundles::insert(tx, &author.owner, id, version, &file.row, file.size_bytes).await? {
+                let keys: Vec<BlobKey> = file.blobs.into_iter().map(|(key, _)| key).collect();
+                staging.settle(tx, &keys).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn insert_version(
+        &self,
+        tx: &mut Tx,
+        author: &Author,
+        checked: &crate::manifest::Checked,
+        manifest: &Manifest,
+        bundle: &BundleRef,
+        status: Status,
+    ) -> Result<(), Error> {
+        let now = self.ambient.now();
+        let summary = Summary { manifest, current_version: &manifest.version, status, now };
+        let plugin_key = match plugins::existing(tx, &author.owner, &checked.id).await? {
+            None => {
+                let key = model::new_id(&self.ambient);
+                plugins::insert(tx, &key, &author.owner, &checked.id, &summary).await?;
+                tx.record(event(&author.owner, EventKind::PluginCreated, &checked.id, json!({})));
+                key
+            }
+            Some(existing) => {
+                if becomes_current(&checked.version, &existing.current_version) {
+                    plugins::update(tx, &existing.key, &summary).await?;
+                }
+                existing.key
+            }
+        };
+        let key = model::new_id(&self.ambient);
+        let version = NewVersion {
+            key: &key,
+            plugin_key: &plugin_key,
+            manifest,
+            bundle,
+            published_by: &author.subject,
+            now,
+        };
+        plugins::insert_version(tx, &version).await.map_err(|error| match error {
+            Error::Storage(storage::Error::Duplicate(_)) => Error::VersionExists {
+                plugin: checked.id.to_string(),
+                version: manifest.version.clone(),
+            },
+            other => other,
+        })?;
+        let data = json!({"version": manifest.version, "by": author.subject});
+        tx.record(event(&author.owner, EventKind::PluginPublished, &checked.id, data));
+        Ok(())
+    }
+
+    async fn redescribe(&self, author: &Author, current: &Plugin, draft: Draft) -> Result<Published, Error> {
+        let checked = draft.manifest.check()?;
+        let status = match author.owner {
+            Owner::Tenant(_) => current.status,
+            Owner::Shared => draft.status.unwrap_or(current.status),
+        };
+        let manifest = draft.manifest;
+        let mut tx = self.database.begin().await?;
+        let summary =
+            Summary { manifest: &manifest, current_version: &manifest.version, status, now: self.ambient.now() };
+        plugins::update(&mut tx, &current.key, &summary).await?;
+        plugins::update_manifest(&mut tx, &current.version_key, &manifest).await?;
+        let data = json!({"version": manifest.version, "by": author.subject, "status": status.as_str()});
+        tx.record(event(&author.owner, EventKind::PluginUpdated, &checked.id, data));
+        tx.commit().await?;
+        Ok(Published { plugin: self.published(author, &checked.id, &manifest.version).await?, warnings: Vec::new() })
+    }
+
+    async fn own_plugin(&self, author: &Author, id: &PluginId) -> Result<Plugin, Error> {
+        let mut conn = self.database.read().await?;
+        if let Some(plugin) = plugins::find_own(&mut conn, &author.owner, id).await? {
+            return Ok(plugin);
+        }
+        match plugins::find(&mut conn, None, id).await? {
+            Some(_) => Err(Error::NotPublisher(id.to_string())),
+            None => Err(Error::PluginNotFound(id.to_string())),
+        }
+    }
+
+    async fn published(&self, author: &Author, id: &PluginId, version: &str) -> Result<Plugin, Error> {
+        let mut conn = self.database.read().await?;
+        let plugin = plugins::find_own_version(&mut conn, &author.owner, id, version).await?;
+        plugin.ok_or_else(|| Error::PluginNotFound(id.to_string()))
+    }
+
+    fn stored_file(&self, id: &PluginId, version: &str, publish: &str, file: File) -> Result<StoredFile, Error> {
+        let key = format!("plugins/{id}/{version}/{publish}/{}", file.filename);
+        let codings: Vec<&str> = file.encodings.iter().map(|(encoding, _)| encoding.as_str()).collect();
+        let row = FileRow {
+            filename: file.filename,
+            media_type: file.media_type.to_owned(),
+            digest: file.digest,
+            integrity: file.integrity,
+            encodings: codings.join(","),
+            blob_key: key.clone(),
+        };
+        let size_bytes = i64::try_from(file.content.len()).unwrap_or(i64::MAX);
+        let all = std::iter::once((Encoding::Identity, file.content)).chain(file.encodings);
+        let blobs = all
+            .map(|(encoding, content)| Ok((format!("{key}{}", encoding.suffix()).parse()?, content)))
+            .collect::<Result<_, storage::Error>>()?;
+        Ok(StoredFile { row, size_bytes, blobs })
+    }
+}
+
+fn stored_bundle(
+    checked: &crate::manifest::Checked,
+    entry: String,
+    bare_entry: Option<String>,
+    files: Vec<File>,
+    registry: &Registry,
+) -> Result<(BundleRef, Vec<StoredFile>), Error> {
+    let integrity_of = |name: Option<&String>| {
+        name.and_then(|name| files.iter().find(|file| file.filename == *name)).map(|file| file.integrity.clone())
+    };
+    let bundle = BundleRef {
+        integrity: integrity_of(Some(&entry)),
+        bare_integrity: integrity_of(bare_entry.as_ref()),
+        entry: Some(entry),
+        bare_entry,
+        external_url: None,
+    };
+    let publish = model::new_id(&registry.ambient);
+    let version = checked.version.to_string();
+    let files = files.into_iter().map(|file| registry.stored_file(&checked.id, &version, &publish, file));
+    Ok((bundle, files.collect::<Result<_, _>>()?))
+}
+
+/// The newest release is what the catalog shows; a pre-release only while there is no release.
+fn becomes_current(new: &Version, current: &str) -> bool {
+    let Ok(current) = current.parse::<Version>() else { return true };
+    match (new.is_prerelease(), current.is_prerelease()) {
+        (false, true) => true,
+        (true, false) => false,
+        _ => *new > current,
+    }
+}
+
+fn event(owner: &Owner, kind: EventKind, id: &PluginId, data: Value) -> Event {
+    Event { tenant: owner.tenant().cloned(), kind, subject: id.to_string(), data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_release_is_current() {
+        for (new, current, becomes) in [
+            ("1.1.0", "1.0.0", true),
+            ("1.0.1", "2.0.0", false),
+            ("2.0.0-beta.1", "1.0.0", false),
+            ("1.0.0", "2.0.0-beta.1", true),
+            ("2.0.0-beta.2", "2.0.0-beta.1", true),
+        ] {
+            assert_eq!(becomes_current(&new.parse().unwrap(), current), becomes, "{new} after {current}");
+        }
+    }
+}

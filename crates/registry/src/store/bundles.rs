@@ -1,0 +1,113 @@
+//! The files that browsers load.
+
+use model::PluginId;
+use sqlx::FromRow;
+use storage::{Conn, Tx, on};
+
+use crate::Error;
+use crate::plugin::Owner;
+
+/// A file as it is stored.
+#[derive(Debug, Clone, FromRow)]
+pub(crate) struct FileRow {
+    pub(crate) filename: String,
+    pub(crate) media_type: String,
+    pub(crate) digest: String,
+    pub(crate) integrity: String,
+    /// Codings that were made at publish, separated by commas.
+    pub(crate) encodings: String,
+    /// Where the file itself is; each coding stands beside it, with its suffix.
+    pub(crate) blob_key: String,
+}
+
+/// The file of that name in that version. Names carry a hash of the content, so owners with the same id do not meet.
+pub(crate) async fn find(
+    conn: &mut Conn,
+    plugin_id: &str,
+    version: &str,
+    filename: &str,
+) -> Result<Option<FileRow>, Error> {
+    Ok(on!(conn, |c| sqlx::query_as(
+        "SELECT filename, media_type, digest, integrity, encodings, blob_key FROM bundle_file \
+         WHERE plugin_id = $1 AND version = $2 AND filename = $3 ORDER BY owner LIMIT 1"
+    )
+    .bind(plugin_id)
+    .bind(version)
+    .bind(filename)
+    .fetch_optional(c)
+    .await)?)
+}
+
+/// The file at that key of the blob store.
+pub(crate) async fn find_by_key(conn: &mut Conn, blob_key: &str) -> Result<Option<FileRow>, Error> {
+    Ok(on!(conn, |c| sqlx::query_as(
+        "SELECT filename, media_type, digest, integrity, encodings, blob_key FROM bundle_file WHERE blob_key = $1"
+    )
+    .bind(blob_key)
+    .fetch_optional(c)
+    .await)?)
+}
+
+/// The file that a version of the shared catalog begins with.
+pub(crate) async fn entry(conn: &mut Conn, plugin_id: &str, version: &str) -> Result<Option<String>, Error> {
+    let row: Option<(Option<String>,)> = on!(conn, |c| sqlx::query_as(
+        "SELECT v.entry_file FROM plugin p JOIN plugin_version v ON v.plugin_key = p.key \
+         WHERE p.id = $1 AND p.owner = '' AND v.version = $2"
+    )
+    .bind(plugin_id)
+    .bind(version)
+    .fetch_optional(c)
+    .await)?;
+    Ok(row.and_then(|(entry,)| entry))
+}
+
+/// The file of that name that `owner` uploaded for that version.
+pub(crate) async fn find_of_owner(
+    conn: &mut Conn,
+    owner: &Owner,
+    plugin_id: &PluginId,
+    version: &str,
+    filename: &str,
+) -> Result<Option<FileRow>, Error> {
+    Ok(on!(conn, |c| sqlx::query_as(
+        "SELECT filename, media_type, digest, integrity, encodings, blob_key FROM bundle_file \
+         WHERE plugin_id = $1 AND version = $2 AND filename = $3 AND owner = $4"
+    )
+    .bind(plugin_id.as_str())
+    .bind(version)
+    .bind(filename)
+    .bind(owner.as_column())
+    .fetch_optional(c)
+    .await)?)
+}
+
+/// Adds a file of a version. `false` if it is there already: a name carries the hash of its content, so the file
+/// that is there is the same.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    owner: &Owner,
+    plugin_id: &PluginId,
+    version: &str,
+    file: &FileRow,
+    size_bytes: i64,
+) -> Result<bool, Error> {
+    let inserted = on!(tx, |c| sqlx::query(
+        "INSERT INTO bundle_file (plugin_id, version, filename, owner, media_type, size_bytes, digest, integrity, \
+         encodings, blob_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         ON CONFLICT (plugin_id, version, filename, owner) DO NOTHING"
+    )
+    .bind(plugin_id.as_str())
+    .bind(version)
+    .bind(&file.filename)
+    .bind(owner.as_column())
+    .bind(&file.media_type)
+    .bind(size_bytes)
+    .bind(&file.digest)
+    .bind(&file.integrity)
+    .bind(&file.encodings)
+    .bind(&file.blob_key)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?;
+    Ok(inserted == 1)
+}

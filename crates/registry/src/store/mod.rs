@@ -1,0 +1,94 @@
+//! The registry's tables and all of its SQL. Every query that concerns a tenant names it.
+
+pub(crate) mod bundles;
+pub(crate) mod installations;
+pub(crate) mod plugins;
+pub(crate) mod ratings;
+
+use storage::Migration;
+
+/// The registry's tables.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 2026_11_21_03,
+    name: "plugins, versions, bundles, installations, ratings",
+    sql: "
+        CREATE TABLE plugin (
+            key TEXT PRIMARY KEY,
+            owner TEXT NOT NULL,
+            id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            description TEXT NOT NULL,
+            category TEXT NOT NULL,
+            status TEXT NOT NULL,
+            current_version TEXT NOT NULL,
+            install_count BIGINT NOT NULL,
+            rating_sum BIGINT NOT NULL,
+            rating_count BIGINT NOT NULL,
+            submitted_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            removed_at BIGINT,
+            UNIQUE (id, owner)
+        );
+        CREATE INDEX plugin_by_owner ON plugin (owner, name, key);
+        CREATE TABLE plugin_version (
+            key TEXT PRIMARY KEY,
+            plugin_key TEXT NOT NULL REFERENCES plugin (key),
+            version TEXT NOT NULL,
+            manifest TEXT NOT NULL,
+            entry_file TEXT,
+            bare_file TEXT,
+            integrity TEXT,
+            bare_integrity TEXT,
+            external_url TEXT,
+            published_by TEXT NOT NULL,
+            published_at BIGINT NOT NULL,
+            UNIQUE (plugin_key, version)
+        );
+        CREATE TABLE extension_point (
+            version_key TEXT NOT NULL REFERENCES plugin_version (key),
+            point TEXT NOT NULL,
+            PRIMARY KEY (point, version_key)
+        );
+        CREATE TABLE bundle_file (
+            plugin_id TEXT NOT NULL,
+            version TEXT NOT NULL,
+            filename TEXT NOT NULL,
+            owner TEXT NOT NULL,
+            media_type TEXT NOT NULL,
+            size_bytes BIGINT NOT NULL,
+            digest TEXT NOT NULL,
+            integrity TEXT NOT NULL,
+            encodings TEXT NOT NULL,
+            blob_key TEXT NOT NULL UNIQUE,
+            PRIMARY KEY (plugin_id, version, filename, owner)
+        );
+        CREATE TABLE installation (
+            tenant TEXT NOT NULL,
+            plugin_key TEXT NOT NULL REFERENCES plugin (key),
+            version_key TEXT NOT NULL REFERENCES plugin_version (key),
+            enabled BOOLEAN NOT NULL,
+            configuration TEXT NOT NULL,
+            secret_names TEXT NOT NULL,
+            secrets {bytes},
+            installed_by TEXT NOT NULL,
+            installed_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            PRIMARY KEY (tenant, plugin_key)
+        );
+        CREATE INDEX installation_by_version ON installation (version_key);
+        CREATE TABLE rating (
+            plugin_key TEXT NOT NULL REFERENCES plugin (key),
+            tenant TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            author TEXT NOT NULL,
+            rating BIGINT NOT NULL,
+            review TEXT,
+            created_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            PRIMARY KEY (plugin_key, tenant, subject)
+        );
+    ",
+}];
+
+/// The owner column of the shared catalog; no tenant id is empty.
+pub(crate) const SHARED: &str = "";
