@@ -134,7 +134,8 @@ impl Registry {
         drop(conn);
         let path = key.strip_prefix("plugins/").unwrap_or(key);
         let mut parts = path.split('/');
-        let (Some(id), Some(version), Some(name), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(id), Some(version), Some(name), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(Error::BundleNotFound);
         };
@@ -150,10 +151,15 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::PluginNotFound`], [`Error::BundleNotFound`] if its bundle is kept elsewhere.
-    pub async fn current_bundle(&self, tenant: Option<&TenantId>, id: &PluginId) -> Result<Arc<BundleFile>, Error> {
+    pub async fn current_bundle(
+        &self,
+        tenant: Option<&TenantId>,
+        id: &PluginId,
+    ) -> Result<Arc<BundleFile>, Error> {
         let plugin = self.plugin(tenant, id).await?;
         let filename = plugin.bundle.entry.ok_or(Error::BundleNotFound)?;
-        self.bundle_file(&FilePath { plugin_id: id.to_string(), version: plugin.manifest.version, filename }).await
+        self.bundle_file(&FilePath { plugin_id: id.to_string(), version: plugin.manifest.version, filename })
+            .await
     }
 
     /// The content of a file in a coding that it is kept in. Callers that ask at the same time share one read.

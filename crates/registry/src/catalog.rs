@@ -136,9 +136,11 @@ impl Registry {
             Sort::Newest => Page::new(plugins::search_by_newest(&mut conn, &search).await?, page, |plugin| {
                 plugin.submitted_at.as_millisecond().to_string()
             }),
-            Sort::Popular => Page::new(plugins::search_by_installs(&mut conn, &search).await?, page, |plugin| {
-                plugin.install_count.to_string()
-            }),
+            Sort::Popular => {
+                Page::new(plugins::search_by_installs(&mut conn, &search).await?, page, |plugin| {
+                    plugin.install_count.to_string()
+                })
+            }
             Sort::Rating => Page::new(plugins::search_by_rating(&mut conn, &search).await?, page, |plugin| {
                 (plugin.rating_sum * 100).checked_div(plugin.rating_count).unwrap_or(0).to_string()
             }),

@@ -44,7 +44,8 @@ fn platform_issues(manifest: &Manifest, platform: &Version) -> Vec<Violation> {
         issues.push(Violation::new("/maxPlatformVersion", detail));
     }
     let ranges = &manifest.compatible_versions;
-    if !ranges.is_empty() && !ranges.iter().filter_map(|text| parse_range(text)).any(|range| platform.satisfies(&range))
+    if !ranges.is_empty()
+        && !ranges.iter().filter_map(|text| parse_range(text)).any(|range| platform.satisfies(&range))
     {
         let detail = format!("needs platform {}, this is {platform}", ranges.join(" or "));
         issues.push(Violation::new("/compatibleVersions", detail));

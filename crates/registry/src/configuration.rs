@@ -34,7 +34,8 @@ pub(crate) fn check_schema(schema: &Value) -> Vec<Violation> {
         return vec![Violation::new(at(""), format!("must have at most {MAX_SCHEMA} bytes of JSON"))];
     }
     let fields = schema.get(SENSITIVE_FIELDS);
-    if fields.is_some_and(|fields| !fields.as_array().is_some_and(|names| names.iter().all(Value::is_string))) {
+    if fields.is_some_and(|fields| !fields.as_array().is_some_and(|names| names.iter().all(Value::is_string)))
+    {
         return vec![Violation::new(at("/sensitiveFields"), "must be an array of property names")];
     }
     let unknown: Vec<Violation> = sensitive_fields(schema)
@@ -121,7 +122,8 @@ pub(crate) fn accept(
         })
         .collect();
     validate(schema, &merged, &sensitive)?;
-    let (secret, open): (Map<_, _>, Map<_, _>) = merged.into_iter().partition(|(name, _)| sensitive.contains(name));
+    let (secret, open): (Map<_, _>, Map<_, _>) =
+        merged.into_iter().partition(|(name, _)| sensitive.contains(name));
     let secret_names = secret.keys().cloned().collect();
     let secret = if secret.is_empty() {
         None
@@ -137,18 +139,17 @@ fn validate(schema: &Value, wanted: &Map<String, Value>, sensitive: &BTreeSet<St
         let detail = format!("must have at most {MAX_CONFIGURATION} bytes of JSON");
         return Err(Error::Configuration(vec![Violation::new("", detail)]));
     }
-    let validator = compile(schema)
-        .map_err(|_| Error::Configuration(vec![Violation::new("", "the plugin's configSchema cannot be used")]))?;
+    let validator = compile(schema).map_err(|_| {
+        Error::Configuration(vec![Violation::new("", "the plugin's configSchema cannot be used")])
+    })?;
     let violations: Vec<Violation> = validator
         .iter_errors(&instance)
         .take(MAX_VIOLATIONS)
         .map(|error| {
             let pointer = error.instance_path().as_str().to_owned();
             // Masked wherever a secret may be part of the value: a violation at the root shows the whole object.
-            let may_show = pointer
-                .split('/')
-                .nth(1)
-                .map_or(sensitive.is_empty(), |name| !sensitive.contains(name));
+            let may_show =
+                pointer.split('/').nth(1).map_or(sensitive.is_empty(), |name| !sensitive.contains(name));
             let detail = if may_show { error.to_string() } else { error.masked().to_string() };
             Violation::new(pointer, detail)
         })
@@ -186,7 +187,8 @@ mod tests {
     }
 
     fn object(value: Value) -> Map<String, Value> {
-        value.as_object().unwrap().clone()
+        let Value::Object(object) = value else { panic!("no object: {value}") };
+        object
     }
 
     #[test]

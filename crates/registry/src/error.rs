@@ -95,7 +95,9 @@ impl Coded for Error {
             Self::Bundler(error) => error.code(),
             Self::Archive(_) | Self::Cursor => ErrorCode::InvalidRequest,
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
-            Self::VersionExists { .. } | Self::IdTaken(_) | Self::AlreadyInstalled(_) => ErrorCode::AlreadyExists,
+            Self::VersionExists { .. } | Self::IdTaken(_) | Self::AlreadyInstalled(_) => {
+                ErrorCode::AlreadyExists
+            }
             Self::PluginNotFound(_)
             | Self::VersionNotFound { .. }
             | Self::NotInstalled(_)

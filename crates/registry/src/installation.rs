@@ -93,9 +93,11 @@ impl Registry {
             return Err(Error::Incompatible(vec![model::Violation::new("/pluginId", detail)]));
         }
         self.refuse_incompatible(&mut tx, tenant, &plugin).await?;
-        installations::insert(&mut tx, tenant, &plugin, by, self.ambient.now()).await.map_err(|error| match error {
-            Error::Storage(storage::Error::Duplicate(_)) => Error::AlreadyInstalled(id.to_string()),
-            other => other,
+        installations::insert(&mut tx, tenant, &plugin, by, self.ambient.now()).await.map_err(|error| {
+            match error {
+                Error::Storage(storage::Error::Duplicate(_)) => Error::AlreadyInstalled(id.to_string()),
+                other => other,
+            }
         })?;
         let data = json!({"version": plugin.manifest.version, "by": by});
         tx.record(event(tenant, EventKind::InstallationCreated, id, data));
@@ -161,9 +163,10 @@ impl Registry {
     ) -> Result<Installation, Error> {
         let mut tx = self.database.begin().await?;
         let current = lock(&mut tx, tenant, id).await?;
-        if installations::set_enabled(&mut tx, tenant, &current.plugin.key, enabled, self.ambient.now()).await? {
-            let kind =
-                if enabled { EventKind::InstallationEnabled } else { EventKind::InstallationDisabled };
+        if installations::set_enabled(&mut tx, tenant, &current.plugin.key, enabled, self.ambient.now())
+            .await?
+        {
+            let kind = if enabled { EventKind::InstallationEnabled } else { EventKind::InstallationDisabled };
             tx.record(event(tenant, kind, id, json!({"by": by})));
         }
         tx.commit().await?;
@@ -215,7 +218,12 @@ impl Registry {
         self.installation(tenant, id).await
     }
 
-    async fn refuse_incompatible(&self, tx: &mut Tx, tenant: &TenantId, plugin: &Plugin) -> Result<(), Error> {
+    async fn refuse_incompatible(
+        &self,
+        tx: &mut Tx,
+        tenant: &TenantId,
+        plugin: &Plugin,
+    ) -> Result<(), Error> {
         let installed = installations::versions(tx, tenant).await?;
         let issues = compatibility::issues(&plugin.manifest, &self.platform.version, &installed);
         if issues.is_empty() { Ok(()) } else { Err(Error::Incompatible(issues)) }

@@ -1,6 +1,7 @@
 //! The manifest: what a plugin says of itself, in `plugin.json` or in the body of a publish.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use model::{PluginId, Violation};
 use serde::{Deserialize, Serialize};
@@ -168,15 +169,9 @@ impl Manifest {
     }
 
     fn check_texts(&self, problems: &mut Vec<Violation>) {
-        let mut length = |pointer: &str, text: &str, range: std::ops::RangeInclusive<usize>| {
-            if !range.contains(&text.trim().chars().count()) {
-                let detail = format!("must have {} to {} characters", range.start(), range.end());
-                problems.push(Violation::new(pointer, detail));
-            }
-        };
-        length("/name", &self.name, 1..=200);
-        length("/category", &self.category, 1..=64);
-        length("/description", self.description.as_deref().unwrap_or_default(), 0..=4000);
+        check_length(problems, "/name", &self.name, 1..=200);
+        check_length(problems, "/category", &self.category, 1..=64);
+        check_length(problems, "/description", self.description.as_deref().unwrap_or_default(), 0..=4000);
         for (list, texts) in [
             ("extensionPoints", &self.extension_points),
             ("requiredPermissions", &self.required_permissions),
@@ -184,16 +179,20 @@ impl Manifest {
             ("emits", &self.emits),
             ("listens", &self.listens),
         ] {
-            for (index, text) in texts.iter().enumerate().take(MAX_LIST + 1) {
-                length(&format!("/{list}/{index}"), text, 1..=128);
+            for (index, text) in texts.iter().enumerate().take(MAX_LIST) {
+                check_length(problems, &format!("/{list}/{index}"), text, 1..=128);
             }
             if texts.len() > MAX_LIST {
-                problems.push(Violation::new(format!("/{list}"), format!("must have at most {MAX_LIST} entries")));
+                problems.push(Violation::new(
+                    format!("/{list}"),
+                    format!("must have at most {MAX_LIST} entries"),
+                ));
             }
         }
         let metadata = serde_json::to_vec(&self.metadata).map_or(usize::MAX, |text| text.len());
         if metadata > MAX_METADATA {
-            problems.push(Violation::new("/metadata", format!("must have at most {MAX_METADATA} bytes of JSON")));
+            problems
+                .push(Violation::new("/metadata", format!("must have at most {MAX_METADATA} bytes of JSON")));
         }
     }
 
@@ -251,6 +250,13 @@ pub struct Checked {
     pub id: PluginId,
     /// The plugin's version.
     pub version: Version,
+}
+
+fn check_length(problems: &mut Vec<Violation>, pointer: &str, text: &str, range: RangeInclusive<usize>) {
+    if !range.contains(&text.trim().chars().count()) {
+        let detail = format!("must have {} to {} characters", range.start(), range.end());
+        problems.push(Violation::new(pointer, detail));
+    }
 }
 
 /// Whether `text` may stand where a browser follows it: `javascript:` and the like may not.
@@ -342,7 +348,8 @@ mod tests {
     #[test]
     fn what_the_server_keeps_cannot_be_claimed() {
         let manifest =
-            Manifest::from_json(with("metadata", json!({"author": "A", "rating": 5, "installCount": 9}))).unwrap();
+            Manifest::from_json(with("metadata", json!({"author": "A", "rating": 5, "installCount": 9})))
+                .unwrap();
         assert_eq!(manifest.metadata, *json!({"author": "A"}).as_object().unwrap());
     }
 

@@ -7,6 +7,7 @@ use model::{Event, EventKind, PluginId, Violation};
 use serde_json::{Map, Value, json};
 use storage::{BlobKey, Staging, Tx};
 
+use crate::manifest::Checked;
 use crate::plugin::{BundleRef, Owner, Plugin, Status};
 use crate::prepare::{File, Prepared, Runnable, bundle_file, inspect, prepare};
 use crate::store::bundles::FileRow;
@@ -58,10 +59,12 @@ impl Registry {
     pub async fn publish(&self, author: &Author, draft: Draft) -> Result<Published, Error> {
         let checked = draft.manifest.check()?;
         self.refuse_known_version(author, &checked.id, &checked.version).await?;
-        let status = self.status(author, draft.status);
+        let status = status(author, draft.status);
         let Prepared { manifest, checked, runnable, warnings } = prepare(&self.bundler, draft).await?;
         let (bundle, files) = match runnable.ok_or(Error::SourceMissing)? {
-            Runnable::Files { entry, bare_entry, files } => stored_bundle(&checked, entry, bare_entry, files, self)?,
+            Runnable::Files { entry, bare_entry, files } => {
+                stored_bundle(&checked, entry, bare_entry, files, &model::new_id(&self.ambient))?
+            }
             Runnable::Url(url) => (self.bundle_at(author, &checked, url).await?, Vec::new()),
             Runnable::Remote => (BundleRef::default(), Vec::new()),
         };
@@ -80,10 +83,18 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Registry::publish`]; [`Error::PluginNotFound`], [`Error::NotPublisher`] if another catalog has it.
-    pub async fn update(&self, author: &Author, id: &PluginId, fields: Map<String, Value>) -> Result<Published, Error> {
+    pub async fn update(
+        &self,
+        author: &Author,
+        id: &PluginId,
+        fields: Map<String, Value>,
+    ) -> Result<Published, Error> {
         let current = self.own_plugin(author, id).await?;
         if fields.get("id").is_some_and(|named| named.as_str() != Some(id.as_str())) {
-            return Err(Error::Manifest(vec![Violation::new("/id", "must be the id in the path, or left out")]));
+            return Err(Error::Manifest(vec![Violation::new(
+                "/id",
+                "must be the id in the path, or left out",
+            )]));
         }
         let Ok(Value::Object(mut merged)) = serde_json::to_value(&current.manifest) else {
             return Err(Error::PluginNotFound(id.to_string()));
@@ -132,7 +143,7 @@ impl Registry {
         inspect(&self.bundler, &content).await?;
         let file = bundle_file(content).await?;
         let filename = file.filename.clone();
-        let files = vec![self.stored_file(&checked.id, version, &model::new_id(&self.ambient), file)?];
+        let files = vec![stored_file(&checked.id, version, &model::new_id(&self.ambient), file)?];
         let staging = self.write_blobs(&files).await?;
         let mut tx = self.database.begin().await?;
         self.insert_files(&mut tx, author, &checked.id, version, &staging, files).await?;
@@ -150,19 +161,15 @@ impl Registry {
             return Err(Error::PluginNotFound(id.to_string()));
         }
         tx.record(event(&Owner::Shared, EventKind::PluginRemoved, id, json!({})));
-        tx.commit().await
-            .map_err(Error::from)
+        tx.commit().await.map_err(Error::from)
     }
 
-    /// A tenant's own plugins need no review; in the shared catalog a platform admin may say otherwise.
-    fn status(&self, author: &Author, wanted: Option<Status>) -> Status {
-        match author.owner {
-            Owner::Tenant(_) => Status::Approved,
-            Owner::Shared => wanted.unwrap_or(Status::Approved),
-        }
-    }
-
-    async fn refuse_known_version(&self, author: &Author, id: &PluginId, version: &Version) -> Result<(), Error> {
+    async fn refuse_known_version(
+        &self,
+        author: &Author,
+        id: &PluginId,
+        version: &Version,
+    ) -> Result<(), Error> {
         let version = version.to_string();
         let mut conn = self.database.read().await?;
         if plugins::version_exists(&mut conn, &author.owner, id, &version).await? {
@@ -175,12 +182,7 @@ impl Registry {
     }
 
     /// The bundle behind a `bundleUrl`: a file kept here if the address is one of ours, else a reference.
-    async fn bundle_at(
-        &self,
-        author: &Author,
-        checked: &crate::manifest::Checked,
-        url: String,
-    ) -> Result<BundleRef, Error> {
+    async fn bundle_at(&self, author: &Author, checked: &Checked, url: String) -> Result<BundleRef, Error> {
         let version = checked.version.to_string();
         let prefix = self.file_url(&checked.id, &version, "");
         let Some(filename) = url.strip_prefix(&prefix) else {
@@ -189,7 +191,10 @@ impl Registry {
         let mut conn = self.database.read().await?;
         let file = bundles::find_of_owner(&mut conn, &author.owner, &checked.id, &version, filename).await?;
         let file = file.ok_or_else(|| {
-            Error::Manifest(vec![Violation::new("/bundleUrl", "names no file that was uploaded for this version")])
+            Error::Manifest(vec![Violation::new(
+                "/bundleUrl",
+                "names no file that was uploaded for this version",
+            )])
         })?;
         Ok(BundleRef { entry: Some(file.filename), integrity: Some(file.integrity), ..BundleRef::default() })
     }
@@ -228,7 +233,7 @@ impl Registry {
         &self,
         tx: &mut Tx,
         author: &Author,
-        checked: &crate::manifest::Checked,
+        checked: &Checked,
         manifest: &Manifest,
         bundle: &BundleRef,
         status: Status,
@@ -259,10 +264,9 @@ impl Registry {
             now,
         };
         plugins::insert_version(tx, &version).await.map_err(|error| match error {
-            Error::Storage(storage::Error::Duplicate(_)) => Error::VersionExists {
-                plugin: checked.id.to_string(),
-                version: manifest.version.clone(),
-            },
+            Error::Storage(storage::Error::Duplicate(_)) => {
+                Error::VersionExists { plugin: checked.id.to_string(), version: manifest.version.clone() }
+            }
             other => other,
         })?;
         let data = json!({"version": manifest.version, "by": author.subject});
@@ -278,14 +282,21 @@ impl Registry {
         };
         let manifest = draft.manifest;
         let mut tx = self.database.begin().await?;
-        let summary =
-            Summary { manifest: &manifest, current_version: &manifest.version, status, now: self.ambient.now() };
+        let summary = Summary {
+            manifest: &manifest,
+            current_version: &manifest.version,
+            status,
+            now: self.ambient.now(),
+        };
         plugins::update(&mut tx, &current.key, &summary).await?;
         plugins::update_manifest(&mut tx, &current.version_key, &manifest).await?;
         let data = json!({"version": manifest.version, "by": author.subject, "status": status.as_str()});
         tx.record(event(&author.owner, EventKind::PluginUpdated, &checked.id, data));
         tx.commit().await?;
-        Ok(Published { plugin: self.published(author, &checked.id, &manifest.version).await?, warnings: Vec::new() })
+        Ok(Published {
+            plugin: self.published(author, &checked.id, &manifest.version).await?,
+            warnings: Vec::new(),
+        })
     }
 
     async fn own_plugin(&self, author: &Author, id: &PluginId) -> Result<Plugin, Error> {
@@ -304,36 +315,45 @@ impl Registry {
         let plugin = plugins::find_own_version(&mut conn, &author.owner, id, version).await?;
         plugin.ok_or_else(|| Error::PluginNotFound(id.to_string()))
     }
+}
 
-    fn stored_file(&self, id: &PluginId, version: &str, publish: &str, file: File) -> Result<StoredFile, Error> {
-        let key = format!("plugins/{id}/{version}/{publish}/{}", file.filename);
-        let codings: Vec<&str> = file.encodings.iter().map(|(encoding, _)| encoding.as_str()).collect();
-        let row = FileRow {
-            filename: file.filename,
-            media_type: file.media_type.to_owned(),
-            digest: file.digest,
-            integrity: file.integrity,
-            encodings: codings.join(","),
-            blob_key: key.clone(),
-        };
-        let size_bytes = i64::try_from(file.content.len()).unwrap_or(i64::MAX);
-        let all = std::iter::once((Encoding::Identity, file.content)).chain(file.encodings);
-        let blobs = all
-            .map(|(encoding, content)| Ok((format!("{key}{}", encoding.suffix()).parse()?, content)))
-            .collect::<Result<_, storage::Error>>()?;
-        Ok(StoredFile { row, size_bytes, blobs })
+/// A tenant's own plugins need no review; in the shared catalog a platform admin may say otherwise.
+fn status(author: &Author, wanted: Option<Status>) -> Status {
+    match author.owner {
+        Owner::Tenant(_) => Status::Approved,
+        Owner::Shared => wanted.unwrap_or(Status::Approved),
     }
 }
 
+fn stored_file(id: &PluginId, version: &str, publish: &str, file: File) -> Result<StoredFile, Error> {
+    let key = format!("plugins/{id}/{version}/{publish}/{}", file.filename);
+    let codings: Vec<&str> = file.encodings.iter().map(|(encoding, _)| encoding.as_str()).collect();
+    let row = FileRow {
+        filename: file.filename,
+        media_type: file.media_type.to_owned(),
+        digest: file.digest,
+        integrity: file.integrity,
+        encodings: codings.join(","),
+        blob_key: key.clone(),
+    };
+    let size_bytes = i64::try_from(file.content.len()).unwrap_or(i64::MAX);
+    let all = std::iter::once((Encoding::Identity, file.content)).chain(file.encodings);
+    let blobs = all
+        .map(|(encoding, content)| Ok((format!("{key}{}", encoding.suffix()).parse()?, content)))
+        .collect::<Result<_, storage::Error>>()?;
+    Ok(StoredFile { row, size_bytes, blobs })
+}
+
 fn stored_bundle(
-    checked: &crate::manifest::Checked,
+    checked: &Checked,
     entry: String,
     bare_entry: Option<String>,
     files: Vec<File>,
-    registry: &Registry,
+    publish: &str,
 ) -> Result<(BundleRef, Vec<StoredFile>), Error> {
     let integrity_of = |name: Option<&String>| {
-        name.and_then(|name| files.iter().find(|file| file.filename == *name)).map(|file| file.integrity.clone())
+        name.and_then(|name| files.iter().find(|file| file.filename == *name))
+            .map(|file| file.integrity.clone())
     };
     let bundle = BundleRef {
         integrity: integrity_of(Some(&entry)),
@@ -342,9 +362,8 @@ fn stored_bundle(
         bare_entry,
         external_url: None,
     };
-    let publish = model::new_id(&registry.ambient);
     let version = checked.version.to_string();
-    let files = files.into_iter().map(|file| registry.stored_file(&checked.id, &version, &publish, file));
+    let files = files.into_iter().map(|file| stored_file(&checked.id, &version, publish, file));
     Ok((bundle, files.collect::<Result<_, _>>()?))
 }
 

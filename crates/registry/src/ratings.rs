@@ -18,7 +18,7 @@ pub struct Rating {
     /// The name that the user goes by.
     pub author: String,
     /// 1 to 5.
-    pub rating: i64,
+    pub stars: i64,
     /// In the user's words.
     pub review: Option<String>,
     /// When it was first given.
@@ -31,7 +31,7 @@ impl From<RatingRow> for Rating {
     fn from(row: RatingRow) -> Self {
         Self {
             author: row.author,
-            rating: row.rating,
+            stars: row.rating,
             review: row.review,
             created_at: Timestamp::from_millisecond(row.created_at),
             updated_at: Timestamp::from_millisecond(row.updated_at),
@@ -57,7 +57,15 @@ impl Registry {
         let mut tx = self.database.begin().await?;
         let plugin = plugins::find(&mut tx, Some(tenant), id).await?;
         let plugin = plugin.ok_or_else(|| Error::PluginNotFound(id.to_string()))?;
-        let new = NewRating { plugin_key: &plugin.key, tenant, subject, author, rating, review, now: self.ambient.now() };
+        let new = NewRating {
+            plugin_key: &plugin.key,
+            tenant,
+            subject,
+            author,
+            rating,
+            review,
+            now: self.ambient.now(),
+        };
         let row = ratings::put(&mut tx, &new).await?;
         tx.record(Event {
             tenant: Some(tenant.clone()),

@@ -91,7 +91,8 @@ impl Draft {
     }
 
     fn new(fields: Map<String, Value>, source: Option<Source>) -> Result<Self, Error> {
-        let status = fields.get("metadata").and_then(|metadata| metadata.get("status")).and_then(Value::as_str);
+        let status =
+            fields.get("metadata").and_then(|metadata| metadata.get("status")).and_then(Value::as_str);
         let status = status.and_then(|status| status.parse().ok());
         Ok(Self { manifest: Manifest::from_json(Value::Object(fields))?, source, status })
     }
@@ -181,7 +182,9 @@ mod tests {
     #[test]
     fn files_are_text_or_base64() {
         let files = json!({"src/index.tsx": "x", "logo.png": {"content": "AAEC", "encoding": "base64"}});
-        let Some(Source::Tree(tree)) = Draft::from_json(body("files", files)).unwrap().source else { panic!() };
+        let Some(Source::Tree(tree)) = Draft::from_json(body("files", files)).unwrap().source else {
+            panic!()
+        };
         assert_eq!(tree.get("logo.png").unwrap().as_ref(), [0, 1, 2]);
     }
 
@@ -197,7 +200,9 @@ mod tests {
             ("bundleUrl", json!("javascript:alert(1)"), "/bundleUrl"),
             ("bundelUrl", json!("https://example.com/a.js"), "/bundelUrl"),
         ] {
-            let Err(Error::Manifest(violations)) = Draft::from_json(body(key, value)) else { panic!("{pointer}") };
+            let Err(Error::Manifest(violations)) = Draft::from_json(body(key, value)) else {
+                panic!("{pointer}")
+            };
             assert_eq!(violations[0].pointer, pointer);
         }
     }

@@ -64,7 +64,19 @@ mod tests {
 
     #[test]
     fn only_the_canonical_form_is_a_version() {
-        for text in ["", "1", "1.0", "v1.0.0", " 1.0.0", "1.0.0 ", "1.0.0+build", "01.0.0", "1.0.0-", "latest", "1.0.x"] {
+        for text in [
+            "",
+            "1",
+            "1.0",
+            "v1.0.0",
+            " 1.0.0",
+            "1.0.0 ",
+            "1.0.0+build",
+            "01.0.0",
+            "1.0.0-",
+            "latest",
+            "1.0.x",
+        ] {
             assert!(text.parse::<Version>().is_err(), "{text:?}");
         }
         for text in ["0.0.0", "1.2.3", "1.0.0-alpha.1", "10.20.30-rc.1"] {

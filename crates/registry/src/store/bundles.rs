@@ -40,12 +40,14 @@ pub(crate) async fn find(
 
 /// The file at that key of the blob store.
 pub(crate) async fn find_by_key(conn: &mut Conn, blob_key: &str) -> Result<Option<FileRow>, Error> {
-    Ok(on!(conn, |c| sqlx::query_as(
+    Ok(on!(conn, |c| {
+        sqlx::query_as(
         "SELECT filename, media_type, digest, integrity, encodings, blob_key FROM bundle_file WHERE blob_key = $1"
     )
     .bind(blob_key)
     .fetch_optional(c)
-    .await)?)
+    .await
+    })?)
 }
 
 /// The file that a version of the shared catalog begins with.
@@ -91,7 +93,8 @@ pub(crate) async fn insert(
     file: &FileRow,
     size_bytes: i64,
 ) -> Result<bool, Error> {
-    let inserted = on!(tx, |c| sqlx::query(
+    let inserted = on!(tx, |c| {
+        sqlx::query(
         "INSERT INTO bundle_file (plugin_id, version, filename, owner, media_type, size_bytes, digest, integrity, \
          encodings, blob_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
          ON CONFLICT (plugin_id, version, filename, owner) DO NOTHING"
@@ -108,6 +111,7 @@ pub(crate) async fn insert(
     .bind(&file.blob_key)
     .execute(c)
     .await
-    .map(|done| done.rows_affected()))?;
+    .map(|done| done.rows_affected())
+    })?;
     Ok(inserted == 1)
 }

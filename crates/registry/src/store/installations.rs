@@ -8,10 +8,10 @@ use sqlx::FromRow;
 use storage::{Conn, Sealed, Tx, on};
 
 use super::plugins::{PluginRow, plugin_columns};
+use crate::Error;
 use crate::compatibility::InstalledVersion;
 use crate::installation::Installation;
 use crate::plugin::Plugin;
-use crate::Error;
 
 macro_rules! installed_plugins {
     () => {
@@ -134,10 +134,11 @@ pub(crate) async fn versions(
 
 /// How many plugins `tenant` has installed.
 pub(crate) async fn count(conn: &mut Conn, tenant: &TenantId) -> Result<i64, Error> {
-    let (count,): (i64,) = on!(conn, |c| sqlx::query_as("SELECT COUNT(*) FROM installation WHERE tenant = $1")
-        .bind(tenant.as_str())
-        .fetch_one(c)
-        .await)?;
+    let (count,): (i64,) =
+        on!(conn, |c| sqlx::query_as("SELECT COUNT(*) FROM installation WHERE tenant = $1")
+            .bind(tenant.as_str())
+            .fetch_one(c)
+            .await)?;
     Ok(count)
 }
 

@@ -169,7 +169,8 @@ pub(crate) async fn available(
     after: (&str, &str),
     limit: i64,
 ) -> Result<Vec<Plugin>, Error> {
-    plugins(on!(conn, |c| sqlx::query_as(concat!(
+    plugins(on!(conn, |c| {
+        sqlx::query_as(concat!(
         listed_plugins!(),
         "AND p.owner IN ('', $1) AND (p.name > $2 OR (p.name = $2 AND p.key > $3)) ORDER BY p.name, p.key LIMIT $4"
     ))
@@ -178,12 +179,18 @@ pub(crate) async fn available(
     .bind(after.1)
     .bind(limit)
     .fetch_all(c)
-    .await)?)
+    .await
+    })?)
 }
 
 /// Plugins of the shared catalog whose current version supports `point`, by name.
-pub(crate) async fn by_extension_point(conn: &mut Conn, point: &str, limit: i64) -> Result<Vec<Plugin>, Error> {
-    plugins(on!(conn, |c| sqlx::query_as(concat!(
+pub(crate) async fn by_extension_point(
+    conn: &mut Conn,
+    point: &str,
+    limit: i64,
+) -> Result<Vec<Plugin>, Error> {
+    plugins(on!(conn, |c| {
+        sqlx::query_as(concat!(
         listed_plugins!(),
         "AND p.owner = '' AND EXISTS \
          (SELECT 1 FROM extension_point e WHERE e.point = $1 AND e.version_key = v.key) ORDER BY p.name, p.key LIMIT $2"
@@ -191,7 +198,8 @@ pub(crate) async fn by_extension_point(conn: &mut Conn, point: &str, limit: i64)
     .bind(point)
     .bind(limit)
     .fetch_all(c)
-    .await)?)
+    .await
+    })?)
 }
 
 /// What a marketplace search asks for; empty texts match all.
@@ -328,7 +336,8 @@ pub(crate) async fn insert(
     id: &PluginId,
     summary: &Summary<'_>,
 ) -> Result<(), Error> {
-    on!(tx, |c| sqlx::query(
+    on!(tx, |c| {
+        sqlx::query(
         "INSERT INTO plugin (key, owner, id, name, description, category, status, current_version, install_count, \
          rating_sum, rating_count, submitted_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, $9, $9)"
     )
@@ -343,7 +352,8 @@ pub(crate) async fn insert(
     .bind(summary.now.as_millisecond())
     .execute(c)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     Ok(())
 }
 
@@ -414,7 +424,11 @@ pub(crate) async fn insert_version(tx: &mut Tx, version: &NewVersion<'_>) -> Res
 }
 
 /// Replaces the manifest of a version; its bundle stays.
-pub(crate) async fn update_manifest(tx: &mut Tx, version_key: &str, manifest: &Manifest) -> Result<(), Error> {
+pub(crate) async fn update_manifest(
+    tx: &mut Tx,
+    version_key: &str,
+    manifest: &Manifest,
+) -> Result<(), Error> {
     let text = serde_json::to_string(manifest).map_err(Error::Corrupt)?;
     on!(tx, |c| sqlx::query("UPDATE plugin_version SET manifest = $2 WHERE key = $1")
         .bind(version_key)

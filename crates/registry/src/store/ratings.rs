@@ -30,8 +30,13 @@ pub(crate) struct NewRating<'a> {
 /// Adds the user's rating, or replaces the earlier one, and brings the plugin's mean up to date.
 pub(crate) async fn put(tx: &mut Tx, new: &NewRating<'_>) -> Result<RatingRow, Error> {
     // The plugin's row first: two ratings at once would otherwise add up from what the other does not see yet.
-    on!(tx, |c| sqlx::query("UPDATE plugin SET id = id WHERE key = $1").bind(new.plugin_key).execute(c).await.map(drop))?;
-    let row = on!(tx, |c| sqlx::query_as(
+    on!(tx, |c| sqlx::query("UPDATE plugin SET id = id WHERE key = $1")
+        .bind(new.plugin_key)
+        .execute(c)
+        .await
+        .map(drop))?;
+    let row = on!(tx, |c| {
+        sqlx::query_as(
         "INSERT INTO rating (plugin_key, tenant, subject, author, rating, review, created_at, updated_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (plugin_key, tenant, subject) DO UPDATE SET \
          author = excluded.author, rating = excluded.rating, review = excluded.review, \
@@ -45,15 +50,18 @@ pub(crate) async fn put(tx: &mut Tx, new: &NewRating<'_>) -> Result<RatingRow, E
     .bind(new.review)
     .bind(new.now.as_millisecond())
     .fetch_one(c)
-    .await)?;
-    on!(tx, |c| sqlx::query(
+    .await
+    })?;
+    on!(tx, |c| {
+        sqlx::query(
         "UPDATE plugin SET rating_sum = CAST((SELECT SUM(rating) FROM rating WHERE plugin_key = $1) AS BIGINT), \
          rating_count = (SELECT COUNT(*) FROM rating WHERE plugin_key = $1) WHERE key = $1"
     )
     .bind(new.plugin_key)
     .execute(c)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     Ok(row)
 }
 
