@@ -27,4 +27,4 @@ export {
 } from "./provide.js";
 export { type Jackfield, JackfieldProvider, type JackfieldProviderProps, useJackfield } from "./provider.js";
 export { PluginScope, type PluginScopeProps } from "./scope.js";
-export type { EnabledPlugin, Platform, PlatformActions, PlatformExtensions, PluginFailure } from "./types.js";
+export type * from "./types.js";

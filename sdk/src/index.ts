@@ -5,21 +5,5 @@
 export { createExtensionPoint, definePlugin, registerExtensionPoint } from "./define.js";
 export * from "./host.js";
 export { type PluginConfig, usePlatformSDK, usePluginConfig } from "./scope.js";
-export type {
-  EnabledPlugin,
-  ExtensionPointComponent,
-  ExtensionPointComponents,
-  ExtensionPointContext,
-  ExtensionPointMap,
-  ExtensionPointProps,
-  NoticeKind,
-  Platform,
-  PlatformActions,
-  PlatformExtensions,
-  PlatformSDK,
-  PluginConfiguration,
-  PluginDefinition,
-  PluginFailure,
-  PluginMetadata,
-  PluginSpec,
-} from "./types.js";
+// By `export *`, because TypeScript merges `declare module "@jackfield/plugin-sdk"` only with names that come so.
+export type * from "./types.js";
