@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, beforeEach, afterEach, describe, it } from "node:test";
+import { importMap, importMapText } from "@jackfield/plugin-sdk/host";
 import { chromium } from "playwright-core";
 import { Jackfield } from "./jackfield.mjs";
 
@@ -153,14 +154,31 @@ describe("the bundle", () => {
   it("does not run when it is not what its integrity says", async () => {
     const [listed] = await jackfield.enabledAt("dashboard-widgets");
     assert.match(listed.integrity, /^sha(256|384|512)-/);
-    await page.route(`${new URL(listed.bundleUrl, server).href}*`, async (route) => {
-      const response = await route.fetch();
-      await route.fulfill({ response, body: `globalThis.tampered = true;\n${await response.text()}` });
-    });
+    await tamper(listed);
     await open("dashboard");
     await plugin("sales-dashboard").getByRole("alert").waitFor();
     assert.equal(await page.evaluate(() => "tampered" in globalThis), false);
     await page.locator("#react-probe").waitFor();
+  });
+
+  it("is held to an import map by plain import()", async () => {
+    const [listed] = await jackfield.enabledAt("dashboard-widgets");
+    const url = new URL(listed.bundleUrl, server).href;
+    const text = importMapText(importMap([listed], { server }));
+    const load = () =>
+      page.evaluate(([map = "", address = ""]) => {
+        document.head.append(Object.assign(document.createElement("script"), { type: "importmap", textContent: map }));
+        return import(address).then(() => "ran", (/** @type {Error} */ { message }) => message);
+      }, [text, url]);
+    // The settings page does not show this plugin, so nothing else has loaded it.
+    await open("settings");
+    await page.getByRole("heading", { name: "Settings" }).waitFor();
+    assert.equal(await load(), "ran");
+    await tamper(listed);
+    await page.reload();
+    await page.getByRole("heading", { name: "Settings" }).waitFor();
+    assert.match(await load(), /Failed to fetch dynamically imported module/);
+    assert.equal(await page.evaluate(() => "tampered" in globalThis), false);
   });
 });
 
@@ -228,6 +246,17 @@ function hostReactVersion() {
   return page.evaluate(() => {
     const provided = /** @type {any} */ (globalThis)[Symbol.for("jackfield.host.v1")];
     return /** @type {string} */ (provided.modules.react.version);
+  });
+}
+
+/**
+ * Changes a bundle on its way to the page.
+ * @param {{ bundleUrl: string }} listed
+ */
+async function tamper({ bundleUrl }) {
+  await page.route(`${new URL(bundleUrl, server).href}*`, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `globalThis.tampered = true;\n${await response.text()}` });
   });
 }
 
