@@ -1,0 +1,18 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { PluginDefinition } from "@jackfield/plugin-sdk";
+
+const root = join(import.meta.dirname, "..");
+const folders = readdirSync(root).filter((name) => existsSync(join(root, name, "plugin.json")));
+
+describe.each(folders)("%s", (folder) => {
+  it("says in code what its manifest says", async () => {
+    const manifest = JSON.parse(readFileSync(join(root, folder, "plugin.json"), "utf8"));
+    const { default: plugin } = (await import(`../${folder}/src/index.tsx`)) as { default: PluginDefinition };
+    expect(manifest.id).toBe(folder);
+    const { name, version, description, category } = manifest;
+    expect(plugin).toMatchObject({ name, version, description, category, metadata: manifest.metadata });
+    expect(Object.keys(plugin.extensionPoints)).toEqual(manifest.extensionPoints);
+  });
+});

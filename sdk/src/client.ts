@@ -1,0 +1,156 @@
+/** What a host page asks of a Jackfield server. */
+import { readEnabledPlugins } from "./listing.js";
+import { withRetries } from "./retry.js";
+import type { EnabledPlugin, PluginConfiguration } from "./types.js";
+
+/** How to reach the server. */
+export interface ClientOptions {
+  /** The server's base address, such as `https://plugins.example.com`. */
+  server: string;
+  /** The signed-in user's token, or null where nobody is signed in. Asked before each request. */
+  getToken?: (() => string | null | Promise<string | null>) | undefined;
+}
+
+/** The requests of a host page. All reject with `JackfieldRequestError` if the server says no. */
+export interface JackfieldClient {
+  /**
+   * The plugins enabled for a tenant at an extension point, lowest `metadata.priority` first, then by name.
+   * With a token from `/plugins/installed`; otherwise from the public list. Tried three times within 10 s.
+   */
+  listEnabled(tenantId: string, extensionPoint: string): Promise<readonly EnabledPlugin[]>;
+  /** `GET /plugins/{id}/config`: sensitive fields come masked. For administrators. */
+  readConfiguration(tenantId: string, pluginId: string): Promise<PluginConfiguration>;
+  /** `PUT /plugins/{id}/config`: replaces the configuration. For administrators. */
+  saveConfiguration(tenantId: string, pluginId: string, configuration: PluginConfiguration): Promise<void>;
+  /** Calls a plugin's own backend; see `PlatformSDK.fetch`. */
+  fetchFromPlugin(tenantId: string, pluginId: string, path: string, init?: RequestInit): Promise<Response>;
+}
+
+/** Raised when the server answers with an error (RFC 9457), or with something that is no answer. */
+export class JackfieldRequestError extends Error {
+  override readonly name = "JackfieldRequestError";
+  constructor(
+    message: string,
+    /** The HTTP status. */
+    readonly status: number,
+    /** The server's stable word for the error, such as `not_installed`; empty if it gave none. */
+    readonly code = "",
+    /** What is wrong with which field, for bodies that fail validation. */
+    readonly errors: readonly { pointer?: string; detail?: string }[] = [],
+  ) {
+    super(message);
+  }
+}
+
+const LIST_LIMITS = { retries: 2, timeout: 10_000 };
+const REQUEST_TIMEOUT_MS = 10_000;
+const PLUGIN_REQUEST_TIMEOUT_MS = 30_000;
+
+/** @throws TypeError if `server` is not an http or https address. */
+export function createClient(options: ClientOptions): JackfieldClient {
+  const base = serverBase(options.server);
+  const installed = new Map<string, Promise<unknown>>();
+
+  const headers = async (tenantId: string, more?: HeadersInit): Promise<Headers> => {
+    const all = new Headers(more);
+    all.set("x-tenant-id", tenantId);
+    const token = (await options.getToken?.()) ?? null;
+    if (token !== null) all.set("authorization", `Bearer ${token}`);
+    return all;
+  };
+
+  const configAddress = (pluginId: string) => new URL(`plugins/${encodeURIComponent(pluginId)}/config`, base);
+
+  // Every extension point of a page asks at once; they share one request.
+  const listInstalled = (tenantId: string, token: string): Promise<unknown> => {
+    const known = installed.get(tenantId);
+    if (known !== undefined) return known;
+    const asked = getList(new URL("plugins/installed", base), {
+      authorization: `Bearer ${token}`,
+      "x-tenant-id": tenantId,
+    }).finally(() => installed.delete(tenantId));
+    installed.set(tenantId, asked);
+    return asked;
+  };
+
+  return {
+    async listEnabled(tenantId, extensionPoint) {
+      const token = (await options.getToken?.()) ?? null;
+      if (token !== null) return readEnabledPlugins(await listInstalled(tenantId, token), extensionPoint, base);
+      const address = new URL("plugins/public/organizations/enabled", base);
+      address.searchParams.set("organizationId", tenantId);
+      address.searchParams.set("extensionPoint", extensionPoint);
+      return readEnabledPlugins(await getList(address), extensionPoint, base);
+    },
+
+    async readConfiguration(tenantId, pluginId) {
+      const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+      return accept(await fetch(configAddress(pluginId), { headers: await headers(tenantId), signal }), asRecord);
+    },
+
+    async saveConfiguration(tenantId, pluginId, configuration) {
+      const response = await fetch(configAddress(pluginId), {
+        method: "PUT",
+        headers: await headers(tenantId, { "content-type": "application/json" }),
+        body: JSON.stringify(configuration),
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+      if (!response.ok) throw await refusal(response);
+    },
+
+    async fetchFromPlugin(tenantId, pluginId, path, init = {}) {
+      const address = pluginAddress(base, pluginId, path);
+      const limit = AbortSignal.timeout(PLUGIN_REQUEST_TIMEOUT_MS);
+      const signal = init.signal == null ? limit : AbortSignal.any([init.signal, limit]);
+      return fetch(address, { ...init, headers: await headers(tenantId, init.headers), signal });
+    },
+  };
+}
+
+function serverBase(server: string): URL {
+  const base = URL.canParse(server) ? new URL(server) : undefined;
+  if (base === undefined || !/^https?:$/.test(base.protocol)) {
+    throw new TypeError(`server must be an address such as "https://plugins.example.com", not ${JSON.stringify(server)}`);
+  }
+  if (!base.pathname.endsWith("/")) base.pathname += "/";
+  base.search = "";
+  base.hash = "";
+  return base;
+}
+
+function pluginAddress(base: URL, pluginId: string, path: string): URL {
+  const root = new URL(`api/plugin-proxy/${encodeURIComponent(pluginId)}/`, base);
+  // A leading slash means the root of the plugin's routes, not of the server.
+  const address = new URL(path.replace(/^\/(?!\/)/, "./"), root);
+  if (address.origin === root.origin && address.pathname.startsWith(root.pathname)) return address;
+  throw new TypeError(`fetch reaches the plugin's own routes only: give a path such as "/quotes", not "${path}"`);
+}
+
+function getList(address: URL, headers: HeadersInit = {}): Promise<unknown> {
+  const attempt = async (_: number, signal: AbortSignal) => accept(await fetch(address, { headers, signal }), (body) => body);
+  // fetch rejects with TypeError when the network fails; 4xx other than 429 will not change by asking again.
+  const again = (failure: unknown) =>
+    failure instanceof TypeError ||
+    (failure instanceof JackfieldRequestError && (failure.status >= 500 || failure.status === 429));
+  return withRetries(attempt, again, LIST_LIMITS);
+}
+
+async function accept<T>(response: Response, read: (body: unknown) => T): Promise<T> {
+  if (!response.ok) throw await refusal(response);
+  const body: unknown = await response.json().catch(() => {
+    throw new JackfieldRequestError("the server did not answer with JSON; is this the address of Jackfield?", response.status);
+  });
+  return read(body);
+}
+
+async function refusal(response: Response): Promise<JackfieldRequestError> {
+  const body = asRecord(await response.json().catch(() => null));
+  const text = (key: string) => (typeof body[key] === "string" ? (body[key] as string) : "");
+  const message = text("detail") || text("title") || `the server answered ${response.status}`;
+  const errors = Array.isArray(body["errors"]) ? (body["errors"] as { pointer?: string; detail?: string }[]) : [];
+  return new JackfieldRequestError(message, response.status, text("code"), errors);
+}
+
+function asRecord(body: unknown): Record<string, unknown> {
+  return typeof body === "object" && body !== null && !Array.isArray(body) ? (body as Record<string, unknown>) : {};
+}

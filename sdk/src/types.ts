@@ -1,0 +1,149 @@
+/** The nouns that plugin authors and host pages share. */
+import type { ComponentType } from "react";
+
+/**
+ * What a host page adds to the platform SDK. Empty here; a platform declares its own values once and
+ * both its host and its plugins see them:
+ *
+ * ```ts
+ * declare module "@jackfield/plugin-sdk" {
+ *   interface PlatformExtensions { ThemeContext: React.Context<Theme> }
+ * }
+ * ```
+ */
+export interface PlatformExtensions {}
+
+/**
+ * The props that a platform passes at each of its extension points, by name. Empty here; declare
+ * yours to have components checked in `definePlugin`:
+ *
+ * ```ts
+ * declare module "@jackfield/plugin-sdk" {
+ *   interface ExtensionPointMap { "payment-methods": { amount: number; currency: string } }
+ * }
+ * ```
+ */
+export interface ExtensionPointMap {}
+
+/** How a notice is to be understood by the person who reads it. */
+export type NoticeKind = "info" | "success" | "warning" | "error";
+
+/** What the host page must give so that plugins can act on the page. */
+export interface PlatformActions {
+  /** Goes to a path of the host application. */
+  navigate(path: string): void;
+  /** Shows a short message to the user. */
+  notify(message: string, kind?: NoticeKind): void;
+}
+
+/** What the host page gives to plugins: the actions, and its own extensions. */
+export type Platform = PlatformActions & PlatformExtensions;
+
+/** What a plugin sees of the platform, by `usePlatformSDK()` and as the prop `sdk`. */
+export interface PlatformSDK extends PlatformActions, PlatformExtensions {
+  readonly tenantId: string;
+  readonly pluginId: string;
+  readonly extensionPoint: string;
+  /**
+   * Calls the plugin's own backend: `fetch("/quotes")` asks
+   * `{server}/api/plugin-proxy/{pluginId}/quotes` for the current tenant, with the user's token. Ends
+   * after 30 s unless `init.signal` ends it sooner. Rejects a path that leaves the plugin's own routes.
+   */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+}
+
+/** Where a component of a plugin is being shown. */
+export interface ExtensionPointContext {
+  readonly tenantId: string;
+  readonly pluginId: string;
+  readonly extensionPoint: string;
+}
+
+/** A plugin's configuration, without its sensitive fields or with them masked. */
+export type PluginConfiguration = Record<string, unknown>;
+
+/**
+ * The props of a component at an extension point: the host's own (`Props`), each by name and once more
+ * together as `context`, and what the SDK adds.
+ */
+export type ExtensionPointProps<Props = unknown, Config = PluginConfiguration> = Props &
+  ExtensionPointContext & {
+    readonly context: Props & ExtensionPointContext;
+    readonly sdk: PlatformSDK;
+    readonly config: Config;
+  };
+
+/** A component of a plugin. Its props belong to the platform, so they are open here. */
+export type ExtensionPointComponent = ComponentType<any>;
+
+/** Components by the name of their extension point; names in `ExtensionPointMap` are checked. */
+export type ExtensionPointComponents = {
+  [Point in keyof ExtensionPointMap]?: ComponentType<ExtensionPointProps<ExtensionPointMap[Point]>>;
+} & Record<string, ExtensionPointComponent>;
+
+/** What a plugin says of itself. The server reads the manifest; these travel in the bundle. */
+export interface PluginMetadata {
+  id?: string;
+  name?: string;
+  version?: string;
+  description?: string;
+  category?: string;
+  author?: string;
+  authorEmail?: string;
+  repositoryUrl?: string;
+  displayName?: string;
+  iconUrl?: string;
+  /** Lower comes first; without it, 100. */
+  priority?: number;
+  requiredPermissions?: string[];
+}
+
+interface PluginBody {
+  description?: string;
+  category?: string;
+  requiredPermissions?: string[];
+  /** JSON Schema of the configuration, with `sensitiveFields` beside `properties`. */
+  configSchema?: Record<string, unknown>;
+  extensionPoints?: ExtensionPointComponents;
+  adminComponents?: Record<string, ExtensionPointComponent>;
+  storefrontComponents?: Record<string, ExtensionPointComponent>;
+}
+
+/** What an author passes to `definePlugin`: named at the top, or in `metadata`. */
+export type PluginSpec = PluginBody &
+  (
+    | { name: string; version: string; metadata?: PluginMetadata }
+    | { name?: string; version?: string; metadata: PluginMetadata & { name: string; version: string } }
+  );
+
+/** A plugin as its bundle exports it by default. */
+export type PluginDefinition = PluginSpec & { extensionPoints: ExtensionPointComponents };
+
+/** A plugin that a tenant has installed and enabled, as the server lists it. */
+export interface EnabledPlugin {
+  readonly id: string;
+  readonly name: string;
+  readonly version: string;
+  readonly description?: string;
+  readonly category?: string;
+  /** Absolute `http:` or `https:` address of the bundle. */
+  readonly bundleUrl: string;
+  /** Subresource integrity of the bundle, such as `sha384-…`. */
+  readonly integrity?: string;
+  readonly extensionPoints: readonly string[];
+  readonly configuration: PluginConfiguration;
+  readonly metadata: PluginMetadata;
+}
+
+/** What went wrong with one plugin, or with the list of plugins, as `onError` gets it. */
+export interface PluginFailure {
+  /** `list`: the server did not say what is enabled. `load`: the bundle. `render`: the component threw. */
+  readonly phase: "list" | "load" | "render";
+  readonly error: unknown;
+  readonly tenantId: string;
+  readonly extensionPoint: string;
+  /** Absent in phase `list`. */
+  readonly plugin?: EnabledPlugin;
+  /** React's component stack; only in the phases `load` and `render`. */
+  readonly componentStack?: string;
+}

@@ -1,0 +1,105 @@
+/** What the browser tests ask of a Jackfield server in `--dev` mode, over HTTP. */
+import { readdir, readFile } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+
+/** A server, seen as the administrator of one tenant. */
+export class Jackfield {
+  /**
+   * @param {string} server
+   * @param {string} tenant
+   */
+  constructor(server, tenant) {
+    this.server = server;
+    this.tenant = tenant;
+  }
+
+  /**
+   * Publishes the plugin in a folder, unless its version is there already.
+   * @param {string} folder
+   * @returns {Promise<string>} its id
+   */
+  async publish(folder) {
+    const manifest = JSON.parse(await readFile(join(folder, "plugin.json"), "utf8"));
+    const answer = await this.send("POST", "/plugins", { ...manifest, files: await filesOf(folder) });
+    if (answer.status !== 201 && answer.status !== 409) throw await refusal(`publish ${manifest.id}`, answer);
+    return manifest.id;
+  }
+
+  /** @param {string} pluginId */
+  async install(pluginId) {
+    await this.expect(201, "POST", "/plugins/install", { pluginId });
+  }
+
+  /**
+   * @param {string} pluginId
+   * @param {boolean} enabled
+   */
+  async setEnabled(pluginId, enabled) {
+    await this.expect(200, "PUT", `/plugins/${pluginId}/status`, { enabled });
+  }
+
+  /**
+   * @param {string} pluginId
+   * @param {Record<string, unknown>} configuration
+   */
+  async configure(pluginId, configuration) {
+    await this.expect(200, "PUT", `/plugins/${pluginId}/config`, configuration);
+  }
+
+  /**
+   * The public list of the tenant's enabled plugins at a point.
+   * @param {string} point
+   * @returns {Promise<any[]>}
+   */
+  async enabledAt(point) {
+    const query = new URLSearchParams({ organizationId: this.tenant, extensionPoint: point });
+    const answer = await fetch(`${this.server}/plugins/public/organizations/enabled?${query}`);
+    if (answer.status !== 200) throw await refusal(`list ${point}`, answer);
+    return /** @type {any[]} */ (await answer.json());
+  }
+
+  /**
+   * @param {number} status
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} body
+   */
+  async expect(status, method, path, body) {
+    const answer = await this.send(method, path, body);
+    if (answer.status !== status) throw await refusal(`${method} ${path}`, answer);
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} body
+   */
+  send(method, path, body) {
+    return fetch(this.server + path, {
+      method,
+      headers: { "content-type": "application/json", "x-tenant-id": this.tenant },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(30_000),
+    });
+  }
+}
+
+/**
+ * @param {string} what
+ * @param {Response} answer
+ */
+async function refusal(what, answer) {
+  return new Error(`${what}: ${answer.status} ${await answer.text()}`);
+}
+
+/**
+ * The sources of a plugin by their path; all of them are text.
+ * @param {string} folder
+ * @returns {Promise<Record<string, string>>}
+ */
+async function filesOf(folder) {
+  const entries = await readdir(join(folder, "src"), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const read = files.map(async (file) => [relative(folder, file).split(sep).join("/"), await readFile(file, "utf8")]);
+  return Object.fromEntries(await Promise.all(read));
+}
