@@ -1,1 +1,30 @@
-//! The identity crate.
+//! Credentials → [`Principal`](model::Principal): who is calling, for which tenant, in which role.
+//!
+//! [`Authenticator`] is the door. Behind it are the tokens that others make (JWS by a shared secret or by the published
+//! keys of an issuer, session tokens of NextAuth v4 and Auth.js v5) and the API keys that this program makes
+//! ([`ApiKeys`]).
+//!
+//! Every token is at most [`MAX_CREDENTIAL_BYTES`] long, must carry `sub` and `exp`, and is refused if its `nbf` lies
+//! more than 30 seconds ahead, if its header demands an extension (`crit`), or if its algorithm is not the key's own.
+
+mod api_key;
+mod authenticator;
+mod claims;
+mod compact;
+mod config;
+mod credentials;
+mod error;
+mod fetch;
+mod issuer;
+mod key_set;
+mod session;
+mod tokens;
+
+pub use api_key::{ApiKey, ApiKeys, MAX_LIVE_KEYS, MIGRATIONS, Maker, NewApiKey};
+pub use authenticator::Authenticator;
+pub use config::{Config, IssuerUrl};
+pub use credentials::{Carrier, Credentials};
+pub use error::{AlgorithmName, Error};
+
+/// The most bytes of a token, whether in a header or put together from cookies.
+pub const MAX_CREDENTIAL_BYTES: usize = 16 * 1024;
