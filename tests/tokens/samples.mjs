@@ -61,8 +61,8 @@ async function refused() {
 
 const hs256 = new TextEncoder().encode(jwtSecret);
 
-function signed(payload, key, header) {
-  return new SignJWT(payload).setProtectedHeader({ typ: "JWT", ...header }).setExpirationTime("1h").sign(key);
+function signed(payload, key, header, expires = "1h") {
+  return new SignJWT(payload).setProtectedHeader({ typ: "JWT", ...header }).setExpirationTime(expires).sign(key);
 }
 
 async function issued() {
@@ -70,7 +70,7 @@ async function issued() {
   for (const alg of ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]) {
     const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
     const kid = `key-${alg}`;
-    const sign = (more, header) => signed({ ...claims, iss: issuer, aud: audience, ...more }, privateKey, { alg, kid, ...header });
+    const sign = (more, header) => signed({ ...claims, iss: issuer, aud: audience, ...more }, privateKey, { alg, kid, ...header }, "72h");
     made.push({
       alg,
       jwk: { ...(await exportJWK(publicKey)), alg, kid, use: "sig" },
