@@ -1,7 +1,9 @@
 //! The keys that an issuer publishes (JWK Set, RFC 7517, section 5), as far as they can check a signature.
 
+use aws_lc_rs::digest;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use moka::sync::Cache;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,6 +12,9 @@ use crate::compact::{Signed, signature_algorithm};
 
 /// The most keys of one issuer that are kept.
 const MAX_KEYS: usize = 64;
+
+/// For how many tokens it is remembered that their signature is right: about 1 MB.
+const REMEMBERED_SIGNATURES: u64 = 10_000;
 
 const RSA: &[Algorithm] = &[
     Algorithm::RS256,
@@ -21,9 +26,14 @@ const RSA: &[Algorithm] = &[
 ];
 
 /// Public keys for checking signatures. Symmetric keys, keys for encryption and kinds not known here are left out.
-#[derive(Debug, Default)]
+///
+/// A caller sends the same token with each request, and checking a public-key signature is dear (25 to 230 µs), so the
+/// SHA-256 of those found right are remembered. The memory belongs to these keys: fetching them anew forgets it, so a
+/// withdrawn key vouches for nothing. The claims are checked every time.
+#[derive(Debug)]
 pub(crate) struct KeySet {
     keys: Vec<VerifyingKey>,
+    right: Cache<Vec<u8>, ()>,
 }
 
 #[derive(Debug)]
@@ -58,7 +68,8 @@ impl KeySet {
     /// Reads a JWK Set; `None` where it is none. A key that is not understood is passed over (RFC 7517, section 5).
     pub(crate) fn parse(json: &[u8]) -> Option<Self> {
         let document: Document = serde_json::from_slice(json).ok()?;
-        Some(Self { keys: document.keys.into_iter().filter_map(VerifyingKey::read).take(MAX_KEYS).collect() })
+        let keys = document.keys.into_iter().filter_map(VerifyingKey::read).take(MAX_KEYS).collect();
+        Some(Self { keys, right: Cache::new(REMEMBERED_SIGNATURES) })
     }
 
     /// Whether there is a key of this id.
@@ -71,6 +82,15 @@ impl KeySet {
     /// The key is the one that the token's `kid` names. A token without `kid` is checked only where a single key of
     /// the set is fit for its algorithm.
     pub(crate) fn verify(&self, token: &Signed<'_>, algorithm: Algorithm) -> Result<(), Error> {
+        let fingerprint = fingerprint(token);
+        if !self.right.contains_key(&fingerprint) {
+            self.check_signature(token, algorithm)?;
+            self.right.insert(fingerprint, ());
+        }
+        Ok(())
+    }
+
+    fn check_signature(&self, token: &Signed<'_>, algorithm: Algorithm) -> Result<(), Error> {
         let id = token.header.kid.as_deref();
         let named = || self.keys.iter().filter(|key| id.is_none() || key.id.as_deref() == id);
         let mut fit = named().filter(|key| key.algorithms.contains(algorithm));
@@ -88,6 +108,15 @@ impl KeySet {
             Err(Error::Signature)
         }
     }
+}
+
+/// The SHA-256 of the whole token, header and signature included.
+fn fingerprint(token: &Signed<'_>) -> Vec<u8> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(token.message.as_bytes());
+    context.update(b".");
+    context.update(token.signature.as_bytes());
+    context.finish().as_ref().to_vec()
 }
 
 /// Whether `key` made the signature of `token`.

@@ -25,6 +25,9 @@ pub(crate) struct Tokens {
 impl Tokens {
     pub(crate) fn new(config: &Config, ambient: Ambient) -> Result<Self, Error> {
         config.check()?;
+        // Named outright, so that no feature that another crate turns on can leave the choice open. An error means that
+        // it was installed before.
+        let _installed = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let failed = |what: &str| Error::Settings(vec![what.to_owned()]);
         let mut issuers = Vec::with_capacity(config.issuers.len());
         for url in &config.issuers {
