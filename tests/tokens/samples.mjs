@@ -2,7 +2,7 @@
 //
 //   node samples.mjs <<< '{"jwtSecret": "…", "nextauthSecret": "…", "authSecret": "…", "issuer": "…", "audience": "…"}'
 //
-// Every run makes new keys and new tokens.
+// Every run makes new keys and new tokens. Without an issuer, tokens with public keys are left out.
 import { createRequire } from "node:module";
 import { text } from "node:stream/consumers";
 import { encode as encodeV5 } from "authjs-core/jwt";
@@ -91,6 +91,6 @@ const samples = {
   hs512: await signed(claims, hs256, { alg: "HS512" }),
   sessions: await sessions(),
   refused: await refused(),
-  issued: await issued(),
+  issued: issuer ? await issued() : [],
 };
 process.stdout.write(JSON.stringify(samples));

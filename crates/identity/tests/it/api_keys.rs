@@ -88,6 +88,9 @@ async fn a_key_works_until_it_is_revoked(keys: &Keys) {
     let forged = with_checksum(&format!("{}{}", &text[..id_end], &other[other_id_end..secret_end]));
     assert!(matches!(keys.use_key(&forged).await, Err(Error::ApiKeyUnknown)));
 
+    let unmade = with_checksum(&format!("jf_{}{}", "0".repeat(26), &other[other_id_end..secret_end]));
+    assert!(matches!(keys.use_key(&unmade).await, Err(Error::ApiKeyUnknown)));
+
     let revoked = keys.authenticator.keys().revoke(&acme(), &key.id).await.unwrap();
     assert!(revoked.revoked_at.is_some());
     assert!(matches!(keys.use_key(&text).await, Err(Error::ApiKeyRevoked)));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use identity::{Authenticator, Config, Credentials, Error};
+use identity::{Authenticator, Config, Credentials, Error, IssuerUrl};
 use model::{Ambient, Clock, Principal, SystemRandom, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -90,8 +90,9 @@ pub(crate) fn config() -> Config {
     }
 }
 
-/// What `tests/tokens/samples.mjs` prints, made anew with the secrets of `config`.
-pub(crate) fn samples<T: DeserializeOwned>(config: &Config, issuer: &str) -> T {
+/// What `tests/tokens/samples.mjs` prints, made anew with the secrets of `config`; tokens with public keys only where
+/// there is an `issuer`.
+pub(crate) fn samples<T: DeserializeOwned>(config: &Config, issuer: Option<&IssuerUrl>) -> T {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tokens");
     install(&folder);
     let text = |secret: &Option<SecretString>| secret.as_ref().unwrap().expose_secret().to_owned();
@@ -99,7 +100,7 @@ pub(crate) fn samples<T: DeserializeOwned>(config: &Config, issuer: &str) -> T {
         "jwtSecret": text(&config.jwt_secret),
         "nextauthSecret": text(&config.nextauth_secret),
         "authSecret": text(&config.auth_secret),
-        "issuer": issuer,
+        "issuer": issuer.map(IssuerUrl::as_str),
         "audience": AUDIENCE,
     });
     let mut node = Command::new("node")

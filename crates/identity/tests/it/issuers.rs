@@ -68,7 +68,7 @@ async fn tokens_of_every_algorithm_are_checked_in_every_claim() {
     let server = IssuerServer::start().await;
     let issuer = server.issuer(NAME);
     let config = Config { issuers: vec![issuer.clone()], audience: Some(AUDIENCE.into()), ..config() };
-    let samples: Samples = samples(&config, issuer.as_str());
+    let samples: Samples = samples(&config, Some(&issuer));
     server.publish(NAME, samples.issued.iter().map(|one| one.jwk.clone()).collect());
     let fixture = Fixture::new(&config).await;
     assert_eq!(samples.issued.len(), 9);
@@ -95,7 +95,7 @@ async fn a_key_is_used_with_its_own_algorithm_alone() {
     let server = IssuerServer::start().await;
     let issuer = server.issuer(NAME);
     let config = Config { issuers: vec![issuer.clone()], audience: Some(AUDIENCE.into()), ..config() };
-    let samples: Samples = samples(&config, issuer.as_str());
+    let samples: Samples = samples(&config, Some(&issuer));
     let rs256 = samples.issued.iter().find(|one| one.alg == "RS256").unwrap();
     let mut relabelled = rs256.jwk.clone();
     relabelled["alg"] = json!("RS512");

@@ -36,7 +36,7 @@ fn ann() -> Principal {
 #[tokio::test]
 async fn sessions_open_from_header_and_cookie_until_they_expire() {
     let config = config();
-    let samples: Samples = samples(&config, "http://127.0.0.1:1");
+    let samples: Samples = samples(&config, None);
     let fixture = Fixture::new(&config).await;
     assert_eq!(samples.sessions.len(), 8);
     assert!(samples.sessions.iter().any(|session| session.cookie.contains("session-token.1=")));
@@ -56,7 +56,7 @@ async fn sessions_open_from_header_and_cookie_until_they_expire() {
 #[tokio::test]
 async fn sessions_under_another_key_or_without_what_they_need_are_refused() {
     let config = config();
-    let samples: Samples = samples(&config, "http://127.0.0.1:1");
+    let samples: Samples = samples(&config, None);
     let fixture = Fixture::new(&config).await;
     for (case, token) in &samples.refused {
         let expected = if case.ends_with("expired") {
@@ -73,7 +73,7 @@ async fn sessions_under_another_key_or_without_what_they_need_are_refused() {
 #[tokio::test]
 async fn a_session_holds_only_under_the_name_of_its_own_cookie() {
     let config = config();
-    let samples: Samples = samples(&config, "http://127.0.0.1:1");
+    let samples: Samples = samples(&config, None);
     let fixture = Fixture::new(&config).await;
     for Session { library, token, cookie } in samples.sessions.iter().filter(|one| one.library.contains("v5"))
     {
@@ -94,7 +94,7 @@ async fn a_session_holds_only_under_the_name_of_its_own_cookie() {
 #[tokio::test]
 async fn chunks_must_be_whole_and_a_stale_cookie_does_not_hide_a_good_one() {
     let config = config();
-    let samples: Samples = samples(&config, "http://127.0.0.1:1");
+    let samples: Samples = samples(&config, None);
     let fixture = Fixture::new(&config).await;
     let chunked =
         samples.sessions.iter().find(|one| one.cookie.starts_with("authjs.session-token.0=")).unwrap();
@@ -113,7 +113,7 @@ async fn without_secrets_of_their_own_sessions_fall_back_to_the_jwt_secret() {
     let full = config();
     let shared =
         Config { nextauth_secret: full.jwt_secret.clone(), auth_secret: full.jwt_secret.clone(), ..full };
-    let samples: Samples = samples(&shared, "http://127.0.0.1:1");
+    let samples: Samples = samples(&shared, None);
     let fixture = Fixture::new(&Config { jwt_secret: shared.jwt_secret.clone(), ..Config::default() }).await;
     for session in &samples.sessions {
         assert_eq!(fixture.bearer(&session.token).await.unwrap(), ann(), "{}", session.library);

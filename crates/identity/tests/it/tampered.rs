@@ -47,7 +47,7 @@ async fn no_altered_token_is_accepted() {
     let server = IssuerServer::start().await;
     let config =
         Config { issuers: vec![server.issuer("samples")], audience: Some(AUDIENCE.into()), ..config() };
-    let samples: Value = samples(&config, server.issuer("samples").as_str());
+    let samples: Value = samples(&config, Some(&server.issuer("samples")));
     let issued = samples["issued"].as_array().unwrap();
     server.publish("samples", issued.iter().map(|one| one["jwk"].clone()).collect());
     let fixture = Fixture::new(&config).await;
