@@ -34,7 +34,10 @@ pub(crate) fn text_module(text: &str) -> String {
 /// The module of a style sheet: it adds the sheet, and its default export is the text.
 pub(crate) fn css_module(plugin_id: &str, path: &str, text: &str) -> String {
     let id = quoted(&format!("{plugin_id}/{path}"));
-    format!("import add from \"{STYLES}\";\nvar text = {};\nadd({id}, text);\nexport default text;", quoted(text))
+    format!(
+        "import add from \"{STYLES}\";\nvar text = {};\nadd({id}, text);\nexport default text;",
+        quoted(text)
+    )
 }
 
 fn quoted(text: &str) -> String {
@@ -45,7 +48,12 @@ fn quoted(text: &str) -> String {
 /// The style sheet with the files that it names put in as data URLs, and what is wrong with it.
 ///
 /// Relative addresses in a constructable style sheet would be relative to the page, so each must become a data URL.
-pub(crate) fn inline_urls(tree: &SourceTree, path: &str, text: &str, asset_bytes: u64) -> (String, Vec<Diagnostic>) {
+pub(crate) fn inline_urls(
+    tree: &SourceTree,
+    path: &str,
+    text: &str,
+    asset_bytes: u64,
+) -> (String, Vec<Diagnostic>) {
     let mut out = String::with_capacity(text.len());
     let mut diagnostics = Vec::new();
     let mut done = 0;
@@ -74,7 +82,12 @@ pub(crate) fn inline_urls(tree: &SourceTree, path: &str, text: &str, asset_bytes
     (out, diagnostics)
 }
 
-fn inline(tree: &SourceTree, path: &str, address: &str, asset_bytes: u64) -> Result<Option<String>, Diagnostic> {
+fn inline(
+    tree: &SourceTree,
+    path: &str,
+    address: &str,
+    asset_bytes: u64,
+) -> Result<Option<String>, Diagnostic> {
     let absolute = address.contains(':') || address.starts_with(['/', '#']) || address.trim().is_empty();
     if absolute {
         return Ok(None);
@@ -128,13 +141,17 @@ fn references(text: &str) -> Vec<Reference> {
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         at = match byte {
-            b'/' if starts(at, b"/*") => {
-                bytes.get(at + 2..).and_then(|rest| rest.windows(2).position(|w| w == b"*/")).map_or(bytes.len(), |n| at + n + 4)
-            }
+            b'/' if starts(at, b"/*") => bytes
+                .get(at + 2..)
+                .and_then(|rest| rest.windows(2).position(|w| w == b"*/"))
+                .map_or(bytes.len(), |n| at + n + 4),
             b'"' | b'\'' => end_of_string(bytes, at),
             b'@' if starts(at, b"@import") => {
                 found.push(Reference { kind: Reference::IMPORT, start: at, end: at + 7 });
-                bytes.get(at..).and_then(|rest| rest.iter().position(|b| *b == b';')).map_or(bytes.len(), |n| at + n)
+                bytes
+                    .get(at..)
+                    .and_then(|rest| rest.iter().position(|b| *b == b';'))
+                    .map_or(bytes.len(), |n| at + n)
             }
             b'u' | b'U' if starts(at, b"url(") => {
                 let (start, end, next) = url(bytes, at + 4);
@@ -219,7 +236,9 @@ mod tests {
 
     #[test]
     fn broken_style_sheets_come_through_unchanged() {
-        for text in ["url(", "url('", "url('x", "/*", "@import", "\"\\", "a{b:url(", "url(\"a.png", "/**", "'"] {
+        for text in
+            ["url(", "url('", "url('x", "/*", "@import", "\"\\", "a{b:url(", "url(\"a.png", "/**", "'"]
+        {
             let (out, _) = inline_urls(&SourceTree::new(), "a.css", text, 32);
             assert_eq!(out, text);
         }

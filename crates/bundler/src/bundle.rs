@@ -4,10 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use rolldown::{
-    BundleFactory, BundleFactoryOptions, BundleOutput, BundlerOptions, BundlerTransformOptions, ChecksOptions,
-    ChunkFilenamesOutputOption, CodeSplittingMode, CommentsOptions, DecoratorOptions, Either, HashCharacters,
-    InputItem, JsxOptions, ManualCodeSplittingOptions, MatchGroup, MatchGroupName, OutputFormat, Platform,
-    RawMinifyOptions, ResolveOptions, SourceMapType, TsConfig,
+    BundleFactory, BundleFactoryOptions, BundleOutput, BundlerOptions, BundlerTransformOptions,
+    ChecksOptions, ChunkFilenamesOutputOption, CodeSplittingMode, CommentsOptions, DecoratorOptions, Either,
+    HashCharacters, InputItem, JsxOptions, ManualCodeSplittingOptions, MatchGroup, MatchGroupName,
+    OutputFormat, Platform, RawMinifyOptions, ResolveOptions, SourceMapType, TsConfig,
 };
 use rolldown_common::Output;
 use rolldown_error::{BuildDiagnostic, EventKind, Severity as EventSeverity};
@@ -37,10 +37,15 @@ pub(crate) struct Failure {
 /// Bundles `input`. The output depends on nothing but the input.
 pub(crate) async fn bundle(input: Arc<Input>, variant: Variant) -> Result<Bundle, Failure> {
     let modules = Arc::new(Modules::new(Arc::clone(&input), variant));
-    match run(&input, variant, Arc::clone(&modules)).await {
-        Ok(output) => collect(output).map_err(|diagnostic| Failure { refused: Vec::new(), diagnostics: vec![diagnostic] }),
+    let output = run(&input, variant, Arc::clone(&modules)).await;
+    let refused = modules.take_refused();
+    match output {
+        Ok(output) if refused.is_empty() => {
+            collect(output).map_err(|diagnostic| Failure { refused, diagnostics: vec![diagnostic] })
+        }
+        // Rolldown takes a package that it does not find for one that the page will have.
+        Ok(_) => Err(Failure { refused, diagnostics: Vec::new() }),
         Err(errors) => {
-            let refused = modules.take_refused();
             let told = errors.iter().filter(|error| refused.is_empty() || !explains(error));
             Err(Failure { diagnostics: told.map(|error| convert(&input, error)).collect(), refused })
         }
@@ -94,7 +99,11 @@ fn options(input: &Input, variant: Variant) -> BundlerOptions {
         sourcemap: Some(SourceMapType::File),
         tsconfig: Some(TsConfig::Auto(false)),
         code_splitting: Some(shared_chunk()),
-        checks: Some(ChecksOptions { circular_dependency: Some(false), plugin_timings: Some(false), ..ChecksOptions::default() }),
+        checks: Some(ChecksOptions {
+            circular_dependency: Some(false),
+            plugin_timings: Some(false),
+            ..ChecksOptions::default()
+        }),
         transform: Some(transform()),
         ..BundlerOptions::default()
     }
@@ -148,7 +157,11 @@ fn collect(output: BundleOutput) -> Result<Bundle, Diagnostic> {
 }
 
 fn script(filename: &str, content: &[u8]) -> Artifact {
-    Artifact { filename: filename.to_owned(), kind: ArtifactKind::Script, content: Bytes::copy_from_slice(content) }
+    Artifact {
+        filename: filename.to_owned(),
+        kind: ArtifactKind::Script,
+        content: Bytes::copy_from_slice(content),
+    }
 }
 
 /// The source map with the sources named as in the tree.
@@ -171,13 +184,18 @@ fn internal() -> Diagnostic {
 
 fn convert(input: &Input, error: &BuildDiagnostic) -> Diagnostic {
     let mut diagnostic = located(error);
-    if diagnostic.file.is_none() && let Some(file) = error.id().as_deref().and_then(path) {
+    if diagnostic.file.is_none()
+        && let Some(file) = error.id().as_deref().and_then(path)
+    {
         diagnostic.file = Some(file.to_owned());
     }
     let text = diagnostic.file.as_deref().and_then(|file| input.tree.get(file));
-    if let (Some(text), Some(file), Some(line), Some(column)) =
-        (text.and_then(|text| std::str::from_utf8(text).ok()), diagnostic.file.clone(), diagnostic.line, diagnostic.column)
-    {
+    if let (Some(text), Some(file), Some(line), Some(column)) = (
+        text.and_then(|text| std::str::from_utf8(text).ok()),
+        diagnostic.file.clone(),
+        diagnostic.line,
+        diagnostic.column,
+    ) {
         let offset = offset(text, line, column);
         diagnostic = diagnostic.at(&file, text, offset, 1);
     }
@@ -219,7 +237,8 @@ fn located(event: &BuildDiagnostic) -> Diagnostic {
 
 /// A message without the folder that does not exist.
 fn clean(message: &str) -> String {
-    message.replace(&format!("{ROOT}/"), "").replace('\0', "")
+    let relative = format!("{}/", ROOT.trim_start_matches('/'));
+    message.replace(&format!("{ROOT}/"), "").replace(&relative, "").replace('\0', "")
 }
 
 fn known(kind: EventKind) -> (String, Option<&'static str>) {
@@ -231,7 +250,9 @@ fn known(kind: EventKind) -> (String, Option<&'static str>) {
         EventKind::JsonParseError => ("invalid_json", None),
         EventKind::UnresolvedImport | EventKind::ResolveError => ("import_not_found", None),
         EventKind::AssignToImportError => ("assign_to_import", Some("an import cannot be assigned to")),
-        EventKind::Eval => ("eval", Some("`eval` keeps the bundle from being minified, and most pages forbid it")),
+        EventKind::Eval => {
+            ("eval", Some("`eval` keeps the bundle from being minified, and most pages forbid it"))
+        }
         EventKind::RequireTlaError => ("require_of_async_module", Some("import the module instead")),
         other => return (other.to_string().to_lowercase(), None),
     };

@@ -8,9 +8,9 @@ use crate::{
     bundle::{Bundle, Failure, bundle},
     definition::{self, Found},
     diagnostic::{Diagnostic, Severity},
+    error::Limit,
     host_modules,
     modules::{Input, Refused, Variant},
-    error::Limit,
     output::{Artifact, ArtifactKind, Build, BuildRequest, Inspection},
     resolve::{self, Refusal},
     sources::{self, MAX_DIAGNOSTICS, Reading, Sources},
@@ -37,7 +37,11 @@ impl From<Vec<Diagnostic>> for Failed {
 }
 
 /// Builds a plugin.
-pub(crate) async fn build(request: BuildRequest, asset_bytes: u64, output_bytes: u64) -> Result<Build, Failed> {
+pub(crate) async fn build(
+    request: BuildRequest,
+    asset_bytes: u64,
+    output_bytes: u64,
+) -> Result<Build, Failed> {
     let BuildRequest { tree, entry, plugin_id } = request;
     let entry = resolve::entry(&tree, entry.as_deref()).ok_or_else(|| vec![no_entry(entry.as_deref())])?;
     let (found, mut warnings, css, jsx_in_ts) = {
@@ -82,14 +86,17 @@ pub(crate) fn inspect(content: bytes::Bytes) -> Result<Inspection, Vec<Diagnosti
         imports.sort_by_key(|(_, span)| span.start);
         for (specifier, span) in imports {
             match host_modules::name(specifier) {
-                Some(name) if !host_imports.iter().any(|known| known == name) => host_imports.push(name.to_owned()),
+                Some(name) if !host_imports.iter().any(|known| known == name) => {
+                    host_imports.push(name.to_owned())
+                }
                 Some(_) => {}
                 None => diagnostics.push(unresolvable(script.source, specifier, span)),
             }
         }
     }
     if let Some(first) = host_imports.first() {
-        let message = format!("{first:?} is imported by its bare name, which works in pages with an import map only");
+        let message =
+            format!("{first:?} is imported by its bare name, which works in pages with an import map only");
         diagnostics.push(
             Diagnostic::warning("host_import", message)
                 .hint("publish the sources instead, or bundle them with the page's modules as externals"),
@@ -135,8 +142,10 @@ fn unresolvable(source: &str, specifier: &str, span: Span) -> Diagnostic {
 
 fn no_entry(named: Option<&str>) -> Diagnostic {
     match named {
-        Some(named) => Diagnostic::error("entry_not_found", format!("the entry {named:?} is not a script of the plugin"))
-            .hint("name a .tsx, .ts, .jsx or .js file by its path from the manifest"),
+        Some(named) => {
+            Diagnostic::error("entry_not_found", format!("the entry {named:?} is not a script of the plugin"))
+                .hint("name a .tsx, .ts, .jsx or .js file by its path from the manifest")
+        }
         None => Diagnostic::error("entry_not_found", "there is no entry")
             .hint("add src/index.tsx (or .ts, .jsx, .js), or name the file as `entry` in the manifest"),
     }
@@ -144,16 +153,26 @@ fn no_entry(named: Option<&str>) -> Diagnostic {
 
 fn refusal(specifier: &str, reason: Refusal) -> Diagnostic {
     match reason {
-        Refusal::LeavesTree => Diagnostic::error("import_outside_tree", format!("{specifier:?} leaves the plugin"))
-            .hint("only files of the plugin can be imported"),
-        Refusal::NotFound => Diagnostic::error("import_not_found", format!("{specifier:?} is not a file of the plugin"))
-            .hint("check the path, including upper and lower case"),
-        Refusal::Bare => Diagnostic::error("bare_import", format!("{specifier:?} is not provided by the page"))
-            .hint(host_modules::provided()),
-        Refusal::Remote => Diagnostic::error("remote_import", format!("{specifier:?} is code from another server"))
-            .hint("copy the code into the plugin"),
-        Refusal::UnknownKind => Diagnostic::error("unknown_file_type", format!("{specifier:?} cannot be imported"))
-            .hint("scripts, .json, .css, .txt, images and fonts can be"),
+        Refusal::LeavesTree => {
+            Diagnostic::error("import_outside_tree", format!("{specifier:?} leaves the plugin"))
+                .hint("only files of the plugin can be imported")
+        }
+        Refusal::NotFound => {
+            Diagnostic::error("import_not_found", format!("{specifier:?} is not a file of the plugin"))
+                .hint("check the path, including upper and lower case")
+        }
+        Refusal::Bare => {
+            Diagnostic::error("bare_import", format!("{specifier:?} is not provided by the page"))
+                .hint(host_modules::provided())
+        }
+        Refusal::Remote => {
+            Diagnostic::error("remote_import", format!("{specifier:?} is code from another server"))
+                .hint("copy the code into the plugin")
+        }
+        Refusal::UnknownKind => {
+            Diagnostic::error("unknown_file_type", format!("{specifier:?} cannot be imported"))
+                .hint("scripts, .json, .css, .txt, images and fonts can be")
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     diagnostic::Diagnostic,
     evaluate::{Evaluator, Node},
     output::Definition,
-    sources::{Script, Sources},
+    sources::{MAX_DIAGNOSTICS, Script, Sources},
     tree::SourceTree,
 };
 
@@ -35,7 +35,11 @@ pub(crate) fn find(tree: &SourceTree, sources: &Sources<'_>, entry: &str) -> Res
     if exported.is_none() && !exports_default(script) {
         return Err(no_default_export(entry));
     }
-    let mut reader = Reader { evaluator, sources, found: Found { definition: Definition::default(), warnings: Vec::new() } };
+    let mut reader = Reader {
+        evaluator,
+        sources,
+        found: Found { definition: Definition::default(), warnings: Vec::new() },
+    };
     match exported.and_then(|node| reader.object(node)) {
         Some(entries) => entries.into_iter().for_each(|(key, node)| reader.key(&key, node)),
         None => reader.found.warnings.push(
@@ -115,7 +119,8 @@ impl<'s, 'a> Reader<'s, 'a> {
             entries.into_iter().for_each(|(point, _)| self.add(point));
         } else if let Some(elements) = self.evaluator.elements(node) {
             // A registering call among the elements is found by the walk below.
-            let points: Vec<_> = elements.into_iter().filter_map(|element| self.evaluator.string(element)).collect();
+            let points: Vec<_> =
+                elements.into_iter().filter_map(|element| self.evaluator.string(element)).collect();
             drop(self.evaluator.take_dynamic());
             points.into_iter().for_each(|point| self.add(point));
         } else {
@@ -139,12 +144,12 @@ impl<'s, 'a> Reader<'s, 'a> {
 
     fn warn_at(&mut self, code: &str, path: &str, span: Span) {
         let Some(script) = self.sources.scripts.get(path) else { return };
-        if self.found.warnings.len() < crate::sources::MAX_DIAGNOSTICS {
-            self.found.warnings.push(
-                Diagnostic::warning(code, "not constant, so it is not part of what is known of the plugin")
-                    .at(path, script.source, span.start as usize, span.size() as usize)
-                    .hint("write a constant, or name it in the manifest"),
-            );
+        let warning =
+            Diagnostic::warning(code, "not constant, so it is not part of what is known of the plugin")
+                .at(path, script.source, span.start as usize, span.size() as usize)
+                .hint("write a constant, or name it in the manifest");
+        if self.found.warnings.len() < MAX_DIAGNOSTICS && !self.found.warnings.contains(&warning) {
+            self.found.warnings.push(warning);
         }
     }
 
@@ -185,7 +190,13 @@ impl<'a> Visit<'a> for Registrations<'_, '_, 'a> {
 
 /// Whether `callee` is one of [`REGISTRATIONS`], by its own name or by the one that it was imported under.
 fn registers(script: &Script<'_>, callee: &Expression<'_>) -> bool {
-    let callee = callee.get_inner_expression();
+    let callee = match callee.get_inner_expression() {
+        // `(0, sdk.registerExtensionPoint)(…)` is how bundlers call without a receiver.
+        Expression::SequenceExpression(sequence) => {
+            sequence.expressions.last().unwrap_or(callee).get_inner_expression()
+        }
+        inner => inner,
+    };
     if let Some(member) = callee.as_member_expression() {
         return member.static_property_name().is_some_and(|name| REGISTRATIONS.contains(&name));
     }

@@ -111,9 +111,10 @@ impl<'a> Place<'a> {
         let text = source.get(start..end).unwrap_or_default();
         let lines_before = head.bytes().filter(|byte| *byte == b'\n').count();
         let column = source.get(start..offset).unwrap_or_default().encode_utf16().count() + 1;
-        let before = start.checked_sub(1).and_then(|end| source.get(..end)).map(|above| {
-            above.rsplit('\n').next().unwrap_or_default()
-        });
+        let before = start
+            .checked_sub(1)
+            .and_then(|end| source.get(..end))
+            .map(|above| above.rsplit('\n').next().unwrap_or_default());
         Self {
             line: u32::try_from(lines_before + 1).unwrap_or(u32::MAX),
             column: u32::try_from(column).unwrap_or(u32::MAX),
@@ -181,10 +182,7 @@ mod tests {
             found.frame.unwrap(),
             "  1 | const a = 1;\n> 2 | const b = ;\n    |           ^\n  3 | const c = 3;"
         );
-        assert_eq!(
-            at("x", 0, 1).to_string(),
-            "src/a.ts:1:1: unexpected token"
-        );
+        assert_eq!(at("x", 0, 1).to_string(), "src/a.ts:1:1: unexpected token");
     }
 
     #[test]

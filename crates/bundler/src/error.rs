@@ -134,7 +134,12 @@ mod tests {
 
     #[test]
     fn the_text_names_the_first_error_and_counts_the_others() {
-        let at = |line| Diagnostic { file: Some("src/a.ts".into()), line: Some(line), column: Some(2), ..Diagnostic::error("syntax_error", "unexpected token") };
+        let at = |line| Diagnostic {
+            file: Some("src/a.ts".into()),
+            line: Some(line),
+            column: Some(2),
+            ..Diagnostic::error("syntax_error", "unexpected token")
+        };
         let error = Error::Invalid(vec![Diagnostic::warning("x", "no matter"), at(1), at(7)]);
         assert_eq!(
             error.to_string(),

@@ -8,8 +8,8 @@ use std::{
 use oxc::{
     ast::ast::{
         ArrayExpressionElement, BinaryOperator, BindingPattern, Declaration, ExportDefaultDeclarationKind,
-        Expression, ObjectPropertyKind, PropertyKey, Statement, TSEnumDeclaration, TSEnumMemberName, UnaryOperator,
-        VariableDeclaration,
+        Expression, ObjectPropertyKind, PropertyKey, Statement, TSEnumDeclaration, TSEnumMemberName,
+        UnaryOperator, VariableDeclaration,
     },
     span::{GetSpan as _, Span},
     syntax::module_record::{ExportExportName, ExportImportName, ImportImportName},
@@ -66,7 +66,8 @@ pub(crate) struct Evaluator<'s, 'a> {
 
 impl<'s, 'a> Evaluator<'s, 'a> {
     pub(crate) fn new(tree: &'s SourceTree, sources: &'s Sources<'a>) -> Self {
-        let bindings = sources.scripts.iter().map(|(path, script)| (path.as_str(), bindings(script))).collect();
+        let bindings =
+            sources.scripts.iter().map(|(path, script)| (path.as_str(), bindings(script))).collect();
         Self { tree, sources, bindings, fuel: Cell::new(FUEL), dynamic: RefCell::default() }
     }
 
@@ -82,7 +83,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
 
     fn exported_at(&self, script: &'s Script<'a>, name: &str, depth: u32) -> Option<Node<'s, 'a>> {
         let depth = self.step(depth)?;
-        if name == "default" && let Some(node) = default_declaration(script) {
+        if name == "default"
+            && let Some(node) = default_declaration(script)
+        {
             return Some(node);
         }
         let named = |exported: &ExportExportName<'_>| match exported {
@@ -90,13 +93,21 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             ExportExportName::Default(_) => name == "default",
             ExportExportName::Null => false,
         };
-        if let Some(entry) = script.record.local_export_entries.iter().find(|entry| named(&entry.export_name)) {
+        if let Some(entry) = script.record.local_export_entries.iter().find(|entry| named(&entry.export_name))
+        {
             return self.bound(script, entry.local_name.name()?.as_str(), depth);
         }
-        if let Some(entry) = script.record.indirect_export_entries.iter().find(|entry| named(&entry.export_name)) {
+        if let Some(entry) =
+            script.record.indirect_export_entries.iter().find(|entry| named(&entry.export_name))
+        {
             let from = entry.module_request.as_ref()?.name.as_str();
             return match &entry.import_name {
-                ExportImportName::Name(found) => self.imported(script, from, Imported::Name(found.name.as_str()), depth),
+                ExportImportName::Name(found) if is_default_import(script, found.span) => {
+                    self.imported(script, from, Imported::Name("default"), depth)
+                }
+                ExportImportName::Name(found) => {
+                    self.imported(script, from, Imported::Name(found.name.as_str()), depth)
+                }
                 ExportImportName::All => self.imported(script, from, Imported::Namespace, depth),
                 _ => None,
             };
@@ -119,7 +130,13 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         }
     }
 
-    fn imported(&self, script: &'s Script<'a>, from: &str, what: Imported<'_>, depth: u32) -> Option<Node<'s, 'a>> {
+    fn imported(
+        &self,
+        script: &'s Script<'a>,
+        from: &str,
+        what: Imported<'_>,
+        depth: u32,
+    ) -> Option<Node<'s, 'a>> {
         let Ok(Resolved::File(path)) = resolve::resolve(self.tree, script.path, from) else { return None };
         if let Some(value) = self.sources.json.get(&path) {
             return match what {
@@ -207,7 +224,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         let depth = self.step(depth)?;
         let (script, expression) = match self.settle_at(node, depth)? {
             Node::Json(value) => {
-                return Some(value.as_object()?.iter().map(|(key, value)| (key.clone(), Node::Json(value))).collect());
+                return Some(
+                    value.as_object()?.iter().map(|(key, value)| (key.clone(), Node::Json(value))).collect(),
+                );
             }
             Node::Enum(script, declaration) => return Some(members(script, declaration)),
             Node::Expression(script, expression) => (script, expression),
@@ -217,10 +236,12 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         let mut entries: Vec<(String, Node<'v, 'a>)> = Vec::new();
         for property in &object.properties {
             match property {
-                ObjectPropertyKind::ObjectProperty(property) => match self.key(script, &property.key, depth) {
-                    Some(key) => entries.push((key, Node::Expression(script, &property.value))),
-                    None => self.left_out(script, property.key.span()),
-                },
+                ObjectPropertyKind::ObjectProperty(property) => {
+                    match self.key(script, &property.key, depth) {
+                        Some(key) => entries.push((key, Node::Expression(script, &property.value))),
+                        None => self.left_out(script, property.key.span()),
+                    }
+                }
                 ObjectPropertyKind::SpreadProperty(spread) => {
                     match self.entries_at(Node::Expression(script, &spread.argument), depth) {
                         Some(spread) => entries.extend(spread),
@@ -272,7 +293,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                     }
                 }
                 ArrayExpressionElement::Elision(_) => {}
-                other => elements.extend(other.as_expression().map(|element| Node::Expression(script, element))),
+                other => {
+                    elements.extend(other.as_expression().map(|element| Node::Expression(script, element)))
+                }
             }
         }
         Some(elements)
@@ -294,7 +317,10 @@ impl<'s, 'a> Evaluator<'s, 'a> {
 
     fn value_at(&self, node: Node<'_, 'a>, depth: u32) -> Option<Value> {
         let value = self.step(depth).and_then(|depth| self.constant(node, depth));
-        if value.is_none() && let Node::Expression(script, expression) = node && !is_undefined(expression) {
+        if value.is_none()
+            && let Node::Expression(script, expression) = node
+            && !is_undefined(expression)
+        {
             self.left_out(script, expression.span());
         }
         value
@@ -368,6 +394,13 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     }
 }
 
+/// Whether the name at `span` is the local one of a default import: oxc's record names a re-exported default import
+/// by that, not by `default`.
+fn is_default_import(script: &Script<'_>, span: Span) -> bool {
+    let mut imports = script.record.import_entries.iter();
+    imports.any(|entry| entry.local_name.span == span && entry.import_name.is_default())
+}
+
 fn default_declaration<'s, 'a>(script: &'s Script<'a>) -> Option<Node<'s, 'a>> {
     script.program.body.iter().find_map(|statement| match statement {
         Statement::ExportDefaultDeclaration(export) => match &export.declaration {
@@ -418,7 +451,9 @@ fn add_variables<'s, 'a>(
     found: &mut BTreeMap<&'s str, Binding<'s, 'a>>,
 ) {
     for variable in &variables.declarations {
-        let (BindingPattern::BindingIdentifier(id), Some(init)) = (&variable.id, &variable.init) else { continue };
+        let (BindingPattern::BindingIdentifier(id), Some(init)) = (&variable.id, &variable.init) else {
+            continue;
+        };
         let name = id.name.as_str();
         if !script.survey.assigned.contains(name) {
             found.insert(name, Binding::Constant(init));
@@ -426,7 +461,10 @@ fn add_variables<'s, 'a>(
     }
 }
 
-fn members<'v, 'a>(script: &'v Script<'a>, declaration: &'v TSEnumDeclaration<'a>) -> Vec<(String, Node<'v, 'a>)> {
+fn members<'v, 'a>(
+    script: &'v Script<'a>,
+    declaration: &'v TSEnumDeclaration<'a>,
+) -> Vec<(String, Node<'v, 'a>)> {
     let members = declaration.body.members.iter();
     let named = members.filter_map(|member| {
         let name = match &member.id {

@@ -79,7 +79,10 @@ pub(crate) fn source(specifier: &str) -> Option<String> {
 /// What a plugin may import by a bare name, as a sentence for a hint.
 pub(crate) fn provided() -> String {
     let names: Vec<_> = MODULES.iter().map(|(name, _)| *name).filter(|name| !is_old_name(name)).collect();
-    format!("the page provides {}; copy other code into the plugin and import it relatively", names.join(", "))
+    format!(
+        "the page provides {}; copy other code into the plugin and import it relatively",
+        names.join(", ")
+    )
 }
 
 fn is_old_name(name: &str) -> bool {
@@ -104,7 +107,8 @@ mod tests {
 
     #[test]
     fn only_whole_names_are_provided() {
-        for specifier in ["react/", "react/index.js", "React", "react-dom/server", "@jackfield/plugin-sdk/x"] {
+        for specifier in ["react/", "react/index.js", "React", "react-dom/server", "@jackfield/plugin-sdk/x"]
+        {
             assert!(name(specifier).is_none() && source(specifier).is_none(), "{specifier}");
         }
     }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use rolldown::plugin::{
-    HookLoadArgs, HookLoadOutput, HookLoadReturn, HookResolveIdArgs, HookResolveIdOutput, HookResolveIdReturn,
-    HookUsage, Plugin, PluginContext, SharedLoadPluginContext,
+    HookLoadArgs, HookLoadOutput, HookLoadReturn, HookResolveIdArgs, HookResolveIdOutput,
+    HookResolveIdReturn, HookUsage, Plugin, PluginContext, SharedLoadPluginContext,
 };
 use rolldown_common::{ModuleType, ResolvedExternal, side_effects::HookSideEffects};
 
@@ -18,8 +18,9 @@ use crate::{
     tree::SourceTree,
 };
 
-/// The folder that rolldown takes the tree to be in; no such folder is ever looked at.
-pub(crate) const ROOT: &str = "/plugin";
+/// The folder that rolldown takes the tree to be in; no such folder is ever looked at. Its name is one that no tree
+/// has inside, since it is taken off again wherever it shows.
+pub(crate) const ROOT: &str = "/__jackfield_tree__";
 
 /// Before the names of modules that are made here. Rolldown leaves modules with a NUL out of source maps.
 const HOST: &str = "\0host:";
@@ -93,7 +94,8 @@ impl Modules {
 
     fn file(&self, path: &str) -> Option<HookLoadOutput> {
         let content = self.input.tree.get(path)?;
-        let text = || std::str::from_utf8(content).ok().map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
+        let text =
+            || std::str::from_utf8(content).ok().map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
         let (code, module_type) = match FileKind::of(path)? {
             FileKind::Script => (text()?.to_owned(), self.script_type(path)),
             FileKind::Json => (text()?.to_owned(), ModuleType::Json),
@@ -104,7 +106,11 @@ impl Modules {
             FileKind::Asset(media_type) => (assets::asset_module(media_type, content), ModuleType::Js),
             FileKind::Text => (assets::text_module(text()?), ModuleType::Js),
         };
-        Some(HookLoadOutput { code: code.into(), module_type: Some(module_type), ..HookLoadOutput::default() })
+        Some(HookLoadOutput {
+            code: code.into(),
+            module_type: Some(module_type),
+            ..HookLoadOutput::default()
+        })
     }
 
     fn script_type(&self, path: &str) -> ModuleType {
@@ -127,7 +133,9 @@ fn id(path: &str) -> String {
 
 /// The file of the tree that rolldown knows as `id`.
 pub(crate) fn path(id: &str) -> Option<&str> {
-    id.strip_prefix(MADE).or_else(|| id.strip_prefix(ROOT)?.strip_prefix('/'))
+    // Rolldown sometimes shows paths relative to `/`.
+    let relative = ROOT.trim_start_matches('/');
+    id.strip_prefix(MADE).or_else(|| id.trim_start_matches('/').strip_prefix(relative)?.strip_prefix('/'))
 }
 
 fn resolved(id: String) -> HookResolveIdOutput {
@@ -176,7 +184,11 @@ impl Plugin for Modules {
             ..HookLoadOutput::default()
         };
         if let Some(name) = args.id.strip_prefix(HOST) {
-            let code = if name == assets::STYLES { Some(assets::STYLES_SOURCE.to_owned()) } else { host_modules::source(name) };
+            let code = if name == assets::STYLES {
+                Some(assets::STYLES_SOURCE.to_owned())
+            } else {
+                host_modules::source(name)
+            };
             return Ok(code.map(made));
         }
         Ok(path(args.id).and_then(|path| self.file(path)))

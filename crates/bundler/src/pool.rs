@@ -9,7 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{sync::{Semaphore, SemaphorePermit, TryAcquireError}, time::timeout};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit, TryAcquireError},
+    time::timeout,
+};
 
 use crate::{
     error::{Error, Limit},
@@ -71,7 +74,8 @@ impl Bundler {
             output_bytes: limits.output_bytes,
             files: listing(&request.tree),
         };
-        let frame = encode(&header, request.tree.iter().map(|(_, content)| &content[..])).map_err(Error::Worker)?;
+        let frame =
+            encode(&header, request.tree.iter().map(|(_, content)| &content[..])).map_err(Error::Worker)?;
         let reply = self.ask(frame).await?;
         unpack(reply)
     }
@@ -110,7 +114,10 @@ impl Bundler {
             }
             Ok(Err(error)) => Err(shared.fault(worker, &error).await),
             Err(_) => {
-                tracing::warn!(bundler.time_ms = shared.limits.time.as_millis() as u64, "a build took too long");
+                tracing::warn!(
+                    bundler.time_ms = shared.limits.time.as_millis() as u64,
+                    "a build took too long"
+                );
                 drop(worker);
                 shared.workers.replace();
                 Err(Error::Timeout { allowed: shared.limits.time })
@@ -173,7 +180,8 @@ fn unpack(frame: Frame<Reply>) -> Result<Build, Error> {
         return Err(Error::Worker(unusable("file names that cannot be published")));
     }
     let artifacts = artifacts.into_iter().zip(pieces);
-    let artifacts = artifacts.map(|((filename, kind, _), content)| Artifact { filename, kind, content }).collect();
+    let artifacts =
+        artifacts.map(|((filename, kind, _), content)| Artifact { filename, kind, content }).collect();
     Ok(Build { entry, bare_entry, artifacts, definition, warnings })
 }
 

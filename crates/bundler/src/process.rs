@@ -47,8 +47,11 @@ impl WorkerCommand {
 
     /// The program that is running, with `args`. On Linux also where its file has been replaced meanwhile.
     pub fn this_program(args: impl IntoIterator<Item = impl Into<OsString>>) -> io::Result<Self> {
-        let program =
-            if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe()? };
+        let program = if cfg!(target_os = "linux") {
+            PathBuf::from("/proc/self/exe")
+        } else {
+            std::env::current_exe()?
+        };
         Ok(Self::new(program, args))
     }
 }
@@ -98,7 +101,9 @@ impl Worker {
             .kill_on_drop(true)
             .spawn()?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(input), Some(output), Some(errors)) = pipes else { return Err(unusable("a worker without pipes")) };
+        let (Some(input), Some(output), Some(errors)) = pipes else {
+            return Err(unusable("a worker without pipes"));
+        };
         let mut worker = Self {
             child,
             input,
@@ -167,7 +172,8 @@ fn describe(status: Option<ExitStatus>, words: &[u8]) -> String {
 
 /// The most that a worker may answer: two bundles with their source maps.
 fn max_body(limits: &Limits) -> usize {
-    usize::try_from(limits.output_bytes.saturating_mul(2 * (1 + crate::compile::MAPS_PER_SCRIPT))).unwrap_or(usize::MAX)
+    usize::try_from(limits.output_bytes.saturating_mul(2 * (1 + crate::compile::MAPS_PER_SCRIPT)))
+        .unwrap_or(usize::MAX)
 }
 
 /// The workers that are waiting for work.
@@ -182,7 +188,13 @@ pub(crate) struct Workers {
 
 impl Workers {
     pub(crate) fn new(command: WorkerCommand, limits: Limits) -> Self {
-        Self { command, limits, idle: Mutex::default(), reaping: AtomicBool::new(false), ended: AtomicBool::new(false) }
+        Self {
+            command,
+            limits,
+            idle: Mutex::default(),
+            reaping: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        }
     }
 
     /// A warm worker, else a new one.

@@ -85,7 +85,10 @@ impl<T> Frame<T> {
 }
 
 /// A frame as bytes.
-pub(crate) fn encode<'a, T: Serialize>(header: &T, body: impl Iterator<Item = &'a [u8]> + Clone) -> io::Result<Vec<u8>> {
+pub(crate) fn encode<'a, T: Serialize>(
+    header: &T,
+    body: impl Iterator<Item = &'a [u8]> + Clone,
+) -> io::Result<Vec<u8>> {
     let header = serde_json::to_vec(header)?;
     let length: usize = body.clone().map(<[u8]>::len).sum();
     let lengths = [header.len(), length].map(u32::try_from);
@@ -112,7 +115,10 @@ pub(crate) async fn receive<T: DeserializeOwned>(
 }
 
 /// As [`receive`], blocking; `None` where the input ends before a frame.
-pub(crate) fn read<T: DeserializeOwned>(input: &mut impl Read, max_body: usize) -> io::Result<Option<Frame<T>>> {
+pub(crate) fn read<T: DeserializeOwned>(
+    input: &mut impl Read,
+    max_body: usize,
+) -> io::Result<Option<Frame<T>>> {
     let mut prefix = [0; 8];
     match input.read_exact(&mut prefix) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),

@@ -73,7 +73,8 @@ pub(crate) fn resolve(tree: &SourceTree, importer: &str, specifier: &str) -> Res
     if let Some(name) = host_modules::name(specifier) {
         return Ok(Resolved::Host(name));
     }
-    let relative = matches!(specifier, "." | "..") || specifier.starts_with("./") || specifier.starts_with("../");
+    let relative =
+        matches!(specifier, "." | "..") || specifier.starts_with("./") || specifier.starts_with("../");
     if !relative {
         return Err(refuse(specifier));
     }
@@ -164,7 +165,15 @@ mod tests {
 
     #[test]
     fn relative_imports_find_files_as_typescript_does() {
-        let tree = tree(&["src/index.tsx", "src/a.ts", "src/a.css", "src/b/index.ts", "data.json", "src/c.d.ts", "src/x.bin"]);
+        let tree = tree(&[
+            "src/index.tsx",
+            "src/a.ts",
+            "src/a.css",
+            "src/b/index.ts",
+            "data.json",
+            "src/c.d.ts",
+            "src/x.bin",
+        ]);
         let file = |specifier| match resolve(&tree, "src/index.tsx", specifier) {
             Ok(Resolved::File(path)) => path,
             other => format!("{other:?}"),
@@ -209,7 +218,10 @@ mod tests {
 
     #[test]
     fn the_default_entry_prefers_src_and_tsx() {
-        assert_eq!(entry(&tree(&["index.js", "src/index.ts", "src/index.tsx"]), None).unwrap(), "src/index.tsx");
+        assert_eq!(
+            entry(&tree(&["index.js", "src/index.ts", "src/index.tsx"]), None).unwrap(),
+            "src/index.tsx"
+        );
         assert_eq!(entry(&tree(&["index.js", "src/index.jsx"]), None).unwrap(), "src/index.jsx");
         assert_eq!(entry(&tree(&["index.js"]), None).unwrap(), "index.js");
         assert_eq!(entry(&tree(&["main.ts"]), None), None);

@@ -148,7 +148,8 @@ impl<'a> Sources<'a> {
                 let text_of = error.to_string();
                 let message = text_of.split(" at line ").next().unwrap_or_default();
                 self.report(
-                    Diagnostic::error("invalid_json", format!("not JSON: {message}")).at(path, text, offset, 1),
+                    Diagnostic::error("invalid_json", format!("not JSON: {message}"))
+                        .at(path, text, offset, 1),
                 );
             }
         }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use oxc::{
     ast::{
         AstKind,
-        ast::{AssignmentExpression, AssignmentTarget, CallExpression, Expression, ImportExpression, NewExpression, Program, UpdateExpression},
+        ast::{
+            AssignmentExpression, AssignmentTarget, CallExpression, Expression, ImportExpression,
+            NewExpression, Program, UpdateExpression,
+        },
     },
     ast_visit::{Visit, walk},
     span::{GetSpan as _, Span},

@@ -34,7 +34,11 @@ pub enum TreeError {
     #[error("{0:?} has an empty segment: write `src/index.tsx`, without `//` or `./`")]
     Segment(String),
     /// The path, or one segment of it, is too long.
-    #[error("a path is longer than {} bytes, or a segment of it than {}", SourceTree::MAX_PATH, SourceTree::MAX_SEGMENT)]
+    #[error(
+        "a path is longer than {} bytes, or a segment of it than {}",
+        SourceTree::MAX_PATH,
+        SourceTree::MAX_SEGMENT
+    )]
     TooLong,
     /// The path is there already, perhaps in another case.
     #[error("{0:?} is there twice: paths must differ by more than upper and lower case")]

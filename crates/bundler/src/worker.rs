@@ -106,7 +106,8 @@ fn work(inbox: &mpsc::Receiver<Frame<Request>>, cpu_seconds: u64) -> io::Result<
 
 /// The first build of a process takes several times as long as the second.
 fn warm_up(runtime: &Runtime) -> io::Result<()> {
-    let source = "import { useState } from 'react';\nexport default { C: () => <p>{useState(0)}</p> } as object;";
+    let source =
+        "import { useState } from 'react';\nexport default { C: () => <p>{useState(0)}</p> } as object;";
     let mut tree = SourceTree::new();
     let inserted = tree.insert("index.tsx", Bytes::from_static(source.as_bytes()));
     let request = BuildRequest { tree, entry: None, plugin_id: String::new() };
@@ -152,7 +153,8 @@ fn unpack(frame: &Frame<Request>, files: &[(String, usize)]) -> io::Result<Sourc
 
 fn built(build: Build) -> (Reply, Vec<Bytes>) {
     let Build { entry, bare_entry, artifacts, definition, warnings } = build;
-    let listing = artifacts.iter().map(|file| (file.filename.clone(), file.kind, file.content.len())).collect();
+    let listing =
+        artifacts.iter().map(|file| (file.filename.clone(), file.kind, file.content.len())).collect();
     let reply = Reply::Built { entry, bare_entry, artifacts: listing, definition, warnings };
     (reply, artifacts.into_iter().map(|file| file.content).collect())
 }

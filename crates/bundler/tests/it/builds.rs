@@ -100,11 +100,20 @@ async fn decorators_are_typescripts() {
     assert_eq!(
         value(source).await,
         json!([
-            "make field", "field object x undefined",
-            "make first", "make second", "make param", "param object m number", "second object m object", "first object m object",
-            "make accessor", "accessor object g object",
-            "make static", "static function s object",
-            "make class", "class function undefined undefined",
+            "make field",
+            "field object x undefined",
+            "make first",
+            "make second",
+            "make param",
+            "param object m number",
+            "second object m object",
+            "first object m object",
+            "make accessor",
+            "accessor object g object",
+            "make static",
+            "static function s object",
+            "make class",
+            "class function undefined undefined",
         ])
     );
 }
@@ -138,7 +147,8 @@ async fn older_hosts_provide_react_by_globals() {
 
 async fn a_page_without_react_is_told_what_to_do() {
     let build = build(&CARD).await;
-    let found = node(&build, "try { await import(entry); return null; } catch (error) { return error.message; }");
+    let found =
+        node(&build, "try { await import(entry); return null; } catch (error) { return error.message; }");
     let message = found.as_str().unwrap();
     assert!(message.contains("\"react\"") && message.contains("provideHost"), "{message}");
 }
@@ -166,7 +176,10 @@ async fn the_sdk_has_one_key_under_all_its_names() {
 async fn the_served_bundle_has_no_bare_import() {
     let build = build(&CARD).await;
     for (name, text) in served_scripts(&build) {
-        assert!(!text.contains("from\"") && !text.contains("from \"") && !text.contains("import\""), "{name}: {text}");
+        assert!(
+            !text.contains("from\"") && !text.contains("from \"") && !text.contains("import\""),
+            "{name}: {text}"
+        );
     }
     let bare = script(&build, &build.bare_entry);
     for module in ["react", "react/jsx-runtime", "@ticketing/plugin-sdk"] {
@@ -245,12 +258,18 @@ async fn source_maps_name_the_trees_files() {
         let text = script(&build, entry);
         assert!(text.trim_end().ends_with(&format!("//# sourceMappingURL={entry}.map")), "{text}");
         let map: Value = serde_json::from_slice(content(&build, &format!("{entry}.map"))).unwrap();
-        let mut sources: Vec<_> = map["sources"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let mut sources: Vec<_> =
+            map["sources"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
         sources.sort_unstable();
         assert_eq!(sources, ["src/card.tsx", "src/format.ts", "src/index.tsx"]);
         assert!(map["sourcesContent"].as_array().unwrap().iter().all(Value::is_string));
     }
-    assert!(build.artifacts.iter().all(|file| (file.kind == ArtifactKind::SourceMap) == file.filename.ends_with(".map")));
+    assert!(
+        build
+            .artifacts
+            .iter()
+            .all(|file| (file.kind == ArtifactKind::SourceMap) == file.filename.ends_with(".map"))
+    );
 }
 
 async fn the_same_tree_gives_the_same_bytes() {
@@ -262,7 +281,11 @@ async fn the_same_tree_gives_the_same_bytes() {
     other[2].1 = "export const format = (text: string): string => text.toLowerCase();\n";
     let other = build(&other).await;
     assert_ne!((&other.entry, &other.bare_entry), (&first.entry, &first.bare_entry));
-    assert!(first.entry.starts_with("index-") && first.bare_entry.starts_with("index.bare-"), "{:?}", names(&first));
+    assert!(
+        first.entry.starts_with("index-") && first.bare_entry.starts_with("index.bare-"),
+        "{:?}",
+        names(&first)
+    );
 }
 
 async fn cycles_and_types_are_no_errors() {

@@ -65,7 +65,10 @@ async fn exports_are_followed_through_modules() {
              export const plugin = (Object.freeze({ ...base, name: pkg.title, version, description: words.Word.Long,\n\
                metadata: { ...pkg.metadata, kind: words.Word['Short'] } }) satisfies object) as unknown as Plugin;",
         ),
-        ("src/words.ts", "export enum Word { Long = 'long', Short = 's' } export const base = { category: 'y' };"),
+        (
+            "src/words.ts",
+            "export enum Word { Long = 'long', Short = 's' } export const base = { category: 'y' };",
+        ),
         ("package.json", "{\"title\": \"T\", \"version\": \"2.0.0\", \"metadata\": {\"a\": [1]}}"),
     ];
     let found = definition(&files).await;
@@ -75,8 +78,15 @@ async fn exports_are_followed_through_modules() {
         ["T", "2.0.0", "long", "y"]
     );
     assert_eq!(Value::Object(found.metadata), json!({"a": [1], "kind": "s"}));
-    for export in ["const p = { name: 'n' }; export { p as default };", "import p from './p'; export default p;", "import p from './p'; export { p as default };", "export { default } from './p';", "var p = (0, x.definePlugin)({ name: 'n' }); export { p as default };\nconst x = { definePlugin: (a: unknown) => a };"] {
-        let found = definition(&[("src/index.ts", export), ("src/p.ts", "export default { name: 'n' }")]).await;
+    for export in [
+        "const p = { name: 'n' }; export { p as default };",
+        "import p from './p'; export default p;",
+        "import p from './p'; export { p as default };",
+        "export { default } from './p';",
+        "var p = (0, x.definePlugin)({ name: 'n' }); export { p as default };\nconst x = { definePlugin: (a: unknown) => a };",
+    ] {
+        let found =
+            definition(&[("src/index.ts", export), ("src/p.ts", "export default { name: 'n' }")]).await;
         assert_eq!(found.name.as_deref(), Some("n"), "{export}");
     }
 }
@@ -96,11 +106,20 @@ async fn names_of_extension_points_are_evaluated() {
 
 async fn registrations_are_found_anywhere() {
     let files = [
-        ("src/index.tsx", "import './more'; import { registerExtensionPoint } from '@jackfield/plugin-sdk';\nregisterExtensionPoint('a', () => null);\nexport default { name: 'n', extensionPoints: { z: 1 } };"),
-        ("src/more.ts", "import { registerExtensionPoint as r, createExtensionPoint } from 'ticketsplatform-plugin-sdk'; import * as sdk from '@jackfield/plugin-sdk';\n\
+        (
+            "src/index.tsx",
+            "import './more'; import { registerExtensionPoint } from '@jackfield/plugin-sdk';\nregisterExtensionPoint('a', () => null);\nexport default { name: 'n', extensionPoints: { z: 1 } };",
+        ),
+        (
+            "src/more.ts",
+            "import { registerExtensionPoint as r, createExtensionPoint } from 'ticketsplatform-plugin-sdk'; import * as sdk from '@jackfield/plugin-sdk';\n\
             const B = 'b'; export function f() { r(B, () => null); }\nsdk.createExtensionPoint('c'); createExtensionPoint('a');\n\
-            const other = { r: (_: string) => 1 }; other.r('not-a-point');"),
-        ("src/unused.ts", "import { registerExtensionPoint } from '@jackfield/plugin-sdk'; registerExtensionPoint('unused', 1);"),
+            const other = { r: (_: string) => 1 }; other.r('not-a-point');",
+        ),
+        (
+            "src/unused.ts",
+            "import { registerExtensionPoint } from '@jackfield/plugin-sdk'; registerExtensionPoint('unused', 1);",
+        ),
     ];
     assert_eq!(definition(&files).await.extension_points, ["z", "a", "b", "c"]);
 }
@@ -116,16 +135,22 @@ async fn what_is_dynamic_is_left_out_and_told() {
     let places: Vec<_> = build.warnings.iter().map(|w| (w.code.as_str(), w.line.unwrap())).collect();
     assert_eq!(
         places,
-        [("definition_dynamic", 4), ("definition_dynamic", 5), ("definition_dynamic", 7), ("extension_point_dynamic", 8)]
+        [
+            ("definition_dynamic", 4),
+            ("definition_dynamic", 5),
+            ("definition_dynamic", 7),
+            ("extension_point_dynamic", 8)
+        ]
     );
     let build = crate::support::build(&[("src/index.ts", "export default class Plugin {}")]).await;
     assert_eq!(build.warnings[0].code, "definition_dynamic");
 }
 
 async fn text_that_looks_like_a_definition_is_none() {
-    let found = of("// extensionPoints: { 'comment': A }\nconst text = \"registerExtensionPoint('text')\";\n\
+    let found =
+        of("// extensionPoints: { 'comment': A }\nconst text = \"registerExtensionPoint('text')\";\n\
         export default { name: 'n', text, render: () => <p>extensionPoints: {'{'} 'jsx': 1 {'}'}</p> };")
-    .await;
+        .await;
     assert_eq!(found.extension_points, Vec::<String>::new());
 }
 
@@ -138,7 +163,8 @@ async fn constants_that_explode_are_given_up() {
     let build = build(&[("src/index.ts", &source)]).await;
     assert_eq!(build.definition.name.as_deref(), Some("n"));
     assert!(serde_json::to_vec(&build.definition).unwrap().len() < 2_000_000);
-    let cycle = "const a: any = { ...b }; const b: any = { ...a, name: c }; const c: any = c; export default b;";
+    let cycle =
+        "const a: any = { ...b }; const b: any = { ...a, name: c }; const c: any = c; export default b;";
     crate::support::build(&[("src/index.ts", cycle)]).await;
 }
 
@@ -152,7 +178,8 @@ async fn our_own_bundles_can_be_inspected() {
         (&build.bare_entry, vec!["@jackfield/plugin-sdk", "react", "react/jsx-runtime"]),
     ] {
         let text = script(&build, entry);
-        let mut found = SHARED.inspect(Bytes::from(text.clone())).await.unwrap_or_else(|error| panic!("{error}: {text}"));
+        let mut found =
+            SHARED.inspect(Bytes::from(text.clone())).await.unwrap_or_else(|error| panic!("{error}: {text}"));
         found.host_imports.sort();
         assert_eq!(found.definition, build.definition, "{text}");
         assert_eq!(found.host_imports, imports);
@@ -171,14 +198,19 @@ async fn prebuilt_bundles_are_checked() {
         ("import '/etc/passwd';export default 1", "import_not_found", Some(1)),
     ] {
         match inspect(text).await {
-            Err(Error::Invalid(found)) => assert_eq!((found[0].code.as_str(), found[0].line), (code, line), "{text}"),
+            Err(Error::Invalid(found)) => {
+                assert_eq!((found[0].code.as_str(), found[0].line), (code, line), "{text}")
+            }
             other => panic!("{text}: {other:?}"),
         }
     }
     let deep = format!("export default {}1{}", "(".repeat(60_000), ")".repeat(60_000));
     let Err(Error::Invalid(found)) = inspect(&deep).await else { panic!("inspected") };
     assert_eq!(found[0].code, "source_too_deep");
-    let fine = inspect("import*as r from\"react\";var p={name:\"n\",extensionPoints:{a:r.x}};export{p as default};").await.unwrap();
+    let fine =
+        inspect("import*as r from\"react\";var p={name:\"n\",extensionPoints:{a:r.x}};export{p as default};")
+            .await
+            .unwrap();
     assert_eq!((fine.definition.name.as_deref(), fine.host_imports), (Some("n"), vec!["react".to_owned()]));
     assert_eq!(fine.warnings[0].code, "host_import");
 }

@@ -17,7 +17,8 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(support::WORKER) {
         return bundler::worker::main();
     }
-    let groups = [builds::trials(), definitions::trials(), diagnostics::trials(), hostile::trials(), pool::trials()];
+    let groups =
+        [builds::trials(), definitions::trials(), diagnostics::trials(), hostile::trials(), pool::trials()];
     let trials: Vec<Trial> = groups.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -13,7 +13,8 @@ pub(crate) const WORKER: &str = "bundler-worker";
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 /// The bundler that tests share which do not break it.
-pub(crate) static SHARED: LazyLock<Bundler> = LazyLock::new(|| bundler(Limits { time: std::time::Duration::from_secs(30), ..Limits::default() }));
+pub(crate) static SHARED: LazyLock<Bundler> =
+    LazyLock::new(|| bundler(Limits { time: std::time::Duration::from_secs(30), ..Limits::default() }));
 
 /// A test that is a future.
 pub(crate) fn trial<F>(name: &str, test: impl FnOnce() -> F + Send + 'static) -> Trial
@@ -119,7 +120,8 @@ const provideAll = () => provide({ react: React, "react/jsx-runtime": jsxRuntime
 "#;
 
 fn run(folder: &Path) -> Value {
-    let output = Command::new("node").arg("driver.mjs").current_dir(folder).output().expect("node is installed");
+    let output =
+        Command::new("node").arg("driver.mjs").current_dir(folder).output().expect("node is installed");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_str(text.trim()).unwrap_or_else(|_| panic!("no JSON: {text}"))
