@@ -1,1 +1,34 @@
-//! The bundler crate.
+//! From a tree of TypeScript to an ES module that shares the page's React.
+//!
+//! Sources are hostile, so they are parsed and bundled in worker processes of this same program, which can open no
+//! file and are killed when they take too long; see [`Bundler`] and [`worker`]. What this crate does *not* know: plugins
+//! as rows, tenants, HTTP, and the disk.
+
+mod assets;
+mod bundle;
+mod compile;
+mod definition;
+mod diagnostic;
+mod error;
+mod evaluate;
+mod filesystem;
+mod host_modules;
+mod limits;
+mod modules;
+mod nesting;
+mod output;
+mod pool;
+mod process;
+mod protocol;
+mod resolve;
+mod sources;
+mod survey;
+mod tree;
+pub mod worker;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use error::{Error, Limit};
+pub use limits::Limits;
+pub use output::{Artifact, ArtifactKind, Build, BuildRequest, Definition, Inspection};
+pub use pool::{Bundler, WorkerCommand};
+pub use tree::{SourceTree, TreeError};

@@ -1,0 +1,3 @@
+module.exports = require("jackfield:host").need(["react"], function (page) {
+  return page.React;
+});

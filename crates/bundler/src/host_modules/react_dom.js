@@ -1,0 +1,3 @@
+module.exports = require("jackfield:host").need(["react-dom"], function (page) {
+  return page.ReactDOM;
+});
