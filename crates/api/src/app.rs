@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Extensions, HeaderMap};
+use identity::{ApiKeys, Authenticator};
 use metrics_exporter_prometheus::PrometheusHandle;
 use model::Ambient;
+use registry::Registry;
 use secrecy::SecretString;
 use url::Url;
 
 use crate::address::{Network, PeerAddress, client_address};
-use crate::extract::Authenticate;
 use crate::health::Probe;
 use crate::origins::Origins;
 use crate::rate_limit::RateLimits;
@@ -48,7 +49,9 @@ pub struct Parts {
     /// Time and randomness.
     pub ambient: Ambient,
     /// Tells who is calling.
-    pub authenticator: Arc<dyn Authenticate>,
+    pub authenticator: Authenticator,
+    /// Plugins, installations and bundles.
+    pub registry: Arc<Registry>,
     /// What must answer for the server to be ready.
     pub probes: Vec<Box<dyn Probe>>,
     /// What has been counted, ready to be rendered.
@@ -85,12 +88,21 @@ impl App {
         &self.0.parts.ambient
     }
 
-    pub(crate) fn authenticator(&self) -> &dyn Authenticate {
-        self.0.parts.authenticator.as_ref()
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.0.parts.authenticator
+    }
+
+    pub(crate) fn api_keys(&self) -> &ApiKeys {
+        self.0.parts.authenticator.keys()
     }
 
     pub(crate) fn probes(&self) -> &[Box<dyn Probe>] {
         &self.0.parts.probes
+    }
+
+    /// Plugins, installations and bundles.
+    pub fn registry(&self) -> &Registry {
+        &self.0.parts.registry
     }
 
     pub(crate) fn metrics(&self) -> &PrometheusHandle {

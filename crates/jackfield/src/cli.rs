@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
+use crate::keys::KeysCommand;
 use crate::settings::{self, Loaded, Places, SettingsError};
-use crate::{logging, serve};
+use crate::{keys, logging, parts, serve};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line or settings.";
 
@@ -33,6 +34,12 @@ enum Command {
         after_help = "Examples:\n  jackfield serve\n  jackfield serve --dev\n  HOST=0.0.0.0 DATABASE_URL=postgres://… jackfield serve\n\nStops on SIGTERM or SIGINT once the requests in flight are answered; a second signal stops it at once."
     )]
     Serve(ServeArgs),
+    /// Make, list and revoke API keys.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  jackfield keys create --name deploy --tenant acme --role admin"
+    )]
+    Keys(KeysCommand),
     /// Print the settings in force, secrets masked.
     #[command(
         after_help = "Examples:\n  jackfield settings\n  jackfield settings --default-file > jackfield.toml"
@@ -41,6 +48,9 @@ enum Command {
     /// Print the OpenAPI document of the HTTP surface.
     #[command(after_help = "Example:\n  jackfield openapi > openapi.json")]
     Openapi,
+    /// Build bundles as a worker of the server; of no use by hand.
+    #[command(name = parts::BUNDLER_WORKER, hide = true)]
+    BundlerWorker,
 }
 
 /// How to serve.
@@ -71,7 +81,7 @@ struct SettingsArgs {
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let code = if error.is::<SettingsError>() || error.is::<serve::NotLoopback>() { 2 } else { 1 };
             // Nothing is left to tell it to if standard error is gone.
@@ -81,18 +91,24 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
+        Command::BundlerWorker => return Ok(bundler::worker::main()),
         Command::Serve(args) => {
             let loaded = load(cli.config.as_deref())?;
             logging::start(&loaded.settings);
-            runtime()?.block_on(serve::run(loaded, &args))
+            runtime()?.block_on(serve::run(loaded, &args))?;
         }
-        Command::Settings(args) if args.default_file => print(&settings::default_file()),
-        Command::Settings(args) if args.markdown => print(&settings::markdown()),
-        Command::Settings(_) => print(&settings::show(&load(cli.config.as_deref())?.values)),
-        Command::Openapi => print(&api::openapi::document()),
+        Command::Keys(command) => {
+            let loaded = load(cli.config.as_deref())?;
+            runtime()?.block_on(keys::run(&loaded.settings, command))?;
+        }
+        Command::Settings(args) if args.default_file => print(&settings::default_file())?,
+        Command::Settings(args) if args.markdown => print(&settings::markdown())?,
+        Command::Settings(_) => print(&settings::show(&load(cli.config.as_deref())?.values))?,
+        Command::Openapi => print(&api::openapi::document())?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn load(file: Option<&Path>) -> Result<Loaded, SettingsError> {
@@ -107,7 +123,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// Prints to standard output; a reader that went away is no failure.
-fn print(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot print"),
         _ => Ok(()),

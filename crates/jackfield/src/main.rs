@@ -4,7 +4,9 @@
 //! callers and storage is made in the crates below it.
 
 mod cli;
+mod keys;
 mod logging;
+mod parts;
 mod serve;
 mod server;
 mod settings;

@@ -1,19 +1,22 @@
 //! `jackfield serve`: wires the parts and serves them until told to stop.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bundler::Bundler;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use model::Ambient;
-use storage::{Blobs, Database, Folder, S3};
+use storage::{Blobs, Database};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
+use url::Url;
 
 use crate::cli::ServeArgs;
+use crate::parts;
 use crate::server::{self, Bounds};
 use crate::settings::{Loaded, Settings};
 
@@ -26,6 +29,9 @@ pub(crate) struct NotLoopback(IpAddr);
 
 /// How often what is no longer needed is forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How old the blobs of an unfinished publish must be to be removed; longer than any publish may take.
+const STAGED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// The bounds of the histogram of request durations, in seconds.
 const DURATION_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
@@ -43,14 +49,28 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let stop = stop_signal()?;
     let metrics = install_metrics()?;
     let ambient = Ambient::system();
-    let (database, blobs) = open_storage(&settings, &ambient).await?;
+    let database = parts::open_database(&settings, &ambient).await?;
+    let blobs = parts::open_blobs(&settings).await?;
+    let authenticator = parts::authenticator(&settings, &database, &ambient)?;
+    let bundler = parts::bundler(&settings)?;
 
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} (HOST, PORT)"))?;
     let address = listener.local_addr()?;
-    let app = app(&settings, args.dev, address, (&database, blobs), (ambient, metrics))?;
-    let sweeping = tokio::spawn(sweep(app.clone()));
+    let public_url = settings.public_url(address)?;
+    let registry =
+        parts::registry(&settings, (&database, &blobs), bundler.clone(), &public_url, &ambient).await?;
+    let parts = api::Parts {
+        ambient: ambient.clone(),
+        authenticator,
+        registry: Arc::new(registry),
+        probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
+        metrics,
+    };
+    let app = api::App::new(options(&settings, args.dev, public_url)?, parts);
+    let sweeping = tokio::spawn(sweep(app.clone(), database.clone(), blobs, ambient));
+    let warming = tokio::spawn(warm(bundler.clone()));
     tracing::info!(server.address = %address, development = args.dev, "listening");
     if args.dev {
         tracing::warn!(
@@ -61,6 +81,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
     let cut_off = server::serve(listener, api::router(app), bounds, stop).await;
     sweeping.abort();
+    warming.abort();
+    bundler.shutdown().await;
     database.close().await;
     if cut_off > 0 {
         anyhow::bail!("{cut_off} connections were cut off, because their requests took too long to finish");
@@ -69,35 +91,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The database, its schema up to date, and the blobs.
-async fn open_storage(settings: &Settings, ambient: &Ambient) -> anyhow::Result<(Database, Arc<dyn Blobs>)> {
-    create_private_folder(&settings.data_dir).with_context(|| {
-        format!("DATA_DIR must be a folder that can be written to: {}", settings.data_dir.display())
-    })?;
-    let database = Database::open(&settings.database()?, &[storage::MIGRATIONS], ambient.clone()).await?;
-    let blobs: Arc<dyn Blobs> = match settings.s3() {
-        Ok(Some(config)) => Arc::new(S3::new(&config)?),
-        Ok(None) => Arc::new(Folder::open(settings.blob_dir()).await?),
-        Err(sentences) => anyhow::bail!(sentences.join("; ")),
-    };
-    Ok((database, blobs))
-}
-
-/// A folder that nobody else may look into: it holds keys.
-fn create_private_folder(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-fn app(
-    settings: &Settings,
-    development: bool,
-    listening: SocketAddr,
-    (database, blobs): (&Database, Arc<dyn Blobs>),
-    (ambient, metrics): (Ambient, PrometheusHandle),
-) -> anyhow::Result<api::App> {
-    let public_url = settings.public_url(listening)?;
-    let options = api::Options {
+fn options(settings: &Settings, development: bool, public_url: Url) -> anyhow::Result<api::Options> {
+    Ok(api::Options {
         development,
         origins: settings.origins(&public_url, development)?,
         public_url,
@@ -108,14 +103,7 @@ fn app(
         rate_limits: settings.rate_limits(),
         trusted_proxies: settings.trusted_proxies.0.clone(),
         metrics_token: settings.metrics_token.clone(),
-    };
-    let parts = api::Parts {
-        ambient,
-        authenticator: Arc::new(NoCredentials),
-        probes: vec![Box::new(database.clone()), Box::new(blobs)],
-        metrics,
-    };
-    Ok(api::App::new(options, parts))
+    })
 }
 
 fn install_metrics() -> anyhow::Result<PrometheusHandle> {
@@ -125,11 +113,30 @@ fn install_metrics() -> anyhow::Result<PrometheusHandle> {
         .context("the metrics cannot be set up")
 }
 
-async fn sweep(app: api::App) {
+/// Starts a worker ahead of the first build, and notices early if none can be started.
+async fn warm(bundler: Bundler) {
+    if let Err(error) = bundler.warm().await {
+        tracing::error!(error = &error as &dyn std::error::Error, "no plugin can be built: no worker starts");
+    }
+}
+
+/// Forgets, every minute, what is no longer needed: quiet callers, and blobs of publishes that never ended.
+async fn sweep(app: api::App, database: Database, blobs: Arc<dyn Blobs>, ambient: Ambient) {
     let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
         app.sweep();
+        match storage::sweep(&database, blobs.as_ref(), STAGED_FOR, &ambient).await {
+            Ok(0) => {}
+            Ok(swept) => tracing::info!(blobs = swept, "removed the blobs of publishes that did not end"),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "leftover blobs could not be removed"
+                );
+            }
+        }
     }
 }
 
@@ -153,24 +160,4 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
         // The sender lives as long as the process waits for signals.
         let _ = told.await;
     })
-}
-
-/// Accepts no credential, so that only `--dev` lets anybody in.
-struct NoCredentials;
-
-impl api::extract::Authenticate for NoCredentials {
-    fn authenticate<'a>(
-        &'a self,
-        authorization: Option<&'a str>,
-        _: Vec<&'a str>,
-    ) -> futures::future::BoxFuture<'a, Result<Option<(model::Principal, api::extract::Carrier)>, api::Problem>>
-    {
-        let answer = match authorization {
-            None => Ok(None),
-            Some(_) => {
-                Err(api::Problem::new(model::ErrorCode::InvalidCredential, "no credential is accepted yet"))
-            }
-        };
-        Box::pin(std::future::ready(answer))
-    }
 }

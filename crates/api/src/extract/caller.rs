@@ -3,10 +3,11 @@
 use std::ops::Deref;
 
 use axum::extract::{FromRef, FromRequestParts};
-use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
+use identity::{Carrier, Credentials};
 use model::{Caller, CredentialKind, ErrorCode, Principal, Role, Scope, TenantId};
+use registry::{Author, Owner};
 
 use crate::problem::Problem;
 use crate::{App, RequestContext};
@@ -15,25 +16,6 @@ static X_TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
 
 /// The tenant of a request in development that names none.
 const DEVELOPMENT_TENANT: &str = "default";
-
-/// Where a request carries its credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carrier {
-    /// In the `Authorization` header: the caller put it there on purpose.
-    Authorization,
-    /// In a cookie, which a browser sends by itself.
-    Cookie,
-}
-
-/// Tells who is calling from the headers of a request.
-pub trait Authenticate: Send + Sync {
-    /// The identity that the headers prove; `None` where they carry no credential.
-    fn authenticate<'a>(
-        &'a self,
-        authorization: Option<&'a str>,
-        cookies: Vec<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<(Principal, Carrier)>, Problem>>;
-}
 
 /// The caller of a route that is open to all; `None` for a stranger. A wrong credential is refused all the same.
 #[derive(Debug, Clone)]
@@ -47,9 +29,13 @@ pub struct User(pub Caller);
 #[derive(Debug, Clone)]
 pub struct Admin(pub Caller);
 
-/// A caller who runs the platform.
+/// One who runs the platform. No tenant need be named.
 #[derive(Debug, Clone)]
-pub struct PlatformAdmin(pub Caller);
+pub struct PlatformAdmin(pub Principal);
+
+/// One who publishes plugins: an admin into its tenant's own catalog, who runs the platform into the shared one.
+#[derive(Debug, Clone)]
+pub struct Publisher(pub Author);
 
 impl<S: Send + Sync> FromRequestParts<S> for MaybeCaller
 where
@@ -59,14 +45,48 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let app = App::from_ref(state);
-        let Some(principal) = principal(&app, parts).await? else { return Ok(Self(None)) };
-        let named = named_tenant(&parts.headers)?;
-        let caller = enter_tenant(principal, named)?;
-        if let Some(context) = parts.extensions.get::<RequestContext>() {
-            context.note_tenant(caller.tenant());
+        match principal(&app, parts).await? {
+            // Who speaks for the whole platform and names no tenant reads as the public does.
+            Some(principal) if principal.scope == Scope::Platform && !names_tenant(parts, &principal) => {
+                Ok(Self(None))
+            }
+            Some(principal) => enter_tenant(&app, parts, principal).map(Some).map(Self),
+            None => Ok(Self(None)),
         }
-        app.rate_limits().count_tenant(caller.tenant())?;
-        Ok(Self(Some(caller)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PlatformAdmin
+where
+    App: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let principal = known(principal(&App::from_ref(state), parts).await?)?;
+        if principal.role >= Role::PlatformAdmin && principal.scope == Scope::Platform {
+            Ok(Self(principal))
+        } else {
+            Err(insufficient(Role::PlatformAdmin, principal.role))
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Publisher
+where
+    App: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let app = App::from_ref(state);
+        let principal = known(principal(&app, parts).await?)?;
+        let subject = principal.subject.clone();
+        if principal.role >= Role::PlatformAdmin && principal.scope == Scope::Platform {
+            return Ok(Self(Author { owner: Owner::Shared, subject }));
+        }
+        let caller = require(Role::Admin, enter_tenant(&app, parts, principal)?)?;
+        Ok(Self(Author { owner: Owner::Tenant(caller.tenant().clone()), subject }))
     }
 }
 
@@ -79,7 +99,9 @@ macro_rules! caller_at_least {
             type Rejection = Problem;
 
             async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-                require($role, MaybeCaller::from_request_parts(parts, state).await?.0).map(Self)
+                let app = App::from_ref(state);
+                let principal = known(principal(&app, parts).await?)?;
+                require($role, enter_tenant(&app, parts, principal)?).map(Self)
             }
         }
 
@@ -95,24 +117,20 @@ macro_rules! caller_at_least {
 
 caller_at_least!(User, Role::User);
 caller_at_least!(Admin, Role::Admin);
-caller_at_least!(PlatformAdmin, Role::PlatformAdmin);
 
-fn require(role: Role, caller: Option<Caller>) -> Result<Caller, Problem> {
-    let caller = caller.ok_or_else(|| {
-        Problem::new(
-            ErrorCode::AuthenticationRequired,
-            "send a credential: `Authorization: Bearer …` or a session",
-        )
-    })?;
-    if caller.is_at_least(role) {
-        Ok(caller)
-    } else {
-        let own = caller.principal().role;
-        Err(Problem::new(
-            ErrorCode::InsufficientRole,
-            format!("this needs the role {role} or above; yours is {own}"),
-        ))
-    }
+fn known(principal: Option<Principal>) -> Result<Principal, Problem> {
+    principal.ok_or_else(|| identity::Error::Missing.into())
+}
+
+fn require(role: Role, caller: Caller) -> Result<Caller, Problem> {
+    if caller.is_at_least(role) { Ok(caller) } else { Err(insufficient(role, caller.principal().role)) }
+}
+
+fn insufficient(needed: Role, own: Role) -> Problem {
+    Problem::new(
+        ErrorCode::InsufficientRole,
+        format!("this needs the role {needed} or one above it; the credential's is {own}"),
+    )
 }
 
 /// The identity behind the request: proven by a credential, or assumed in development.
@@ -126,15 +144,18 @@ async fn principal(app: &App, parts: &Parts) -> Result<Option<Principal>, Proble
             "there must be one Authorization header at most",
         ));
     }
-    let cookies =
-        parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
-    match app.authenticator().authenticate(authorization, cookies).await? {
-        Some((_, Carrier::Cookie)) if !app.options().origins.permits_cookie(parts) => Err(Problem::new(
+    let cookies = parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let credentials = Credentials::new(authorization, cookies);
+    // Asked first, so that another site cannot even make a session be looked at.
+    if credentials.carrier() == Some(Carrier::Cookie) && !app.options().origins.permits_cookie(parts) {
+        return Err(Problem::new(
             ErrorCode::OriginNotAllowed,
             "a page of another origin may not act by a session cookie: list its origin in ALLOWED_ORIGINS, \
              or send `Authorization: Bearer …`",
-        )),
-        Some((principal, _)) => Ok(Some(principal)),
+        ));
+    }
+    match app.authenticator().authenticate(&credentials).await? {
+        Some(principal) => Ok(Some(principal)),
         None if app.options().development => development(app, parts).map(Some),
         None => Ok(None),
     }
@@ -177,11 +198,19 @@ fn named_tenant(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
     }
 }
 
-fn enter_tenant(principal: Principal, named: Option<TenantId>) -> Result<Caller, Problem> {
-    let in_development = principal.credential == CredentialKind::Development;
-    let named = named.or_else(|| if in_development { DEVELOPMENT_TENANT.parse().ok() } else { None });
+/// Whether the request says for which tenant it acts; in development it always does.
+fn names_tenant(parts: &Parts, principal: &Principal) -> bool {
+    parts.headers.contains_key(&X_TENANT_ID) || principal.credential == CredentialKind::Development
+}
+
+/// The wall between tenants: `principal` acting for the tenant that the request names, or for its own.
+fn enter_tenant(app: &App, parts: &Parts, principal: Principal) -> Result<Caller, Problem> {
+    let mut named = named_tenant(&parts.headers)?;
+    if named.is_none() && principal.credential == CredentialKind::Development {
+        named = DEVELOPMENT_TENANT.parse().ok();
+    }
     let is_nameless = named.is_none();
-    Caller::new(principal, named).ok_or_else(|| {
+    let caller = Caller::new(principal, named).ok_or_else(|| {
         if is_nameless {
             let detail = "a platform-scoped credential must name the tenant in the x-tenant-id header";
             Problem::new(ErrorCode::InvalidRequest, detail)
@@ -189,5 +218,10 @@ fn enter_tenant(principal: Principal, named: Option<TenantId>) -> Result<Caller,
             let detail = "x-tenant-id must name the credential's own tenant";
             Problem::new(ErrorCode::TenantMismatch, detail)
         }
-    })
+    })?;
+    if let Some(context) = parts.extensions.get::<RequestContext>() {
+        context.note_tenant(caller.tenant());
+    }
+    app.rate_limits().count_tenant(caller.tenant())?;
+    Ok(caller)
 }

@@ -14,9 +14,6 @@ use url::Url;
 use super::table::Settings;
 use super::value::{Problems, Value};
 
-/// The shortest secret that HS256 is safe with (RFC 7518, section 3.2).
-const SECRET_BYTES: usize = 32;
-
 impl Settings {
     /// Names what does not fit together.
     pub(super) fn check(&self, problems: &mut Problems) {
@@ -55,19 +52,6 @@ impl Settings {
     /// What the operator should know, though the program can go on.
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let secrets = [
-            ("JWT_SECRET", &self.jwt_secret),
-            ("NEXTAUTH_SECRET", &self.nextauth_secret),
-            ("AUTH_SECRET", &self.auth_secret),
-        ];
-        for (name, secret) in secrets {
-            if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < SECRET_BYTES) {
-                warnings.push(format!(
-                    "{name} is shorter than {SECRET_BYTES} bytes, so that the tokens it signs can be forged by trying: \
-                     use `openssl rand -base64 32`"
-                ));
-            }
-        }
         let has_access_key = self.aws_access_key_id.is_some() || self.aws_secret_access_key.is_some();
         if has_access_key && self.s3_endpoint.is_none() && self.plugin_assets_bucket.is_none() {
             warnings.push(

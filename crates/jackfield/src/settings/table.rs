@@ -6,12 +6,12 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use api::address::Network;
+use identity::IssuerUrl;
+use registry::Version;
 use secrecy::SecretString;
 use url::Url;
 
-use super::value::{
-    Bytes, Hosts, List, LogDirectives, LogFormat, PlatformVersion, Problems, Seconds, Text, Values,
-};
+use super::value::{Bytes, List, LogDirectives, LogFormat, Problems, Seconds, Text, Values};
 
 /// What is known of a setting besides its value.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +72,7 @@ settings! {
         /// `http://HOST:PORT`.
         plugin_server_url: Option<Url> = "PLUGIN_SERVER_URL";
         /// The version of the host platform, which plugins may demand a range of.
-        platform_version: PlatformVersion = "PLATFORM_VERSION" or "1.0.0";
+        platform_version: Version = "PLATFORM_VERSION" or "1.0.0";
         /// Origins of the pages that may call from a browser, with credentials. `*` lets any page call without
         /// credentials. Added to ALLOWED_ORIGINS.
         cors_origins: List<Text> = "CORS_ORIGINS" or "";
@@ -129,7 +129,7 @@ settings! {
         /// The secret of Auth.js v5 sessions, where it is not JWT_SECRET.
         auth_secret: Option<SecretString> = "AUTH_SECRET";
         /// Issuers (OpenID Connect) whose published keys sign tokens that are trusted.
-        jwt_issuers: List<Url> = "JWT_ISSUERS" or "";
+        jwt_issuers: List<IssuerUrl> = "JWT_ISSUERS" or "";
         /// The audience that tokens of JWT_ISSUERS must be made for.
         jwt_audience: Option<Text> = "JWT_AUDIENCE";
     }
@@ -162,8 +162,6 @@ settings! {
     "Outgoing calls" {
         /// A file of further certificate authorities (PEM), trusted besides those of the system.
         extra_ca_file: Option<PathBuf> = "EXTRA_CA_FILE";
-        /// Hosts, addresses and ranges that plugins, webhooks and uploads by URL may reach though they are private.
-        outbound_allow: List<Hosts> = "OUTBOUND_ALLOW" or "";
     }
 }
 
@@ -195,6 +193,7 @@ pub(crate) const ACCEPTED: &[&str] = &[
     "JIRA_BASE_URL",
     "LEXMODO_GRPC_ADDRESS",
     "NATS_URL",
+    "OUTBOUND_ALLOW",
     "PLUGIN_CODE",
     "PLUGIN_NAME",
     "PLUGIN_SCOPE",

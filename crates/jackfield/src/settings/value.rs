@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use api::address::Network;
+use identity::IssuerUrl;
+use registry::Version;
 use secrecy::SecretString;
 use url::Url;
 
@@ -129,6 +131,8 @@ by_from_str! {
     u32: "a whole number from 0";
     NonZeroU32: "a whole number from 1";
     PathBuf: "a path";
+    Version: "a semantic version such as 1.0.0";
+    IssuerUrl: "an https URL (or http to a loopback address) without query or fragment";
     Network: "an address or a range such as 10.0.0.0/8";
 }
 
@@ -173,19 +177,6 @@ impl Value for Text {
     }
 }
 
-/// A host name, an address, or a range of addresses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hosts(pub(crate) String);
-
-impl Value for Hosts {
-    const EXPECTS: &'static str = "a host name, an address or a range such as 10.0.0.0/8";
-
-    fn parse(text: &str) -> Option<Self> {
-        let is_name = !text.contains('/') && url::Host::parse(text).is_ok();
-        (is_name || text.parse::<Network>().is_ok()).then(|| Self(text.to_owned()))
-    }
-}
-
 /// Several values: a JSON array of texts, or texts with commas between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct List<T>(pub(crate) Vec<T>);
@@ -214,17 +205,13 @@ impl ListItem for Text {
     const LIST: &'static str = r#"a list: `a, b` or `["a", "b"]`"#;
 }
 
-impl ListItem for Url {
-    const LIST: &'static str = "a list of URLs with commas between";
+impl ListItem for IssuerUrl {
+    const LIST: &'static str =
+        "a list of https URLs (or http to a loopback address) without query or fragment, with commas between";
 }
 
 impl ListItem for Network {
     const LIST: &'static str = "a list of addresses or ranges such as 10.0.0.0/8, with commas between";
-}
-
-impl ListItem for Hosts {
-    const LIST: &'static str =
-        "a list of host names, addresses or ranges such as 10.0.0.0/8, with commas between";
 }
 
 /// A time in seconds, whole or not.
@@ -296,17 +283,5 @@ impl Value for LogDirectives {
             known.contains(&level.as_str())
         });
         (sound && tracing_subscriber::EnvFilter::try_new(text).is_ok()).then(|| Self(text.to_owned()))
-    }
-}
-
-/// A semantic version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PlatformVersion(pub(crate) String);
-
-impl Value for PlatformVersion {
-    const EXPECTS: &'static str = "a semantic version such as 1.0.0";
-
-    fn parse(text: &str) -> Option<Self> {
-        semver::Version::parse(text).ok().map(|version| Self(version.to_string()))
     }
 }
