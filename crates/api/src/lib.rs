@@ -1,1 +1,22 @@
-//! The api crate.
+//! The HTTP surface: routes, extractors, and errors as problem+json. It knows no SQL and no provider's name; each
+//! handler extracts, asks one domain, and answers.
+
+mod access;
+pub mod address;
+mod api_keys;
+mod app;
+pub mod extract;
+pub mod health;
+mod layers;
+pub mod openapi;
+pub mod origins;
+pub mod problem;
+pub mod rate_limit;
+mod router;
+mod service;
+
+pub use access::RequestContext;
+pub use address::PeerAddress;
+pub use app::{App, Options, Parts};
+pub use problem::Problem;
+pub use router::router;

@@ -1,2 +1,18 @@
-//! Jackfield.
-fn main() {}
+//! Jackfield: one program that a SaaS product runs beside its own backend, so that its tenants can install plugins.
+//!
+//! This crate reads the command line and the settings, wires the parts, and serves. Every decision about plugins,
+//! callers and storage is made in the crates below it.
+
+mod cli;
+mod keys;
+mod logging;
+mod parts;
+mod serve;
+mod server;
+mod settings;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,167 @@
+//! Bodies, queries and path segments, refused with a problem that says where and why.
+
+use std::fmt::Write as _;
+
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
+use model::{ErrorCode, Violation};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+use crate::problem::Problem;
+
+/// A JSON body, going in or out.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(
+                ErrorCode::UnsupportedMediaType,
+                "the body must be JSON: send `Content-Type: application/json`",
+            ));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread_body(&rejection))?;
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// The query string, by field.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::try_from_uri(&parts.uri) {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(Problem::new(ErrorCode::InvalidRequest, rejection.body_text())),
+        }
+    }
+}
+
+/// The variable segments of the path.
+#[derive(Debug, Clone, Copy)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(segments)) => Ok(Self(segments)),
+            Err(rejection) => Err(Problem::new(ErrorCode::InvalidRequest, rejection.body_text())),
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// A body that was too long, or did not arrive whole.
+pub(crate) fn unread_body(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::new(ErrorCode::PayloadTooLarge, "the body is larger than this route takes")
+    } else {
+        Problem::new(ErrorCode::InvalidRequest, "the body did not arrive whole")
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let pointer = pointer(error.path());
+        refusal(pointer, error.inner())
+    })?;
+    deserializer.end().map_err(|error| refusal(String::new(), &error))?;
+    Ok(value)
+}
+
+/// 400 for what is no JSON, 422 with a pointer for JSON that is not what the route takes.
+fn refusal(pointer: String, error: &serde_json::Error) -> Problem {
+    if error.is_data() {
+        Problem::new(ErrorCode::ValidationFailed, "the body is not what this route takes")
+            .with_violations(vec![Violation::new(pointer, error.to_string())])
+    } else {
+        Problem::new(ErrorCode::InvalidRequest, format!("the body is no JSON: {error}"))
+    }
+}
+
+/// The path as a JSON Pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    path.iter().fold(String::new(), |mut pointer, segment| {
+        // Writing into a String does not fail.
+        let _ = match segment {
+            Segment::Seq { index } => write!(pointer, "/{index}"),
+            Segment::Map { key } => write!(pointer, "/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { .. } | Segment::Unknown => Ok(()),
+        };
+        pointer
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Plugin {
+        #[serde(rename = "a/b")]
+        _slash: Option<u8>,
+        #[serde(default)]
+        _versions: Vec<u8>,
+    }
+
+    fn problem(text: &str) -> serde_json::Value {
+        serde_json::from_slice(&parse::<Plugin>(text.as_bytes()).unwrap_err().body(None)).unwrap()
+    }
+
+    #[test]
+    fn a_wrong_value_is_pointed_at() {
+        assert_eq!(problem(r#"{"a/b": "x"}"#)["errors"][0]["pointer"], "/a~1b");
+        assert_eq!(problem(r#"{"_versions": [1, 300]}"#)["errors"][0]["pointer"], "/_versions/1");
+        assert_eq!(problem("7")["code"], "validation_failed");
+    }
+
+    #[test]
+    fn what_is_no_json_is_a_400() {
+        for text in ["", "{", "{} x", "\u{1}"] {
+            assert_eq!(problem(text)["status"], 400, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn json_comes_under_several_names() {
+        for (media_type, json) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/merge-patch+json", true),
+            ("text/plain", false),
+            ("application/jsonp", false),
+        ] {
+            let headers = [(header::CONTENT_TYPE, media_type.parse().unwrap())].into_iter().collect();
+            assert_eq!(is_json(&headers), json, "{media_type}");
+        }
+    }
+}

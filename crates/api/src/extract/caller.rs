@@ -1,0 +1,227 @@
+//! Who is calling: a handler that holds one of these values was allowed to be called.
+
+use std::ops::Deref;
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, header};
+use identity::{Carrier, Credentials};
+use model::{Caller, CredentialKind, ErrorCode, Principal, Role, Scope, TenantId};
+use registry::{Author, Owner};
+
+use crate::problem::Problem;
+use crate::{App, RequestContext};
+
+static X_TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
+
+/// The tenant of a request in development that names none.
+const DEVELOPMENT_TENANT: &str = "default";
+
+/// The caller of a route that is open to all; `None` for a stranger. A wrong credential is refused all the same.
+#[derive(Debug, Clone)]
+pub struct MaybeCaller(pub Option<Caller>);
+
+/// A caller of any role.
+#[derive(Debug, Clone)]
+pub struct User(pub Caller);
+
+/// A caller who is at least an admin of the tenant.
+#[derive(Debug, Clone)]
+pub struct Admin(pub Caller);
+
+/// One who runs the platform. No tenant need be named.
+#[derive(Debug, Clone)]
+pub struct PlatformAdmin(pub Principal);
+
+/// One who publishes plugins: an admin into its tenant's own catalog, who runs the platform into the shared one.
+#[derive(Debug, Clone)]
+pub struct Publisher(pub Author);
+
+impl<S: Send + Sync> FromRequestParts<S> for MaybeCaller
+where
+    App: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let app = App::from_ref(state);
+        match principal(&app, parts).await? {
+            // Who speaks for the whole platform and names no tenant reads as the public does.
+            Some(principal) if principal.scope == Scope::Platform && !names_tenant(parts, &principal) => {
+                Ok(Self(None))
+            }
+            Some(principal) => enter_tenant(&app, parts, principal).map(Some).map(Self),
+            None => Ok(Self(None)),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PlatformAdmin
+where
+    App: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let principal = known(principal(&App::from_ref(state), parts).await?)?;
+        if principal.role >= Role::PlatformAdmin && principal.scope == Scope::Platform {
+            Ok(Self(principal))
+        } else {
+            Err(insufficient(Role::PlatformAdmin, principal.role))
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Publisher
+where
+    App: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let app = App::from_ref(state);
+        let principal = known(principal(&app, parts).await?)?;
+        let subject = principal.subject.clone();
+        if principal.role >= Role::PlatformAdmin && principal.scope == Scope::Platform {
+            return Ok(Self(Author { owner: Owner::Shared, subject }));
+        }
+        let caller = require(Role::Admin, enter_tenant(&app, parts, principal)?)?;
+        Ok(Self(Author { owner: Owner::Tenant(caller.tenant().clone()), subject }))
+    }
+}
+
+macro_rules! caller_at_least {
+    ($name:ident, $role:expr) => {
+        impl<S: Send + Sync> FromRequestParts<S> for $name
+        where
+            App: FromRef<S>,
+        {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                let app = App::from_ref(state);
+                let principal = known(principal(&app, parts).await?)?;
+                require($role, enter_tenant(&app, parts, principal)?).map(Self)
+            }
+        }
+
+        impl Deref for $name {
+            type Target = Caller;
+
+            fn deref(&self) -> &Caller {
+                &self.0
+            }
+        }
+    };
+}
+
+caller_at_least!(User, Role::User);
+caller_at_least!(Admin, Role::Admin);
+
+fn known(principal: Option<Principal>) -> Result<Principal, Problem> {
+    principal.ok_or_else(|| identity::Error::Missing.into())
+}
+
+fn require(role: Role, caller: Caller) -> Result<Caller, Problem> {
+    if caller.is_at_least(role) { Ok(caller) } else { Err(insufficient(role, caller.principal().role)) }
+}
+
+fn insufficient(needed: Role, own: Role) -> Problem {
+    Problem::new(
+        ErrorCode::InsufficientRole,
+        format!("this needs the role {needed} or one above it; the credential's is {own}"),
+    )
+}
+
+/// The identity behind the request: proven by a credential, or assumed in development.
+async fn principal(app: &App, parts: &Parts) -> Result<Option<Principal>, Problem> {
+    let mut authorizations = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let authorization =
+        authorizations.next().map(|value| value.to_str()).transpose().map_err(|_| unreadable())?;
+    if authorizations.next().is_some() {
+        return Err(Problem::new(
+            ErrorCode::InvalidRequest,
+            "there must be one Authorization header at most",
+        ));
+    }
+    let cookies = parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let credentials = Credentials::new(authorization, cookies);
+    // Asked first, so that another site cannot even make a session be looked at.
+    if credentials.carrier() == Some(Carrier::Cookie) && !app.options().origins.permits_cookie(parts) {
+        return Err(Problem::new(
+            ErrorCode::OriginNotAllowed,
+            "a page of another origin may not act by a session cookie: list its origin in ALLOWED_ORIGINS, \
+             or send `Authorization: Bearer …`",
+        ));
+    }
+    match app.authenticator().authenticate(&credentials).await? {
+        Some(principal) => Ok(Some(principal)),
+        None if app.options().development => development(app, parts).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn unreadable() -> Problem {
+    Problem::new(ErrorCode::InvalidCredential, "the Authorization header must be plain ASCII")
+}
+
+/// Who a request without a credential is in development.
+fn development(app: &App, parts: &Parts) -> Result<Principal, Problem> {
+    if !app.options().origins.permits_development(parts) {
+        return Err(Problem::new(
+            ErrorCode::OriginNotAllowed,
+            "in development a request without a credential must name a loopback Host, and come from no page or from \
+             one on this machine or in ALLOWED_ORIGINS",
+        ));
+    }
+    Ok(Principal {
+        scope: Scope::Platform,
+        subject: "development".into(),
+        email: None,
+        name: None,
+        role: Role::PlatformAdmin,
+        credential: CredentialKind::Development,
+    })
+}
+
+/// The tenant in `x-tenant-id`.
+fn named_tenant(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
+    let mut values = headers.get_all(&X_TENANT_ID).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::new(ErrorCode::InvalidRequest, "there must be one x-tenant-id header at most"));
+    }
+    let text = value.to_str().unwrap_or_default();
+    match text.parse() {
+        Ok(tenant) => Ok(Some(tenant)),
+        Err(error) => Err(Problem::new(ErrorCode::InvalidRequest, format!("x-tenant-id: {error}"))),
+    }
+}
+
+/// Whether the request says for which tenant it acts; in development it always does.
+fn names_tenant(parts: &Parts, principal: &Principal) -> bool {
+    parts.headers.contains_key(&X_TENANT_ID) || principal.credential == CredentialKind::Development
+}
+
+/// The wall between tenants: `principal` acting for the tenant that the request names, or for its own.
+fn enter_tenant(app: &App, parts: &Parts, principal: Principal) -> Result<Caller, Problem> {
+    let mut named = named_tenant(&parts.headers)?;
+    if named.is_none() && principal.credential == CredentialKind::Development {
+        named = DEVELOPMENT_TENANT.parse().ok();
+    }
+    let is_nameless = named.is_none();
+    let caller = Caller::new(principal, named).ok_or_else(|| {
+        if is_nameless {
+            let detail = "a platform-scoped credential must name the tenant in the x-tenant-id header";
+            Problem::new(ErrorCode::InvalidRequest, detail)
+        } else {
+            let detail = "x-tenant-id must name the credential's own tenant";
+            Problem::new(ErrorCode::TenantMismatch, detail)
+        }
+    })?;
+    if let Some(context) = parts.extensions.get::<RequestContext>() {
+        context.note_tenant(caller.tenant());
+    }
+    app.rate_limits().count_tenant(caller.tenant())?;
+    Ok(caller)
+}

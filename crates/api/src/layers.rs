@@ -1,0 +1,100 @@
+//! The layers around routes: deadlines, caught panics, compression, security headers.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use model::ErrorCode;
+use tower_http::CompressionLevel;
+use tower_http::compression::predicate::{And, Predicate, SizeAbove};
+use tower_http::compression::{CompressionLayer, predicate};
+
+use crate::App;
+use crate::problem::Problem;
+
+/// How long a request may take, from its head to the head of its answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(pub(crate) Duration);
+
+/// Gives up on a request that takes too long; dropping its work rolls back what it had not committed.
+pub(crate) async fn deadline(State(limit): State<Deadline>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit.0, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            ErrorCode::RequestTimeout,
+            format!("the request was not answered within {} s, so it was given up", limit.0.as_secs_f64()),
+        )
+        .into_response(),
+    }
+}
+
+/// The answer to a request whose handler panicked: a bug of ours.
+pub(crate) fn caught_panic(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    Problem::new(ErrorCode::Internal, format!("a handler panicked: {text}")).into_response()
+}
+
+/// Compression of JSON from 1 KiB on. Bundles are not touched: they were compressed once, when published.
+pub(crate) fn compression() -> CompressionLayer<And<SizeAbove, IsJson>> {
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(predicate::SizeAbove::new(1024).and(IsJson))
+}
+
+/// Holds for answers in JSON, problems included.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IsJson;
+
+impl Predicate for IsJson {
+    fn should_compress<B: http_body::Body>(&self, response: &http::Response<B>) -> bool {
+        let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    }
+}
+
+/// Headers that keep a browser from guessing, framing and leaking; a handler's own value stands.
+pub(crate) async fn security_headers(State(app): State<App>, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    put(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    put(headers, header::X_FRAME_OPTIONS, "DENY");
+    put(headers, header::REFERRER_POLICY, "no-referrer");
+    put(headers, header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    if app.is_https() {
+        put(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    response
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.entry(name).or_insert(HeaderValue::from_static(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_json_is_compressed() {
+        for (media_type, compressed) in [
+            ("application/json", true),
+            ("application/problem+json", true),
+            ("application/json; charset=utf-8", true),
+            ("text/javascript", false),
+            ("text/html", false),
+        ] {
+            let response = http::Response::builder()
+                .header(header::CONTENT_TYPE, media_type)
+                .body(axum::body::Body::from("x"))
+                .unwrap();
+            assert_eq!(IsJson.should_compress(&response), compressed, "{media_type}");
+        }
+    }
+}

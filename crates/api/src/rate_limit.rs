@@ -1,0 +1,185 @@
+//! Rate limits per address and per tenant, told to callers in `RateLimit` and `Retry-After` headers.
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::{StateInformationMiddleware, StateSnapshot};
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use model::{ErrorCode, TenantId};
+
+use crate::App;
+use crate::address::party;
+use crate::problem::Problem;
+
+/// The period over which requests are counted.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Parties are counted in so many slots at most, so that memory stays bounded (about 30 MB) whoever calls. Two
+/// parties rarely share a slot, and nobody can aim at another's, because the hash is keyed at random.
+const SLOTS: u64 = 1 << 18;
+
+static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+type Limiter = RateLimiter<u64, DashMapStateStore<u64>, DefaultClock, StateInformationMiddleware>;
+
+/// How many requests a party may make in a minute; `None` for no limit.
+#[derive(Debug)]
+pub struct RateLimits {
+    address: Option<Limit>,
+    tenant: Option<Limit>,
+}
+
+impl RateLimits {
+    /// Limits of so many requests a minute from one address (an IPv6 /64 counts as one) and for one tenant.
+    pub fn new(per_address: Option<NonZeroU32>, per_tenant: Option<NonZeroU32>) -> Self {
+        Self {
+            address: per_address.map(|quota| Limit::new("address", quota)),
+            tenant: per_tenant.map(|quota| Limit::new("tenant", quota)),
+        }
+    }
+
+    /// Counts a request made for `tenant`.
+    pub(crate) fn count_tenant(&self, tenant: &TenantId) -> Result<(), Problem> {
+        self.tenant.as_ref().map_or(Ok(()), |limit| limit.count(tenant.as_str()).map(drop))
+    }
+
+    fn count_address(&self, address: IpAddr) -> Result<Option<HeaderMap>, Problem> {
+        self.address.as_ref().map(|limit| limit.count(party(address))).transpose()
+    }
+
+    /// Forgets the parties that have been quiet long enough to have their whole quota again. To be called every
+    /// minute or so.
+    pub fn sweep(&self) {
+        for limit in [&self.address, &self.tenant].into_iter().flatten() {
+            limit.limiter.retain_recent();
+            limit.limiter.shrink_to_fit();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Limit {
+    policy: &'static str,
+    quota: NonZeroU32,
+    limiter: Limiter,
+    clock: DefaultClock,
+    hasher: RandomState,
+}
+
+impl Limit {
+    fn new(policy: &'static str, quota: NonZeroU32) -> Self {
+        Self {
+            policy,
+            quota,
+            limiter: RateLimiter::dashmap(Quota::per_minute(quota)).with_middleware(),
+            clock: DefaultClock::default(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Counts one request; gives the headers that tell how many remain.
+    fn count(&self, party: impl Hash) -> Result<HeaderMap, Problem> {
+        let slot = self.hasher.hash_one(party) % SLOTS;
+        match self.limiter.check_key(&slot) {
+            Ok(snapshot) => Ok(self.headers(&snapshot)),
+            Err(refusal) => {
+                let wait = refusal.wait_time_from(self.clock.now());
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                metrics::counter!("jackfield_rate_limited_total", "policy" => self.policy).increment(1);
+                let detail = format!(
+                    "more than {} requests a minute for one {}; wait for as long as Retry-After says",
+                    self.quota, self.policy
+                );
+                Err(Problem::new(ErrorCode::RateLimited, detail)
+                    .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+                    .with_headers(self.fields(0, seconds)))
+            }
+        }
+    }
+
+    fn headers(&self, snapshot: &StateSnapshot) -> HeaderMap {
+        let remaining = snapshot.remaining_burst_capacity();
+        let used = self.quota.get().saturating_sub(remaining);
+        let full_again = (u64::from(used) * WINDOW.as_secs()).div_ceil(u64::from(self.quota.get()));
+        self.fields(remaining, full_again)
+    }
+
+    /// The fields of draft-ietf-httpapi-ratelimit-headers: quota and window, what remains, seconds until it is whole.
+    fn fields(&self, remaining: u32, reset: u64) -> HeaderMap {
+        let policy = format!("\"{}\";q={};w={}", self.policy, self.quota, WINDOW.as_secs());
+        let limit = format!("\"{}\";r={remaining};t={reset}", self.policy);
+        [(&RATE_LIMIT_POLICY, policy), (&RATE_LIMIT, limit)]
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.clone(), HeaderValue::from_maybe_shared(text).ok()?)))
+            .collect()
+    }
+}
+
+/// The layer that counts requests by the client's address.
+pub(crate) async fn by_address(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let headers = match app.client_address(request.extensions(), request.headers()) {
+        Some(address) => app.rate_limits().count_address(address)?,
+        None => None,
+    };
+    let mut response = next.run(request).await;
+    if let Some(headers) = headers {
+        for (name, value) in &headers {
+            response.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    fn limits(per_minute: u32) -> RateLimits {
+        RateLimits::new(NonZeroU32::new(per_minute), NonZeroU32::new(per_minute))
+    }
+
+    #[test]
+    fn the_request_over_the_quota_is_told_when_to_come_back() {
+        let limits = limits(2);
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let first = limits.count_address(address).unwrap().unwrap();
+        assert_eq!(first["ratelimit-policy"], "\"address\";q=2;w=60");
+        assert_eq!(first["ratelimit"], "\"address\";r=1;t=30");
+        limits.count_address(address).unwrap();
+        let refusal = limits.count_address(address).unwrap_err();
+        assert_eq!(refusal.code(), ErrorCode::RateLimited);
+        let response = refusal.into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "30");
+        assert_eq!(response.headers()["ratelimit"], "\"address\";r=0;t=30");
+        assert!(limits.count_address("192.0.2.2".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn tenants_are_counted_apart() {
+        let limits = limits(1);
+        assert!(limits.count_tenant(&"a".parse().unwrap()).is_ok());
+        assert!(limits.count_tenant(&"a".parse().unwrap()).is_err());
+        assert!(limits.count_tenant(&"b".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn no_limit_means_no_headers() {
+        let limits = RateLimits::new(None, None);
+        assert_eq!(limits.count_address("192.0.2.1".parse().unwrap()).unwrap(), None);
+    }
+}

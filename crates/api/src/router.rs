@@ -1,0 +1,72 @@
+//! Every route, and the layers around them.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::routing::get;
+use bytes::Bytes;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::layers::Deadline;
+use crate::{App, access, api_keys, health, layers, openapi, problem, rate_limit, service};
+
+/// The routes that are in the contract.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .merge(service_routes())
+        .merge(api_keys::routes())
+}
+
+/// Routes about the server itself.
+fn service_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(service::describe))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(service::metrics))
+        .routes(routes!(problem::explain))
+}
+
+/// The whole surface, ready to be served. The server puts a [`PeerAddress`](crate::PeerAddress) into each request.
+pub fn router(app: App) -> Router {
+    let options = app.options();
+    let (api, _) = routes().split_for_parts();
+    // Layers wrap what was added before them, so the answer to a wrong method comes before CORS, which must see
+    // preflights.
+    let guarded = api
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(from_fn_with_state(Deadline(options.deadline), layers::deadline))
+        .layer(DefaultBodyLimit::max(options.max_body_bytes))
+        .layer(options.origins.cors());
+    let open = documentation()
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(options.origins.public_cors());
+
+    let accounted = guarded
+        .merge(open)
+        .fallback(problem::not_found)
+        .layer(from_fn_with_state(app.clone(), rate_limit::by_address))
+        .layer(CatchPanicLayer::custom(layers::caught_panic))
+        .layer(from_fn_with_state(app.clone(), access::account))
+        .layer(layers::compression())
+        .layer(map_response_with_state(app.clone(), layers::security_headers));
+    accounted.merge(bundles()).with_state(app)
+}
+
+/// The contract itself, and the page that shows it.
+fn documentation() -> Router<App> {
+    Router::new()
+        .route("/openapi.json", openapi::serve(Bytes::from(openapi::document())))
+        .route("/docs", get(openapi::docs_root))
+        .route("/docs/", get(openapi::docs_index))
+        .route("/docs/{*file}", get(openapi::docs))
+}
+
+/// Routes that serve immutable bundles. They stand outside every layer above, because they are asked for most and
+/// need none: what they serve is public, precompressed and in memory, and they set their own headers.
+fn bundles() -> Router<App> {
+    Router::new()
+}

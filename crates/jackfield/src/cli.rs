@@ -1,0 +1,151 @@
+//! The command line.
+//!
+//! Exit codes: 0 for success, 1 for failure, 2 for a wrong command line or wrong settings.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::keys::KeysCommand;
+use crate::settings::{self, Loaded, Places, SettingsError};
+use crate::{keys, logging, parts, serve};
+
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line or settings.";
+
+/// Plugins for a SaaS product: registry, marketplace, bundles.
+#[derive(Debug, Parser)]
+#[command(name = "jackfield", version, after_help = EXIT_CODES, propagate_version = true)]
+struct Cli {
+    /// The settings file, in place of jackfield.toml in the current folder.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    #[command(
+        after_help = "Examples:\n  jackfield serve\n  jackfield serve --dev\n  HOST=0.0.0.0 DATABASE_URL=postgres://… jackfield serve\n\nStops on SIGTERM or SIGINT once the requests in flight are answered; a second signal stops it at once."
+    )]
+    Serve(ServeArgs),
+    /// Make, list and revoke API keys.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  jackfield keys create --name deploy --tenant acme --role admin"
+    )]
+    Keys(KeysCommand),
+    /// Print the settings in force, secrets masked.
+    #[command(
+        after_help = "Examples:\n  jackfield settings\n  jackfield settings --default-file > jackfield.toml"
+    )]
+    Settings(SettingsArgs),
+    /// Print the OpenAPI document of the HTTP surface.
+    #[command(after_help = "Example:\n  jackfield openapi > openapi.json")]
+    Openapi,
+    /// Build bundles as a worker of the server; of no use by hand.
+    #[command(name = parts::BUNDLER_WORKER, hide = true)]
+    BundlerWorker,
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Requests without a credential act as the platform's administrator. Listens on loopback addresses only.
+    #[arg(long)]
+    pub(crate) dev: bool,
+    /// The address to listen on, in place of HOST.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) host: Option<IpAddr>,
+    /// The port to listen on, in place of PORT; 0 takes any free one.
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+struct SettingsArgs {
+    /// Print a settings file with every setting commented out at its default.
+    #[arg(long, conflicts_with = "markdown")]
+    default_file: bool,
+    /// Print the page of the documentation.
+    #[arg(long)]
+    markdown: bool,
+}
+
+/// Runs the command that the command line names.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            let code = if error.is::<SettingsError>() || error.is::<serve::NotLoopback>() { 2 } else { 1 };
+            // Nothing is left to tell it to if standard error is gone.
+            let _ = writeln!(std::io::stderr(), "jackfield: {error:#}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::BundlerWorker => return Ok(bundler::worker::main()),
+        Command::Serve(args) => {
+            let loaded = load(cli.config.as_deref())?;
+            logging::start(&loaded.settings);
+            runtime()?.block_on(serve::run(loaded, &args))?;
+        }
+        Command::Keys(command) => {
+            let loaded = load(cli.config.as_deref())?;
+            runtime()?.block_on(keys::run(&loaded.settings, command))?;
+        }
+        Command::Settings(args) if args.default_file => print(&settings::default_file())?,
+        Command::Settings(args) if args.markdown => print(&settings::markdown())?,
+        Command::Settings(_) => print(&settings::show(&load(cli.config.as_deref())?.values))?,
+        Command::Openapi => print(&api::openapi::document())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(file: Option<&Path>) -> Result<Loaded, SettingsError> {
+    // What is no Unicode is no value of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    settings::load(environment, Places { file, folder: Path::new(".") })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot start")
+}
+
+/// Prints to standard output; a reader that went away is no failure.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot print"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{}", command.get_name());
+        }
+    }
+}

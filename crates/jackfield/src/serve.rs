@@ -1,0 +1,163 @@
+//! `jackfield serve`: wires the parts and serves them until told to stop.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bundler::Bundler;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use model::Ambient;
+use storage::{Blobs, Database};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
+use url::Url;
+
+use crate::cli::ServeArgs;
+use crate::parts;
+use crate::server::{self, Bounds};
+use crate::settings::{Loaded, Settings};
+
+/// `--dev` with an address that others can reach.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--dev lets anybody who reaches the server administer it, so it listens on a loopback address only: {0} is none, use 127.0.0.1 or ::1, or leave --dev out"
+)]
+pub(crate) struct NotLoopback(IpAddr);
+
+/// How often what is no longer needed is forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How old the blobs of an unfinished publish must be to be removed; longer than any publish may take.
+const STAGED_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// The bounds of the histogram of request durations, in seconds.
+const DURATION_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> {
+    let settings = loaded.settings;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let address = SocketAddr::new(args.host.unwrap_or(settings.host), args.port.unwrap_or(settings.port));
+    if args.dev && !address.ip().is_loopback() {
+        return Err(NotLoopback(address.ip()).into());
+    }
+    let stop = stop_signal()?;
+    let metrics = install_metrics()?;
+    let ambient = Ambient::system();
+    let database = parts::open_database(&settings, &ambient).await?;
+    let blobs = parts::open_blobs(&settings).await?;
+    let authenticator = parts::authenticator(&settings, &database, &ambient)?;
+    let bundler = parts::bundler(&settings)?;
+
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} (HOST, PORT)"))?;
+    let address = listener.local_addr()?;
+    let public_url = settings.public_url(address)?;
+    let registry =
+        parts::registry(&settings, (&database, &blobs), bundler.clone(), &public_url, &ambient).await?;
+    let parts = api::Parts {
+        ambient: ambient.clone(),
+        authenticator,
+        registry: Arc::new(registry),
+        probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
+        metrics,
+    };
+    let app = api::App::new(options(&settings, args.dev, public_url)?, parts);
+    let sweeping = tokio::spawn(sweep(app.clone(), database.clone(), blobs, ambient));
+    let warming = tokio::spawn(warm(bundler.clone()));
+    tracing::info!(server.address = %address, development = args.dev, "listening");
+    if args.dev {
+        tracing::warn!(
+            "development: requests without a credential from this machine act as platform administrator"
+        );
+    }
+
+    let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
+    let cut_off = server::serve(listener, api::router(app), bounds, stop).await;
+    sweeping.abort();
+    warming.abort();
+    bundler.shutdown().await;
+    database.close().await;
+    if cut_off > 0 {
+        anyhow::bail!("{cut_off} connections were cut off, because their requests took too long to finish");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn options(settings: &Settings, development: bool, public_url: Url) -> anyhow::Result<api::Options> {
+    Ok(api::Options {
+        development,
+        origins: settings.origins(&public_url, development)?,
+        public_url,
+        max_body_bytes: settings.max_body_size.0,
+        max_upload_bytes: settings.max_upload_size.0,
+        deadline: settings.request_deadline.0,
+        upload_deadline: settings.upload_deadline.0,
+        rate_limits: settings.rate_limits(),
+        trusted_proxies: settings.trusted_proxies.0.clone(),
+        metrics_token: settings.metrics_token.clone(),
+    })
+}
+
+fn install_metrics() -> anyhow::Result<PrometheusHandle> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full("http_request_duration_seconds".into()), &DURATION_BUCKETS)
+        .and_then(PrometheusBuilder::install_recorder)
+        .context("the metrics cannot be set up")
+}
+
+/// Starts a worker ahead of the first build, and notices early if none can be started.
+async fn warm(bundler: Bundler) {
+    if let Err(error) = bundler.warm().await {
+        tracing::error!(error = &error as &dyn std::error::Error, "no plugin can be built: no worker starts");
+    }
+}
+
+/// Forgets, every minute, what is no longer needed: quiet callers, and blobs of publishes that never ended.
+async fn sweep(app: api::App, database: Database, blobs: Arc<dyn Blobs>, ambient: Ambient) {
+    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        app.sweep();
+        match storage::sweep(&database, blobs.as_ref(), STAGED_FOR, &ambient).await {
+            Ok(0) => {}
+            Ok(swept) => tracing::info!(blobs = swept, "removed the blobs of publishes that did not end"),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "leftover blobs could not be removed"
+                );
+            }
+        }
+    }
+}
+
+/// Comes with the first SIGTERM or SIGINT. The second ends the process at once.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut tell = Some(tell);
+        loop {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            match tell.take() {
+                // The server has ended already if nobody listens.
+                Some(tell) => drop(tell.send(())),
+                None => std::process::exit(1),
+            }
+        }
+    });
+    Ok(async move {
+        // The sender lives as long as the process waits for signals.
+        let _ = told.await;
+    })
+}

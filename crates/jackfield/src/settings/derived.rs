@@ -1,0 +1,169 @@
+//! What follows from several settings together, and whether they fit each other.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use api::origins::Origins;
+use api::rate_limit::RateLimits;
+use secrecy::{ExposeSecret, SecretString};
+use storage::{DatabaseUrl, MasterKey, S3Config};
+use url::Url;
+
+use super::table::Settings;
+use super::value::{Problems, Value};
+
+impl Settings {
+    /// Names what does not fit together.
+    pub(super) fn check(&self, problems: &mut Problems) {
+        for (name, list) in [("CORS_ORIGINS", &self.cors_origins), ("ALLOWED_ORIGINS", &self.allowed_origins)]
+        {
+            for text in &list.0 {
+                if let Err(error) = Origins::parse([text.0.as_str()]) {
+                    problems.push(format!("{name}: {error}"));
+                }
+            }
+        }
+        if let Err(sentences) = self.s3() {
+            problems.extend(sentences);
+        }
+        if self.database_url.as_ref().is_some_and(|url| url.expose_secret().parse::<DatabaseUrl>().is_err()) {
+            problems.push(
+                "DATABASE_URL must be sqlite:path or postgres://user:password@host/name; its value is not"
+                    .into(),
+            );
+        }
+        if self.encryption_key.as_ref().is_some_and(|key| MasterKey::from_base64(key).is_err()) {
+            problems.push("ENCRYPTION_KEY must be 32 bytes in base64, as `openssl rand -base64 32` prints them; its value is not".into());
+        }
+        if !self.jwt_issuers.0.is_empty() && self.jwt_audience.is_none() {
+            problems.push("JWT_AUDIENCE must be set where JWT_ISSUERS is: without it a token made for another product of the issuer would be accepted".into());
+        }
+        if self
+            .plugin_server_url
+            .as_ref()
+            .is_some_and(|url| url.query().is_some() || url.fragment().is_some())
+        {
+            problems.push("PLUGIN_SERVER_URL must be a base URL without query and fragment".into());
+        }
+    }
+
+    /// What the operator should know, though the program can go on.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let has_access_key = self.aws_access_key_id.is_some() || self.aws_secret_access_key.is_some();
+        if has_access_key && self.s3_endpoint.is_none() && self.plugin_assets_bucket.is_none() {
+            warnings.push(
+                "AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is set, but PLUGIN_ASSETS_BUCKET is not: bundles are kept \
+                 in DATA_DIR"
+                    .into(),
+            );
+        }
+        if self.database_url.is_some() && self.database_path.is_some() {
+            warnings.push("DATABASE_PATH is not used, because DATABASE_URL is set".into());
+        }
+        warnings
+    }
+
+    /// The bucket for bundles; `None` where they are kept in a folder.
+    ///
+    /// # Errors
+    /// A sentence for each setting that is missing or wrong.
+    pub(crate) fn s3(&self) -> Result<Option<S3Config>, Vec<String>> {
+        if self.s3_endpoint.is_none() && self.plugin_assets_bucket.is_none() {
+            return Ok(None);
+        }
+        let endpoint = self.s3_endpoint.as_ref().map(|text| self.s3_url(&text.0)).transpose();
+        match (endpoint, &self.plugin_assets_bucket, &self.aws_access_key_id, &self.aws_secret_access_key) {
+            (Ok(endpoint), Some(bucket), Some(id), Some(key)) => Ok(Some(S3Config {
+                endpoint,
+                region: self.aws_region.0.clone(),
+                bucket: bucket.0.clone(),
+                access_key_id: id.0.clone(),
+                secret_access_key: key.clone(),
+            })),
+            (endpoint, bucket, id, key) => {
+                let missing = [
+                    ("PLUGIN_ASSETS_BUCKET", bucket.is_none()),
+                    ("AWS_ACCESS_KEY_ID", id.is_none()),
+                    ("AWS_SECRET_ACCESS_KEY", key.is_none()),
+                ];
+                let given = if self.s3_endpoint.is_some() { "S3_ENDPOINT" } else { "PLUGIN_ASSETS_BUCKET" };
+                let sentences = missing.into_iter().filter(|(_, is_missing)| *is_missing);
+                let sentences = sentences.map(|(name, _)| format!("{name} must be set where {given} is"));
+                Err(sentences.chain(endpoint.err()).collect())
+            }
+        }
+    }
+
+    fn s3_url(&self, text: &str) -> Result<Url, String> {
+        let scheme = if self.s3_use_ssl.unwrap_or(true) { "https" } else { "http" };
+        let whole = if text.contains("://") { text.to_owned() } else { format!("{scheme}://{text}") };
+        let wrong =
+            || format!("S3_ENDPOINT must be a URL or a host such as http://localhost:9000; {text:?} is not");
+        let mut url = <Url as Value>::parse(&whole).ok_or_else(wrong)?;
+        if let (None, Some(port)) = (url.port(), self.s3_port) {
+            url.set_port(Some(port)).map_err(|()| wrong())?;
+        }
+        Ok(url)
+    }
+
+    /// Where the database is.
+    pub(crate) fn database(&self) -> anyhow::Result<DatabaseUrl> {
+        match &self.database_url {
+            Some(url) => url.expose_secret().parse().context("DATABASE_URL"),
+            None => Ok(DatabaseUrl::Sqlite(
+                self.database_path.clone().unwrap_or_else(|| self.data_dir.join("jackfield.db")),
+            )),
+        }
+    }
+
+    /// The folder of the blobs.
+    pub(crate) fn blob_dir(&self) -> PathBuf {
+        self.data_dir.join("blobs")
+    }
+
+    /// The file of the generated master key.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.data_dir.join("encryption.key")
+    }
+
+    /// The base URL under which the server is reached, given the address it listens on.
+    pub(crate) fn public_url(&self, listening: SocketAddr) -> anyhow::Result<Url> {
+        if let Some(url) = &self.plugin_server_url {
+            return Ok(url.clone());
+        }
+        let host = match listening.ip() {
+            address if address.is_unspecified() => "localhost".to_owned(),
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        Url::parse(&format!("http://{host}:{}", listening.port()))
+            .context("the server's own address is no URL")
+    }
+
+    /// The pages that may call.
+    pub(crate) fn origins(&self, public_url: &Url, development: bool) -> anyhow::Result<Origins> {
+        let texts = self.cors_origins.0.iter().chain(&self.allowed_origins.0).map(|text| text.0.as_str());
+        let origins = Origins::parse(texts)?.and_own(public_url);
+        Ok(if development { origins.and_loopback() } else { origins })
+    }
+
+    /// How many requests a minute.
+    pub(crate) fn rate_limits(&self) -> RateLimits {
+        RateLimits::new(
+            NonZeroU32::new(self.rate_limit_per_address),
+            NonZeroU32::new(self.rate_limit_per_tenant),
+        )
+    }
+
+    /// The master key: the one that was given, or the generated file.
+    pub(crate) fn master_key(&self, ambient: &model::Ambient) -> anyhow::Result<MasterKey> {
+        let given: Option<&SecretString> = self.encryption_key.as_ref();
+        Ok(match given {
+            Some(key) => MasterKey::from_base64(key)?,
+            None => MasterKey::load_or_create(&self.key_file(), ambient)?,
+        })
+    }
+}

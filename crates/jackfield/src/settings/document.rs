@@ -1,0 +1,182 @@
+//! The settings in words: the commented default file, the page in the documentation, what is in force.
+
+use std::fmt::Write as _;
+
+use super::table::{ACCEPTED, REFUSED, Setting, TABLE};
+use super::value::Values;
+
+/// The default file: every setting with its help, commented out at its default.
+pub(crate) fn default_file() -> String {
+    let mut text = String::from(
+        "# Settings of Jackfield, each at its default. Every name works in the environment and in .env too, in upper\n\
+         # case; the environment goes before .env, .env before this file.\n",
+    );
+    let mut section = "";
+    for setting in TABLE {
+        if setting.section != section {
+            section = setting.section;
+            let _ = write!(text, "\n# {section}\n");
+        }
+        text.push('\n');
+        for line in setting.help {
+            let _ = writeln!(text, "#{line}");
+        }
+        let _ = writeln!(text, "# Must be {}.", setting.expects);
+        let key = setting.name.to_ascii_lowercase();
+        let _ = match setting.default {
+            Some(default) => writeln!(text, "# {key} = {}", toml_value(default)),
+            None => writeln!(text, "# {key} ="),
+        };
+    }
+    text.push_str("\n# Accepted, not used yet\n#\n");
+    for line in wrapped(ACCEPTED) {
+        let _ = writeln!(text, "# {line}");
+    }
+    text
+}
+
+/// A number or truth as it is, everything else quoted.
+fn toml_value(text: &str) -> String {
+    let is_bare = text.parse::<u64>().is_ok() || matches!(text, "true" | "false");
+    if is_bare { text.to_owned() } else { format!("{text:?}") }
+}
+
+/// Names with commas between, in lines of at most 100 characters.
+fn wrapped(names: &[&str]) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for name in names {
+        if let Some(line) = lines.last_mut() {
+            if line.len() + name.len() > 100 {
+                lines.push((*name).to_owned());
+            } else {
+                line.push_str(if line.is_empty() { "" } else { ", " });
+                line.push_str(name);
+            }
+        }
+    }
+    lines
+}
+
+/// The page `docs/configuration.md`.
+pub(crate) fn markdown() -> String {
+    let mut text = String::from(
+        "# Configuration\n\n\
+         <!-- Generated from crates/jackfield/src/settings/table.rs by `jackfield settings --markdown`. -->\n\n\
+         `jackfield serve` works without any. Settings are read from the environment, from `.env`, and from\n\
+         `jackfield.toml` (names in upper or lower case; lists as TOML arrays) in the current folder, or from the file\n\
+         that `--config` names; the earlier goes before the later, and an empty value counts as none. Whatever is wrong\n\
+         is named at start, all at once. `jackfield settings` prints what is in force.\n",
+    );
+    let mut section = "";
+    for setting in TABLE {
+        if setting.section != section {
+            section = setting.section;
+            let _ =
+                write!(text, "\n## {section}\n\n| name | default | what it does |\n| --- | --- | --- |\n");
+        }
+        let _ = writeln!(text, "{}", row(setting));
+    }
+    text.push_str(
+        "\n## Accepted, not used yet\n\nNamed in a warning at start, until their features are there:\n\n",
+    );
+    let names: Vec<String> = ACCEPTED.iter().map(|name| format!("`{name}`")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for line in wrapped(&names) {
+        let _ = writeln!(text, "{line}");
+    }
+    text.push_str("\n## Refused\n\n");
+    for (name, instead) in REFUSED {
+        let _ = writeln!(text, "- `{name}`: {instead}.");
+    }
+    text
+}
+
+fn row(setting: &Setting) -> String {
+    let default = match setting.default {
+        None | Some("") => String::new(),
+        Some(default) => format!("`{default}`"),
+    };
+    let help = setting.help.concat();
+    let secret = if setting.secret { " Secret." } else { "" };
+    let cell = format!("{} Must be {}.{secret}", help.trim(), setting.expects).replace('|', "\\|");
+    format!("| `{}` | {default} | {cell} |", setting.name)
+}
+
+/// What is in force: every setting with its value and where it comes from; secrets masked.
+pub(crate) fn show(values: &Values) -> String {
+    let mut text = String::new();
+    for setting in TABLE {
+        let (value, source) = match (values.get(setting.name), values.source(setting.name)) {
+            (Some(_), Some(source)) if setting.secret => ("********".to_owned(), source.to_string()),
+            (Some(value), Some(source)) => (value.to_owned(), source.to_string()),
+            _ => (setting.default.unwrap_or_default().to_owned(), "default".to_owned()),
+        };
+        let _ = writeln!(text, "{} = {value}  ({source})", setting.name);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+    fn committed(name: &str) -> String {
+        std::fs::read_to_string(format!("{ROOT}/{name}")).unwrap()
+    }
+
+    #[test]
+    fn the_committed_default_file_is_the_table() {
+        assert_eq!(
+            committed("jackfield.default.toml"),
+            default_file(),
+            "run `jackfield settings --default-file > jackfield.default.toml`"
+        );
+    }
+
+    #[test]
+    fn the_committed_page_is_the_table() {
+        assert_eq!(
+            committed("docs/configuration.md"),
+            markdown(),
+            "run `jackfield settings --markdown > docs/configuration.md`"
+        );
+    }
+
+    #[test]
+    fn the_default_file_uncommented_is_read_and_changes_nothing() {
+        let uncommented: String = default_file()
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(|line| {
+                let key = line.split(" = ").next().unwrap_or_default();
+                line.contains(" = ")
+                    && key
+                        .bytes()
+                        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            })
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let table: toml::Table = uncommented.parse().unwrap();
+        for setting in TABLE.iter().filter(|setting| setting.default.is_some()) {
+            assert!(table.contains_key(&setting.name.to_ascii_lowercase()), "{}", setting.name);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("jackfield.toml"), uncommented).unwrap();
+        let load = |folder| super::super::load([], super::super::Places { file: None, folder });
+        let from_file = load(folder.path()).unwrap().settings;
+        let from_nothing = load(tempfile::tempdir().unwrap().path()).unwrap().settings;
+        assert_eq!(format!("{from_file:?}"), format!("{from_nothing:?}"));
+    }
+
+    #[test]
+    fn every_secret_is_marked() {
+        for setting in TABLE {
+            let sounds_secret = ["SECRET", "TOKEN", "ENCRYPTION_KEY", "DATABASE_URL"]
+                .iter()
+                .any(|word| setting.name.contains(word));
+            assert_eq!(setting.secret, sounds_secret, "{}", setting.name);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What the operator may set: in the environment, in `.env`, in `jackfield.toml`; the earlier goes before the later.
+
+mod derived;
+mod document;
+mod sources;
+mod table;
+mod value;
+
+use std::fmt;
+use std::path::Path;
+
+pub(crate) use document::{default_file, markdown, show};
+pub(crate) use table::Settings;
+pub(crate) use value::LogFormat;
+use value::{Problems, Values};
+
+/// Where settings are looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places<'a> {
+    /// The settings file; it must exist where its name was given on the command line.
+    pub(crate) file: Option<&'a Path>,
+    /// The folder in which `.env` and `jackfield.toml` are looked for.
+    pub(crate) folder: &'a Path,
+}
+
+/// Settings as they were found, and as they were read.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The settings.
+    pub(crate) settings: Settings,
+    /// What was given, and where.
+    pub(crate) values: Values,
+    /// What the operator should know, though the program can go on.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// All that is wrong with the settings.
+#[derive(Debug)]
+pub(crate) struct SettingsError(Problems);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, noun) = (self.0.len(), if self.0.len() == 1 { "setting is" } else { "settings are" });
+        write!(f, "{count} {noun} wrong:")?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// Reads the settings from `environment`, from `.env`, and from the settings file.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub(crate) fn load(
+    environment: impl IntoIterator<Item = (String, String)>,
+    places: Places<'_>,
+) -> Result<Loaded, SettingsError> {
+    let mut problems = Problems::new();
+    let values = sources::gather(environment, places, &mut problems);
+    for (name, instead) in table::REFUSED {
+        if let Some(source) = values.source(name) {
+            problems.push(format!("{name} is set (from {source}): {instead}"));
+        }
+    }
+    let settings = Settings::read(&values, &mut problems);
+    if let Some(settings) = &settings {
+        settings.check(&mut problems);
+    }
+    match settings {
+        Some(settings) if problems.is_empty() => {
+            let mut warnings = settings.warnings();
+            warnings.extend(unused(&values));
+            Ok(Loaded { settings, values, warnings })
+        }
+        _ => Err(SettingsError(problems)),
+    }
+}
+
+/// A warning that names the settings that nothing uses yet.
+fn unused(values: &Values) -> Option<String> {
+    let names: Vec<&str> =
+        table::ACCEPTED.iter().copied().filter(|name| values.get(name).is_some()).collect();
+    (!names.is_empty())
+        .then(|| format!("accepted, but nothing uses them in this version: {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn load_with(environment: &[(&str, &str)], dotenv: &str, file: &str) -> Result<Loaded, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".env"), dotenv).unwrap();
+        std::fs::write(folder.path().join("jackfield.toml"), file).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        load(environment, Places { file: None, folder: folder.path() }).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_given_is_a_working_configuration() {
+        let loaded = load_with(&[], "", "").unwrap();
+        assert_eq!(loaded.settings.host, "127.0.0.1".parse::<IpAddr>().unwrap());
+        assert_eq!(loaded.settings.port, 4000);
+        assert_eq!(loaded.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_environment_goes_before_dotenv_and_dotenv_before_the_file() {
+        let file = "port = 3\nHOST = \"::1\"\ncors_origins = [\"https://a.example\"]\nlog_level = \"warn\"";
+        let loaded = load_with(&[("PORT", "1"), ("LOG_LEVEL", "")], "PORT=2\nHOST=0.0.0.0\n", file).unwrap();
+        assert_eq!(loaded.settings.port, 1);
+        assert_eq!(loaded.settings.host.to_string(), "0.0.0.0");
+        assert_eq!(loaded.settings.cors_origins.0.len(), 1);
+        assert_eq!(loaded.settings.log_level.unwrap().0, "warn");
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_named_at_once() {
+        let error = load_with(
+            &[
+                ("PORT", "70000"),
+                ("DEBUG", "maybe"),
+                ("MONGODB_URI", "mongodb://x"),
+                ("JWT_ISSUERS", "nonsense"),
+            ],
+            "CORS_ORIGINS=https://a.example/path\nLOG_LEVEL=verbose",
+            "hots = \"::1\"\nmax_body_size = 1.5\nport = { a = 1 }",
+        )
+        .unwrap_err();
+        for part in [
+            "PORT must be a port, 0 to 65535; \"70000\" is not (from environment)",
+            "DEBUG must be true or false",
+            "jackfield import",
+            "JWT_ISSUERS must be a list of https URLs",
+            "LOG_LEVEL must be error, warn",
+            "hots is no setting; did you mean host?",
+            "MAX_BODY_SIZE must be a number of bytes",
+            "port must be a text, a number, true or false, or a list of texts",
+        ] {
+            assert!(error.contains(part), "{part:?} is not in {error}");
+        }
+    }
+
+    #[test]
+    fn origins_are_checked_as_origins() {
+        let error = load_with(&[("CORS_ORIGINS", "[\"https://a.example/path\"]")], "", "").unwrap_err();
+        assert!(error.contains("CORS_ORIGINS") && error.contains("is no origin"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = "hush-hush-hush-hush-hush-hush-hush-hush";
+        let given = [
+            ("JWT_SECRET", secret),
+            ("DATABASE_URL", "postgres://u:hush-hush@h/d"),
+            ("SLACK_CLIENT_SECRET", "hush-hush"),
+        ];
+        let loaded = load_with(&given, "", "").unwrap();
+        assert_eq!(loaded.settings.jwt_secret.as_ref().unwrap().expose_secret(), secret);
+        let shown = format!("{loaded:?} {} {:?}", show(&loaded.values), loaded.warnings);
+        assert!(!shown.contains("hush-hush"), "{shown}");
+        let wrong = load_with(&[("ENCRYPTION_KEY", "hush-hush")], "", "").unwrap_err();
+        assert!(wrong.contains("ENCRYPTION_KEY") && !wrong.contains("hush-hush"), "{wrong}");
+    }
+
+    #[test]
+    fn a_partial_set_for_s3_names_what_is_missing() {
+        let error = load_with(&[("S3_ENDPOINT", "http://localhost:9000")], "", "").unwrap_err();
+        for name in ["PLUGIN_ASSETS_BUCKET", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            assert!(error.contains(name), "{name} is not in {error}");
+        }
+        let loaded =
+            load_with(&[("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s")], "", "").unwrap();
+        assert!(loaded.settings.s3().unwrap().is_none());
+        assert!(
+            loaded.warnings.iter().any(|warning| warning.contains("AWS_ACCESS_KEY_ID")),
+            "{:?}",
+            loaded.warnings
+        );
+    }
+
+    #[test]
+    fn the_documented_settings_of_an_existing_product_are_taken_over() {
+        let dotenv = "PORT=4000\nPLATFORM_VERSION=1.0.0\nPLUGIN_SERVER_URL=http://localhost:4000\n\
+            ALLOWED_ORIGINS=http://localhost:3000,http://localhost:3001\nAWS_REGION=us-east-1\n\
+            AWS_ACCESS_KEY_ID=minioadmin     # Default MinIO access key\nAWS_SECRET_ACCESS_KEY=minioadmin\n\
+            S3_ENDPOINT=http://localhost:9000  # MinIO server URL\nS3_PORT=9000\nS3_USE_SSL=false\n\
+            PLUGIN_ASSETS_BUCKET=plugin-bundles\nCORS_ORIGINS=[\"http://localhost:3000\"]\n\
+            GOOGLE_CLIENT_ID=id\nJWT_SECRET=short\n";
+        let loaded = load_with(&[], dotenv, "").unwrap();
+        let s3 = loaded.settings.s3().unwrap().unwrap();
+        assert_eq!(s3.endpoint.unwrap().as_str(), "http://localhost:9000/");
+        assert_eq!(s3.bucket, "plugin-bundles");
+        assert_eq!(s3.access_key_id, "minioadmin");
+        let warnings = loaded.warnings.join("\n");
+        assert!(warnings.contains("GOOGLE_CLIENT_ID"), "{warnings}");
+    }
+
+    #[test]
+    fn the_host_of_s3_may_come_without_scheme() {
+        let given = [
+            ("S3_ENDPOINT", "minio"),
+            ("S3_PORT", "9000"),
+            ("S3_USE_SSL", "false"),
+            ("PLUGIN_ASSETS_BUCKET", "b"),
+            ("AWS_ACCESS_KEY_ID", "k"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+        ];
+        let s3 = load_with(&given, "", "").unwrap().settings.s3().unwrap().unwrap();
+        assert_eq!(s3.endpoint.unwrap().as_str(), "http://minio:9000/");
+    }
+}

@@ -1,0 +1,217 @@
+//! Every setting, once: this table is the parser, the commented default file, the page in the documentation, and
+//! the struct that the program reads.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use api::address::Network;
+use identity::IssuerUrl;
+use registry::Version;
+use secrecy::SecretString;
+use url::Url;
+
+use super::value::{Bytes, List, LogDirectives, LogFormat, Problems, Seconds, Text, Values};
+
+/// What is known of a setting besides its value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting {
+    /// Its name in the environment; in `jackfield.toml` also in lower case.
+    pub(crate) name: &'static str,
+    /// The heading it stands under.
+    pub(crate) section: &'static str,
+    /// What it does.
+    pub(crate) help: &'static [&'static str],
+    /// The value where none is given, as text; `None` where it is then off.
+    pub(crate) default: Option<&'static str>,
+    /// What a value must look like.
+    pub(crate) expects: &'static str,
+    /// Whether its value must not be shown.
+    pub(crate) secret: bool,
+}
+
+macro_rules! settings {
+    ($($section:literal { $( $(#[doc = $help:literal])+ $field:ident: $kind:ty = $name:literal $(or $default:literal)?; )+ })+) => {
+        /// The settings of the program, each checked.
+        #[derive(Debug)]
+        pub(crate) struct Settings {
+            $($( $(#[doc = $help])+ pub(crate) $field: $kind, )+)+
+        }
+
+        /// Every setting, in the order of the documentation.
+        pub(crate) const TABLE: &[Setting] = &[
+            $($( Setting {
+                name: $name,
+                section: $section,
+                help: &[$($help),+],
+                default: settings!(@default $($default)?),
+                expects: <$kind as super::value::Value>::EXPECTS,
+                secret: <$kind as super::value::Value>::SECRET,
+            }, )+)+
+        ];
+
+        impl Settings {
+            /// Reads every setting; `None` if any is wrong, with all that is wrong in `problems`.
+            pub(super) fn read(values: &Values, problems: &mut Problems) -> Option<Self> {
+                $($( let $field = values.read::<$kind>($name, settings!(@default $($default)?), problems); )+)+
+                Some(Self { $($( $field: $field?, )+)+ })
+            }
+        }
+    };
+    (@default) => { None };
+    (@default $default:literal) => { Some($default) };
+}
+
+settings! {
+    "Server" {
+        /// The address to listen on. `0.0.0.0` or `::` listens on every one.
+        host: IpAddr = "HOST" or "127.0.0.1";
+        /// The port to listen on; 0 takes any free one.
+        port: u16 = "PORT" or "4000";
+        /// The base URL under which browsers reach this server. Bundle URLs begin with it. Without it,
+        /// `http://HOST:PORT`.
+        plugin_server_url: Option<Url> = "PLUGIN_SERVER_URL";
+        /// The version of the host platform, which plugins may demand a range of.
+        platform_version: Version = "PLATFORM_VERSION" or "1.0.0";
+        /// Origins of the pages that may call from a browser, with credentials. `*` lets any page call without
+        /// credentials. Added to ALLOWED_ORIGINS.
+        cors_origins: List<Text> = "CORS_ORIGINS" or "";
+        /// The same as CORS_ORIGINS; both names are read.
+        allowed_origins: List<Text> = "ALLOWED_ORIGINS" or "";
+        /// Proxies, by address or range, whose `X-Forwarded-For` is believed. None by default.
+        trusted_proxies: List<Network> = "TRUSTED_PROXIES" or "";
+        /// The most connections open at once; further ones wait.
+        max_connections: NonZeroU32 = "MAX_CONNECTIONS" or "10000";
+        /// How long requests in flight may take to finish once the server is told to stop.
+        shutdown_deadline: Seconds = "SHUTDOWN_DEADLINE" or "30";
+        /// A token that a reader of `/metrics` must send as its bearer token. Without it anybody who reaches the
+        /// server may read them; they hold nothing of any tenant.
+        metrics_token: Option<SecretString> = "METRICS_TOKEN";
+    }
+    "Log" {
+        /// Log everything: the same as LOG_LEVEL=debug, where LOG_LEVEL is not set.
+        debug: bool = "DEBUG" or "false";
+        /// What to log: `error`, `warn`, `info`, `debug` or `trace`, or directives as in `info,api=debug`.
+        log_level: Option<LogDirectives> = "LOG_LEVEL";
+        /// How to log: `human` lines, `json` lines, or `auto`, which is human on a terminal and JSON elsewhere.
+        log_format: LogFormat = "LOG_FORMAT" or "auto";
+    }
+    "Storage" {
+        /// The folder of what this server keeps: the SQLite file, blobs, the generated key.
+        data_dir: PathBuf = "DATA_DIR" or "./data";
+        /// The SQLite file. Without it, `jackfield.db` in DATA_DIR.
+        database_path: Option<PathBuf> = "DATABASE_PATH";
+        /// The database: `sqlite:path` or `postgres://user:password@host/name`. Goes before DATABASE_PATH.
+        database_url: Option<SecretString> = "DATABASE_URL";
+        /// The key that seals secrets: 32 bytes in base64, as `openssl rand -base64 32` prints them. Without it, a
+        /// generated file in DATA_DIR. Every replica needs the same.
+        encryption_key: Option<SecretString> = "ENCRYPTION_KEY";
+        /// The bucket that keeps the bundles. Without it and S3_ENDPOINT, the folder `blobs` in DATA_DIR does.
+        plugin_assets_bucket: Option<Text> = "PLUGIN_ASSETS_BUCKET";
+        /// The S3 server, where it is not AWS: a URL, or a host with S3_PORT and S3_USE_SSL.
+        s3_endpoint: Option<Text> = "S3_ENDPOINT";
+        /// The port of the S3 server, where S3_ENDPOINT has none.
+        s3_port: Option<u16> = "S3_PORT";
+        /// Whether to speak TLS to the S3 server, where S3_ENDPOINT does not say so itself.
+        s3_use_ssl: Option<bool> = "S3_USE_SSL";
+        /// The region of the bucket.
+        aws_region: Text = "AWS_REGION" or "us-east-1";
+        /// The id of the access key to the bucket.
+        aws_access_key_id: Option<Text> = "AWS_ACCESS_KEY_ID";
+        /// The access key to the bucket.
+        aws_secret_access_key: Option<SecretString> = "AWS_SECRET_ACCESS_KEY";
+    }
+    "Identity" {
+        /// The secret that signs the host product's tokens (HS256) and opens its NextAuth sessions. At least 32 bytes.
+        jwt_secret: Option<SecretString> = "JWT_SECRET";
+        /// The secret of NextAuth v4 sessions, where it is not JWT_SECRET.
+        nextauth_secret: Option<SecretString> = "NEXTAUTH_SECRET";
+        /// The secret of Auth.js v5 sessions, where it is not JWT_SECRET.
+        auth_secret: Option<SecretString> = "AUTH_SECRET";
+        /// Issuers (OpenID Connect) whose published keys sign tokens that are trusted.
+        jwt_issuers: List<IssuerUrl> = "JWT_ISSUERS" or "";
+        /// The audience that tokens of JWT_ISSUERS must be made for.
+        jwt_audience: Option<Text> = "JWT_AUDIENCE";
+    }
+    "Limits" {
+        /// Requests a minute from one address; an IPv6 /64 counts as one. 0 for no limit.
+        rate_limit_per_address: u32 = "RATE_LIMIT_PER_ADDRESS" or "6000";
+        /// Requests a minute for one tenant. 0 for no limit.
+        rate_limit_per_tenant: u32 = "RATE_LIMIT_PER_TENANT" or "12000";
+        /// The largest JSON body.
+        max_body_size: Bytes = "MAX_BODY_SIZE" or "1MiB";
+        /// The largest upload.
+        max_upload_size: Bytes = "MAX_UPLOAD_SIZE" or "32MiB";
+        /// How long a request may take.
+        request_deadline: Seconds = "REQUEST_DEADLINE" or "30";
+        /// How long an upload may take, building included.
+        upload_deadline: Seconds = "UPLOAD_DEADLINE" or "120";
+        /// Memory for bundles that are asked for often.
+        bundle_cache_size: Bytes = "BUNDLE_CACHE_SIZE" or "64MiB";
+    }
+    "Bundler" {
+        /// How long building one bundle may take.
+        bundler_deadline: Seconds = "BUNDLER_DEADLINE" or "10";
+        /// How many bundles are built at the same time, each in a process of its own.
+        bundler_workers: NonZeroU32 = "BUNDLER_WORKERS" or "2";
+        /// The largest source tree, unpacked.
+        bundler_max_input: Bytes = "BUNDLER_MAX_INPUT" or "16MiB";
+        /// The largest bundle.
+        bundler_max_output: Bytes = "BUNDLER_MAX_OUTPUT" or "5MiB";
+    }
+    "Outgoing calls" {
+        /// A file of further certificate authorities (PEM), trusted besides those of the system.
+        extra_ca_file: Option<PathBuf> = "EXTRA_CA_FILE";
+    }
+}
+
+/// Names of the documented configuration whose features are not built yet. They are accepted, so that the file of an
+/// existing product can be used as it is, and named in a warning at start.
+pub(crate) const ACCEPTED: &[&str] = &[
+    "APP_CLIENT_ID",
+    "APP_SECRET",
+    "ATLASSIAN_CLIENT_ID",
+    "ATLASSIAN_CLIENT_SECRET",
+    "ATLASSIAN_REDIRECT_URI",
+    "ATLASSIAN_SCOPES",
+    "AUTHORIZE_URL",
+    "BITBUCKET_BASE_URL",
+    "BITBUCKET_CLIENT_ID",
+    "BITBUCKET_CLIENT_SECRET",
+    "BITBUCKET_REDIRECT_URI",
+    "BITBUCKET_SCOPES",
+    "CALENDAR_BASE_URL",
+    "CONFLUENCE_BASE_URL",
+    "DRIVE_BASE_URL",
+    "GITHUB_BASE_URL",
+    "GMAIL_BASE_URL",
+    "GOOGLE_CLIENT_ID",
+    "GOOGLE_CLIENT_SECRET",
+    "GOOGLE_REDIRECT_URI",
+    "GOOGLE_SCOPES",
+    "ISSUER",
+    "JIRA_BASE_URL",
+    "LEXMODO_GRPC_ADDRESS",
+    "NATS_URL",
+    "OUTBOUND_ALLOW",
+    "PLUGIN_CODE",
+    "PLUGIN_NAME",
+    "PLUGIN_SCOPE",
+    "PLUGIN_TYPE",
+    "PROVIDERS_FILE",
+    "REDIRECT_URI",
+    "RETURN_TO_ORIGINS",
+    "SLACK_BASE_URL",
+    "SLACK_CLIENT_ID",
+    "SLACK_CLIENT_SECRET",
+    "SLACK_REDIRECT_URI",
+    "SLACK_SCOPES",
+    "TOKEN_URL",
+];
+
+/// Names that are refused, each with what to do instead.
+pub(crate) const REFUSED: &[(&str, &str)] = &[(
+    "MONGODB_URI",
+    "MongoDB is not used here: take mongoexport's JSON lines of the plugins, installed plugins and configurations, \
+     read them in with `jackfield import`, and remove this setting",
+)];
