@@ -51,14 +51,17 @@ fn service_routes() -> OpenApiRouter<App> {
 pub fn router(app: App) -> Router {
     let options = app.options();
     let cors = options.origins.cors();
+    // Layers wrap what was added before them, so the answer to a wrong method comes before CORS, which must see
+    // preflights.
     let quick = service_routes().merge(api_keys::routes()).merge(plugin_routes());
     let guarded = limited(quick, options.deadline, options.max_body_bytes)
         .merge(limited(publishing_routes(), options.upload_deadline, options.max_upload_bytes))
+        .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(cors);
     let public = limited(plugins::public_routes(), options.deadline, options.max_body_bytes);
     let open = documentation()
-        .method_not_allowed_fallback(problem::method_not_allowed)
         .merge(public)
+        .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(options.origins.public_cors());
 
     let accounted = guarded
@@ -74,11 +77,9 @@ pub fn router(app: App) -> Router {
     accounted.merge(bundles::routes()).with_state(app)
 }
 
-/// Routes that take no longer and no more than this. Layers wrap what was added before them, so the answer to a wrong
-/// method comes before CORS, which must see preflights.
+/// Routes that take no longer and no more than this.
 fn limited(routes: OpenApiRouter<App>, deadline: Duration, max_body_bytes: usize) -> Router<App> {
     Router::from(routes)
-        .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(from_fn_with_state(Deadline(deadline), layers::deadline))
         .layer(DefaultBodyLimit::max(max_body_bytes))
 }

@@ -22,7 +22,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(catalog::available))
         .routes(routes!(catalog::by_extension_point))
-        .routes(routes!(catalog::get, publish::update))
+        .routes(routes!(catalog::get))
         .routes(routes!(installations::installed))
         .routes(routes!(installations::install))
         .routes(routes!(installations::upgrade))
@@ -42,6 +42,7 @@ pub(crate) fn public_routes() -> OpenApiRouter<App> {
 pub(crate) fn publishing_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(publish::create))
+        .routes(routes!(publish::update))
         .routes(routes!(publish::upload))
         .routes(routes!(publish::upload_to_storage))
 }
