@@ -59,6 +59,10 @@ pub struct ViolationBody<'a> {
     pointer: &'a str,
     /// What would be right.
     detail: &'a str,
+    /// Where in a source file, with `file`, `line`, `column` and `frame`, for sources that do not build.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    place: Option<&'a model::Place>,
 }
 
 impl Problem {
@@ -123,7 +127,11 @@ impl Problem {
             code: self.code.as_str(),
             request_id,
             errors: violations
-                .map(|each| ViolationBody { pointer: &each.pointer, detail: &each.detail })
+                .map(|each| ViolationBody {
+                    pointer: &each.pointer,
+                    detail: &each.detail,
+                    place: each.place.as_deref(),
+                })
                 .collect(),
         };
         // Serialising strings and numbers does not fail; an empty body would still carry the status.

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use model::{Coded, ErrorCode, Violation};
+use model::{Coded, ErrorCode, Place, Violation};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::{Diagnostic, Severity};
@@ -107,12 +107,17 @@ impl Coded for Error {
         self.diagnostics()
             .iter()
             .filter(|diagnostic| diagnostic.severity == Severity::Error)
-            .map(|diagnostic| {
-                let pointer = diagnostic.file.as_deref().map(pointer).unwrap_or_default();
-                Violation::new(pointer, diagnostic.to_string())
-            })
+            .map(violation)
             .collect()
     }
+}
+
+fn violation(diagnostic: &Diagnostic) -> Violation {
+    let pointer = diagnostic.file.as_deref().map(pointer).unwrap_or_default();
+    let violation = Violation::new(pointer, diagnostic.to_string());
+    let Some(file) = diagnostic.file.clone() else { return violation };
+    let Diagnostic { line, column, frame, .. } = diagnostic;
+    violation.at(Place { file, line: *line, column: *column, frame: frame.clone() })
 }
 
 fn pointer(file: &str) -> String {
