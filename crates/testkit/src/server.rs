@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::token::{SECRET, token};
 
 /// How long a server may take to start or to end.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A server in the making.
 #[derive(Debug)]
@@ -101,7 +101,8 @@ impl Builder {
 /// The address in the log line that tells it.
 fn listening(line: &str) -> Option<String> {
     let line: Value = serde_json::from_str(line).ok()?;
-    (line["message"] == "listening").then(|| line["server.address"].as_str().map(str::to_owned))?
+    let text = |name: &str| line.get(name).and_then(Value::as_str);
+    if text("message")? == "listening" { text("server.address").map(str::to_owned) } else { None }
 }
 
 /// A running server on loopback, with its files in a temporary folder. Killed when dropped.

@@ -30,7 +30,7 @@ impl Default for TokenBuilder {
 impl TokenBuilder {
     /// A token of `user-1`, good for an hour, signed with [`SECRET`].
     pub fn new() -> Self {
-        let expires = Ambient::system().now().plus(Duration::from_secs(3600)).as_second();
+        let expires = Ambient::system().now().plus(Duration::from_hours(1)).as_second();
         Self { claims: Map::new(), secret: SECRET.to_owned() }.claim("sub", "user-1").claim("exp", expires)
     }
 
