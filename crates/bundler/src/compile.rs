@@ -50,7 +50,7 @@ pub(crate) async fn build(
         if !sources.is_sound() {
             return Err(sources.diagnostics.into());
         }
-        let found = definition::find(&tree, &sources, &entry).map_err(|diagnostic| vec![diagnostic])?;
+        let found = definition::find(&tree, &sources, &entry)?;
         let jsx_in_ts = sources.scripts.values().filter(|script| script.jsx_in_ts);
         let jsx_in_ts = jsx_in_ts.map(|script| script.path.to_owned()).collect();
         (found, sources.diagnostics, sources.css, jsx_in_ts)
@@ -59,8 +59,8 @@ pub(crate) async fn build(
     let served = tokio::spawn(bundle(Arc::clone(&input), Variant::Served));
     let bare = bundle(Arc::clone(&input), Variant::Bare).await;
     let served = served.await.map_err(|_| vec![Diagnostic::error("bundler_failed", "the bundler failed")])?;
-    let served = served.map_err(|failure| explain(&input.tree, failure))?;
-    let bare = bare.map_err(|failure| explain(&input.tree, failure))?;
+    let served = served.map_err(|failure| explain(&input.tree, &failure))?;
+    let bare = bare.map_err(|failure| explain(&input.tree, &failure))?;
     check_size(&served, output_bytes)?;
     check_size(&bare, output_bytes)?;
     warnings.extend(found.warnings);
@@ -87,7 +87,7 @@ pub(crate) fn inspect(content: bytes::Bytes) -> Result<Inspection, Vec<Diagnosti
         for (specifier, span) in imports {
             match host_modules::name(specifier) {
                 Some(name) if !host_imports.iter().any(|known| known == name) => {
-                    host_imports.push(name.to_owned())
+                    host_imports.push(name.to_owned());
                 }
                 Some(_) => {}
                 None => diagnostics.push(unresolvable(script.source, specifier, span)),
@@ -105,8 +105,7 @@ pub(crate) fn inspect(content: bytes::Bytes) -> Result<Inspection, Vec<Diagnosti
     if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
         return Err(diagnostics);
     }
-    let Found { definition, warnings } =
-        definition::find(&tree, &sources, PREBUILT).map_err(|diagnostic| vec![diagnostic])?;
+    let Found { definition, warnings } = definition::find(&tree, &sources, PREBUILT)?;
     diagnostics.extend(warnings);
     diagnostics.truncate(MAX_DIAGNOSTICS);
     Ok(Inspection { definition, host_imports, warnings: diagnostics })
@@ -177,7 +176,7 @@ fn refusal(specifier: &str, reason: Refusal) -> Diagnostic {
 }
 
 /// What a failed bundle means for the author.
-fn explain(tree: &SourceTree, failure: Failure) -> Vec<Diagnostic> {
+fn explain(tree: &SourceTree, failure: &Failure) -> Vec<Diagnostic> {
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     for refused in &failure.refused {
         let diagnostic = place(tree, refused);

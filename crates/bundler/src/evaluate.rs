@@ -294,7 +294,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                 }
                 ArrayExpressionElement::Elision(_) => {}
                 other => {
-                    elements.extend(other.as_expression().map(|element| Node::Expression(script, element)))
+                    elements.extend(other.as_expression().map(|element| Node::Expression(script, element)));
                 }
             }
         }

@@ -42,7 +42,7 @@ impl Default for Limits {
             queue: 64,
             memory_bytes: 2 * 1024 * 1024 * 1024,
             builds_per_worker: 500,
-            idle: Duration::from_secs(300),
+            idle: Duration::from_mins(5),
         }
     }
 }
