@@ -2,6 +2,9 @@
 //!
 //! Prints one line of JSON: the times of all builds, in milliseconds.
 
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run has nothing to go on with")]
+#![expect(clippy::print_stdout, reason = "its result is its output")]
+
 use std::{path::Path, process::ExitCode, time::Instant};
 
 use bundler::{BuildRequest, Bundler, Limits, SourceTree, WorkerCommand};

@@ -18,6 +18,7 @@ use crate::{
     filesystem::NoFiles,
     modules::{Input, Modules, ROOT, Refused, Variant, path},
     output::{Artifact, ArtifactKind},
+    sources::MAX_DIAGNOSTICS,
 };
 
 /// One of the two bundles.
@@ -46,7 +47,8 @@ pub(crate) async fn bundle(input: Arc<Input>, variant: Variant) -> Result<Bundle
         // Rolldown takes a package that it does not find for one that the page will have.
         Ok(_) => Err(Failure { refused, diagnostics: Vec::new() }),
         Err(errors) => {
-            let told = errors.iter().filter(|error| refused.is_empty() || !explains(error));
+            let told =
+                errors.iter().filter(|error| refused.is_empty() || !explains(error)).take(MAX_DIAGNOSTICS);
             Err(Failure { diagnostics: told.map(|error| convert(&input, error)).collect(), refused })
         }
     }
@@ -152,7 +154,7 @@ fn collect(output: &BundleOutput) -> Result<Bundle, Vec<Diagnostic>> {
         }
     }
     let entry = entry.ok_or_else(internal)?;
-    let warnings = output.warnings.iter().map(located).collect();
+    let warnings = output.warnings.iter().take(MAX_DIAGNOSTICS).map(located).collect();
     Ok(Bundle { entry, artifacts, warnings })
 }
 

@@ -9,8 +9,9 @@ use oxc::{
 use serde_json::Value;
 
 use crate::{
+    bindings::Node,
     diagnostic::Diagnostic,
-    evaluate::{Evaluator, Node},
+    evaluate::Evaluator,
     output::Definition,
     sources::{MAX_DIAGNOSTICS, Script, Sources},
     tree::SourceTree,

@@ -162,9 +162,13 @@ async fn constants_that_explode_are_given_up() {
         writeln!(source, "const a{n} = {{ p: a{0}, q: a{0}, ...a{0} }};", n - 1).unwrap();
     }
     source += "export default { name: 'n', metadata: a59 };";
-    let build = build(&[("src/index.ts", &source)]).await;
-    assert_eq!(build.definition.name.as_deref(), Some("n"));
-    assert!(serde_json::to_vec(&build.definition).unwrap().len() < 2_000_000);
+    match SHARED.build(crate::support::request(&[("src/index.ts", &source)])).await {
+        Ok(build) => assert!(serde_json::to_vec(&build.definition).unwrap().len() < 300_000),
+        Err(Error::Invalid(found)) => assert_eq!(found[0].code, "definition_too_large"),
+        Err(error) => panic!("{error:?}"),
+    }
+    let large = format!("export default {{ name: 'n', metadata: {{ a: {:?} }} }};", "x".repeat(300_000));
+    assert_eq!(crate::support::refused(&[("src/index.ts", &large)]).await[0].code, "definition_too_large");
     let cycle =
         "const a: any = { ...b }; const b: any = { ...a, name: c }; const c: any = c; export default b;";
     crate::support::build(&[("src/index.ts", cycle)]).await;
