@@ -103,17 +103,22 @@ impl Drop for Postgres {
     }
 }
 
-/// The folder of the newest PostgreSQL that is installed.
+/// The folder of PostgreSQL's programs: `POSTGRES_BIN`, or that of the newest version that Debian's packages installed.
 fn programs() -> anyhow::Result<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "tests have no settings; the script that runs them sets this")]
+    if let Some(folder) = std::env::var_os("POSTGRES_BIN") {
+        return Ok(folder.into());
+    }
+    let missing = "PostgreSQL is not installed: apt-get install postgresql";
     let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-        .context("PostgreSQL is not installed: apt-get install postgresql")?
+        .context(missing)?
         .filter_map(|entry| {
             let entry = entry.ok()?;
             Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))
         })
         .collect();
     found.sort();
-    found.pop().map(|(_, path)| path).context("PostgreSQL is not installed: apt-get install postgresql")
+    found.pop().map(|(_, path)| path).context(missing)
 }
 
 /// Whom to run as: PostgreSQL refuses to run as root, so then it is `nobody`.

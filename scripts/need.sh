@@ -1,0 +1,75 @@
+# Finds the servers and browsers that tests run, or installs them; to be sourced after common.sh.
+#
+# As root (or with a sudo that asks nothing) they come by apt-get. Otherwise Debian's packages are unpacked below the
+# cache folder, which needs no rights at all.
+
+unpacked="$cache/debian"
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif sudo -n true 2>/dev/null; then sudo -n "$@"; else return 1; fi
+}
+
+# apt-get with lists and cache of our own, for those who may not write the system's.
+own_apt() {
+  mkdir -p "$unpacked/apt/lists/partial" "$unpacked/apt/archives/partial"
+  apt-get -qq -o Dir::State::lists="$unpacked/apt/lists" -o Dir::Cache="$unpacked/apt" -o Debug::NoLocking=1 "$@"
+}
+
+install_packages() {
+  step "installing $*"
+  if as_root true; then
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null
+    return
+  fi
+  command -v apt-get >/dev/null || fail "install these yourself: $*"
+  own_apt update
+  # What apt would install, without installing it.
+  own_apt install -y --no-install-recommends --download-only "$@" 2>/dev/null || {
+    local names
+    names=$(own_apt install -s --no-install-recommends "$@" | awk '$1 == "Inst" { print $2 }')
+    (cd "$unpacked/apt/archives" && own_apt download $names)
+  }
+  for package in "$unpacked"/apt/archives/*.deb; do dpkg -x "$package" "$unpacked/root"; done
+  rm -f "$unpacked"/apt/archives/*.deb
+}
+
+# Lets unpacked programs find their libraries.
+use_unpacked() {
+  [ -d "$unpacked/root" ] || return 0
+  local root="$unpacked/root" triple
+  triple="$(uname -m)-linux-gnu"
+  export LD_LIBRARY_PATH="$root/usr/lib/$triple:$root/lib/$triple${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+}
+
+find_postgresql() {
+  local folder
+  for folder in /usr/lib/postgresql/*/bin "$unpacked"/root/usr/lib/postgresql/*/bin; do
+    if [ -x "$folder/initdb" ]; then
+      export POSTGRES_BIN="$folder"
+      case "$folder" in "$unpacked"/*) use_unpacked ;; esac
+      return 0
+    fi
+  done
+  return 1
+}
+
+need_postgresql() {
+  find_postgresql || { install_packages postgresql; find_postgresql; } || fail "PostgreSQL could not be installed"
+}
+
+find_chromium() {
+  local program
+  for program in "${CHROMIUM:-}" /usr/bin/chromium /usr/bin/google-chrome "$unpacked/root/usr/lib/chromium/chromium"; do
+    if [ -n "$program" ] && [ -x "$program" ]; then
+      export CHROMIUM="$program"
+      case "$program" in "$unpacked"/*) use_unpacked ;; esac
+      return 0
+    fi
+  done
+  return 1
+}
+
+need_chromium() {
+  find_chromium || { install_packages chromium fonts-dejavu-core; find_chromium; } || fail "Chromium could not be installed"
+}
