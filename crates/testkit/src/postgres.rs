@@ -105,7 +105,10 @@ impl Drop for Postgres {
 
 /// The folder of PostgreSQL's programs: `POSTGRES_BIN`, or that of the newest version that Debian's packages installed.
 fn programs() -> anyhow::Result<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "tests have no settings; the script that runs them sets this")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests have no settings; the script that runs them sets this"
+    )]
     if let Some(folder) = std::env::var_os("POSTGRES_BIN") {
         return Ok(folder.into());
     }
