@@ -80,7 +80,39 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_problem_that_does_not_tell() {
+        let handler = || async { Err::<(), _>(panics_with("the key is hush")) };
+        let router = Router::new().route("/", get(handler)).layer(CatchPanicLayer::custom(caught_panic));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let body = to_bytes(response.into_body(), 65_536).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(text.contains("\"code\":\"internal\"") && !text.contains("hush"), "{text}");
+    }
+
+    fn panics_with(text: &str) -> Problem {
+        panic!("{text}")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_too_long_is_given_up() {
+        let limit = Deadline(Duration::from_secs(30));
+        let router = Router::new()
+            .route("/", get(std::future::pending::<()>))
+            .layer(from_fn_with_state(limit, deadline));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), 408);
+    }
 
     #[test]
     fn only_json_is_compressed() {
