@@ -28,6 +28,8 @@ use crate::problem::Problem;
         (name = "marketplace", description = "The shared catalog"),
         (name = "bundles", description = "The files that pages load"),
     ),
+    // Served from one route that takes any number of segments, which no macro can name.
+    paths(crate::bundles::file),
     modifiers(&Security),
 )]
 pub(crate) struct Document;

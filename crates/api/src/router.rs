@@ -1,5 +1,7 @@
 //! Every route, and the layers around them.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
@@ -11,13 +13,28 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::layers::Deadline;
-use crate::{App, access, api_keys, health, layers, openapi, problem, rate_limit, service};
+use crate::{
+    App, access, api_keys, bundles, health, layers, marketplace, openapi, plugins, problem, rate_limit,
+    service,
+};
 
 /// The routes that are in the contract.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(service_routes())
         .merge(api_keys::routes())
+        .merge(plugin_routes())
+        .merge(publishing_routes())
+        .merge(plugins::public_routes())
+}
+
+fn plugin_routes() -> OpenApiRouter<App> {
+    plugins::routes().merge(marketplace::routes()).routes(routes!(bundles::current))
+}
+
+/// Routes that take sources and bundles.
+fn publishing_routes() -> OpenApiRouter<App> {
+    plugins::publishing_routes().merge(marketplace::publishing_routes())
 }
 
 /// Routes about the server itself.
@@ -33,15 +50,17 @@ fn service_routes() -> OpenApiRouter<App> {
 /// The whole surface, ready to be served. The server puts a [`PeerAddress`](crate::PeerAddress) into each request.
 pub fn router(app: App) -> Router {
     let options = app.options();
-    let (api, _) = routes().split_for_parts();
+    let cors = options.origins.cors();
     // Layers wrap what was added before them, so the answer to a wrong method comes before CORS, which must see
     // preflights.
-    let guarded = api
+    let quick = service_routes().merge(api_keys::routes()).merge(plugin_routes());
+    let guarded = limited(quick, options.deadline, options.max_body_bytes)
+        .merge(limited(publishing_routes(), options.upload_deadline, options.max_upload_bytes))
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(from_fn_with_state(Deadline(options.deadline), layers::deadline))
-        .layer(DefaultBodyLimit::max(options.max_body_bytes))
-        .layer(options.origins.cors());
+        .layer(cors);
+    let public = limited(plugins::public_routes(), options.deadline, options.max_body_bytes);
     let open = documentation()
+        .merge(public)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(options.origins.public_cors());
 
@@ -53,7 +72,16 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), access::account))
         .layer(layers::compression())
         .layer(map_response_with_state(app.clone(), layers::security_headers));
-    accounted.merge(bundles()).with_state(app)
+    // Bundles stand outside every layer above: they are asked for most and need none. What they serve is public,
+    // precompressed and in memory, and they set their own headers.
+    accounted.merge(bundles::routes()).with_state(app)
+}
+
+/// Routes that take no longer and no more than this.
+fn limited(routes: OpenApiRouter<App>, deadline: Duration, max_body_bytes: usize) -> Router<App> {
+    Router::from(routes)
+        .layer(from_fn_with_state(Deadline(deadline), layers::deadline))
+        .layer(DefaultBodyLimit::max(max_body_bytes))
 }
 
 /// The contract itself, and the page that shows it.
@@ -63,10 +91,4 @@ fn documentation() -> Router<App> {
         .route("/docs", get(openapi::docs_root))
         .route("/docs/", get(openapi::docs_index))
         .route("/docs/{*file}", get(openapi::docs))
-}
-
-/// Routes that serve immutable bundles. They stand outside every layer above, because they are asked for most and
-/// need none: what they serve is public, precompressed and in memory, and they set their own headers.
-fn bundles() -> Router<App> {
-    Router::new()
 }

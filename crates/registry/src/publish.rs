@@ -200,11 +200,11 @@ impl Registry {
     }
 
     async fn write_blobs(&self, files: &[StoredFile]) -> Result<Staging, Error> {
-        let blobs: Vec<&(BlobKey, Bytes)> = files.iter().flat_map(|file| &file.blobs).collect();
+        let blobs: Vec<(BlobKey, Bytes)> = files.iter().flat_map(|file| file.blobs.clone()).collect();
         let keys: Vec<BlobKey> = blobs.iter().map(|(key, _)| key.clone()).collect();
         let staging = Staging::begin(&self.database, &keys, &self.ambient).await?;
         stream::iter(blobs)
-            .map(|(key, content)| self.blobs.put(key, content.clone()))
+            .map(|(key, content)| async move { self.blobs.put(&key, content).await })
             .buffer_unordered(PARALLEL_PUTS)
             .try_collect::<()>()
             .await?;

@@ -21,6 +21,11 @@ const DEVELOPMENT_TENANT: &str = "default";
 #[derive(Debug, Clone)]
 pub struct MaybeCaller(pub Option<Caller>);
 
+/// The tenant that a public request is about: the caller's, or the one that a stranger names. What is answered to it
+/// must be for everybody to see.
+#[derive(Debug, Clone)]
+pub struct PublicTenant(pub Option<TenantId>);
+
 /// A caller of any role.
 #[derive(Debug, Clone)]
 pub struct User(pub Caller);
@@ -53,6 +58,21 @@ where
             Some(principal) => enter_tenant(&app, parts, principal).map(Some).map(Self),
             None => Ok(Self(None)),
         }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PublicTenant
+where
+    App: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let named = named_tenant(&parts.headers)?;
+        let MaybeCaller(caller) = MaybeCaller::from_request_parts(parts, state).await?;
+        // In development every request has a caller, and its default tenant is nobody's wish.
+        let known = caller.filter(|caller| caller.principal().credential != CredentialKind::Development);
+        Ok(Self(known.map(|caller| caller.tenant().clone()).or(named)))
     }
 }
 

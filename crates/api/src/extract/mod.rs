@@ -4,4 +4,4 @@ mod body;
 mod caller;
 
 pub use body::{Json, Path, Query};
-pub use caller::{Admin, MaybeCaller, PlatformAdmin, Publisher, User};
+pub use caller::{Admin, MaybeCaller, PlatformAdmin, PublicTenant, Publisher, User};
