@@ -32,6 +32,7 @@ pub(crate) async fn deadline(State(limit): State<Deadline>, request: Request, ne
 }
 
 /// The answer to a request whose handler panicked: a bug of ours.
+#[expect(clippy::needless_pass_by_value, reason = "tower-http hands the panic over by value")]
 pub(crate) fn caught_panic(panic: Box<dyn Any + Send>) -> Response {
     let text = panic
         .downcast_ref::<String>()

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::{AllowCredentials, AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 use url::{Host, Origin, Url};
@@ -78,7 +79,7 @@ impl Origins {
     /// still sends its own name as host.
     pub fn permits_development(&self, parts: &Parts) -> bool {
         let host =
-            text(&parts.headers, &header::HOST).or_else(|| parts.uri.authority().map(|host| host.as_str()));
+            text(&parts.headers, &header::HOST).or_else(|| parts.uri.authority().map(Authority::as_str));
         if !host.is_some_and(is_loopback_authority) {
             return false;
         }
@@ -124,7 +125,7 @@ impl Origins {
                 HeaderName::from_static("ratelimit"),
                 HeaderName::from_static("ratelimit-policy"),
             ]))
-            .max_age(Duration::from_secs(3600))
+            .max_age(Duration::from_hours(1))
     }
 }
 

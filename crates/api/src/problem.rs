@@ -91,7 +91,7 @@ impl Problem {
 
     /// The same problem with all of `headers` beside it.
     #[must_use]
-    pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
+    pub(crate) fn with_headers(mut self, headers: &HeaderMap) -> Self {
         self.headers.extend(headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         self
     }

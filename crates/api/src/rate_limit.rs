@@ -20,7 +20,7 @@ use crate::address::party;
 use crate::problem::Problem;
 
 /// The period over which requests are counted.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 
 /// Parties are counted in so many slots at most, so that memory stays bounded (about 30 MB) whoever calls. Two
 /// parties rarely share a slot, and nobody can aim at another's, because the hash is keyed at random.
@@ -101,7 +101,7 @@ impl Limit {
                 );
                 Err(Problem::new(ErrorCode::RateLimited, detail)
                     .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
-                    .with_headers(self.fields(0, seconds)))
+                    .with_headers(&self.fields(0, seconds)))
             }
         }
     }

@@ -109,7 +109,9 @@ async fn create(keys: &ApiKeys, args: CreateArgs) -> anyhow::Result<String> {
     let (key, secret) = keys.create(new, Maker::Operator).await.map_err(explained)?;
     if args.json {
         let mut body = as_json(&key);
-        body["secret"] = secret.expose_secret().into();
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("secret".to_owned(), secret.expose_secret().into());
+        }
         return Ok(format!("{body:#}\n"));
     }
     Ok(format!("{}\n", secret.expose_secret()))

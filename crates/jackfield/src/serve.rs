@@ -28,10 +28,10 @@ use crate::settings::{Loaded, Settings};
 pub(crate) struct NotLoopback(IpAddr);
 
 /// How often what is no longer needed is forgotten.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How old the blobs of an unfinished publish must be to be removed; longer than any publish may take.
-const STAGED_FOR: Duration = Duration::from_secs(24 * 3600);
+const STAGED_FOR: Duration = Duration::from_hours(24);
 
 /// The bounds of the histogram of request durations, in seconds.
 const DURATION_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];

@@ -146,18 +146,12 @@ mod tests {
 
     #[test]
     fn the_default_file_uncommented_is_read_and_changes_nothing() {
-        let uncommented: String = default_file()
-            .lines()
-            .filter_map(|line| line.strip_prefix("# "))
-            .filter(|line| {
-                let key = line.split(" = ").next().unwrap_or_default();
-                line.contains(" = ")
-                    && key
-                        .bytes()
-                        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-            })
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let is_key = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let is_setting = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| key.bytes().all(is_key));
+        let file = default_file();
+        let lines: Vec<&str> =
+            file.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_setting).collect();
+        let uncommented = lines.join("\n");
         let table: toml::Table = uncommented.parse().unwrap();
         for setting in TABLE.iter().filter(|setting| setting.default.is_some()) {
             assert!(table.contains_key(&setting.name.to_ascii_lowercase()), "{}", setting.name);

@@ -1,0 +1,227 @@
+//! A running server.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use model::Role;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::token::{SECRET, token};
+
+/// How long a server may take to start or to end.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A server in the making.
+#[derive(Debug)]
+pub struct Builder {
+    program: PathBuf,
+    folder: Arc<TempDir>,
+    settings: Vec<(String, String)>,
+    arguments: Vec<String>,
+}
+
+impl Builder {
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.settings.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Adds an argument after `serve`.
+    #[must_use]
+    pub fn arg(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// The folder in which the server will run: `.env`, `jackfield.toml` and `data` are in it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The command that would run, for `arguments` in place of `serve`.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).current_dir(self.folder.path()).env_clear();
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Starts the server, and waits until it listens.
+    ///
+    /// # Errors
+    /// If it does not, with what it wrote.
+    pub fn start(self) -> anyhow::Result<TestServer> {
+        let mut child = self
+            .command(&["serve"])
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("the server's program does not start")?;
+        let stderr = child.stderr.take().context("no standard error")?;
+        let log = Arc::new(Mutex::new(String::new()));
+        let (tell, told) = mpsc::channel();
+        let written = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some(address) = listening(&line) {
+                    // Nobody waits any more once the server was found to listen.
+                    let _ = tell.send(address);
+                }
+                let mut log = written.lock().unwrap_or_else(PoisonError::into_inner);
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let client = Client::builder()
+            .timeout(DEADLINE)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("no client")?;
+        let mut server = TestServer { child, base: String::new(), client, log, builder: self };
+        match told.recv_timeout(DEADLINE) {
+            Ok(address) => server.base = format!("http://{address}"),
+            Err(_) => bail!("the server does not listen; it wrote:\n{}", server.log()),
+        }
+        Ok(server)
+    }
+}
+
+/// The address in the log line that tells it.
+fn listening(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let text = |name: &str| line.get(name).and_then(Value::as_str);
+    if text("message")? == "listening" { text("server.address").map(str::to_owned) } else { None }
+}
+
+/// A running server on loopback, with its files in a temporary folder. Killed when dropped.
+#[derive(Debug)]
+pub struct TestServer {
+    child: Child,
+    base: String,
+    client: Client,
+    log: Arc<Mutex<String>>,
+    builder: Builder,
+}
+
+impl TestServer {
+    /// A server of the program at `program`, `env!("CARGO_BIN_EXE_jackfield")`. It accepts tokens of
+    /// [`token`](crate::token), keeps its data in the folder, and takes any free port.
+    ///
+    /// # Errors
+    /// If there is no temporary folder to be had.
+    pub fn builder(program: &str) -> anyhow::Result<Builder> {
+        let folder = tempfile::Builder::new().prefix("jackfield").tempdir()?;
+        let builder = Builder {
+            program: program.into(),
+            folder: Arc::new(folder),
+            settings: Vec::new(),
+            arguments: Vec::new(),
+        };
+        Ok(builder.set("PORT", "0").set("JWT_SECRET", SECRET).set("LOG_FORMAT", "json"))
+    }
+
+    /// The base URL, without a slash at the end.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The folder that the server runs in.
+    pub fn folder(&self) -> &Path {
+        self.builder.folder()
+    }
+
+    /// A request without a credential.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    /// A GET without a credential.
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    /// A request by somebody with `role` in `tenant`.
+    pub fn request_as(&self, tenant: &str, role: Role, method: Method, path: &str) -> RequestBuilder {
+        let request = self.request(method, path).bearer_auth(token(tenant, role));
+        // Who runs the platform has no tenant of their own.
+        if role == Role::PlatformAdmin { request.header("x-tenant-id", tenant) } else { request }
+    }
+
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends `signal`, as `kill(1)` names it: `TERM`, `KILL`.
+    ///
+    /// # Errors
+    /// If it cannot be sent.
+    pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let sent =
+            Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.child.id())]).status()?;
+        ensure!(sent.success(), "kill -{signal} failed");
+        Ok(())
+    }
+
+    /// Waits for the server to end.
+    ///
+    /// # Errors
+    /// If it does not within a minute.
+    pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(started.elapsed() < DEADLINE, "the server does not end; it wrote:\n{}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Kills the server as a power cut would, and starts another on the same files.
+    ///
+    /// # Errors
+    /// If the other does not start.
+    pub fn crash_and_restart(mut self) -> anyhow::Result<Self> {
+        self.child.kill()?;
+        self.child.wait()?;
+        let Builder { program, folder, settings, arguments } = &self.builder;
+        let builder = Builder {
+            program: program.clone(),
+            folder: Arc::clone(folder),
+            settings: settings.clone(),
+            arguments: arguments.clone(),
+        };
+        builder.start()
+    }
+
+    /// The resident memory of the server in bytes (proc(5), `statm`).
+    ///
+    /// # Errors
+    /// Where the kernel does not tell.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id()))?;
+        let pages: u64 = statm.split_whitespace().nth(1).context("no resident pages")?.parse()?;
+        Ok(pages * 4096)
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,32 @@
+//! Journeys through a running server: the program as it is shipped, spoken to over HTTP.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod api_keys;
+mod health;
+mod limits;
+mod shutdown;
+mod tenants;
+
+use serde_json::Value;
+use testkit::{Builder, TestServer};
+
+/// A server in the making.
+fn server() -> Builder {
+    TestServer::builder(env!("CARGO_BIN_EXE_jackfield")).unwrap()
+}
+
+/// The problem in an answer, after checking that it is one, whole and of the status it says.
+async fn problem(response: reqwest::Response) -> Value {
+    let status = response.status().as_u16();
+    let request_id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["status"], status, "{body}");
+    assert_eq!(body["request_id"], request_id.as_str(), "{body}");
+    assert_eq!(body["type"], format!("/problems/{}", body["code"].as_str().unwrap()), "{body}");
+    for field in ["title", "detail"] {
+        assert!(body[field].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+    }
+    body
+}
