@@ -87,7 +87,7 @@ fn inline(
     path: &str,
     address: &str,
     asset_bytes: u64,
-) -> Result<Option<String>, Diagnostic> {
+) -> Result<Option<String>, Box<Diagnostic>> {
     let absolute = address.contains(':') || address.starts_with(['/', '#']) || address.trim().is_empty();
     if absolute {
         return Ok(None);
@@ -97,27 +97,32 @@ fn inline(
     match resolve::resolve(tree, path, file) {
         Ok(Resolved::File(found)) => {
             let Some(FileKind::Asset(media_type)) = FileKind::of(&found) else {
-                return Err(Diagnostic::error("unknown_file_type", format!("{found:?} is no image or font")));
+                return Err(
+                    Diagnostic::error("unknown_file_type", format!("{found:?} is no image or font")).into()
+                );
             };
             let content = tree.get(&found).map(|content| &content[..]).unwrap_or_default();
             check_size(&found, content, asset_bytes)?;
             Ok(Some(data_url(media_type, content)))
         }
         Err(Refusal::LeavesTree) => {
-            Err(Diagnostic::error("import_outside_tree", format!("{address:?} leaves the plugin")))
+            Err(Diagnostic::error("import_outside_tree", format!("{address:?} leaves the plugin")).into())
         }
-        _ => Err(Diagnostic::error("import_not_found", format!("{address:?} is not a file of the plugin"))),
+        _ => {
+            Err(Diagnostic::error("import_not_found", format!("{address:?} is not a file of the plugin"))
+                .into())
+        }
     }
 }
 
 /// Refuses an asset that is too large to become a data URL.
-pub(crate) fn check_size(path: &str, content: &[u8], allowed: u64) -> Result<(), Diagnostic> {
+pub(crate) fn check_size(path: &str, content: &[u8], allowed: u64) -> Result<(), Box<Diagnostic>> {
     if content.len() as u64 <= allowed {
         return Ok(());
     }
     let message = format!("{path:?} has {} bytes, an asset may have {allowed}", content.len());
-    Err(Diagnostic::error("asset_too_large", message)
-        .hint("make it smaller, or serve it elsewhere and refer to it by its URL"))
+    let diagnostic = Diagnostic::error("asset_too_large", message);
+    Err(diagnostic.hint("make it smaller, or serve it elsewhere and refer to it by its URL").into())
 }
 
 struct Reference {

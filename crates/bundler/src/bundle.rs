@@ -18,6 +18,7 @@ use crate::{
     filesystem::NoFiles,
     modules::{Input, Modules, ROOT, Refused, Variant, path},
     output::{Artifact, ArtifactKind},
+    sources::MAX_DIAGNOSTICS,
 };
 
 /// One of the two bundles.
@@ -41,12 +42,13 @@ pub(crate) async fn bundle(input: Arc<Input>, variant: Variant) -> Result<Bundle
     let refused = modules.take_refused();
     match output {
         Ok(output) if refused.is_empty() => {
-            collect(output).map_err(|diagnostic| Failure { refused, diagnostics: vec![diagnostic] })
+            collect(&output).map_err(|diagnostics| Failure { refused, diagnostics })
         }
         // Rolldown takes a package that it does not find for one that the page will have.
         Ok(_) => Err(Failure { refused, diagnostics: Vec::new() }),
         Err(errors) => {
-            let told = errors.iter().filter(|error| refused.is_empty() || !explains(error));
+            let told =
+                errors.iter().filter(|error| refused.is_empty() || !explains(error)).take(MAX_DIAGNOSTICS);
             Err(Failure { diagnostics: told.map(|error| convert(&input, error)).collect(), refused })
         }
     }
@@ -137,7 +139,7 @@ fn transform() -> BundlerTransformOptions {
     }
 }
 
-fn collect(output: BundleOutput) -> Result<Bundle, Diagnostic> {
+fn collect(output: &BundleOutput) -> Result<Bundle, Vec<Diagnostic>> {
     let mut entry = None;
     let mut artifacts = Vec::new();
     for file in &output.assets {
@@ -152,7 +154,7 @@ fn collect(output: BundleOutput) -> Result<Bundle, Diagnostic> {
         }
     }
     let entry = entry.ok_or_else(internal)?;
-    let warnings = output.warnings.iter().map(|warning| located(warning)).collect();
+    let warnings = output.warnings.iter().take(MAX_DIAGNOSTICS).map(located).collect();
     Ok(Bundle { entry, artifacts, warnings })
 }
 
@@ -165,7 +167,7 @@ fn script(filename: &str, content: &[u8]) -> Artifact {
 }
 
 /// The source map with the sources named as in the tree.
-fn source_map(filename: &str, content: &[u8]) -> Result<Artifact, Diagnostic> {
+fn source_map(filename: &str, content: &[u8]) -> Result<Artifact, Vec<Diagnostic>> {
     let mut map: serde_json::Map<String, serde_json::Value> =
         serde_json::from_slice(content).map_err(|_| internal())?;
     if let Some(sources) = map.get_mut("sources").and_then(|sources| sources.as_array_mut()) {
@@ -178,8 +180,8 @@ fn source_map(filename: &str, content: &[u8]) -> Result<Artifact, Diagnostic> {
     Ok(Artifact { filename: filename.to_owned(), kind: ArtifactKind::SourceMap, content: content.into() })
 }
 
-fn internal() -> Diagnostic {
-    Diagnostic::error("bundler_failed", "the bundler gave no usable output")
+fn internal() -> Vec<Diagnostic> {
+    vec![Diagnostic::error("bundler_failed", "the bundler gave no usable output")]
 }
 
 fn convert(input: &Input, error: &BuildDiagnostic) -> Diagnostic {

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use oxc::{allocator::Allocator, span::Span};
 
 use crate::{
-    bundle::{Bundle, Failure, bundle},
+    bundle::{Bundle, bundle},
     definition::{self, Found},
     diagnostic::{Diagnostic, Severity},
     error::Limit,
+    explain::{explain, refusal},
     host_modules,
-    modules::{Input, Refused, Variant},
-    output::{Artifact, ArtifactKind, Build, BuildRequest, Inspection},
+    modules::{Input, Variant},
+    output::{Artifact, ArtifactKind, Build, BuildRequest, Definition, Inspection},
     resolve::{self, Refusal},
     sources::{self, MAX_DIAGNOSTICS, Reading, Sources},
     tree::SourceTree,
@@ -22,6 +23,9 @@ const PREBUILT: &str = "bundle.js";
 
 /// How many times as large as the scripts their source maps may be together.
 pub(crate) const MAPS_PER_SCRIPT: u64 = 4;
+
+/// The most bytes of a definition, written as JSON.
+const MAX_DEFINITION: usize = 256 * 1024;
 
 /// Why there is no build.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ pub(crate) async fn build(
         if !sources.is_sound() {
             return Err(sources.diagnostics.into());
         }
-        let found = definition::find(&tree, &sources, &entry).map_err(|diagnostic| vec![diagnostic])?;
+        let found = definition::find(&tree, &sources, &entry)?;
         let jsx_in_ts = sources.scripts.values().filter(|script| script.jsx_in_ts);
         let jsx_in_ts = jsx_in_ts.map(|script| script.path.to_owned()).collect();
         (found, sources.diagnostics, sources.css, jsx_in_ts)
@@ -63,6 +67,7 @@ pub(crate) async fn build(
     let bare = bare.map_err(|failure| explain(&input.tree, failure))?;
     check_size(&served, output_bytes)?;
     check_size(&bare, output_bytes)?;
+    check_definition(&found.definition, &input.entry)?;
     warnings.extend(found.warnings);
     merge(&mut warnings, &served.warnings);
     merge(&mut warnings, &bare.warnings);
@@ -87,7 +92,7 @@ pub(crate) fn inspect(content: bytes::Bytes) -> Result<Inspection, Vec<Diagnosti
         for (specifier, span) in imports {
             match host_modules::name(specifier) {
                 Some(name) if !host_imports.iter().any(|known| known == name) => {
-                    host_imports.push(name.to_owned())
+                    host_imports.push(name.to_owned());
                 }
                 Some(_) => {}
                 None => diagnostics.push(unresolvable(script.source, specifier, span)),
@@ -105,11 +110,22 @@ pub(crate) fn inspect(content: bytes::Bytes) -> Result<Inspection, Vec<Diagnosti
     if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
         return Err(diagnostics);
     }
-    let Found { definition, warnings } =
-        definition::find(&tree, &sources, PREBUILT).map_err(|diagnostic| vec![diagnostic])?;
+    let Found { definition, warnings } = definition::find(&tree, &sources, PREBUILT)?;
+    check_definition(&definition, PREBUILT)?;
     diagnostics.extend(warnings);
     diagnostics.truncate(MAX_DIAGNOSTICS);
     Ok(Inspection { definition, host_imports, warnings: diagnostics })
+}
+
+/// A plugin cannot say without end what it is: every list of plugins repeats it.
+fn check_definition(definition: &Definition, entry: &str) -> Result<(), Vec<Diagnostic>> {
+    let size = serde_json::to_vec(definition).map_or(usize::MAX, |json| json.len());
+    if size <= MAX_DEFINITION {
+        return Ok(());
+    }
+    let message =
+        format!("what the plugin says of itself has {size} bytes, at most {MAX_DEFINITION} are allowed");
+    Err(vec![Diagnostic::error("definition_too_large", message).in_file(entry)])
 }
 
 fn check_size(bundle: &Bundle, output_bytes: u64) -> Result<(), Failed> {
@@ -151,67 +167,6 @@ fn no_entry(named: Option<&str>) -> Diagnostic {
     }
 }
 
-fn refusal(specifier: &str, reason: Refusal) -> Diagnostic {
-    match reason {
-        Refusal::LeavesTree => {
-            Diagnostic::error("import_outside_tree", format!("{specifier:?} leaves the plugin"))
-                .hint("only files of the plugin can be imported")
-        }
-        Refusal::NotFound => {
-            Diagnostic::error("import_not_found", format!("{specifier:?} is not a file of the plugin"))
-                .hint("check the path, including upper and lower case")
-        }
-        Refusal::Bare => {
-            Diagnostic::error("bare_import", format!("{specifier:?} is not provided by the page"))
-                .hint(host_modules::provided())
-        }
-        Refusal::Remote => {
-            Diagnostic::error("remote_import", format!("{specifier:?} is code from another server"))
-                .hint("copy the code into the plugin")
-        }
-        Refusal::UnknownKind => {
-            Diagnostic::error("unknown_file_type", format!("{specifier:?} cannot be imported"))
-                .hint("scripts, .json, .css, .txt, images and fonts can be")
-        }
-    }
-}
-
-/// What a failed bundle means for the author.
-fn explain(tree: &SourceTree, failure: Failure) -> Vec<Diagnostic> {
-    let mut diagnostics: Vec<Diagnostic> = Vec::new();
-    for refused in &failure.refused {
-        let diagnostic = place(tree, refused);
-        if !diagnostics.contains(&diagnostic) {
-            diagnostics.push(diagnostic);
-        }
-    }
-    diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-    merge(&mut diagnostics, &failure.diagnostics);
-    if diagnostics.is_empty() {
-        diagnostics.push(Diagnostic::error("bundler_failed", "the bundler failed without saying why"));
-    }
-    diagnostics.truncate(MAX_DIAGNOSTICS);
-    diagnostics
-}
-
-/// The refused import with the place where it is written.
-fn place(tree: &SourceTree, refused: &Refused) -> Diagnostic {
-    let diagnostic = refusal(&refused.specifier, refused.reason);
-    let text = tree.get(&refused.importer).and_then(|content| std::str::from_utf8(content).ok());
-    let Some(text) = text.map(|text| text.strip_prefix('\u{feff}').unwrap_or(text)) else {
-        return diagnostic.in_file(&refused.importer);
-    };
-    let allocator = Allocator::default();
-    let Ok(script) = sources::parse(&allocator, &refused.importer, text) else {
-        return diagnostic.in_file(&refused.importer);
-    };
-    let span = sources::imports(&script).find(|(specifier, _)| *specifier == refused.specifier);
-    match span {
-        Some((_, span)) => diagnostic.at(&refused.importer, text, span.start as usize, span.size() as usize),
-        None => diagnostic.in_file(&refused.importer),
-    }
-}
-
 fn merge(all: &mut Vec<Diagnostic>, more: &[Diagnostic]) {
     for diagnostic in more {
         if !all.contains(diagnostic) {
@@ -220,7 +175,7 @@ fn merge(all: &mut Vec<Diagnostic>, more: &[Diagnostic]) {
     }
 }
 
-fn join(served: Bundle, bare: Bundle, definition: crate::Definition, warnings: Vec<Diagnostic>) -> Build {
+fn join(served: Bundle, bare: Bundle, definition: Definition, warnings: Vec<Diagnostic>) -> Build {
     let mut artifacts: BTreeMap<String, Artifact> = BTreeMap::new();
     for artifact in served.artifacts.into_iter().chain(bare.artifacts) {
         // The hash in the name is of the content: a chunk that both bundles have is the same file.

@@ -9,15 +9,18 @@ use oxc::{
 use serde_json::Value;
 
 use crate::{
+    bindings::Node,
     diagnostic::Diagnostic,
-    evaluate::{Evaluator, Node},
+    evaluate::Evaluator,
     output::Definition,
     sources::{MAX_DIAGNOSTICS, Script, Sources},
     tree::SourceTree,
 };
 
-/// The functions whose first argument names an extension point.
-const REGISTRATIONS: [&str; 2] = ["registerExtensionPoint", "createExtensionPoint"];
+/// The function whose first argument names an extension point.
+const REGISTER: &str = "registerExtensionPoint";
+/// The function whose first argument may name one; most often it is the component.
+const CREATE: &str = "createExtensionPoint";
 
 /// A definition and what could not be read of it.
 pub(crate) struct Found {
@@ -26,7 +29,7 @@ pub(crate) struct Found {
 }
 
 /// The definition of the plugin whose entry is `entry`; an error where the entry exports nothing as default.
-pub(crate) fn find(tree: &SourceTree, sources: &Sources<'_>, entry: &str) -> Result<Found, Diagnostic> {
+pub(crate) fn find(tree: &SourceTree, sources: &Sources<'_>, entry: &str) -> Result<Found, Vec<Diagnostic>> {
     let Some(script) = sources.scripts.get(entry) else {
         return Err(no_default_export(entry));
     };
@@ -52,10 +55,9 @@ pub(crate) fn find(tree: &SourceTree, sources: &Sources<'_>, entry: &str) -> Res
     Ok(reader.found)
 }
 
-fn no_default_export(entry: &str) -> Diagnostic {
-    Diagnostic::error("no_default_export", "the entry has no default export")
-        .in_file(entry)
-        .hint("write `export default definePlugin({ … })`")
+fn no_default_export(entry: &str) -> Vec<Diagnostic> {
+    let diagnostic = Diagnostic::error("no_default_export", "the entry has no default export");
+    vec![diagnostic.in_file(entry).hint("write `export default definePlugin({ … })`")]
 }
 
 /// Whether there is a default export, which then is one that the evaluator cannot follow.
@@ -116,13 +118,17 @@ impl<'s, 'a> Reader<'s, 'a> {
 
     fn extension_points(&mut self, node: Node<'s, 'a>) {
         if let Some(entries) = self.evaluator.entries(node) {
-            entries.into_iter().for_each(|(point, _)| self.add(point));
+            for (point, _) in entries {
+                self.add(point);
+            }
         } else if let Some(elements) = self.evaluator.elements(node) {
             // A registering call among the elements is found by the walk below.
             let points: Vec<_> =
                 elements.into_iter().filter_map(|element| self.evaluator.string(element)).collect();
             drop(self.evaluator.take_dynamic());
-            points.into_iter().for_each(|point| self.add(point));
+            for point in points {
+                self.add(point);
+            }
         } else {
             drop(self.evaluator.value(node));
         }
@@ -160,8 +166,12 @@ impl<'s, 'a> Reader<'s, 'a> {
             walker.visit_program(&script.program);
             let Registrations { points, dynamic, .. } = walker;
             drop(self.evaluator.take_dynamic());
-            points.into_iter().for_each(|point| self.add(point));
-            dynamic.into_iter().for_each(|span| self.warn_at("extension_point_dynamic", script.path, span));
+            for point in points {
+                self.add(point);
+            }
+            for span in dynamic {
+                self.warn_at("extension_point_dynamic", script.path, span);
+            }
         }
     }
 }
@@ -176,36 +186,35 @@ struct Registrations<'e, 's, 'a> {
 
 impl<'a> Visit<'a> for Registrations<'_, '_, 'a> {
     fn visit_call_expression(&mut self, it: &CallExpression<'a>) {
-        if registers(self.script, &it.callee)
-            && let Some(argument) = it.arguments.first().and_then(|argument| argument.as_expression())
-        {
+        let name = function(self.script, &it.callee).filter(|name| [REGISTER, CREATE].contains(name));
+        let argument = it.arguments.first().and_then(|argument| argument.as_expression());
+        if let (Some(name), Some(argument)) = (name, argument) {
             match self.evaluator.string(Node::Expression(self.script, argument)) {
                 Some(point) => self.points.push(point),
-                None => self.dynamic.push(argument.span()),
+                None if name == REGISTER => self.dynamic.push(argument.span()),
+                None => {}
             }
         }
         walk::walk_call_expression(self, it);
     }
 }
 
-/// Whether `callee` is one of [`REGISTRATIONS`], by its own name or by the one that it was imported under.
-fn registers(script: &Script<'_>, callee: &Expression<'_>) -> bool {
+/// The function that `callee` names: the name that it was imported under, else its own.
+fn function<'s>(script: &'s Script<'_>, callee: &'s Expression<'_>) -> Option<&'s str> {
     let callee = match callee.get_inner_expression() {
         // `(0, sdk.registerExtensionPoint)(…)` is how bundlers call without a receiver.
-        Expression::SequenceExpression(sequence) => {
-            sequence.expressions.last().unwrap_or(callee).get_inner_expression()
-        }
+        Expression::SequenceExpression(sequence) => sequence.expressions.last()?.get_inner_expression(),
         inner => inner,
     };
     if let Some(member) = callee.as_member_expression() {
-        return member.static_property_name().is_some_and(|name| REGISTRATIONS.contains(&name));
+        return member.static_property_name();
     }
-    let Expression::Identifier(identifier) = callee else { return false };
+    let Expression::Identifier(identifier) = callee else { return None };
     let local = identifier.name.as_str();
     let import = script.record.import_entries.iter().find(|entry| entry.local_name.name.as_str() == local);
     match import.map(|entry| &entry.import_name) {
-        Some(ImportImportName::Name(name)) => REGISTRATIONS.contains(&name.name.as_str()),
-        Some(_) => false,
-        None => REGISTRATIONS.contains(&local),
+        Some(ImportImportName::Name(name)) => Some(name.name.as_str()),
+        Some(_) => None,
+        None => Some(local),
     }
 }

@@ -35,6 +35,9 @@ pub struct Diagnostic {
     pub hint: Option<String>,
 }
 
+/// The longest message, in characters.
+const MAX_MESSAGE: usize = 500;
+
 impl Diagnostic {
     /// An error without a place.
     pub fn error(code: impl Into<String>, message: impl Into<String>) -> Self {
@@ -46,7 +49,12 @@ impl Diagnostic {
         Self::new(Severity::Warning, code.into(), message.into())
     }
 
-    fn new(severity: Severity, code: String, message: String) -> Self {
+    fn new(severity: Severity, code: String, mut message: String) -> Self {
+        // A message may quote the source.
+        if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
+            message.truncate(end);
+            message.push('…');
+        }
         Self { severity, code, message, file: None, line: None, column: None, frame: None, hint: None }
     }
 

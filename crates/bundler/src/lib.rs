@@ -5,12 +5,14 @@
 //! as rows, tenants, HTTP, and the disk.
 
 mod assets;
+mod bindings;
 mod bundle;
 mod compile;
 mod definition;
 mod diagnostic;
 mod error;
 mod evaluate;
+mod explain;
 mod filesystem;
 mod host_modules;
 mod limits;

@@ -13,7 +13,7 @@ pub struct Limits {
     pub input_bytes: u64,
     /// Files in a tree. Default 2,000.
     pub files: u64,
-    /// All scripts of one variant together; the source maps may take four times as much. Default 4 MiB.
+    /// All scripts of one variant together; the source maps may take four times as much. Default 5 MiB.
     pub output_bytes: u64,
     /// One image or font that becomes a data URL. Default 32 KiB.
     pub asset_bytes: u64,
@@ -36,13 +36,13 @@ impl Default for Limits {
             wait: Duration::from_secs(20),
             input_bytes: 16 * 1024 * 1024,
             files: 2_000,
-            output_bytes: 4 * 1024 * 1024,
+            output_bytes: 5 * 1024 * 1024,
             asset_bytes: 32 * 1024,
             concurrency: 2,
             queue: 64,
             memory_bytes: 2 * 1024 * 1024 * 1024,
             builds_per_worker: 500,
-            idle: Duration::from_secs(300),
+            idle: Duration::from_mins(5),
         }
     }
 }

@@ -161,7 +161,7 @@ impl Plugin for Modules {
         if made_here && let Some(name) = host_modules::name(specifier) {
             return Ok(Some(resolved(format!("{HOST}{name}"))));
         }
-        if specifier.starts_with(RUNTIME) || specifier.starts_with("\0") || importer.starts_with('\0') {
+        if specifier.starts_with(RUNTIME) || specifier.starts_with('\0') || importer.starts_with('\0') {
             return Ok(None);
         }
         let Some(importer) = path(importer) else { return Ok(None) };

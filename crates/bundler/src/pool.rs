@@ -114,10 +114,7 @@ impl Bundler {
             }
             Ok(Err(error)) => Err(shared.fault(worker, &error).await),
             Err(_) => {
-                tracing::warn!(
-                    bundler.time_ms = shared.limits.time.as_millis() as u64,
-                    "a build took too long"
-                );
+                tracing::warn!(bundler.time_s = shared.limits.time.as_secs_f64(), "a build took too long");
                 drop(worker);
                 shared.workers.replace();
                 Err(Error::Timeout { allowed: shared.limits.time })

@@ -140,13 +140,11 @@ impl Worker {
     pub(crate) async fn autopsy(mut self) -> Fault {
         drop(self.input);
         // It is dying already, or has said something that makes no sense.
-        let status = match timeout(Duration::from_secs(1), self.child.wait()).await {
-            Ok(Ok(status)) => Some(status),
-            _ => {
-                drop(self.child.kill().await);
-                None
-            }
-        };
+        let ended = timeout(Duration::from_secs(1), self.child.wait()).await;
+        let status = ended.ok().and_then(Result::ok);
+        if status.is_none() {
+            drop(self.child.kill().await);
+        }
         if status.is_some_and(|status| status.signal() == Some(PROCESSOR_TIME_SIGNAL)) {
             return Fault::ProcessorTime;
         }

@@ -131,9 +131,12 @@ pub(crate) fn read<T: DeserializeOwned>(
 }
 
 fn buffers(prefix: [u8; 8], max_body: usize) -> io::Result<(Vec<u8>, Vec<u8>)> {
-    let [a, b, c, d, e, f, g, h] = prefix;
-    let header = u32::from_le_bytes([a, b, c, d]) as usize;
-    let body = u32::from_le_bytes([e, f, g, h]) as usize;
+    // The first length is in the low half of the eight bytes.
+    let lengths = u64::from_le_bytes(prefix);
+    let [header, body] = [lengths & u64::from(u32::MAX), lengths >> 32].map(usize::try_from);
+    let (Ok(header), Ok(body)) = (header, body) else {
+        return Err(unusable("a frame is longer than allowed"));
+    };
     if header > MAX_HEADER || body > max_body {
         return Err(unusable("a frame is longer than allowed"));
     }

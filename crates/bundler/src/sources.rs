@@ -96,7 +96,7 @@ impl<'a> Sources<'a> {
         let text = match utf8(path, content) {
             Ok(text) => text,
             Err(diagnostic) => {
-                self.report(diagnostic);
+                self.report(*diagnostic);
                 return Vec::new();
             }
         };
@@ -113,7 +113,9 @@ impl<'a> Sources<'a> {
         let script = match parse(reading.allocator, path, source) {
             Ok(script) => script,
             Err(diagnostics) => {
-                diagnostics.into_iter().for_each(|diagnostic| self.report(diagnostic));
+                for diagnostic in diagnostics {
+                    self.report(diagnostic);
+                }
                 return Vec::new();
             }
         };
@@ -164,7 +166,9 @@ impl<'a> Sources<'a> {
             );
         }
         let (css, diagnostics) = assets::inline_urls(reading.tree, path, text, reading.asset_bytes);
-        diagnostics.into_iter().for_each(|diagnostic| self.report(diagnostic));
+        for diagnostic in diagnostics {
+            self.report(diagnostic);
+        }
         self.css.insert(path.to_owned(), css);
     }
 }
@@ -237,13 +241,14 @@ fn too_deep(path: &str, source: &str, offset: usize) -> Diagnostic {
         .hint("split the expression into several constants")
 }
 
-fn utf8<'a>(path: &str, content: &'a [u8]) -> Result<&'a str, Diagnostic> {
+fn utf8<'a>(path: &str, content: &'a [u8]) -> Result<&'a str, Box<Diagnostic>> {
     std::str::from_utf8(content).map(|text| text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| {
         let valid = content.get(..error.valid_up_to()).unwrap_or_default();
         let valid = String::from_utf8_lossy(valid);
         Diagnostic::error("not_utf8", "not UTF-8 text")
             .at(path, &valid, valid.len(), 1)
             .hint("save the file in UTF-8")
+            .into()
     })
 }
 

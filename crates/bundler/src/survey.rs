@@ -78,10 +78,10 @@ impl<'a> Visit<'a> for Walker<'a> {
     }
 
     fn visit_call_expression(&mut self, it: &CallExpression<'a>) {
-        if let (true, Some(argument)) = (it.callee.is_specific_id("require"), it.arguments.first()) {
-            if let Some(specifier) = argument.as_expression().and_then(string) {
-                self.survey.calls.push(ImportCall { specifier, span: argument.span() });
-            }
+        let argument = it.arguments.first().filter(|_| it.callee.is_specific_id("require"));
+        let specifier = argument.and_then(|argument| argument.as_expression()).and_then(string);
+        if let (Some(argument), Some(specifier)) = (argument, specifier) {
+            self.survey.calls.push(ImportCall { specifier, span: argument.span() });
         }
         walk::walk_call_expression(self, it);
     }

@@ -89,7 +89,7 @@ fn work(inbox: &mpsc::Receiver<Frame<Request>>, cpu_seconds: u64) -> io::Result<
         .worker_threads(2)
         .max_blocking_threads(4)
         .thread_stack_size(BUNDLER_STACK)
-        .thread_keep_alive(Duration::from_secs(3600))
+        .thread_keep_alive(Duration::from_hours(1))
         .enable_time()
         .build()?;
     warm_up(&runtime)?;

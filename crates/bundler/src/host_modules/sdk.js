@@ -2,6 +2,7 @@
 var names = __NAMES__;
 var lookup = require("jackfield:host");
 module.exports = lookup.found(names) || (function () {
+  var registered = {};
   var same = function (value) {
     return value;
   };
@@ -9,12 +10,16 @@ module.exports = lookup.found(names) || (function () {
     return lookup.need(names);
   };
   return {
-    definePlugin: same,
+    definePlugin: function (plugin) {
+      var points = Object.assign({}, registered, plugin.extensionPoints);
+      registered = {};
+      return Object.assign({}, plugin, { extensionPoints: points });
+    },
     defineBackendPlugin: same,
     registerExtensionPoint: function (name, component) {
-      return component;
+      return (registered[name] = component);
     },
-    createExtensionPoint: need,
+    createExtensionPoint: same,
     usePlatformSDK: need,
     usePluginConfig: need,
   };

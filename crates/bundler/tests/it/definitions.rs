@@ -1,5 +1,7 @@
 //! What a plugin says of itself is read from its program.
 
+use std::fmt::Write as _;
+
 use bundler::{Definition, Error};
 use bytes::Bytes;
 use libtest_mimic::Trial;
@@ -113,7 +115,7 @@ async fn registrations_are_found_anywhere() {
         (
             "src/more.ts",
             "import { registerExtensionPoint as r, createExtensionPoint } from 'ticketsplatform-plugin-sdk'; import * as sdk from '@jackfield/plugin-sdk';\n\
-            const B = 'b'; export function f() { r(B, () => null); }\nsdk.createExtensionPoint('c'); createExtensionPoint('a');\n\
+            const B = 'b'; export function f() { r(B, () => null); }\nsdk.createExtensionPoint('c'); createExtensionPoint('a'); createExtensionPoint(() => null);\n\
             const other = { r: (_: string) => 1 }; other.r('not-a-point');",
         ),
         (
@@ -157,12 +159,16 @@ async fn text_that_looks_like_a_definition_is_none() {
 async fn constants_that_explode_are_given_up() {
     let mut source = "const a0 = { x: 1, y: 2 };\n".to_owned();
     for n in 1..60 {
-        source += &format!("const a{n} = {{ p: a{0}, q: a{0}, ...a{0} }};\n", n - 1);
+        writeln!(source, "const a{n} = {{ p: a{0}, q: a{0}, ...a{0} }};", n - 1).unwrap();
     }
     source += "export default { name: 'n', metadata: a59 };";
-    let build = build(&[("src/index.ts", &source)]).await;
-    assert_eq!(build.definition.name.as_deref(), Some("n"));
-    assert!(serde_json::to_vec(&build.definition).unwrap().len() < 2_000_000);
+    match SHARED.build(crate::support::request(&[("src/index.ts", &source)])).await {
+        Ok(build) => assert!(serde_json::to_vec(&build.definition).unwrap().len() < 300_000),
+        Err(Error::Invalid(found)) => assert_eq!(found[0].code, "definition_too_large"),
+        Err(error) => panic!("{error:?}"),
+    }
+    let large = format!("export default {{ name: 'n', metadata: {{ a: {:?} }} }};", "x".repeat(300_000));
+    assert_eq!(crate::support::refused(&[("src/index.ts", &large)]).await[0].code, "definition_too_large");
     let cycle =
         "const a: any = { ...b }; const b: any = { ...a, name: c }; const c: any = c; export default b;";
     crate::support::build(&[("src/index.ts", cycle)]).await;
@@ -199,7 +205,7 @@ async fn prebuilt_bundles_are_checked() {
     ] {
         match inspect(text).await {
             Err(Error::Invalid(found)) => {
-                assert_eq!((found[0].code.as_str(), found[0].line), (code, line), "{text}")
+                assert_eq!((found[0].code.as_str(), found[0].line), (code, line), "{text}");
             }
             other => panic!("{text}: {other:?}"),
         }

@@ -2,6 +2,14 @@
 //!
 //! The workers are this same program, which is why it has a `main` of its own.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails panics; clippy knows tests by an attribute that these do not have"
+)]
+
 mod builds;
 mod definitions;
 mod diagnostics;

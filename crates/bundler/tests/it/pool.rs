@@ -26,11 +26,8 @@ const PLUGIN: [(&str, &str); 1] = [("index.ts", "export default { name: 'n' };")
 
 /// Sources that keep the bundler busy for seconds.
 fn slow() -> String {
-    let mut source = String::from("export default [");
-    for n in 0..400_000 {
-        source += &format!("(a{n}) => a{n} + {n},");
-    }
-    source + "];"
+    let items: String = (0..400_000).map(|n| ["(a) => a + ", &n.to_string(), ","].concat()).collect();
+    format!("export default [{items}];")
 }
 
 /// The ids of this process's workers, by what Linux knows of them.
