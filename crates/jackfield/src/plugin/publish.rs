@@ -9,11 +9,11 @@ use registry::MANIFEST_FILE;
 use serde_json::{Map, Value, json};
 
 use crate::cli::print;
+use crate::plugin::PublishArgs;
 use crate::plugin::check::{self, Ready};
 use crate::plugin::client::Client;
 use crate::plugin::install::{self, Installation};
 use crate::plugin::report::{self, Failure};
-use crate::plugin::{PublishArgs, server_problem};
 
 /// Checks, publishes, and installs if that is asked for.
 pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {
@@ -27,10 +27,6 @@ pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {
         Err(Failure::Problem(problem)) if args.if_new && is_there_already(&problem.code) => {
             report::note(&format!("{name} is published already"));
             warn_if_changed(&client, &ready).await?;
-        }
-        Err(Failure::Problem(mut problem)) => {
-            server_problem::add_frames(&mut problem, &ready.tree);
-            return Err(Failure::Problem(problem));
         }
         Err(other) => return Err(other),
     }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use anstyle::{AnsiColor, Style};
 use bundler::{Diagnostic, Severity};
 use model::{Coded, Violation};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::print;
 use crate::plugin::folder::FolderError;
@@ -100,9 +100,7 @@ impl From<FolderError> for Failure {
 impl Problem {
     /// The document of `--json`.
     fn as_json(&self) -> Value {
-        let errors = self.findings.iter().map(|finding| &finding.violation);
-        let errors: Vec<Value> =
-            errors.map(|each| json!({"pointer": each.pointer, "detail": each.detail})).collect();
+        let errors: Vec<Value> = self.findings.iter().map(Finding::as_json).collect();
         let diagnostics: Vec<_> = self.findings.iter().filter_map(|finding| finding.diagnostic.as_ref()).collect();
         json!({
             "ok": false,
@@ -134,6 +132,25 @@ impl Problem {
 }
 
 impl Finding {
+    /// As a server tells it.
+    fn as_json(&self) -> Value {
+        let mut error = Map::new();
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                error.insert(name.to_owned(), value);
+            }
+        };
+        put("pointer", Some(self.violation.pointer.clone().into()));
+        put("detail", Some(self.violation.detail.clone().into()));
+        if let Some(Diagnostic { file: Some(file), line, column, frame, .. }) = &self.diagnostic {
+            put("file", Some(file.clone().into()));
+            put("line", line.map(Value::from));
+            put("column", column.map(Value::from));
+            put("frame", frame.clone().map(Value::from));
+        }
+        Value::Object(error)
+    }
+
     fn as_text(&self) -> String {
         if let Some(found) = &self.diagnostic {
             return diagnostic(found, "error", ERROR);
@@ -151,7 +168,7 @@ impl Finding {
 }
 
 /// A token of a JSON Pointer as it was before escaping (RFC 6901, section 4).
-pub(crate) fn unescape(token: &str) -> String {
+fn unescape(token: &str) -> String {
     token.replace("~1", "/").replace("~0", "~")
 }
 
@@ -242,9 +259,12 @@ mod tests {
         assert_eq!(document["code"], "build_failed");
         assert_eq!(
             document["errors"],
-            json!([{"pointer": "/files/src~1a.ts", "detail": "src/a.ts:2:11: unexpected token"}])
+            json!([{
+                "pointer": "/files/src~1a.ts", "detail": "src/a.ts:2:11: unexpected token", "file": "src/a.ts",
+                "line": 2, "column": 11, "frame": "  1 | const a = 1;\n> 2 | const b = ;\n    |           ^",
+            }])
         );
-        assert_eq!(document["diagnostics"][0]["line"], 2);
+        assert_eq!(document["diagnostics"][0]["code"], "syntax_error");
     }
 
     #[test]
