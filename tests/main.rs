@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod api_keys;
+mod bad_plugins;
 mod health;
 mod limits;
+mod plugin_cli;
 mod shutdown;
 mod tenants;
 

@@ -11,8 +11,9 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::keys::KeysCommand;
+use crate::plugin::PluginCommand;
 use crate::settings::{self, Loaded, Places, SettingsError};
-use crate::{keys, logging, parts, serve};
+use crate::{keys, logging, parts, plugin, serve};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line or settings.";
 
@@ -40,6 +41,12 @@ enum Command {
         after_help = "Example:\n  jackfield keys create --name deploy --tenant acme --role admin"
     )]
     Keys(KeysCommand),
+    /// Make, check, build, publish and install plugins.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  jackfield plugin new opening-hours\n  jackfield plugin check opening-hours\n  jackfield plugin publish opening-hours --install"
+    )]
+    Plugin(PluginCommand),
     /// Print the settings in force, secrets masked.
     #[command(
         after_help = "Examples:\n  jackfield settings\n  jackfield settings --default-file > jackfield.toml"
@@ -103,6 +110,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let loaded = load(cli.config.as_deref())?;
             runtime()?.block_on(keys::run(&loaded.settings, command))?;
         }
+        Command::Plugin(command) => return Ok(runtime()?.block_on(plugin::run(command))),
         Command::Settings(args) if args.default_file => print(&settings::default_file())?,
         Command::Settings(args) if args.markdown => print(&settings::markdown())?,
         Command::Settings(_) => print(&settings::show(&load(cli.config.as_deref())?.values))?,

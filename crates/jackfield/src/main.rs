@@ -7,6 +7,7 @@ mod cli;
 mod keys;
 mod logging;
 mod parts;
+mod plugin;
 mod serve;
 mod server;
 mod settings;

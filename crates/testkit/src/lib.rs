@@ -1,11 +1,13 @@
 //! For tests only: a running server, and real PostgreSQL and S3 beside it, each on loopback in a temporary folder and
 //! stopped when dropped.
 
+mod bad_plugins;
 mod postgres;
 mod s3;
 mod server;
 mod token;
 
+pub use bad_plugins::{BadPlugin, bad_plugins};
 pub use postgres::Postgres;
 pub use s3::S3;
 pub use server::{Builder, TestServer};

@@ -77,6 +77,15 @@ pub(crate) fn load(
     }
 }
 
+/// The settings of a server whose operator has set nothing.
+///
+/// # Errors
+/// If a default is wrong.
+pub(crate) fn defaults() -> Result<Settings, SettingsError> {
+    let mut problems = Problems::new();
+    Settings::read(&Values::default(), &mut problems).ok_or(SettingsError(problems))
+}
+
 /// A warning that names the settings that nothing uses yet.
 fn unused(values: &Values) -> Option<String> {
     let names: Vec<&str> =

@@ -1,0 +1,166 @@
+//! `jackfield plugin`: what authors of plugins do at the command line.
+//!
+//! Results go to standard output, progress and problems to standard error. Exit codes: 0 for success, 1 for problems
+//! with the plugin, the server or the disk, 2 for a wrong command line.
+
+mod build;
+mod check;
+mod client;
+mod folder;
+mod install;
+mod new;
+mod output;
+mod publish;
+mod report;
+mod server_problem;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use model::{PluginId, TenantId};
+use secrecy::SecretString;
+use url::Url;
+
+use report::Failure;
+
+/// What to do with a plugin.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Make the sources of a new plugin.
+    #[command(
+        after_help = "Examples:\n  jackfield plugin new opening-hours\n  jackfield plugin new pay-later --category payment --dir plugins/pay-later"
+    )]
+    New(NewArgs),
+    /// Check a plugin as the server would, and say all that is wrong.
+    #[command(
+        after_help = "Examples:\n  jackfield plugin check\n  jackfield plugin check plugins/pay-later --json\n\nWhat belongs to the plugin: every file of the folder but those whose name begins with a dot, those in folders named node_modules, and those in a folder named dist at the top. Links are not followed; one among the plugin's files is a problem."
+    )]
+    Check(CheckArgs),
+    /// Build a plugin as the server would, into a folder.
+    #[command(
+        after_help = "Examples:\n  jackfield plugin build\n  jackfield plugin build plugins/pay-later --out /tmp/pay-later\n\nThe folder is replaced as a whole, once the build has succeeded, and only if nothing but an earlier build is in it."
+    )]
+    Build(BuildArgs),
+    /// Check a plugin and publish it as a new version.
+    #[command(
+        after_help = "Examples:\n  jackfield plugin publish\n  JACKFIELD_TOKEN=… jackfield plugin publish plugins/pay-later --url https://plugins.example.com\n  jackfield plugin publish --tenant acme --install --if-new"
+    )]
+    Publish(PublishArgs),
+    /// Install a published plugin for a tenant.
+    #[command(
+        after_help = "Examples:\n  jackfield plugin install pay-later --tenant acme\n  jackfield plugin install pay-later --version 1.2.0 --if-new"
+    )]
+    Install(InstallArgs),
+}
+
+/// What to make.
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// The plugin's id: letters, digits and . _ - after a first letter or digit.
+    name: PluginId,
+    /// What kind of plugin it is.
+    #[arg(long, default_value = "widget", value_parser = new::parse_word)]
+    category: String,
+    /// Where in the host page it appears. Without it, payment-methods for payments, else dashboard-widgets.
+    #[arg(long, value_name = "POINT", value_parser = new::parse_word)]
+    extension_point: Option<String>,
+    /// The folder to make, in place of one with the plugin's id in the current folder.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The plugin's folder, which holds its plugin.json.
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Print one JSON document; its `code` and `errors` are those that the server would answer with.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to build, and where.
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// The plugin's folder, which holds its plugin.json.
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The folder to write, in place of dist in the plugin's folder.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to publish, and how.
+#[derive(Debug, Args)]
+pub(crate) struct PublishArgs {
+    /// The plugin's folder, which holds its plugin.json.
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Install the version for the tenant once it is published.
+    #[arg(long)]
+    install: bool,
+    /// Take it for success that the version is published, or the plugin installed, already.
+    #[arg(long)]
+    if_new: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// What to install.
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// The plugin's id.
+    id: PluginId,
+    /// The version, in place of the newest that fits.
+    #[arg(long)]
+    version: Option<String>,
+    /// Take it for success that the plugin is installed already.
+    #[arg(long)]
+    if_new: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Which server, and as whom.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The server's base URL.
+    #[arg(long, env = "JACKFIELD_URL", default_value = "http://127.0.0.1:4000")]
+    url: Url,
+    /// The API key or token to send. Other users of the machine can see the command line: prefer the environment.
+    #[arg(long, env = "JACKFIELD_TOKEN", hide_env_values = true)]
+    token: Option<SecretString>,
+    /// The tenant to act for, where the token does not say.
+    #[arg(long, env = "JACKFIELD_TENANT")]
+    tenant: Option<TenantId>,
+    /// Send the token without TLS to a server that is not on this machine.
+    #[arg(long)]
+    insecure: bool,
+}
+
+/// Runs one of the commands, and tells what came of it.
+pub(crate) async fn run(command: PluginCommand) -> ExitCode {
+    let json = matches!(
+        &command,
+        PluginCommand::Check(CheckArgs { json: true, .. }) | PluginCommand::Build(BuildArgs { json: true, .. })
+    );
+    let done = match command {
+        PluginCommand::New(args) => new::run(&args),
+        PluginCommand::Check(args) => check::run(&args).await,
+        PluginCommand::Build(args) => build::run(&args).await,
+        PluginCommand::Publish(args) => publish::run(&args).await,
+        PluginCommand::Install(args) => install::run(&args).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::tell(&failure, json);
+            ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}
