@@ -47,7 +47,8 @@ fn with_card() -> tempfile::TempDir {
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -109,7 +110,8 @@ fn a_build_is_what_its_description_says() {
     // The result is no source: building again gives the same.
     assert_eq!(json(&done(folder.path(), &["build", "card", "--json"])), document);
     let table = stdout(&done(folder.path(), &["build", "card", "--out", "elsewhere"]));
-    let integrity = described.iter().find(|file| file["name"] == document["entry"]).unwrap()["integrity"].as_str();
+    let integrity =
+        described.iter().find(|file| file["name"] == document["entry"]).unwrap()["integrity"].as_str();
     assert!(table.contains(integrity.unwrap()) && table.contains("payment-methods"), "{table}");
     assert_eq!(names(&folder.path().join("elsewhere")), expected);
 }
@@ -170,7 +172,8 @@ fn a_folder_that_cannot_be_a_plugin_is_told() {
 #[test]
 fn the_examples_have_nothing_to_put_right() {
     let examples = repository().join("examples/plugins");
-    let manifests = names(&examples).into_iter().filter(|name| examples.join(name).join("plugin.json").exists());
+    let manifests =
+        names(&examples).into_iter().filter(|name| examples.join(name).join("plugin.json").exists());
     let manifests: Vec<String> = manifests.collect();
     assert!(manifests.len() >= 3, "{manifests:?}");
     for name in manifests {
@@ -188,12 +191,23 @@ async fn a_new_plugin_is_published_and_installed() {
     let built = json(&done(folder.path(), &["build", "card", "--json"]));
     let publish = ["publish", "card", "--url", server.base(), "--tenant", "acme"];
     let text = stdout(&done(folder.path(), &[&publish[..], &["--install"]].concat()));
-    assert!(text.contains("published card 0.1.0\n") && text.contains("installed card 0.1.0 for acme\n"), "{text}");
+    assert!(
+        text.contains("published card 0.1.0\n") && text.contains("installed card 0.1.0 for acme\n"),
+        "{text}"
+    );
 
-    let installed: Value =
-        server.get("/plugins/installed").header("x-tenant-id", "acme").send().await.unwrap().json().await.unwrap();
+    let installed: Value = server
+        .get("/plugins/installed")
+        .header("x-tenant-id", "acme")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(installed[0]["id"], "card", "{installed:#}");
-    let entry = built["files"].as_array().unwrap().iter().find(|file| file["name"] == built["entry"]).unwrap();
+    let entry =
+        built["files"].as_array().unwrap().iter().find(|file| file["name"] == built["entry"]).unwrap();
     assert_eq!(installed[0]["integrity"], entry["integrity"], "what was built is what is served");
 
     let again = plugin(folder.path(), &publish);

@@ -43,7 +43,8 @@ impl BadPlugin {
     /// If there is none at the pointer.
     pub fn detail<'a>(&self, errors: &'a [Value], detail: &'a str) -> Result<&'a str, String> {
         let Some(pointer) = self.pointer else { return Ok(detail) };
-        let mut at = errors.iter().filter(|error| error.get("pointer").and_then(Value::as_str) == Some(pointer));
+        let mut at =
+            errors.iter().filter(|error| error.get("pointer").and_then(Value::as_str) == Some(pointer));
         let found = at.next().and_then(|error| error.get("detail")).and_then(Value::as_str);
         found.ok_or_else(|| format!("{}: no error at {pointer:?} among {errors:?}", self.name))
     }
@@ -110,7 +111,12 @@ fn manifests() -> Vec<BadPlugin> {
         of_manifest("a version of two parts", ("version", json!("1.0")), "/version", "1.2.3"),
         of_manifest("a range for a version", ("version", json!("^1.0.0")), "/version", "1.2.3"),
         of_manifest("no name", ("name", json!("")), "/name", "1 to 200"),
-        of_manifest("a wrong platform version", ("minPlatformVersion", json!("2")), "/minPlatformVersion", "1.2.3"),
+        of_manifest(
+            "a wrong platform version",
+            ("minPlatformVersion", json!("2")),
+            "/minPlatformVersion",
+            "1.2.3",
+        ),
         of_manifest(
             "a wrong range",
             ("compatibleVersions", json!(["1.x", "newest"])),
@@ -137,7 +143,12 @@ fn manifests() -> Vec<BadPlugin> {
             "/extensionPoints/1",
             "widget",
         ),
-        of_manifest("a wrong schema", ("configSchema", json!({"type": "objekt"})), "/configSchema/type", "objekt"),
+        of_manifest(
+            "a wrong schema",
+            ("configSchema", json!({"type": "objekt"})),
+            "/configSchema/type",
+            "objekt",
+        ),
         of_manifest("a schema that is none", ("configSchema", json!(5)), "/configSchema", ""),
         of_manifest(
             "a script for an icon",
@@ -173,8 +184,18 @@ fn sources() -> Vec<BadPlugin> {
         ..no_place("an entry that is not there", index(&source("")), "", "src/main.tsx")
     };
     vec![
-        of_files("a syntax error", &[(INDEX, "const a = 1;\nconst b = ;\nexport default { a, b };\n")], "", (2, 11)),
-        of_files("a tag that is not closed", &[(INDEX, "const a = 1;\nexport default () => <p>\n")], "", (2, 22)),
+        of_files(
+            "a syntax error",
+            &[(INDEX, "const a = 1;\nconst b = ;\nexport default { a, b };\n")],
+            "",
+            (2, 11),
+        ),
+        of_files(
+            "a tag that is not closed",
+            &[(INDEX, "const a = 1;\nexport default () => <p>\n")],
+            "",
+            (2, 22),
+        ),
         of_files("60,000 nested parentheses", &[(INDEX, &parentheses)], "nest", (1, 1_016)),
         no_place("5,000 nested elements", index(&elements), "", ""),
         no_place("no entry", vec![("src/other.ts".to_owned(), source(""))], "", "src/index.tsx"),
@@ -195,19 +216,42 @@ fn imports() -> Vec<BadPlugin> {
     };
     vec![
         case("an import that is not found", "import b from \"./missing\"; console.log(b);", "./missing"),
-        case("an import that leaves the plugin", "import b from \"../../../etc/passwd\"; console.log(b);", "etc/passwd"),
+        case(
+            "an import that leaves the plugin",
+            "import b from \"../../../etc/passwd\"; console.log(b);",
+            "etc/passwd",
+        ),
         case("an absolute import", "import b from \"/etc/passwd\"; console.log(b);", "/etc/passwd"),
-        case("a package that the page does not provide", "import b from \"lodash\"; console.log(b);", "lodash"),
+        case(
+            "a package that the page does not provide",
+            "import b from \"lodash\"; console.log(b);",
+            "lodash",
+        ),
         case("a module of Node", "import b from \"node:fs\"; console.log(b);", "node:fs"),
-        case("an address for an import", "import b from \"https://esm.sh/lodash\"; console.log(b);", "https://esm.sh/lodash"),
-        of_files("a name that a module lacks", &[(INDEX, &named), ("src/b.ts", "export const c = 1;\n")], "b", (2, 10)),
+        case(
+            "an address for an import",
+            "import b from \"https://esm.sh/lodash\"; console.log(b);",
+            "https://esm.sh/lodash",
+        ),
+        of_files(
+            "a name that a module lacks",
+            &[(INDEX, &named), ("src/b.ts", "export const c = 1;\n")],
+            "b",
+            (2, 10),
+        ),
         broken_json,
     ]
 }
 
 fn sizes() -> Vec<BadPlugin> {
-    let sized = |name, files: Vec<(String, String)>, code, says| {
-        BadPlugin { name, manifest: manifest(), files, code, pointer: Some(""), says, place: None }
+    let sized = |name, files: Vec<(String, String)>, code, says| BadPlugin {
+        name,
+        manifest: manifest(),
+        files,
+        code,
+        pointer: Some(""),
+        says,
+        place: None,
     };
     let long = format!("export const text = \"{}\";\n", "x".repeat(6 * 1024 * 1024));
     let uses = source("import { text } from \"./long\"; console.log(text);");
@@ -242,9 +286,7 @@ mod tests {
     #[test]
     fn a_refusal_that_differs_is_found() {
         let case = of_files("a case", &[(INDEX, "x")], "unexpected", (1, 2));
-        let refusal = |code: &str, pointer: &str, detail: &str| {
-            json!({"code": code, "detail": "d", "errors": [{"pointer": pointer, "detail": detail}]})
-        };
+        let refusal = |code: &str, pointer: &str, detail: &str| json!({"code": code, "detail": "d", "errors": [{"pointer": pointer, "detail": detail}]});
         let (code, at) = ("build_failed", "/files/src~1index.tsx");
         case.verify(&refusal(code, at, "src/index.tsx:1:2: unexpected token")).unwrap();
         for (code, pointer, detail) in [

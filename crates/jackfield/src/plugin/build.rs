@@ -72,7 +72,8 @@ fn table(ready: &Ready) -> String {
         let file = ready.files.iter().find(|file| file.filename == name);
         file.map(|file| file.integrity.clone()).unwrap_or_default()
     };
-    let _ = writeln!(text, "\nentry             {}\n                  {}", ready.entry, integrity(&ready.entry));
+    let _ =
+        writeln!(text, "\nentry             {}\n                  {}", ready.entry, integrity(&ready.entry));
     if let Some(bare) = &ready.bare_entry {
         let _ = writeln!(text, "with bare imports {bare}\n                  {}", integrity(bare));
     }

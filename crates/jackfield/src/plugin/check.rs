@@ -62,7 +62,9 @@ pub(crate) async fn prepare(dir: &Path) -> Result<Ready, Failure> {
     bundler.shutdown().await;
     let mut prepared = prepared?;
     match prepared.runnable.take() {
-        Some(Runnable::Files { entry, bare_entry, files }) => Ok(Ready { tree, prepared, entry, bare_entry, files }),
+        Some(Runnable::Files { entry, bare_entry, files }) => {
+            Ok(Ready { tree, prepared, entry, bare_entry, files })
+        }
         _ => Err(Failure::Other(anyhow::anyhow!("the sources gave no bundle"))),
     }
 }

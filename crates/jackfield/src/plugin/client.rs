@@ -102,7 +102,13 @@ impl Client {
         self.read(answer?)
     }
 
-    async fn attempts(&self, method: &Method, url: &Url, body: &[u8], bar: &ProgressBar) -> Result<Answer, Failure> {
+    async fn attempts(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: &[u8],
+        bar: &ProgressBar,
+    ) -> Result<Answer, Failure> {
         let started = Instant::now();
         let mut attempt = 1;
         loop {
@@ -153,7 +159,10 @@ impl Client {
     fn explain(&self, broken: Broken) -> Failure {
         let text = match broken {
             Broken::Connect(why) => {
-                format!("{} cannot be reached: {why}; is the server running there, or is --url wrong?", self.base)
+                format!(
+                    "{} cannot be reached: {why}; is the server running there, or is --url wrong?",
+                    self.base
+                )
             }
             Broken::Later(why) => {
                 format!("{} gave no answer: {why}; it may have done what was asked all the same", self.base)
@@ -291,7 +300,8 @@ mod tests {
 
     #[test]
     fn only_base_urls_are_taken() {
-        for url in ["ftp://a.example", "https://u:p@a.example", "https://a.example?x", "https://a.example#x"] {
+        for url in ["ftp://a.example", "https://u:p@a.example", "https://a.example?x", "https://a.example#x"]
+        {
             assert!(matches!(Client::new(&args(url, None, false)), Err(Failure::Usage(_))), "{url}");
         }
         for (base, full) in [

@@ -58,9 +58,9 @@ pub(crate) enum FolderError {
 impl Coded for FolderError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::TooLarge { .. } | Self::Endless | Self::Tree(TreeError::TooLarge | TreeError::TooManyFiles) => {
-                ErrorCode::PayloadTooLarge
-            }
+            Self::TooLarge { .. }
+            | Self::Endless
+            | Self::Tree(TreeError::TooLarge | TreeError::TooManyFiles) => ErrorCode::PayloadTooLarge,
             _ => ErrorCode::InvalidRequest,
         }
     }
@@ -164,8 +164,15 @@ mod tests {
     #[test]
     fn what_others_made_and_hidden_files_are_left_out() {
         let root = folder(&[
-            "plugin.json", "src/index.tsx", "src/dist/kept.ts", "dist/index.js", "node_modules/react/index.js",
-            "src/node_modules/a.js", ".git/HEAD", ".env", "src/.cache/a",
+            "plugin.json",
+            "src/index.tsx",
+            "src/dist/kept.ts",
+            "dist/index.js",
+            "node_modules/react/index.js",
+            "src/node_modules/a.js",
+            ".git/HEAD",
+            ".env",
+            "src/.cache/a",
         ]);
         let tree = read(root.path()).unwrap();
         let paths: Vec<&str> = tree.iter().map(|(path, _)| path).collect();
@@ -177,7 +184,10 @@ mod tests {
         for target in ["/etc/passwd", "/etc", "nowhere"] {
             let root = folder(&["plugin.json"]);
             std::os::unix::fs::symlink(target, root.path().join("linked")).unwrap();
-            assert!(matches!(read(root.path()), Err(FolderError::NotAFile(path)) if path == "linked"), "{target}");
+            assert!(
+                matches!(read(root.path()), Err(FolderError::NotAFile(path)) if path == "linked"),
+                "{target}"
+            );
         }
     }
 
@@ -202,7 +212,9 @@ mod tests {
         let root = folder(&["plugin.json"]);
         File::create(root.path().join("film.mp4")).unwrap().set_len(1 << 30).unwrap();
         let error = read(root.path()).unwrap_err();
-        assert!(matches!(&error, FolderError::TooLarge { path, size } if path == "film.mp4" && *size == 1 << 30));
+        assert!(
+            matches!(&error, FolderError::TooLarge { path, size } if path == "film.mp4" && *size == 1 << 30)
+        );
         assert_eq!(error.code(), ErrorCode::PayloadTooLarge);
     }
 

@@ -22,8 +22,7 @@ pub(crate) struct Installation<'a> {
 /// Installs and prints.
 pub(crate) async fn run(args: &InstallArgs) -> Result<(), Failure> {
     let client = Client::new(&args.server)?;
-    let wanted =
-        Installation { id: args.id.as_str(), version: args.version.as_deref(), if_new: args.if_new };
+    let wanted = Installation { id: args.id.as_str(), version: args.version.as_deref(), if_new: args.if_new };
     install(&client, &wanted).await
 }
 

@@ -147,7 +147,8 @@ pub(crate) struct ServerArgs {
 pub(crate) async fn run(command: PluginCommand) -> ExitCode {
     let json = matches!(
         &command,
-        PluginCommand::Check(CheckArgs { json: true, .. }) | PluginCommand::Build(BuildArgs { json: true, .. })
+        PluginCommand::Check(CheckArgs { json: true, .. })
+            | PluginCommand::Build(BuildArgs { json: true, .. })
     );
     let done = match command {
         PluginCommand::New(args) => new::run(&args),

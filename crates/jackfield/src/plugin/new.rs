@@ -76,7 +76,12 @@ mod tests {
     use super::*;
 
     fn args(name: &str, category: &str) -> NewArgs {
-        NewArgs { name: name.parse().unwrap(), category: category.to_owned(), extension_point: None, dir: None }
+        NewArgs {
+            name: name.parse().unwrap(),
+            category: category.to_owned(),
+            extension_point: None,
+            dir: None,
+        }
     }
 
     fn made(path: &str, args: &NewArgs) -> String {

@@ -77,7 +77,8 @@ async fn warn_if_changed(client: &Client, ready: &Ready) -> Result<(), Failure> 
     let text = |key: &str| plugin.get(key).and_then(Value::as_str);
     let ours = ready.files.iter().find(|file| file.filename == ready.entry);
     let ours = ours.map(|file| file.integrity.as_str());
-    if text("version") == Some(&manifest.version) && text("integrity").is_some() && text("integrity") != ours {
+    if text("version") == Some(&manifest.version) && text("integrity").is_some() && text("integrity") != ours
+    {
         report::note(&format!(
             "what is published as {} {} differs from this folder: raise version in {MANIFEST_FILE} to publish it",
             manifest.id, manifest.version

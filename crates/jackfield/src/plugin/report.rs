@@ -101,7 +101,8 @@ impl Problem {
     /// The document of `--json`.
     fn as_json(&self) -> Value {
         let errors: Vec<Value> = self.findings.iter().map(Finding::as_json).collect();
-        let diagnostics: Vec<_> = self.findings.iter().filter_map(|finding| finding.diagnostic.as_ref()).collect();
+        let diagnostics: Vec<_> =
+            self.findings.iter().filter_map(|finding| finding.diagnostic.as_ref()).collect();
         json!({
             "ok": false,
             "code": self.code,
@@ -155,7 +156,7 @@ impl Finding {
         if let Some(found) = &self.diagnostic {
             return diagnostic(found, "error", ERROR);
         }
-        let Violation { pointer, detail } = &self.violation;
+        let Violation { pointer, detail, .. } = &self.violation;
         let place = match pointer.strip_prefix("/files/") {
             // The detail of a build error begins with its file.
             Some(file) if !detail.starts_with(&unescape(file)) => format!("{}: ", unescape(file)),
@@ -247,7 +248,8 @@ mod tests {
         let found = Diagnostic::error("syntax_error", "unexpected token")
             .at("src/a.ts", "const a = 1;\nconst b = ;\n", 23, 1)
             .hint("write a value");
-        let Failure::Problem(problem) = registry::Error::from(bundler::Error::Invalid(vec![found])).into() else {
+        let Failure::Problem(problem) = registry::Error::from(bundler::Error::Invalid(vec![found])).into()
+        else {
             panic!("a build error is a problem of the plugin")
         };
         assert_eq!(

@@ -23,7 +23,8 @@ pub(crate) fn read(body: &Value) -> Problem {
 /// One of `errors`; for a source that does not build it also has `file`, `line`, `column` and `frame`.
 fn finding(error: &Value, code: &str) -> Finding {
     let detail = text(error, "detail").unwrap_or_default();
-    let number = |name: &str| error.get(name).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+    let number =
+        |name: &str| error.get(name).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
     let diagnostic = text(error, "file").map(|file| {
         let (line, column) = (number("line"), number("column"));
         let place = match (line, column) {
