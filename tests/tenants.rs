@@ -119,3 +119,16 @@ async fn a_body_that_breaks_the_rules_is_pointed_at() {
         problem(post().body("name=x").header("content-type", "text/plain").send().await.unwrap()).await;
     assert_eq!(body["code"], "unsupported_media_type");
 }
+
+#[tokio::test]
+async fn a_strangers_cookie_does_not_close_what_is_open_to_all() {
+    let cookie = ("cookie", "next-auth.session-token=of.another.application.altogether");
+    let production = server().start().unwrap();
+    let open = production.get("/plugins/available").header(cookie.0, cookie.1).send().await.unwrap();
+    assert_eq!(open.status(), 200);
+    let closed = production.get("/plugins/installed").header(cookie.0, cookie.1).send().await.unwrap();
+    assert_eq!(problem(closed).await["code"], "invalid_credential");
+    let development = server().arg("--dev").start().unwrap();
+    let open = development.get("/plugins/installed").header(cookie.0, cookie.1).send().await.unwrap();
+    assert_eq!(open.status(), 200);
+}

@@ -17,7 +17,8 @@ static X_TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
 /// The tenant of a request in development that names none.
 const DEVELOPMENT_TENANT: &str = "default";
 
-/// The caller of a route that is open to all; `None` for a stranger. A wrong credential is refused all the same.
+/// The caller of a route that is open to all; `None` for a stranger. A wrong credential is refused all the same, unless it
+/// is a cookie: those come by themselves, also from other applications of the same host.
 #[derive(Debug, Clone)]
 pub struct MaybeCaller(pub Option<Caller>);
 
@@ -50,7 +51,11 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let app = App::from_ref(state);
-        match principal(&app, parts).await? {
+        let principal = match principal(&app, parts).await {
+            Err(Refusal::Cookie(_)) => None,
+            proven => proven?,
+        };
+        match principal {
             // Who speaks for the whole platform and names no tenant reads as the public does.
             Some(principal) if principal.scope == Scope::Platform && !names_tenant(parts, &principal) => {
                 Ok(Self(None))
@@ -153,30 +158,60 @@ fn insufficient(needed: Role, own: Role) -> Problem {
     )
 }
 
+/// Why there is no principal though there is a credential.
+enum Refusal {
+    /// The browser sent a session cookie that proves nothing.
+    Cookie(identity::Error),
+    /// Anything else.
+    Other(Problem),
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Other(problem)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Cookie(error) => error.into(),
+            Refusal::Other(problem) => problem,
+        }
+    }
+}
+
 /// The identity behind the request: proven by a credential, or assumed in development.
-async fn principal(app: &App, parts: &Parts) -> Result<Option<Principal>, Problem> {
+async fn principal(app: &App, parts: &Parts) -> Result<Option<Principal>, Refusal> {
     let mut authorizations = parts.headers.get_all(header::AUTHORIZATION).iter();
     let authorization =
         authorizations.next().map(|value| value.to_str()).transpose().map_err(|_| unreadable())?;
     if authorizations.next().is_some() {
-        return Err(Problem::new(
-            ErrorCode::InvalidRequest,
-            "there must be one Authorization header at most",
-        ));
+        let detail = "there must be one Authorization header at most";
+        return Err(Problem::new(ErrorCode::InvalidRequest, detail).into());
     }
     let cookies = parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let credentials = Credentials::new(authorization, cookies);
     // Asked first, so that another site cannot even make a session be looked at.
-    if credentials.carrier() == Some(Carrier::Cookie) && !app.options().origins.permits_cookie(parts) {
+    let is_cookie = credentials.carrier() == Some(Carrier::Cookie);
+    if is_cookie && !app.options().origins.permits_cookie(parts) {
         return Err(Problem::new(
             ErrorCode::OriginNotAllowed,
             "a page of another origin may not act by a session cookie: list its origin in ALLOWED_ORIGINS, \
              or send `Authorization: Bearer …`",
-        ));
+        )
+        .into());
     }
-    match app.authenticator().authenticate(&credentials).await? {
+    let is_development = app.options().development;
+    let proven = match app.authenticator().authenticate(&credentials).await {
+        // Another application on this machine has set it: cookies do not tell ports apart.
+        Err(_) if is_development && is_cookie => None,
+        Err(error) if is_cookie => return Err(Refusal::Cookie(error)),
+        proven => proven.map_err(Problem::from)?,
+    };
+    match proven {
         Some(principal) => Ok(Some(principal)),
-        None if app.options().development => development(app, parts).map(Some),
+        None if is_development => Ok(Some(development(app, parts)?)),
         None => Ok(None),
     }
 }
