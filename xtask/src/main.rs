@@ -6,20 +6,20 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["tidy"] => report(tidy::run()),
-        _ => {
-            complain("usage: cargo xtask tidy");
-            ExitCode::from(2)
-        }
+    if arguments == ["tidy"] {
+        return report(tidy::run());
     }
+    complain("usage: cargo xtask tidy");
+    ExitCode::from(2)
 }
 
 fn report(found: anyhow::Result<Vec<String>>) -> ExitCode {
     match found {
         Ok(complaints) if complaints.is_empty() => ExitCode::SUCCESS,
         Ok(complaints) => {
-            complaints.iter().for_each(|each| complain(each));
+            for complaint in &complaints {
+                complain(complaint);
+            }
             ExitCode::FAILURE
         }
         Err(error) => {

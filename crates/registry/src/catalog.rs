@@ -5,7 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::{PluginId, TenantId};
 
 use crate::plugin::Plugin;
-use crate::store::plugins::{self, Search};
+use crate::store::listings::{self, Search};
+use crate::store::plugins;
 use crate::{Error, Registry};
 
 /// The most plugins on a page.
@@ -104,14 +105,14 @@ impl Registry {
     pub async fn available(&self, tenant: Option<&TenantId>, request: &PageRequest) -> Result<Page, Error> {
         let (name, key) = request.after()?.unwrap_or_default();
         let mut conn = self.database.read().await?;
-        let plugins = plugins::available(&mut conn, tenant, (&name, &key), request.fetch()).await?;
+        let plugins = listings::available(&mut conn, tenant, (&name, &key), request.fetch()).await?;
         Ok(Page::new(plugins, request, |plugin| plugin.manifest.name.clone()))
     }
 
     /// Plugins of the shared catalog that support an extension point; at most 200.
     pub async fn by_extension_point(&self, point: &str) -> Result<Vec<Plugin>, Error> {
         let mut conn = self.database.read().await?;
-        plugins::by_extension_point(&mut conn, point, i64::from(MAX_PAGE)).await
+        listings::by_extension_point(&mut conn, point, i64::from(MAX_PAGE)).await
     }
 
     /// Searches the shared catalog.
@@ -130,27 +131,31 @@ impl Registry {
         let mut conn = self.database.read().await?;
         let page = &request.page;
         Ok(match request.sort {
-            Sort::Name => Page::new(plugins::search_by_name(&mut conn, &search).await?, page, |plugin| {
+            Sort::Name => Page::new(listings::search_by_name(&mut conn, &search).await?, page, |plugin| {
                 plugin.manifest.name.clone()
             }),
-            Sort::Newest => Page::new(plugins::search_by_newest(&mut conn, &search).await?, page, |plugin| {
-                plugin.submitted_at.as_millisecond().to_string()
-            }),
+            Sort::Newest => {
+                Page::new(listings::search_by_newest(&mut conn, &search).await?, page, |plugin| {
+                    plugin.submitted_at.as_millisecond().to_string()
+                })
+            }
             Sort::Popular => {
-                Page::new(plugins::search_by_installs(&mut conn, &search).await?, page, |plugin| {
+                Page::new(listings::search_by_installs(&mut conn, &search).await?, page, |plugin| {
                     plugin.install_count.to_string()
                 })
             }
-            Sort::Rating => Page::new(plugins::search_by_rating(&mut conn, &search).await?, page, |plugin| {
-                (plugin.rating_sum * 100).checked_div(plugin.rating_count).unwrap_or(0).to_string()
-            }),
+            Sort::Rating => {
+                Page::new(listings::search_by_rating(&mut conn, &search).await?, page, |plugin| {
+                    (plugin.rating_sum * 100).checked_div(plugin.rating_count).unwrap_or(0).to_string()
+                })
+            }
         })
     }
 
     /// The categories of the shared catalog; at most 500.
     pub async fn categories(&self) -> Result<Vec<String>, Error> {
         let mut conn = self.database.read().await?;
-        plugins::categories(&mut conn, MAX_CATEGORIES).await
+        listings::categories(&mut conn, MAX_CATEGORIES).await
     }
 }
 

@@ -20,6 +20,12 @@ pub(crate) struct FileRow {
     pub(crate) blob_key: String,
 }
 
+macro_rules! select_file {
+    () => {
+        "SELECT filename, media_type, digest, integrity, encodings, blob_key FROM bundle_file "
+    };
+}
+
 /// The file of that name in that version. Names carry a hash of the content, so owners with the same id do not meet.
 pub(crate) async fn find(
     conn: &mut Conn,
@@ -27,10 +33,10 @@ pub(crate) async fn find(
     version: &str,
     filename: &str,
 ) -> Result<Option<FileRow>, Error> {
-    Ok(on!(conn, |c| sqlx::query_as(
-        "SELECT filename, media_type, digest, integrity, encodings, blob_key FROM bundle_file \
-         WHERE plugin_id = $1 AND version = $2 AND filename = $3 ORDER BY owner LIMIT 1"
-    )
+    Ok(on!(conn, |c| sqlx::query_as(concat!(
+        select_file!(),
+        "WHERE plugin_id = $1 AND version = $2 AND filename = $3 ORDER BY owner LIMIT 1"
+    ))
     .bind(plugin_id)
     .bind(version)
     .bind(filename)
@@ -41,12 +47,7 @@ pub(crate) async fn find(
 /// The file at that key of the blob store.
 pub(crate) async fn find_by_key(conn: &mut Conn, blob_key: &str) -> Result<Option<FileRow>, Error> {
     Ok(on!(conn, |c| {
-        sqlx::query_as(
-        "SELECT filename, media_type, digest, integrity, encodings, blob_key FROM bundle_file WHERE blob_key = $1"
-    )
-    .bind(blob_key)
-    .fetch_optional(c)
-    .await
+        sqlx::query_as(concat!(select_file!(), "WHERE blob_key = $1")).bind(blob_key).fetch_optional(c).await
     })?)
 }
 
@@ -71,10 +72,10 @@ pub(crate) async fn find_of_owner(
     version: &str,
     filename: &str,
 ) -> Result<Option<FileRow>, Error> {
-    Ok(on!(conn, |c| sqlx::query_as(
-        "SELECT filename, media_type, digest, integrity, encodings, blob_key FROM bundle_file \
-         WHERE plugin_id = $1 AND version = $2 AND filename = $3 AND owner = $4"
-    )
+    Ok(on!(conn, |c| sqlx::query_as(concat!(
+        select_file!(),
+        "WHERE plugin_id = $1 AND version = $2 AND filename = $3 AND owner = $4"
+    ))
     .bind(plugin_id.as_str())
     .bind(version)
     .bind(filename)

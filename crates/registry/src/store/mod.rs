@@ -2,6 +2,7 @@
 
 pub(crate) mod bundles;
 pub(crate) mod installations;
+pub(crate) mod listings;
 pub(crate) mod plugins;
 pub(crate) mod ratings;
 
