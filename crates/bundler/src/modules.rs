@@ -25,7 +25,7 @@ pub(crate) const ROOT: &str = "/__jackfield_tree__";
 /// Before the names of modules that are made here. Rolldown leaves modules with a NUL out of source maps.
 const HOST: &str = "\0host:";
 const MADE: &str = "\0made:";
-/// The helpers that oxc's transformer imports; rolldown has them built in.
+/// The functions that oxc's transformer imports; rolldown has them built in.
 const RUNTIME: &str = "@oxc-project/runtime/";
 
 /// Which of the two bundles is being built.

@@ -1,0 +1,1 @@
+module.exports = globalThis[Symbol.for("jackfield.host.v1")].modules["react"];
