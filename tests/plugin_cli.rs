@@ -1,5 +1,6 @@
 //! An author at the command line: new, check, build, publish, install.
 
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -20,7 +21,7 @@ pub(crate) fn plugin(folder: &Path, arguments: &[&str]) -> Output {
 
 /// The document on standard output.
 pub(crate) fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -250,6 +251,80 @@ fn a_server_that_is_not_there_is_tried_again_and_told() {
     let text = stderr(&output);
     assert_eq!(text.matches("trying again").count(), 5, "{text}");
     assert!(text.contains("is the server running"), "{text}");
+}
+
+/// A server that answers each request with the next of `answers`, and what it was sent.
+fn scripted(answers: Vec<&'static str>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serve = move || answers.into_iter().map(|answer| exchange(&listener, answer)).collect();
+    (url, std::thread::spawn(serve))
+}
+
+/// Takes one connection, reads the head of a request and its body, and answers.
+fn exchange(listener: &std::net::TcpListener, answer: &str) -> String {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    let is_whole = |request: &[u8]| {
+        let text = String::from_utf8_lossy(request).to_lowercase();
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        Some(body.len() >= length.map_or(0, |length| length.parse().unwrap()))
+    };
+    while is_whole(&request) != Some(true) {
+        let read = stream.read(&mut buffer).unwrap();
+        assert_ne!(read, 0, "the client broke off");
+        request.extend_from_slice(&buffer[..read]);
+    }
+    stream.write_all(answer.as_bytes()).unwrap();
+    String::from_utf8(request).unwrap()
+}
+
+const BUSY: &str =
+    "HTTP/1.1 503 Service Unavailable\r\nretry-after: 0\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+const INSTALLED: &str = "HTTP/1.1 201 Created\r\ncontent-length: 35\r\nconnection: close\r\n\r\n{\"version\":\"1.2.0\",\"tenantId\":\"a\"} ";
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    let (url, server) = scripted(vec![BUSY, BUSY, INSTALLED]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path(), &["install", "card", "--tenant", "a"]);
+    let output = command.env("JACKFIELD_URL", url).env("JACKFIELD_TOKEN", "jf_secret").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(stdout(&output), "installed card 1.2.0 for a\n");
+    assert_eq!(stderr(&output).matches("the server is busy; trying again").count(), 2, "{output:?}");
+    for request in server.join().unwrap() {
+        assert!(request.starts_with("POST /plugins/install HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("authorization: Bearer jf_secret\r\nx-tenant-id: a\r\n"), "{request}");
+        assert!(request.ends_with("{\"pluginId\":\"card\"}"), "{request}");
+    }
+}
+
+#[test]
+fn what_is_no_answer_of_a_server_is_told_and_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    for (answer, says) in [
+        (
+            "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            "is --url right",
+        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>", "is --url right"),
+        (
+            "HTTP/1.1 308 Permanent Redirect\r\nlocation: https://b.example/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            "https://b.example/",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 600\r\nconnection: close\r\n\r\n{",
+            "may have done what was asked",
+        ),
+    ] {
+        let (url, server) = scripted(vec![answer]);
+        let output = plugin(folder.path(), &["install", "card", "--url", &url]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(stderr(&output).contains(says), "{output:?}");
+        assert_eq!(server.join().unwrap().len(), 1);
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::plugin::report::{self, Failure, Problem};
 use crate::plugin::server_problem;
 
 /// How long a command may wait for the server, all attempts together.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How often a request is sent at most.
@@ -99,7 +99,7 @@ impl Client {
         let bar = spinner(doing);
         let answer = self.attempts(&method, &self.address(path), &body, &bar).await;
         bar.finish_and_clear();
-        self.read(answer?)
+        self.read(&answer?)
     }
 
     async fn attempts(
@@ -171,7 +171,7 @@ impl Client {
         Failure::Other(anyhow::anyhow!(text))
     }
 
-    fn read(&self, answer: Answer) -> Result<Value, Failure> {
+    fn read(&self, answer: &Answer) -> Result<Value, Failure> {
         if answer.status.is_redirection() {
             let to = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("elsewhere");
             let text = format!("{} redirects to {to}: give the address it leads to as --url", self.base);

@@ -49,6 +49,7 @@ pub(crate) enum PluginCommand {
     Publish(PublishArgs),
     /// Install a published plugin for a tenant.
     #[command(
+        disable_version_flag = true,
         after_help = "Examples:\n  jackfield plugin install pay-later --tenant acme\n  jackfield plugin install pay-later --version 1.2.0 --if-new"
     )]
     Install(InstallArgs),
