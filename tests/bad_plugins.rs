@@ -40,12 +40,6 @@ fn the_command_line_refuses_each_for_its_reason() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Pointer and detail of each of `errors`.
-fn errors(refusal: &Value) -> Vec<(&str, &str)> {
-    let errors = refusal["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
-    errors.iter().map(|each| (each["pointer"].as_str().unwrap(), each["detail"].as_str().unwrap())).collect()
-}
-
 #[tokio::test]
 async fn the_server_refuses_each_as_the_command_line_does() {
     let server = crate::server().arg("--dev").start().unwrap();
@@ -57,7 +51,7 @@ async fn the_server_refuses_each_as_the_command_line_does() {
         let folder = tempfile::tempdir().unwrap();
         write(&case, folder.path());
         let document = json(&plugin(folder.path(), &["check", "--json"]));
-        if errors(&refusal) != errors(&document) || refusal["code"] != document["code"] {
+        if ["code", "errors"].iter().any(|name| refusal[name] != document[name]) {
             wrong.push(format!("{}: the server says {refusal:#}, the command line {document:#}", case.name));
         }
     }

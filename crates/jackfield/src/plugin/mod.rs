@@ -3,6 +3,7 @@
 //! Results go to standard output, progress and problems to standard error. Exit codes: 0 for success, 1 for problems
 //! with the plugin, the server or the disk, 2 for a wrong command line.
 
+mod address;
 mod build;
 mod check;
 mod client;
