@@ -1,16 +1,16 @@
-//! Plugins that must be refused, checked at the command line: the list is the test kit's, so that the server can be
-//! held against it as well.
+//! Plugins that must be refused: `plugin check` and the server are held against one list, and against each other.
 
 use std::collections::HashSet;
 use std::path::Path;
 
+use reqwest::Method;
+use serde_json::Value;
 use testkit::{BadPlugin, bad_plugins};
 
 use crate::plugin_cli::{json, plugin};
 
 fn write(case: &BadPlugin, folder: &Path) {
-    std::fs::write(folder.join("plugin.json"), case.manifest.to_string()).unwrap();
-    for (path, text) in &case.files {
+    for (path, text) in case.folder() {
         let path = folder.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
@@ -38,6 +38,26 @@ fn the_command_line_refuses_each_for_its_reason() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn the_server_refuses_each_as_the_command_line_does() {
+    let server = crate::server().arg("--dev").start().unwrap();
+    let mut wrong = Vec::new();
+    for case in bad_plugins() {
+        let answer = server.request(Method::POST, "/plugins").json(&case.body()).send().await.unwrap();
+        let refusal = crate::problem(answer).await;
+        wrong.extend(case.verify(&refusal).err());
+        let folder = tempfile::tempdir().unwrap();
+        write(&case, folder.path());
+        let document = json(&plugin(folder.path(), &["check", "--json"]));
+        if ["code", "errors"].iter().any(|name| refusal[name] != document[name]) {
+            wrong.push(format!("{}: the server says {refusal:#}, the command line {document:#}", case.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let listed: Value = server.get("/plugins/available").send().await.unwrap().json().await.unwrap();
+    assert_eq!(listed, serde_json::json!([]), "a refused plugin leaves nothing");
 }
 
 #[test]

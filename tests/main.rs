@@ -7,6 +7,7 @@ mod bad_plugins;
 mod health;
 mod limits;
 mod plugin_cli;
+mod plugin_publish;
 mod shutdown;
 mod tenants;
 

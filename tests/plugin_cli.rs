@@ -1,10 +1,9 @@
-//! An author at the command line: new, check, build, publish, install.
+//! An author at the command line: new, check, build.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use testkit::TestServer;
 
 /// `jackfield plugin …`, run in `folder`. It sees none of the environment.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
@@ -20,26 +19,26 @@ pub(crate) fn plugin(folder: &Path, arguments: &[&str]) -> Output {
 
 /// The document on standard output.
 pub(crate) fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// The output of a command that must succeed.
-fn done(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn done(folder: &Path, arguments: &[&str]) -> Output {
     let output = plugin(folder, arguments);
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
     output
 }
 
 /// A folder with a new plugin in `card`.
-fn with_card() -> tempfile::TempDir {
+pub(crate) fn with_card() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     done(folder.path(), &["new", "card", "--category", "payment"]);
     folder
@@ -179,86 +178,6 @@ fn the_examples_have_nothing_to_put_right() {
     for name in manifests {
         done(&examples, &["check", &name]);
     }
-}
-
-fn served() -> TestServer {
-    crate::server().arg("--dev").start().unwrap()
-}
-
-#[tokio::test]
-async fn a_new_plugin_is_published_and_installed() {
-    let (server, folder) = (served(), with_card());
-    let built = json(&done(folder.path(), &["build", "card", "--json"]));
-    let publish = ["publish", "card", "--url", server.base(), "--tenant", "acme"];
-    let text = stdout(&done(folder.path(), &[&publish[..], &["--install"]].concat()));
-    assert!(
-        text.contains("published card 0.1.0\n") && text.contains("installed card 0.1.0 for acme\n"),
-        "{text}"
-    );
-
-    let installed: Value = server
-        .get("/plugins/installed")
-        .header("x-tenant-id", "acme")
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    assert_eq!(installed[0]["id"], "card", "{installed:#}");
-    let entry =
-        built["files"].as_array().unwrap().iter().find(|file| file["name"] == built["entry"]).unwrap();
-    assert_eq!(installed[0]["integrity"], entry["integrity"], "what was built is what is served");
-
-    let again = plugin(folder.path(), &publish);
-    assert_eq!(again.status.code(), Some(1), "{again:?}");
-    assert!(stderr(&again).contains("is published and cannot change"), "{again:?}");
-    let install = ["install", "card", "--url", server.base(), "--tenant", "acme"];
-    assert_eq!(plugin(folder.path(), &install).status.code(), Some(1));
-
-    let again = done(folder.path(), &[&publish[..], &["--install", "--if-new"]].concat());
-    let notes = stderr(&again);
-    assert!(notes.contains("published already") && notes.contains("installed already"), "{notes}");
-    assert!(!notes.contains("differs"), "{notes}");
-    std::fs::write(folder.path().join("card/src/style.css"), ".plugin-card { color: red }").unwrap();
-    let changed = done(folder.path(), &[&publish[..], &["--if-new"]].concat());
-    assert!(stderr(&changed).contains("differs from this folder"), "{changed:?}");
-}
-
-#[tokio::test]
-async fn what_the_server_refuses_is_told() {
-    let (server, folder) = (crate::server().start().unwrap(), with_card());
-    let output = plugin(folder.path(), &["publish", "card", "--url", server.base()]);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let text = stderr(&output);
-    assert!(text.contains("JACKFIELD_TOKEN") && text.contains("request id"), "{text}");
-
-    let token = "jf_not-a-key-that-anybody-has";
-    let mut command = command(folder.path(), &["install", "card", "--version", "9.9.9"]);
-    let output = command.env("JACKFIELD_URL", server.base()).env("JACKFIELD_TOKEN", token).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(!stderr(&output).contains(token) && stdout(&output).is_empty(), "{output:?}");
-}
-
-#[test]
-fn a_server_that_is_not_there_is_tried_again_and_told() {
-    // Bound and let go: nobody listens there.
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let output = plugin(folder.path(), &["install", "card", "--url", &format!("http://{address}")]);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let text = stderr(&output);
-    assert_eq!(text.matches("trying again").count(), 5, "{text}");
-    assert!(text.contains("is the server running"), "{text}");
-}
-
-#[test]
-fn a_token_does_not_go_over_the_network_in_the_open() {
-    let folder = with_card();
-    let mut command = command(folder.path(), &["publish", "card", "--url", "http://plugins.example.com"]);
-    let output = command.env("JACKFIELD_TOKEN", "jf_secret").output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert!(stderr(&output).contains("--insecure") && !stderr(&output).contains("jf_secret"), "{output:?}");
 }
 
 #[test]

@@ -27,12 +27,19 @@ pub struct BadPlugin {
 }
 
 impl BadPlugin {
-    /// The body of `POST /plugins` that sends it.
+    /// Every file of its folder, `plugin.json` among them, by path.
+    pub fn folder(&self) -> Vec<(String, String)> {
+        let manifest = ("plugin.json".to_owned(), self.manifest.to_string());
+        std::iter::once(manifest).chain(self.files.clone()).collect()
+    }
+
+    /// The body of `POST /plugins` that sends it, with every file of its folder.
     pub fn body(&self) -> Value {
         let mut body = self.manifest.clone();
-        let files = self.files.iter().map(|(path, text)| (path.clone(), text.as_str().into()));
+        let files: Map<String, Value> =
+            self.folder().into_iter().map(|(path, text)| (path, text.into())).collect();
         if let Value::Object(fields) = &mut body {
-            fields.insert("files".to_owned(), Value::Object(files.collect::<Map<_, _>>()));
+            fields.insert("files".to_owned(), Value::Object(files));
         }
         body
     }
@@ -107,15 +114,15 @@ fn manifests() -> Vec<BadPlugin> {
         of_manifest("an id with a path", ("id", json!("../card")), "/id", "plugin id"),
         of_manifest("an id that is a route", ("id", json!("install")), "/id", "reserved"),
         of_manifest("an id that is too long", ("id", json!("a".repeat(101))), "/id", "1 to 100"),
-        of_manifest("no version", ("version", Value::Null), "/version", "version"),
-        of_manifest("a version of two parts", ("version", json!("1.0")), "/version", "1.2.3"),
-        of_manifest("a range for a version", ("version", json!("^1.0.0")), "/version", "1.2.3"),
+        of_manifest("no version", ("version", Value::Null), "/version", "MAJOR.MINOR.PATCH"),
+        of_manifest("a version of two parts", ("version", json!("1.0")), "/version", "MAJOR.MINOR.PATCH"),
+        of_manifest("a range for a version", ("version", json!("^1.0.0")), "/version", "MAJOR.MINOR.PATCH"),
         of_manifest("no name", ("name", json!("")), "/name", "1 to 200"),
         of_manifest(
             "a wrong platform version",
             ("minPlatformVersion", json!("2")),
             "/minPlatformVersion",
-            "1.2.3",
+            "MAJOR.MINOR.PATCH",
         ),
         of_manifest(
             "a wrong range",
@@ -194,11 +201,11 @@ fn sources() -> Vec<BadPlugin> {
             "a tag that is not closed",
             &[(INDEX, "const a = 1;\nexport default () => <p>\n")],
             "",
-            (2, 22),
+            (2, 25),
         ),
         of_files("60,000 nested parentheses", &[(INDEX, &parentheses)], "nest", (1, 1_016)),
-        no_place("5,000 nested elements", index(&elements), "", ""),
-        no_place("no entry", vec![("src/other.ts".to_owned(), source(""))], "", "src/index.tsx"),
+        no_place("5,000 nested elements", index(&elements), "/files/src~1index.tsx", "nest"),
+        no_place("no entry", vec![("src/other.ts".to_owned(), source(""))], "", "no entry"),
         named_entry,
         no_place("no default export", index("export const a = 1;\n"), "/files/src~1index.tsx", "default"),
     ]

@@ -10,14 +10,13 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCAT
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
-use url::{Host, Url};
+use url::Url;
 
-use crate::plugin::ServerArgs;
 use crate::plugin::report::{self, Failure, Problem};
-use crate::plugin::server_problem;
+use crate::plugin::{ServerArgs, address, server_problem};
 
 /// How long a command may wait for the server, all attempts together.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How often a request is sent at most.
@@ -60,8 +59,8 @@ impl Client {
     /// [`Failure::Usage`] for a URL that is no base URL, and for a token that would go over the network in the open.
     pub(crate) fn new(args: &ServerArgs) -> Result<Self, Failure> {
         let token = args.token.as_ref().filter(|token| !token.expose_secret().trim().is_empty());
-        check_url(&args.url)?;
-        let local = is_loopback(&args.url);
+        address::check(&args.url)?;
+        let local = address::is_loopback(&args.url);
         if token.is_some() && args.url.scheme() != "https" && !local && !args.insecure {
             let text = "the token would be sent without TLS, readable by anybody on the way: use an https URL, or --insecure if you must";
             return Err(Failure::Usage(text.to_owned()));
@@ -99,7 +98,7 @@ impl Client {
         let bar = spinner(doing);
         let answer = self.attempts(&method, &self.address(path), &body, &bar).await;
         bar.finish_and_clear();
-        self.read(answer?)
+        self.read(&answer?)
     }
 
     async fn attempts(
@@ -171,7 +170,7 @@ impl Client {
         Failure::Other(anyhow::anyhow!(text))
     }
 
-    fn read(&self, answer: Answer) -> Result<Value, Failure> {
+    fn read(&self, answer: &Answer) -> Result<Value, Failure> {
         if answer.status.is_redirection() {
             let to = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("elsewhere");
             let text = format!("{} redirects to {to}: give the address it leads to as --url", self.base);
@@ -207,25 +206,6 @@ fn headers(args: &ServerArgs, token: Option<&SecretString>) -> Result<HeaderMap,
         headers.insert("x-tenant-id", value);
     }
     Ok(headers)
-}
-
-fn check_url(url: &Url) -> Result<(), Failure> {
-    let bare = url.username().is_empty() && url.password().is_none();
-    if matches!(url.scheme(), "http" | "https") && bare && url.query().is_none() && url.fragment().is_none() {
-        return Ok(());
-    }
-    let text = "--url must be an http or https URL without a user, a query or a fragment";
-    Err(Failure::Usage(text.to_owned()))
-}
-
-/// Whether `url` names this machine, so that what is sent does not leave it.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// The seconds of `Retry-After` (RFC 9110, section 10.2.3); a date there is not honoured.
@@ -275,13 +255,8 @@ mod tests {
     fn a_token_leaves_the_machine_by_tls_alone() {
         for (url, refused) in [
             ("http://127.0.0.1:4000", false),
-            ("http://[::1]:4000", false),
-            ("http://localhost:4000", false),
             ("https://plugins.example.com", false),
             ("http://plugins.example.com", true),
-            ("http://localhost.example.com", true),
-            ("http://127.0.0.1.example.com", true),
-            ("http://10.0.0.1", true),
         ] {
             let client = Client::new(&args(url, Some("jf_secret"), false));
             assert_eq!(matches!(client, Err(Failure::Usage(_))), refused, "{url}");
@@ -299,11 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn only_base_urls_are_taken() {
-        for url in ["ftp://a.example", "https://u:p@a.example", "https://a.example?x", "https://a.example#x"]
-        {
-            assert!(matches!(Client::new(&args(url, None, false)), Err(Failure::Usage(_))), "{url}");
-        }
+    fn paths_are_put_after_the_base_and_escaped() {
         for (base, full) in [
             ("https://a.example", "https://a.example/plugins/a%2F..%2Fb"),
             ("https://a.example/jackfield/", "https://a.example/jackfield/plugins/a%2F..%2Fb"),

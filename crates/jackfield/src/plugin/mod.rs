@@ -3,6 +3,7 @@
 //! Results go to standard output, progress and problems to standard error. Exit codes: 0 for success, 1 for problems
 //! with the plugin, the server or the disk, 2 for a wrong command line.
 
+mod address;
 mod build;
 mod check;
 mod client;
@@ -49,6 +50,7 @@ pub(crate) enum PluginCommand {
     Publish(PublishArgs),
     /// Install a published plugin for a tenant.
     #[command(
+        disable_version_flag = true,
         after_help = "Examples:\n  jackfield plugin install pay-later --tenant acme\n  jackfield plugin install pay-later --version 1.2.0 --if-new"
     )]
     Install(InstallArgs),

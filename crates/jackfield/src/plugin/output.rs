@@ -74,7 +74,8 @@ fn is_build(path: &Path) -> bool {
     let is_ours = |entry: io::Result<fs::DirEntry>| {
         let entry = entry.ok()?;
         let name = entry.file_name().into_string().ok()?;
-        let known = name == BUILD_FILE || name.ends_with(".js") || name.ends_with(".js.map");
+        let script = name.strip_suffix(".map").unwrap_or(&name).strip_suffix(".js");
+        let known = name == BUILD_FILE || script.is_some();
         (known && entry.file_type().ok()?.is_file()).then_some(name)
     };
     let names: Option<Vec<String>> = entries.map(is_ours).collect();

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use anstyle::{AnsiColor, Style};
 use bundler::{Diagnostic, Severity};
 use model::{Coded, Violation};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::cli::print;
 use crate::plugin::folder::FolderError;
@@ -135,21 +135,12 @@ impl Problem {
 impl Finding {
     /// As a server tells it.
     fn as_json(&self) -> Value {
-        let mut error = Map::new();
-        let mut put = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                error.insert(name.to_owned(), value);
-            }
-        };
-        put("pointer", Some(self.violation.pointer.clone().into()));
-        put("detail", Some(self.violation.detail.clone().into()));
-        if let Some(Diagnostic { file: Some(file), line, column, frame, .. }) = &self.diagnostic {
-            put("file", Some(file.clone().into()));
-            put("line", line.map(Value::from));
-            put("column", column.map(Value::from));
-            put("frame", frame.clone().map(Value::from));
+        let Violation { pointer, detail, place } = &self.violation;
+        let mut error = json!({"pointer": pointer, "detail": detail});
+        if let (Value::Object(error), Ok(Value::Object(place))) = (&mut error, serde_json::to_value(place)) {
+            error.extend(place);
         }
-        Value::Object(error)
+        error
     }
 
     fn as_text(&self) -> String {
