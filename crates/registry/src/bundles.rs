@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::{PluginId, TenantId};
+use model::PluginId;
 use moka::future::Cache as Memory;
 use storage::BlobKey;
 
@@ -145,21 +145,6 @@ impl Registry {
             filename: name.to_owned(),
         })
         .await
-    }
-
-    /// The bundle of the plugin that `tenant` means by `id`, at its current version.
-    ///
-    /// # Errors
-    /// [`Error::PluginNotFound`], [`Error::BundleNotFound`] if its bundle is kept elsewhere.
-    pub async fn current_bundle(
-        &self,
-        tenant: Option<&TenantId>,
-        id: &PluginId,
-    ) -> Result<Arc<BundleFile>, Error> {
-        let plugin = self.plugin(tenant, id).await?;
-        let filename = plugin.bundle.entry.ok_or(Error::BundleNotFound)?;
-        self.bundle_file(&FilePath { plugin_id: id.to_string(), version: plugin.manifest.version, filename })
-            .await
     }
 
     /// The content of a file in a coding that it is kept in. Callers that ask at the same time share one read.

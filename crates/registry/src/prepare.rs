@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bundler::{ArtifactKind, BuildRequest, Bundler, Definition, Diagnostic};
+use bundler::{ArtifactKind, BuildRequest, Bundler, Definition, Diagnostic, SourceTree};
 use bytes::Bytes;
 use model::Violation;
 
@@ -14,6 +14,9 @@ use crate::{Error, Manifest};
 
 /// The most bytes of a bundle that an author made.
 pub const MAX_BUNDLE: usize = 5 * 1024 * 1024;
+
+/// The file that an author's bundle becomes when it is built once more.
+const BUNDLE_SOURCE: &str = "index.js";
 
 /// A draft that passed every check that needs no catalog.
 #[derive(Debug)]
@@ -74,31 +77,52 @@ pub async fn prepare(bundler: &Bundler, draft: Draft) -> Result<Prepared, Error>
     let runnable = match source {
         Some(Source::Tree(tree)) => {
             let entry = manifest.entry.clone();
-            let build = bundler.build(BuildRequest { tree, entry, plugin_id: manifest.id.clone() }).await?;
-            complete(&mut manifest, build.definition)?;
-            warnings = build.warnings;
-            let files = compress(build.artifacts).await?;
-            Some(Runnable::Files { entry: build.entry, bare_entry: Some(build.bare_entry), files })
+            let request = BuildRequest { tree, entry, plugin_id: manifest.id.clone() };
+            Some(build(bundler, request, &mut manifest, &mut warnings).await?)
         }
-        Some(Source::Bundle(content)) => {
-            let inspection = inspect(bundler, &content).await?;
-            complete(&mut manifest, inspection.definition)?;
-            warnings = inspection.warnings;
-            let file = bundle_file(content).await?;
-            Some(Runnable::Files { entry: file.filename.clone(), bare_entry: None, files: vec![file] })
-        }
+        Some(Source::Bundle(content)) => Some(adopt(bundler, content, &mut manifest, &mut warnings).await?),
         Some(Source::Url(url)) => Some(Runnable::Url(url)),
         None => manifest.remote_entry.is_some().then_some(Runnable::Remote),
     };
     Ok(Prepared { manifest, checked, runnable, warnings })
 }
 
-/// Checks a bundle that an author made.
-pub(crate) async fn inspect(bundler: &Bundler, content: &Bytes) -> Result<bundler::Inspection, Error> {
+async fn build(
+    bundler: &Bundler,
+    request: BuildRequest,
+    manifest: &mut Manifest,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<Runnable, Error> {
+    let build = bundler.build(request).await?;
+    complete(manifest, build.definition)?;
+    warnings.extend(build.warnings);
+    let files = compress(build.artifacts).await?;
+    Ok(Runnable::Files { entry: build.entry, bare_entry: Some(build.bare_entry), files })
+}
+
+/// Takes over a bundle that an author made: as it is, or, where it imports what the host provides, built once more, so
+/// that it loads in pages without an import map.
+pub(crate) async fn adopt(
+    bundler: &Bundler,
+    content: Bytes,
+    manifest: &mut Manifest,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<Runnable, Error> {
     if content.len() > MAX_BUNDLE {
         return Err(Error::TooLarge { what: "a bundle", max: MAX_BUNDLE });
     }
-    Ok(bundler.inspect(content.clone()).await?)
+    let inspection = bundler.inspect(content.clone()).await?;
+    if !inspection.host_imports.is_empty() {
+        let mut tree = SourceTree::new();
+        tree.insert(BUNDLE_SOURCE, content).map_err(|error| Error::Archive(error.to_string()))?;
+        let entry = Some(BUNDLE_SOURCE.to_owned());
+        let request = BuildRequest { tree, entry, plugin_id: manifest.id.clone() };
+        return build(bundler, request, manifest, warnings).await;
+    }
+    complete(manifest, inspection.definition)?;
+    warnings.extend(inspection.warnings);
+    let file = bundle_file(content).await?;
+    Ok(Runnable::Files { entry: file.filename.clone(), bare_entry: None, files: vec![file] })
 }
 
 /// Fills what the manifest leaves open from the program, and refuses what contradicts it.
@@ -145,7 +169,7 @@ async fn compress(artifacts: Vec<bundler::Artifact>) -> Result<Vec<File>, Error>
 }
 
 /// The file of a bundle that an author made, named by its content.
-pub(crate) async fn bundle_file(content: Bytes) -> Result<File, Error> {
+async fn bundle_file(content: Bytes) -> Result<File, Error> {
     let hash = hex::encode(digest(&SHA256, &content));
     let name = format!("index-{}.js", hash.get(..16).unwrap_or_default());
     let mut files = make_files(vec![(name, "text/javascript; charset=utf-8", content)]).await?;

@@ -9,7 +9,7 @@ use storage::{BlobKey, Staging, Tx};
 
 use crate::manifest::Checked;
 use crate::plugin::{BundleRef, Owner, Plugin, Status};
-use crate::prepare::{File, Prepared, Runnable, bundle_file, inspect, prepare};
+use crate::prepare::{File, Prepared, Runnable, adopt, prepare};
 use crate::store::bundles::FileRow;
 use crate::store::plugins::{NewVersion, Summary};
 use crate::store::{bundles, plugins};
@@ -131,7 +131,7 @@ impl Registry {
         version: &str,
         content: Bytes,
     ) -> Result<Uploaded, Error> {
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             id: id.to_owned(),
             version: version.to_owned(),
             name: "upload".to_owned(),
@@ -140,15 +140,15 @@ impl Registry {
         };
         let checked = manifest.check()?;
         self.refuse_known_version(author, &checked.id, &checked.version).await?;
-        inspect(&self.bundler, &content).await?;
-        let file = bundle_file(content).await?;
-        let filename = file.filename.clone();
-        let files = vec![stored_file(&checked.id, version, &model::new_id(&self.ambient), file)?];
+        let runnable = adopt(&self.bundler, content, &mut manifest, &mut Vec::new()).await?;
+        let Runnable::Files { entry, bare_entry, files } = runnable else { return Err(Error::SourceMissing) };
+        let publish = model::new_id(&self.ambient);
+        let (_, files) = stored_bundle(&checked, entry.clone(), bare_entry, files, &publish)?;
         let staging = self.write_blobs(&files).await?;
         let mut tx = self.database.begin().await?;
         self.insert_files(&mut tx, author, &checked.id, version, &staging, files).await?;
         tx.commit().await?;
-        Ok(Uploaded { filename })
+        Ok(Uploaded { filename: entry })
     }
 
     /// Takes a plugin out of the shared catalog. Tenants that have it installed keep the version they run.

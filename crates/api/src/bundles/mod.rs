@@ -24,7 +24,7 @@ use range::{Wanted, wanted};
 
 /// A year: what does not change may be kept for as long as caches keep anything.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-/// The current bundle changes with each publish: it may be kept, and must be asked about.
+/// The current bundle is another with each publish: where it is must be asked each time.
 const REVALIDATE: &str = "public, no-cache";
 
 static CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -66,18 +66,18 @@ pub(crate) async fn file(State(app): State<App>, method: Method, uri: Uri, heade
         None => app.registry().bundle_file_by_key(key).await,
     };
     let answer = match found {
-        Ok(file) => serve(&app, &method, &headers, &file, IMMUTABLE).await,
+        Ok(file) => serve(&app, &method, &headers, &file).await,
         Err(error) => Err(error.into()),
     };
     answer.unwrap_or_else(refused)
 }
 
-/// Serves the current bundle of a plugin.
+/// Leads to the current bundle of a plugin. Its address is another with each publish, and what it imports is beside it.
 #[utoipa::path(
     get, path = "/plugins/{id}/bundle", tag = "bundles", operation_id = "getCurrentBundle",
     params(("id" = String, Path, description = "the plugin's id")),
     responses(
-        (status = 200, content_type = "text/javascript", description = "the bundle"),
+        (status = 302, description = "to the plugin's `bundleUrl`"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -85,12 +85,12 @@ pub(crate) async fn current(
     State(app): State<App>,
     MaybeCaller(caller): MaybeCaller,
     Path(id): Path<String>,
-    method: Method,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let tenant = caller.as_ref().map(Caller::tenant);
-    let file = app.registry().current_bundle(tenant, &plugin_id(&id)?).await?;
-    serve(&app, &method, &headers, &file, REVALIDATE).await
+    let plugin = app.registry().plugin(caller.as_ref().map(Caller::tenant), &plugin_id(&id)?).await?;
+    let address = app.registry().bundle_url(&plugin).ok_or(registry::Error::BundleNotFound)?;
+    let headers =
+        [(header::LOCATION, value(&address)?), (header::CACHE_CONTROL, HeaderValue::from_static(REVALIDATE))];
+    Ok((StatusCode::FOUND, headers).into_response())
 }
 
 /// Script requests are simple ones; this is for pages that fetch with headers of their own.
@@ -123,7 +123,6 @@ async fn serve(
     method: &Method,
     headers: &HeaderMap,
     file: &BundleFile,
-    cache_control: &'static str,
 ) -> Result<Response, Problem> {
     let encoding = choose(headers, |encoding| file.is_kept_as(encoding)).ok_or_else(|| {
         Problem::new(ErrorCode::NotAcceptable, "the file is kept as identity, br, zstd and gzip")
@@ -131,7 +130,7 @@ async fn serve(
     let etag = entity_tag(file, encoding)?;
     if is_unchanged(headers, &etag) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
-        common_headers(response.headers_mut(), etag, cache_control);
+        common_headers(response.headers_mut(), etag);
         return Ok(response);
     }
     let content = app.registry().bundle_content(file, encoding).await?;
@@ -155,7 +154,7 @@ async fn serve(
     if encoding != Encoding::Identity {
         answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
     }
-    common_headers(answer, etag, cache_control);
+    common_headers(answer, etag);
     Ok(response)
 }
 
@@ -170,9 +169,9 @@ fn with_length(status: StatusCode, content: Bytes, method: &Method) -> Response 
     response
 }
 
-fn common_headers(headers: &mut HeaderMap, etag: HeaderValue, cache_control: &'static str) {
+fn common_headers(headers: &mut HeaderMap, etag: HeaderValue) {
     headers.insert(header::ETAG, etag);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(IMMUTABLE));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
