@@ -164,6 +164,22 @@ impl TestServer {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What it has logged once `text` is among it: a line is written after its request is answered.
+    ///
+    /// # Errors
+    /// If that takes longer than a minute.
+    pub fn log_with(&self, text: &str) -> anyhow::Result<String> {
+        let started = Instant::now();
+        loop {
+            let log = self.log();
+            if log.contains(text) {
+                return Ok(log);
+            }
+            ensure!(started.elapsed() < DEADLINE, "{text:?} is not in the log: {log}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Sends `signal`, as `kill(1)` names it: `TERM`, `KILL`.
     ///
     /// # Errors
