@@ -42,6 +42,9 @@ pub enum Error {
         /// The version.
         version: String,
     },
+    /// Another change came first.
+    #[error("{0} was changed meanwhile: read it again and repeat what is still wanted")]
+    ChangedMeanwhile(String),
     /// The shared catalog has a plugin of this id.
     #[error("the id {0} is taken in the shared catalog, choose another")]
     IdTaken(String),
@@ -95,9 +98,9 @@ impl Coded for Error {
             Self::Bundler(error) => error.code(),
             Self::Archive(_) | Self::Cursor => ErrorCode::InvalidRequest,
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
-            Self::VersionExists { .. } | Self::IdTaken(_) | Self::AlreadyInstalled(_) => {
-                ErrorCode::AlreadyExists
-            }
+            Self::VersionExists { .. } | Self::AlreadyInstalled(_) => ErrorCode::AlreadyExists,
+            // Not the same: whoever publishes again what exists is done, whoever meets another's id is not.
+            Self::IdTaken(_) | Self::ChangedMeanwhile(_) => ErrorCode::Conflict,
             Self::PluginNotFound(_)
             | Self::VersionNotFound { .. }
             | Self::NotInstalled(_)

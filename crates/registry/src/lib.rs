@@ -14,6 +14,7 @@ mod plugin;
 mod prepare;
 mod publish;
 mod ratings;
+mod revise;
 mod source;
 mod store;
 mod unknown_keys;

@@ -4,7 +4,7 @@ use bundler::Diagnostic;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use model::{Event, EventKind, PluginId, Violation};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use storage::{BlobKey, Staging, Tx};
 
 use crate::manifest::Checked;
@@ -77,48 +77,6 @@ impl Registry {
         Ok(Published { plugin, warnings })
     }
 
-    /// Changes a plugin of the author's catalog: with a source, as a new version; without, its description.
-    ///
-    /// `fields` are those of a publish; what they leave out stays as it is.
-    ///
-    /// # Errors
-    /// As [`Registry::publish`]; [`Error::PluginNotFound`], [`Error::NotPublisher`] if another catalog has it.
-    pub async fn update(
-        &self,
-        author: &Author,
-        id: &PluginId,
-        fields: Map<String, Value>,
-    ) -> Result<Published, Error> {
-        let current = self.own_plugin(author, id).await?;
-        if fields.get("id").is_some_and(|named| named.as_str() != Some(id.as_str())) {
-            return Err(Error::Manifest(vec![Violation::new(
-                "/id",
-                "must be the id in the path, or left out",
-            )]));
-        }
-        let Ok(Value::Object(mut merged)) = serde_json::to_value(&current.manifest) else {
-            return Err(Error::PluginNotFound(id.to_string()));
-        };
-        if let (Some(Value::Object(known)), Some(Value::Object(given))) =
-            (merged.get_mut("metadata"), fields.get("metadata"))
-        {
-            known.extend(given.clone());
-            let metadata = Value::Object(known.clone());
-            merged.extend(fields);
-            merged.insert("metadata".to_owned(), metadata);
-        } else {
-            merged.extend(fields);
-        }
-        let draft = Draft::from_json(Value::Object(merged))?;
-        if draft.source.is_some() || draft.manifest.remote_entry != current.manifest.remote_entry {
-            return self.publish(author, draft).await;
-        }
-        if draft.manifest.version != current.manifest.version {
-            return Err(Error::SourceMissing);
-        }
-        self.redescribe(author, &current, draft).await
-    }
-
     /// Keeps a bundle for a version that is yet to be published with its address.
     ///
     /// # Errors
@@ -149,19 +107,6 @@ impl Registry {
         self.insert_files(&mut tx, author, &checked.id, version, &staging, files).await?;
         tx.commit().await?;
         Ok(Uploaded { filename: entry })
-    }
-
-    /// Takes a plugin out of the shared catalog. Tenants that have it installed keep the version they run.
-    ///
-    /// # Errors
-    /// [`Error::PluginNotFound`].
-    pub async fn remove(&self, id: &PluginId) -> Result<(), Error> {
-        let mut tx = self.database.begin().await?;
-        if !plugins::remove(&mut tx, id, self.ambient.now()).await? {
-            return Err(Error::PluginNotFound(id.to_string()));
-        }
-        tx.record(event(&Owner::Shared, EventKind::PluginRemoved, id, json!({})));
-        tx.commit().await.map_err(Error::from)
     }
 
     async fn refuse_known_version(
@@ -274,43 +219,12 @@ impl Registry {
         Ok(())
     }
 
-    async fn redescribe(&self, author: &Author, current: &Plugin, draft: Draft) -> Result<Published, Error> {
-        let checked = draft.manifest.check()?;
-        let status = match author.owner {
-            Owner::Tenant(_) => current.status,
-            Owner::Shared => draft.status.unwrap_or(current.status),
-        };
-        let manifest = draft.manifest;
-        let mut tx = self.database.begin().await?;
-        let summary = Summary {
-            manifest: &manifest,
-            current_version: &manifest.version,
-            status,
-            now: self.ambient.now(),
-        };
-        plugins::update(&mut tx, &current.key, &summary).await?;
-        plugins::update_manifest(&mut tx, &current.version_key, &manifest).await?;
-        let data = json!({"version": manifest.version, "by": author.subject, "status": status.as_str()});
-        tx.record(event(&author.owner, EventKind::PluginUpdated, &checked.id, data));
-        tx.commit().await?;
-        Ok(Published {
-            plugin: self.published(author, &checked.id, &manifest.version).await?,
-            warnings: Vec::new(),
-        })
-    }
-
-    async fn own_plugin(&self, author: &Author, id: &PluginId) -> Result<Plugin, Error> {
-        let mut conn = self.database.read().await?;
-        if let Some(plugin) = plugins::find_own(&mut conn, &author.owner, id).await? {
-            return Ok(plugin);
-        }
-        match plugins::find(&mut conn, None, id).await? {
-            Some(_) => Err(Error::NotPublisher(id.to_string())),
-            None => Err(Error::PluginNotFound(id.to_string())),
-        }
-    }
-
-    async fn published(&self, author: &Author, id: &PluginId, version: &str) -> Result<Plugin, Error> {
+    pub(crate) async fn published(
+        &self,
+        author: &Author,
+        id: &PluginId,
+        version: &str,
+    ) -> Result<Plugin, Error> {
         let mut conn = self.database.read().await?;
         let plugin = plugins::find_own_version(&mut conn, &author.owner, id, version).await?;
         plugin.ok_or_else(|| Error::PluginNotFound(id.to_string()))
@@ -377,7 +291,7 @@ fn becomes_current(new: &Version, current: &str) -> bool {
     }
 }
 
-fn event(owner: &Owner, kind: EventKind, id: &PluginId, data: Value) -> Event {
+pub(crate) fn event(owner: &Owner, kind: EventKind, id: &PluginId, data: Value) -> Event {
     Event { tenant: owner.tenant().cloned(), kind, subject: id.to_string(), data }
 }
 
