@@ -34,6 +34,7 @@ struct SearchQuery {
     /// This text in the name, description or id; capitals do not matter.
     search: Option<String>,
     /// `name` unless said.
+    #[param(inline)]
     sort: Option<SortName>,
     /// How many at most: 100 unless said, 200 at most.
     limit: Option<u16>,

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 #[openapi(
     info(
         title = "Jackfield",
-        description = "Plugins for a SaaS product: registry, marketplace, bundles, proxy, webhooks and connections.\n\nErrors are RFC 9457 `application/problem+json`; `code` is the word to program against.",
+        description = "Plugins for a SaaS product: publishing, the marketplace, installs and configuration per tenant, bundles.\n\nErrors are RFC 9457 `application/problem+json`; `code` is the word to program against.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
@@ -114,5 +114,35 @@ fn docs_file(name: &str) -> Result<Response, Problem> {
         }
         Ok(None) => Err(Problem::new(ErrorCode::NotFound, "the documentation has no such file")),
         Err(error) => Err(Problem::new(ErrorCode::Internal, error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                found.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                object.values().for_each(|each| references(each, found));
+            }
+            Value::Array(array) => array.iter().for_each(|each| references(each, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
     }
 }
