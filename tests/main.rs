@@ -8,6 +8,7 @@ mod health;
 mod limits;
 mod plugin_cli;
 mod plugin_publish;
+mod sessions;
 mod shutdown;
 mod tenants;
 

@@ -4,11 +4,13 @@
 mod bad_plugins;
 mod postgres;
 mod s3;
+mod samples;
 mod server;
 mod token;
 
 pub use bad_plugins::{BadPlugin, bad_plugins};
 pub use postgres::Postgres;
 pub use s3::S3;
+pub use samples::token_samples;
 pub use server::{Builder, TestServer};
 pub use token::{SECRET, TokenBuilder, token};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use testkit::Postgres;
 
 use identity::{ApiKey, Authenticator, Config, Credentials, Error, MAX_LIVE_KEYS, Maker, NewApiKey};
 use model::{CredentialKind, EventKind, Principal, Role, Scope, TenantId};
@@ -10,7 +11,6 @@ use storage::{Database, LoggedEvent};
 use tempfile::TempDir;
 
 use crate::harness::{ManualClock, ambient, open, sqlite};
-use crate::postgres::Postgres;
 
 struct Keys {
     authenticator: Authenticator,
@@ -66,9 +66,9 @@ async fn on_sqlite() {
 
 #[tokio::test]
 async fn on_postgres() {
-    let server = Postgres::start();
+    let server = Postgres::start().unwrap();
     let (clock, ambient) = ambient();
-    let database = open(&server.url(), &ambient).await;
+    let database = open(&server.database().unwrap().parse().unwrap(), &ambient).await;
     check(database.clone(), clock, ambient).await;
     database.close().await;
 }

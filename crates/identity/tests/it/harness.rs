@@ -1,9 +1,6 @@
 //! What the tests share: a clock that can be set, an authenticator on a fresh database, samples from Node.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -93,8 +90,6 @@ pub(crate) fn config() -> Config {
 /// What `tests/tokens/samples.mjs` prints, made anew with the secrets of `config`; tokens with public keys only where
 /// there is an `issuer`.
 pub(crate) fn samples<T: DeserializeOwned>(config: &Config, issuer: Option<&IssuerUrl>) -> T {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tokens");
-    install(&folder);
     let text = |secret: &Option<SecretString>| secret.as_ref().unwrap().expose_secret().to_owned();
     let input = json!({
         "jwtSecret": text(&config.jwt_secret),
@@ -103,26 +98,5 @@ pub(crate) fn samples<T: DeserializeOwned>(config: &Config, issuer: Option<&Issu
         "issuer": issuer.map(IssuerUrl::as_str),
         "audience": AUDIENCE,
     });
-    let mut node = Command::new("node")
-        .arg("samples.mjs")
-        .current_dir(&folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("these tests need Node 20 or later");
-    node.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
-    let output = node.wait_with_output().unwrap();
-    assert!(output.status.success(), "samples.mjs failed");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// Installs the libraries at the first use; another test process waits meanwhile.
-fn install(folder: &Path) {
-    let lock = File::create(folder.join(".installing")).unwrap();
-    lock.lock().unwrap();
-    if !folder.join("node_modules/.package-lock.json").exists() {
-        let status =
-            Command::new("npm").arg("ci").current_dir(folder).stdout(Stdio::null()).status().unwrap();
-        assert!(status.success(), "npm ci failed");
-    }
+    serde_json::from_value(testkit::token_samples(&input).unwrap()).unwrap()
 }

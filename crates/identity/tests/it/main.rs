@@ -11,7 +11,6 @@ mod api_keys;
 mod harness;
 mod issuer_server;
 mod issuers;
-mod postgres;
 mod random_input;
 mod sessions;
 mod signed;

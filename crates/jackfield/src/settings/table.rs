@@ -212,6 +212,6 @@ pub(crate) const ACCEPTED: &[&str] = &[
 /// Names that are refused, each with what to do instead.
 pub(crate) const REFUSED: &[(&str, &str)] = &[(
     "MONGODB_URI",
-    "MongoDB is not used here: take mongoexport's JSON lines of the plugins, installed plugins and configurations, \
-     read them in with `jackfield import`, and remove this setting",
+    "MongoDB is not used here, so remove this setting: plugins, installed plugins and configurations are to be read in \
+     from mongoexport's JSON lines by `jackfield import`, which this version does not have yet",
 )];
