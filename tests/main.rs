@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod access;
 mod api_keys;
 mod bad_plugins;
+mod deployment;
 mod health;
 mod limits;
 mod plugin_cli;

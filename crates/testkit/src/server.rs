@@ -159,6 +159,11 @@ impl TestServer {
         if role == Role::PlatformAdmin { request.header("x-tenant-id", tenant) } else { request }
     }
 
+    /// The id of the server's process.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the server has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -206,13 +211,22 @@ impl TestServer {
         }
     }
 
-    /// Kills the server as a power cut would, and starts another on the same files.
+    /// Kills the server as a power cut would: nothing in it can react.
+    ///
+    /// # Errors
+    /// If it cannot be killed.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Kills the server and starts another on the same files.
     ///
     /// # Errors
     /// If the other does not start.
     pub fn crash_and_restart(mut self) -> anyhow::Result<Self> {
-        self.child.kill()?;
-        self.child.wait()?;
+        self.kill()?;
         let Builder { program, folder, settings, arguments } = &self.builder;
         let builder = Builder {
             program: program.clone(),
