@@ -143,12 +143,17 @@ impl Deployment {
     }
 }
 
-/// The body that publishes a plugin of one file.
-pub(crate) fn plugin(id: &str, version: &str) -> Value {
+/// A manifest, to be published with something to run.
+pub(crate) fn manifest(id: &str, version: &str) -> Value {
     json!({
         "id": id, "name": format!("Plugin {id}"), "version": version, "category": "payment",
-        "description": format!("what {id} is for"), "sourceCode": source(&format!("{id} {version}")),
+        "description": format!("what {id} is for"),
     })
+}
+
+/// The body that publishes a plugin of one file.
+pub(crate) fn plugin(id: &str, version: &str) -> Value {
+    with(manifest(id, version), &json!({"sourceCode": source(&format!("{id} {version}"))}))
 }
 
 /// A plugin of one file at the extension point `checkout`, which shows `text`.

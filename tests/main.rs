@@ -4,12 +4,18 @@
 
 mod access;
 mod api_keys;
+mod bad_input;
 mod bad_plugins;
+mod bundles;
+mod consistency;
+mod crash;
 mod deployment;
 mod health;
 mod limits;
 mod plugin_cli;
 mod plugin_publish;
+mod plugins;
+mod replicas;
 mod shutdown;
 mod tenants;
 

@@ -14,7 +14,7 @@ pub use archive::{Archive, Entry};
 pub use backend::Backend;
 pub use bad_plugins::{BadPlugin, bad_plugins};
 pub use clock::ManualClock;
-pub use postgres::Postgres;
+pub use postgres::{Ending, Postgres};
 pub use s3::S3;
 pub use server::{Builder, TestServer};
 pub use token::{SECRET, TokenBuilder, token};

@@ -17,9 +17,18 @@ use tempfile::TempDir;
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs the server until standard input has a line or ends, so that it ends with the tests even if they are killed.
-/// The folder goes with it, because what is kept in a `static` is never dropped; the line `keep` spares it.
-const KEEPER: &str = r#"folder=$1; shift; "$@" & pid=$!; read -r order; kill -QUIT $pid; wait $pid
-[ "$order" = keep ] || rm -rf "$folder""#;
+/// The folder goes with it, because what is kept in a `static` is never dropped; a line, the signal to send, spares it.
+const KEEPER: &str = r#"folder=$1; shift; "$@" & pid=$!; read -r signal; kill -${signal:-QUIT} $pid; wait $pid
+[ -n "$signal" ] || rm -rf "$folder""#;
+
+/// How a server ends, by the signal that PostgreSQL takes for it (its documentation, section 18.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It tells its clients, as when an administrator restarts it.
+    Fast,
+    /// It breaks off, as in a crash.
+    Immediate,
+}
 
 /// A PostgreSQL server that listens on a socket in a temporary folder. Without fsync: its data dies with it.
 #[derive(Debug)]
@@ -57,13 +66,21 @@ impl Postgres {
         Ok(server)
     }
 
-    /// Stops the server at once, breaking off what is open; [`Postgres::resume`] starts it again on the same data.
+    /// The folder of all the server's files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Stops the server, whatever its clients are doing; [`Postgres::resume`] starts it again on the same data.
     ///
     /// # Errors
     /// If it cannot be told to.
-    pub fn stop(&mut self) -> anyhow::Result<()> {
+    pub fn stop(&mut self, ending: Ending) -> anyhow::Result<()> {
         let mut stdin = self.keeper.stdin.take().context("the server is stopped already")?;
-        stdin.write_all(b"keep\n")?;
+        stdin.write_all(match ending {
+            Ending::Fast => b"INT\n",
+            Ending::Immediate => b"QUIT\n",
+        })?;
         self.keeper.wait()?;
         Ok(())
     }
