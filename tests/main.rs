@@ -12,6 +12,7 @@ mod crash;
 mod deployment;
 mod health;
 mod limits;
+mod outages;
 mod plugin_cli;
 mod plugin_publish;
 mod plugins;
