@@ -225,6 +225,11 @@ pub enum Engine<'c> {
 }
 
 impl Conn {
+    /// Whether what is read may never be committed.
+    pub(crate) fn is_transaction(&self) -> bool {
+        matches!(self.held, Held::SqliteTx(_) | Held::PostgresTx(_))
+    }
+
     /// The native connection; [`on!`](crate::on) is the usual way to use it.
     pub fn engine(&mut self) -> Engine<'_> {
         match &mut self.held {
