@@ -55,7 +55,7 @@ const ROUTES: &[Route] = &[
     ("GET", "/plugins/{id}/ratings", "/plugins/shared/ratings", Nothing, ALL, OTHER_PUBLIC),
     ("POST", "/plugins/{id}/ratings", "/plugins/shared/ratings", Json(r#"{"rating":5}"#), [401, 201, 201, 201, 201], [401, 403, 403, 403, 201]),
     ("GET", "/plugins/storage-health", "/plugins/storage-health", Nothing, [401, 200, 200, 200, 200], [401, 403, 403, 403, 200]),
-    ("GET", "/plugins/{id}/bundle", "/plugins/shared/bundle", Nothing, ALL, OTHER_PUBLIC),
+    ("GET", "/plugins/{id}/bundle", "/plugins/shared/bundle", Nothing, [302; 5], [302, 403, 403, 403, 302]),
     ("POST", "/plugins", "/plugins", Json("{}"), [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
     ("POST", "/plugins/upload", "/plugins/upload", Form, [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
     ("POST", "/plugins/storage/upload", "/plugins/storage/upload", Form, [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),

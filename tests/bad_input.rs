@@ -9,7 +9,12 @@ use crate::deployment::{
     ADMIN, Answer, Deployment, PLATFORM, manifest, on_both_backends, plugin, source, with,
 };
 
-on_both_backends!(hostile_archives_are_refused, misshapen_bodies_are_refused, wrong_schemas_are_located);
+on_both_backends!(
+    refused_plugins_leave_nothing,
+    hostile_archives_are_refused,
+    misshapen_bodies_are_refused,
+    wrong_schemas_are_located,
+);
 
 /// Nothing was stored: no plugin, no event, no blob, not even one that is to be swept.
 async fn assert_untouched(deployment: &Deployment) {
@@ -25,6 +30,22 @@ async fn assert_untouched(deployment: &Deployment) {
     }
     assert!(deployment.blob_keys().is_empty(), "{:?}", deployment.blob_keys());
     assert_eq!(deployment.get("/health/ready").await.status, 200);
+}
+
+async fn refused_plugins_leave_nothing(backend: Backend) {
+    let deployment = Deployment::start(backend);
+    // What is said of each is tested elsewhere; here it is sent as JSON and as an archive.
+    for case in testkit::bad_plugins() {
+        let answer = deployment.post(ADMIN, "/plugins", &case.body()).await;
+        assert_eq!(answer.problem(case.code.as_str())["status"], answer.status, "{}", case.name);
+        let folder = case.folder();
+        let files: Vec<(&str, &str)> =
+            folder.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let archive = Archive::of(&files).tgz().unwrap();
+        let answer = deployment.upload(ADMIN, "/plugins/upload", archive, &[]).await;
+        assert_eq!(answer.status / 100, 4, "{}: {}", case.name, answer.text);
+    }
+    assert_untouched(&deployment).await;
 }
 
 async fn hostile_archives_are_refused(backend: Backend) {

@@ -112,7 +112,8 @@ async fn bundles_kept_elsewhere_are_named(backend: Backend) {
     let published = deployment.post(PLATFORM, "/plugins", &external).await.expect(201);
     assert_eq!(published["bundleUrl"], url);
     assert!(published.get("integrity").is_none(), "nobody has seen its bytes: {published}");
-    deployment.get("/plugins/external/bundle").await.problem("not_found");
+    let led = deployment.get("/plugins/external/bundle").await;
+    assert_eq!((led.status, led.headers["location"].to_str().unwrap()), (302, url));
 
     let remote = "https://cdn.example/remoteEntry.js";
     let fields =
@@ -121,6 +122,7 @@ async fn bundles_kept_elsewhere_are_named(backend: Backend) {
     let published = deployment.post(PLATFORM, "/marketplace", &federated).await.expect(201);
     assert_eq!((&published["remoteEntry"], &published["scope"]), (&json!(remote), &json!("card")));
     assert!(published.get("bundleUrl").is_none(), "{published}");
+    deployment.get("/plugins/federated/bundle").await.problem("not_found");
     assert_eq!(deployment.blob_keys().len(), 0);
 
     let nothing = manifest("nothing", "1.0.0");

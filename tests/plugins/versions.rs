@@ -66,7 +66,12 @@ async fn the_newest_version_is_the_current_one(backend: Backend) {
         assert!(bundle(&deployment, published).await.contains(&format!("card {version}")), "{version}");
     }
     let current = deployment.get("/plugins/card/bundle").await;
-    assert!(current.text.contains("card 2.0.0") && current.headers["cache-control"] == "public, no-cache");
+    assert_eq!(
+        (current.status, &current.headers["cache-control"]),
+        (302, &"public, no-cache".parse().unwrap())
+    );
+    let (_, newest) = bundles.last().unwrap();
+    assert_eq!(current.headers["location"], newest["bundleUrl"].as_str().unwrap());
     assert_eq!(deployment.get("/marketplace").await.expect(200).as_array().unwrap().len(), 1);
 }
 
