@@ -2,12 +2,21 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod access;
 mod api_keys;
+mod bad_input;
 mod bad_plugins;
+mod bundles;
+mod consistency;
+mod crash;
+mod deployment;
 mod health;
 mod limits;
+mod outages;
 mod plugin_cli;
 mod plugin_publish;
+mod plugins;
+mod replicas;
 mod sessions;
 mod shutdown;
 mod tenants;

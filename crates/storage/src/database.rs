@@ -10,7 +10,9 @@ use model::{Ambient, Event};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{
+    Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+};
 
 use crate::dialect::Dialect;
 use crate::migration::{Migration, migrator};
@@ -148,6 +150,12 @@ async fn open_sqlite(path: &Path, migrations: &[&[Migration]]) -> Result<Pools, 
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(ACQUIRE_DEADLINE)
+        // Where a write fails for want of space, SQLite rolls back by itself; sqlx's own rollback then fails, and it
+        // takes the connection to be within a transaction for ever. Such a connection is replaced.
+        .before_acquire(|conn, _| {
+            let is_usable = !conn.is_in_transaction();
+            Box::pin(async move { Ok(is_usable) })
+        })
         .connect_with(options.clone())
         .await?;
     migrator(migrations, Dialect::Sqlite)
@@ -217,6 +225,11 @@ pub enum Engine<'c> {
 }
 
 impl Conn {
+    /// Whether what is read may never be committed.
+    pub(crate) fn is_transaction(&self) -> bool {
+        matches!(self.held, Held::SqliteTx(_) | Held::PostgresTx(_))
+    }
+
     /// The native connection; [`on!`](crate::on) is the usual way to use it.
     pub fn engine(&mut self) -> Engine<'_> {
         match &mut self.held {

@@ -8,8 +8,8 @@ pub enum Error {
     /// The row exists already: a unique constraint refused it.
     #[error("it exists already")]
     Duplicate(#[source] sqlx::Error),
-    /// No connection came free in time, or the database is away.
-    #[error("the database cannot be reached")]
+    /// No connection came free in time, or the database is away, full or shutting down.
+    #[error("the database cannot be reached, or cannot work at the moment")]
     DatabaseUnavailable(#[source] sqlx::Error),
     /// The database refused a statement.
     #[error("the database refused a statement")]
@@ -46,6 +46,9 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) if database.is_unique_violation() => Self::Duplicate(error),
+            sqlx::Error::Database(database) if database.code().is_some_and(|code| will_pass(&code)) => {
+                Self::DatabaseUnavailable(error)
+            }
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::Io(_)
@@ -53,6 +56,21 @@ impl From<sqlx::Error> for Error {
             _ => Self::Database(error),
         }
     }
+}
+
+/// Whether a failure lies in the database's surroundings, not in the statement, so that trying again may help.
+///
+/// PostgreSQL gives five characters, of which the first two are the class (its appendix A); SQLite gives a number, of
+/// which the low byte is the kind (<https://sqlite.org/rescode.html>).
+fn will_pass(code: &str) -> bool {
+    /// Connection, transaction rollback, resources, operator intervention, system.
+    const POSTGRES_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
+    /// `SQLITE_BUSY`, `SQLITE_IOERR`, `SQLITE_FULL`, `SQLITE_CANTOPEN`.
+    const SQLITE_KINDS: [u32; 4] = [5, 10, 13, 14];
+    if code.len() == 5 && code.get(..2).is_some_and(|class| POSTGRES_CLASSES.contains(&class)) {
+        return true;
+    }
+    code.len() < 5 && code.parse::<u32>().is_ok_and(|code| SQLITE_KINDS.contains(&(code & 0xff)))
 }
 
 impl Coded for Error {
@@ -68,6 +86,23 @@ impl Coded for Error {
             | Self::MasterKeyFile(_)
             | Self::WrongMasterKey
             | Self::Unsealable => ErrorCode::Internal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_will_pass_is_told_from_what_will_not() {
+        // A full disk, a shutdown, a deadlock; SQLite: full, busy, a failed write (10 | 3 << 8).
+        for code in ["53100", "57P01", "40P01", "13", "5", "778"] {
+            assert!(will_pass(code), "{code}");
+        }
+        // Syntax, a unique violation, data too long; SQLite: an error, a constraint (19 | 8 << 8).
+        for code in ["42601", "23505", "22001", "1", "2067", ""] {
+            assert!(!will_pass(code), "{code}");
         }
     }
 }

@@ -94,11 +94,13 @@ impl Sealer {
         let Some((wrapped,)) = row else { return Ok(None) };
         let bytes = self.master.key().open(&context(tenant, "data key"), &wrapped)?;
         let key = Arc::new(SealingKey::new(&bytes)?);
-        self.opened.insert(tenant.clone(), Arc::clone(&key));
+        // What a transaction sees may yet be rolled back; a key kept from it would seal what nothing opens later.
+        if !conn.is_transaction() {
+            self.opened.insert(tenant.clone(), Arc::clone(&key));
+        }
         Ok(Some(key))
     }
 
-    /// Not cached: the transaction may yet be rolled back, and its key with it.
     async fn create_data_key(&self, tx: &mut Tx, tenant: &TenantId) -> Result<Arc<SealingKey>, Error> {
         let bytes = zeroize::Zeroizing::new(self.ambient.bytes::<KEY_LEN>());
         let wrapped =

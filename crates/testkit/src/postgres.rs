@@ -1,6 +1,7 @@
 //! A PostgreSQL server of the tests' own.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,19 @@ use tempfile::TempDir;
 /// How long the server may take to answer.
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Runs the server until standard input ends, so that it ends with the tests even if they are killed.
-const KEEPER: &str = r#""$@" & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid"#;
+/// Runs the server until standard input has a line or ends, so that it ends with the tests even if they are killed.
+/// The folder goes with it, because what is kept in a `static` is never dropped; a line, the signal to send, spares it.
+const KEEPER: &str = r#"folder=$1; shift; "$@" & pid=$!; read -r signal; kill -${signal:-QUIT} $pid; wait $pid
+[ -n "$signal" ] || rm -rf "$folder""#;
+
+/// How a server ends, by the signal that PostgreSQL takes for it (its documentation, section 18.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It tells its clients, as when an administrator restarts it.
+    Fast,
+    /// It breaks off, as in a crash.
+    Immediate,
+}
 
 /// A PostgreSQL server that listens on a socket in a temporary folder. Without fsync: its data dies with it.
 #[derive(Debug)]
@@ -48,21 +60,38 @@ impl Postgres {
             .output()
             .context("initdb")?;
         ensure!(initialised.status.success(), "initdb: {}", String::from_utf8_lossy(&initialised.stderr));
-        let log = fs::File::create(folder.path().join("log"))?;
-        let keeper = as_user(&mut Command::new("sh"), user, folder.path())
-            .args(["-c", KEEPER, "sh"])
-            .arg(programs.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200", "-k"])
-            .arg(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()?;
+        let keeper = spawn(&programs, user, folder.path())?;
         let server = Self { folder, programs, user, keeper, databases: AtomicU32::new(0) };
         server.wait_until_ready()?;
         Ok(server)
+    }
+
+    /// The folder of all the server's files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Stops the server, whatever its clients are doing; [`Postgres::resume`] starts it again on the same data.
+    ///
+    /// # Errors
+    /// If it cannot be told to.
+    pub fn stop(&mut self, ending: Ending) -> anyhow::Result<()> {
+        let mut stdin = self.keeper.stdin.take().context("the server is stopped already")?;
+        stdin.write_all(match ending {
+            Ending::Fast => b"INT\n",
+            Ending::Immediate => b"QUIT\n",
+        })?;
+        self.keeper.wait()?;
+        Ok(())
+    }
+
+    /// Starts the server again after [`Postgres::stop`].
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn resume(&mut self) -> anyhow::Result<()> {
+        self.keeper = spawn(&self.programs, self.user, self.folder.path())?;
+        self.wait_until_ready()
     }
 
     /// The URL of a new, empty database.
@@ -101,6 +130,22 @@ impl Drop for Postgres {
         // If it cannot be waited for, it is gone.
         let _ = self.keeper.wait();
     }
+}
+
+fn spawn(programs: &Path, user: Option<(u32, u32)>, folder: &Path) -> anyhow::Result<Child> {
+    let log = fs::File::options().create(true).append(true).open(folder.join("log"))?;
+    Ok(as_user(&mut Command::new("sh"), user, folder)
+        .args(["-c", KEEPER, "sh"])
+        .arg(folder)
+        .arg(programs.join("postgres"))
+        .arg("-D")
+        .arg(folder.join("data"))
+        .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200", "-k"])
+        .arg(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()?)
 }
 
 /// The folder of PostgreSQL's programs: `POSTGRES_BIN`, or that of the newest version that Debian's packages installed.

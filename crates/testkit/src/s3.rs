@@ -1,5 +1,6 @@
 //! An S3 server of the tests' own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::thread;
@@ -10,9 +11,12 @@ use hyper_util::server::conn::auto;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
+use storage::S3Config;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+use crate::backend::files_below;
 
 /// An S3 server over a temporary folder, in a thread of this process, with one bucket.
 #[derive(Debug)]
@@ -69,13 +73,26 @@ impl S3 {
         ]
     }
 
-    /// The names of the objects at the top of the bucket.
+    /// What a client of the storage crate needs.
+    ///
+    /// # Errors
+    /// Never; the address of a server is a URL.
+    pub fn config(&self) -> anyhow::Result<S3Config> {
+        Ok(S3Config {
+            endpoint: Some(self.endpoint().parse()?),
+            region: "us-east-1".to_owned(),
+            bucket: Self::BUCKET.to_owned(),
+            access_key_id: Self::ACCESS_KEY_ID.to_owned(),
+            secret_access_key: Self::SECRET_ACCESS_KEY.into(),
+        })
+    }
+
+    /// The keys of the objects in the bucket.
     ///
     /// # Errors
     /// If the folder cannot be read.
-    pub fn objects(&self) -> anyhow::Result<Vec<String>> {
-        let entries = fs::read_dir(self.folder.path().join(Self::BUCKET))?;
-        Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+    pub fn objects(&self) -> anyhow::Result<BTreeSet<String>> {
+        files_below(&self.folder.path().join(Self::BUCKET))
     }
 }
 
@@ -96,7 +113,7 @@ async fn serve(listener: std::net::TcpListener, service: S3Service) -> anyhow::R
 mod tests {
     use std::sync::Arc;
 
-    use storage::{BlobKey, Blobs, S3Config};
+    use storage::{BlobKey, Blobs};
 
     use super::*;
 
@@ -104,20 +121,14 @@ mod tests {
     async fn blobs_are_kept_and_strangers_refused() {
         let server = S3::start().unwrap();
         let blobs = |secret: &str| -> Arc<dyn Blobs> {
-            let config = S3Config {
-                endpoint: Some(server.endpoint().parse().unwrap()),
-                region: "us-east-1".into(),
-                bucket: S3::BUCKET.into(),
-                access_key_id: S3::ACCESS_KEY_ID.into(),
-                secret_access_key: secret.into(),
-            };
+            let config = S3Config { secret_access_key: secret.into(), ..server.config().unwrap() };
             Arc::new(storage::S3::new(&config).unwrap())
         };
         let key: BlobKey = "a/b.js".parse().unwrap();
         let known = blobs(S3::SECRET_ACCESS_KEY);
         known.put(&key, "content".into()).await.unwrap();
         assert_eq!(known.get(&key).await.unwrap().unwrap(), "content");
-        assert_eq!(server.objects().unwrap(), ["a"]);
+        assert_eq!(server.objects().unwrap(), BTreeSet::from(["a/b.js".to_owned()]));
         assert!(blobs("another").get(&key).await.is_err());
     }
 }

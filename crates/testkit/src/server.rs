@@ -20,12 +20,13 @@ use crate::token::{SECRET, token};
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A server in the making.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Builder {
     program: PathBuf,
     folder: Arc<TempDir>,
     settings: Vec<(String, String)>,
     arguments: Vec<String>,
+    survives_file_limits: bool,
 }
 
 impl Builder {
@@ -43,6 +44,13 @@ impl Builder {
         self
     }
 
+    /// Lets the server get errors from writes beyond a limit on file sizes, in place of the signal that would end it.
+    #[must_use]
+    pub fn surviving_file_limits(mut self) -> Self {
+        self.survives_file_limits = true;
+        self
+    }
+
     /// The folder in which the server will run: `.env`, `jackfield.toml` and `data` are in it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -50,7 +58,14 @@ impl Builder {
 
     /// The command that would run, for `arguments` in place of `serve`.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = if self.survives_file_limits {
+            // A signal that is ignored stays so in the program that is run.
+            let mut shell = Command::new("sh");
+            shell.args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#]).arg(&self.program);
+            shell
+        } else {
+            Command::new(&self.program)
+        };
         command.args(arguments).current_dir(self.folder.path()).env_clear();
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
@@ -128,6 +143,7 @@ impl TestServer {
             folder: Arc::new(folder),
             settings: Vec::new(),
             arguments: Vec::new(),
+            survives_file_limits: false,
         };
         Ok(builder.set("PORT", "0").set("JWT_SECRET", SECRET).set("LOG_FORMAT", "json"))
     }
@@ -157,6 +173,11 @@ impl TestServer {
         let request = self.request(method, path).bearer_auth(token(tenant, role));
         // Who runs the platform has no tenant of their own.
         if role == Role::PlatformAdmin { request.header("x-tenant-id", tenant) } else { request }
+    }
+
+    /// The id of the server's process.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What the server has logged so far.
@@ -206,21 +227,23 @@ impl TestServer {
         }
     }
 
-    /// Kills the server as a power cut would, and starts another on the same files.
+    /// Kills the server as a power cut would: nothing in it can react.
+    ///
+    /// # Errors
+    /// If it cannot be killed.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Kills the server and starts another on the same files.
     ///
     /// # Errors
     /// If the other does not start.
     pub fn crash_and_restart(mut self) -> anyhow::Result<Self> {
-        self.child.kill()?;
-        self.child.wait()?;
-        let Builder { program, folder, settings, arguments } = &self.builder;
-        let builder = Builder {
-            program: program.clone(),
-            folder: Arc::clone(folder),
-            settings: settings.clone(),
-            arguments: arguments.clone(),
-        };
-        builder.start()
+        self.kill()?;
+        self.builder.clone().start()
     }
 
     /// The resident memory of the server in bytes (proc(5), `statm`).

@@ -1,10 +1,6 @@
 //! Credentials as others really make them, and API keys on both databases.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on fails"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod api_keys;
 mod harness;

@@ -16,6 +16,9 @@ const DRAFTS: &str = ".drafts";
 /// A draft older than this was left by a crash.
 const DRAFT_LIFE: Duration = Duration::from_hours(1);
 
+/// How often a blob is put into a folder that vanishes before that counts as a failure.
+const MAX_ATTEMPTS: u32 = 100;
+
 /// Blobs as files: written beside, synced, then renamed into place, and the folders synced as well.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -45,13 +48,10 @@ impl Blobs for Folder {
     async fn put(&self, key: &BlobKey, content: Bytes) -> Result<(), Error> {
         let (root, path) = (self.root.clone(), self.path(key));
         blocking(move || {
-            let parent = path.parent().ok_or(ErrorKind::InvalidInput)?;
-            create_dirs_durably(&root, parent)?;
             let mut draft = tempfile::NamedTempFile::new_in(root.join(DRAFTS))?;
             draft.write_all(&content)?;
             draft.as_file().sync_all()?;
-            draft.persist(&path).map_err(|error| error.error)?;
-            sync_dir(parent)
+            place(&root, draft, &path)
         })
         .await
     }
@@ -93,6 +93,28 @@ async fn blocking<T: Send + 'static>(
         .await
         .map_err(|error| Error::Blobs(error.into()))?
         .map_err(|error| Error::Blobs(error.into()))
+}
+
+/// Moves a whole draft to `path`. A delete elsewhere may take away an empty folder on the way, so that is tried again.
+fn place(root: &Path, mut draft: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+    let parent = path.parent().ok_or(ErrorKind::InvalidInput)?;
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let error = match create_dirs_durably(root, parent) {
+            Ok(()) => match draft.persist(path) {
+                Ok(_) => return sync_dir(parent),
+                Err(refused) => {
+                    draft = refused.file;
+                    refused.error
+                }
+            },
+            Err(error) => error,
+        };
+        if error.kind() != ErrorKind::NotFound || attempts == MAX_ATTEMPTS {
+            return Err(error);
+        }
+    }
 }
 
 /// A missing folder on the way, or a file where a folder would be, means as much as a missing file.

@@ -1,0 +1,133 @@
+//! Secrets of tenants: what opens them, and what does not.
+
+use model::{Ambient, TenantId};
+use secrecy::ExposeSecret as _;
+use storage::{Database, Error, MasterKey, Sealed, Sealer};
+
+use crate::{Place, column, on_both_databases};
+
+on_both_databases!(
+    what_is_sealed_opens_in_its_place_alone,
+    another_master_key_is_refused_and_changes_nothing,
+    a_tenants_first_secrets_at_once_share_one_key,
+    a_key_that_was_rolled_back_is_not_used,
+    a_tenant_whose_key_is_gone_has_no_secrets,
+);
+
+/// 32 bytes in base64.
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const OTHER_KEY: &str = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA=";
+
+async fn sealer(database: &Database, key: &str) -> Result<Sealer, Error> {
+    let master = MasterKey::from_base64(&key.into()).unwrap();
+    Sealer::open(database, master, Ambient::system()).await
+}
+
+fn tenant(name: &str) -> TenantId {
+    name.parse().unwrap()
+}
+
+async fn seal(database: &Database, sealer: &Sealer, name: &str, purpose: &str, text: &str) -> Sealed {
+    let mut tx = database.begin().await.unwrap();
+    let sealed = sealer.seal(&mut tx, &tenant(name), purpose, text.as_bytes()).await.unwrap();
+    tx.commit().await.unwrap();
+    sealed
+}
+
+async fn open(
+    database: &Database,
+    sealer: &Sealer,
+    name: &str,
+    purpose: &str,
+    sealed: &Sealed,
+) -> Result<String, Error> {
+    let mut conn = database.read().await.unwrap();
+    let opened = sealer.unseal(&mut conn, &tenant(name), purpose, sealed).await?;
+    Ok(String::from_utf8(opened.expose_secret().to_vec()).unwrap())
+}
+
+async fn what_is_sealed_opens_in_its_place_alone(place: Place) {
+    let database = place.open().await;
+    let first = sealer(&database, KEY).await.unwrap();
+    let sealed = seal(&database, &first, "acme", "card", "hush").await;
+    seal(&database, &first, "other", "card", "theirs").await;
+    assert!(!String::from_utf8_lossy(sealed.as_bytes()).contains("hush"));
+    let again = seal(&database, &first, "acme", "card", "hush").await;
+    assert_ne!(sealed, again, "the same text does not look the same");
+
+    // A sealer that has opened nothing yet finds the key in the database.
+    for sealer in [&first, &sealer(&database, KEY).await.unwrap()] {
+        assert_eq!(open(&database, sealer, "acme", "card", &sealed).await.unwrap(), "hush");
+        for (name, purpose) in [("other", "card"), ("acme", "cash"), ("nobody", "card"), ("acme", "")] {
+            let refused = open(&database, sealer, name, purpose, &sealed).await;
+            assert!(matches!(refused, Err(Error::Unsealable)), "{name} {purpose}: {refused:?}");
+        }
+        let mut altered = sealed.as_bytes().to_vec();
+        *altered.last_mut().unwrap() ^= 1;
+        let refused = open(&database, sealer, "acme", "card", &Sealed::from_bytes(altered)).await;
+        assert!(matches!(refused, Err(Error::Unsealable)));
+    }
+}
+
+async fn another_master_key_is_refused_and_changes_nothing(place: Place) {
+    let database = place.open().await;
+    let right = sealer(&database, KEY).await.unwrap();
+    let sealed = seal(&database, &right, "acme", "card", "hush").await;
+    let hex = if place.is_sqlite() {
+        "SELECT hex(proof) FROM master_key"
+    } else {
+        "SELECT encode(proof, 'hex') FROM master_key"
+    };
+    let before = column(&database, hex).await;
+    for _ in 0..2 {
+        let refused = sealer(&database, OTHER_KEY).await;
+        assert!(matches!(refused, Err(Error::WrongMasterKey)));
+    }
+    assert_eq!(column(&database, hex).await, before);
+    let again = sealer(&database, KEY).await.unwrap();
+    assert_eq!(open(&database, &again, "acme", "card", &sealed).await.unwrap(), "hush");
+}
+
+async fn a_tenants_first_secrets_at_once_share_one_key(place: Place) {
+    let database = place.open().await;
+    let replicas = [sealer(&database, KEY).await.unwrap(), sealer(&database, KEY).await.unwrap()];
+    let sealing = (0..20).map(|number| {
+        let (database, sealer) = (&database, &replicas[number % 2]);
+        async move { seal(database, sealer, "acme", "card", &number.to_string()).await }
+    });
+    let sealed = futures::future::join_all(sealing).await;
+    assert_eq!(column(&database, "SELECT tenant FROM tenant_key").await, ["acme"]);
+    for (number, sealed) in sealed.iter().enumerate() {
+        let opened = open(&database, &replicas[(number + 1) % 2], "acme", "card", sealed).await;
+        assert_eq!(opened.unwrap(), number.to_string());
+    }
+}
+
+async fn a_key_that_was_rolled_back_is_not_used(place: Place) {
+    let database = place.open().await;
+    let sealer = sealer(&database, KEY).await.unwrap();
+    let mut tx = database.begin().await.unwrap();
+    sealer.seal(&mut tx, &tenant("acme"), "card", b"lost").await.unwrap();
+    // Opened within the transaction as well, where its key is visible.
+    let sealed = sealer.seal(&mut tx, &tenant("acme"), "card", b"lost too").await.unwrap();
+    sealer.unseal(&mut tx, &tenant("acme"), "card", &sealed).await.unwrap();
+    drop(tx);
+    let kept = seal(&database, &sealer, "acme", "card", "kept").await;
+    let other = self::sealer(&database, KEY).await.unwrap();
+    assert_eq!(open(&database, &other, "acme", "card", &kept).await.unwrap(), "kept");
+}
+
+async fn a_tenant_whose_key_is_gone_has_no_secrets(place: Place) {
+    let database = place.open().await;
+    let first = sealer(&database, KEY).await.unwrap();
+    let sealed = seal(&database, &first, "acme", "card", "hush").await;
+    let mut tx = database.begin().await.unwrap();
+    storage::on!(tx, |c| sqlx::query("DELETE FROM tenant_key").execute(c).await.map(drop)).unwrap();
+    tx.commit().await.unwrap();
+    let fresh = sealer(&database, KEY).await.unwrap();
+    let refused = open(&database, &fresh, "acme", "card", &sealed).await;
+    assert!(matches!(refused, Err(Error::Unsealable)));
+    // A new key does not open what the old one sealed.
+    seal(&database, &fresh, "acme", "card", "new").await;
+    assert!(matches!(open(&database, &fresh, "acme", "card", &sealed).await, Err(Error::Unsealable)));
+}

@@ -1,0 +1,245 @@
+//! Every route, for every role, in the caller's own tenant and in another: one table, held against the contract.
+
+use std::collections::BTreeSet;
+
+use model::Role;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use testkit::{Backend, TokenBuilder};
+
+use crate::deployment::{ADMIN, Answer, Deployment, PLATFORM, Who, on_both_backends, plugin, with};
+
+on_both_backends!(every_route_knows_its_callers, nothing_of_another_tenant_is_told);
+
+/// What a request brings along.
+#[derive(Clone, Copy)]
+enum Body {
+    None,
+    Json(&'static str),
+    Form,
+}
+use Body::{Form, Json, None as Nothing};
+
+/// A route: its method and path in the contract, the path to call, what to send, and the statuses that nobody, a user,
+/// an admin, an owner and who runs the platform get in their own tenant, and with `x-tenant-id: other`.
+type Route = (&'static str, &'static str, &'static str, Body, [u16; 5], [u16; 5]);
+
+const ALL: [u16; 5] = [200; 5];
+/// Tenants' credentials do not hold elsewhere, even where everybody may read.
+const OTHER_PUBLIC: [u16; 5] = [200, 403, 403, 403, 200];
+
+/// The contract's table. Those who may get 404, 409 and 422: the request of the table does not find or change what would spoil the next row.
+#[rustfmt::skip] // A row a line.
+const ROUTES: &[Route] = &[
+    ("GET", "/", "/", Nothing, ALL, ALL),
+    ("GET", "/health", "/health", Nothing, ALL, ALL),
+    ("GET", "/health/ready", "/health/ready", Nothing, ALL, ALL),
+    ("GET", "/metrics", "/metrics", Nothing, ALL, ALL),
+    ("GET", "/problems/{code}", "/problems/not_found", Nothing, ALL, ALL),
+    ("GET", "/api-keys", "/api-keys", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("POST", "/api-keys", "/api-keys", Json(r#"{"name":""}"#), [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
+    ("DELETE", "/api-keys/{id}", "/api-keys/none", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/plugins/available", "/plugins/available", Nothing, ALL, OTHER_PUBLIC),
+    ("GET", "/plugins/by-extension-point", "/plugins/by-extension-point?point=checkout", Nothing, ALL, OTHER_PUBLIC),
+    ("GET", "/plugins/{id}", "/plugins/shared", Nothing, ALL, OTHER_PUBLIC),
+    // Who runs the platform publishes into the shared catalog, whatever tenant is named.
+    ("PUT", "/plugins/{id}", "/plugins/own", Json("{}"), [401, 403, 200, 200, 404], [401, 403, 403, 403, 404]),
+    ("PUT", "/plugins/{id}", "/plugins/shared", Json("{}"), [401, 403, 403, 403, 200], [401, 403, 403, 403, 200]),
+    ("GET", "/plugins/installed", "/plugins/installed", Nothing, [401, 200, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("POST", "/plugins/install", "/plugins/install", Json(r#"{"pluginId":"shared"}"#), [401, 403, 409, 409, 409], [401, 403, 403, 403, 409]),
+    ("POST", "/plugins/upgrade", "/plugins/upgrade", Json(r#"{"pluginId":"shared"}"#), [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("POST", "/plugins/uninstall", "/plugins/uninstall", Json(r#"{"pluginId":"none"}"#), [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("PUT", "/plugins/{id}/status", "/plugins/shared/status", Json(r#"{"enabled":true}"#), [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("GET", "/plugins/{id}/config", "/plugins/shared/config", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("PUT", "/plugins/{id}/config", "/plugins/shared/config", Json(r#"{"no":1}"#), [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
+    ("GET", "/plugins/{id}/ratings", "/plugins/shared/ratings", Nothing, ALL, OTHER_PUBLIC),
+    ("POST", "/plugins/{id}/ratings", "/plugins/shared/ratings", Json(r#"{"rating":5}"#), [401, 201, 201, 201, 201], [401, 403, 403, 403, 201]),
+    ("GET", "/plugins/storage-health", "/plugins/storage-health", Nothing, [401, 200, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("GET", "/plugins/{id}/bundle", "/plugins/shared/bundle", Nothing, [302; 5], [302, 403, 403, 403, 302]),
+    ("POST", "/plugins", "/plugins", Json("{}"), [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
+    ("POST", "/plugins/upload", "/plugins/upload", Form, [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
+    ("POST", "/plugins/storage/upload", "/plugins/storage/upload", Form, [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
+    ("GET", "/plugins/public/organizations/enabled", "/plugins/public/organizations/enabled?organizationId=acme", Nothing, ALL, ALL),
+    ("GET", "/plugins/public/organizations/payment", "/plugins/public/organizations/payment?organizationId=acme", Nothing, ALL, ALL),
+    ("GET", "/plugins/bundles/{pluginId}/v{version}/{filename}", "/plugins/bundles/shared/v1.0.0/index.js", Nothing, ALL, ALL),
+    ("GET", "/marketplace", "/marketplace", Nothing, ALL, ALL),
+    ("GET", "/marketplace/categories", "/marketplace/categories", Nothing, ALL, ALL),
+    ("GET", "/marketplace/{id}", "/marketplace/shared", Nothing, ALL, ALL),
+    ("POST", "/marketplace", "/marketplace", Json("{}"), [401, 403, 403, 403, 422], [401, 403, 403, 403, 422]),
+    ("DELETE", "/marketplace/{id}", "/marketplace/none", Nothing, [401, 403, 403, 403, 404], [401, 403, 403, 403, 404]),
+];
+
+/// In everything that is the other tenant's alone.
+const MARK: &str = "OnlyOfOther";
+const OTHER_ADMIN: Who = ("other", Role::Admin);
+const ROLES: [Option<Role>; 5] =
+    [None, Some(Role::User), Some(Role::Admin), Some(Role::Owner), Some(Role::PlatformAdmin)];
+
+async fn furnished(backend: Backend) -> Deployment {
+    let deployment = Deployment::start(backend);
+    let schema = json!({
+        "properties": {"currency": {"type": "string"}, "secretKey": {"type": "string"}},
+        "additionalProperties": false, "sensitiveFields": ["secretKey"],
+    });
+    let shared = with(plugin("shared", "1.0.0"), &json!({"configSchema": schema}));
+    deployment.post(PLATFORM, "/plugins", &shared).await.expect(201);
+    deployment.publish(ADMIN, "own", "1.0.0").await;
+    deployment.install(ADMIN, "shared").await;
+    deployment.install(OTHER_ADMIN, "shared").await;
+    let secret = json!({"currency": format!("{MARK} currency"), "secretKey": format!("{MARK} secret")});
+    deployment.put(OTHER_ADMIN, "/plugins/shared/config", &secret).await.expect(200);
+    // What is switched on is public; what is off is nobody else's business.
+    deployment.put(OTHER_ADMIN, "/plugins/shared/status", &json!({"enabled": false})).await.expect(200);
+    let private = with(
+        plugin("private", "1.0.0"),
+        &json!({"name": format!("{MARK} plugin"), "sourceCode": crate::deployment::source(MARK)}),
+    );
+    deployment.post(OTHER_ADMIN, "/plugins", &private).await.expect(201);
+    deployment.install(OTHER_ADMIN, "private").await;
+    deployment.put(OTHER_ADMIN, "/plugins/private/status", &json!({"enabled": false})).await.expect(200);
+    let review = json!({"rating": 1, "review": format!("{MARK} review")});
+    deployment.post(OTHER_ADMIN, "/plugins/private/ratings", &review).await.expect(201);
+    deployment.post(OTHER_ADMIN, "/api-keys", &json!({"name": format!("{MARK} key")})).await.expect(201);
+    deployment
+}
+
+/// The request of a row by a role in `acme`.
+fn request(
+    deployment: &Deployment,
+    method: &str,
+    url: &str,
+    body: Body,
+    role: Option<Role>,
+) -> RequestBuilder {
+    let method: Method = method.parse().unwrap();
+    let request = deployment.server.request(method, url);
+    let request = match role {
+        None => request,
+        Some(role) => {
+            let token = TokenBuilder::new().claim("tenantId", "acme").claim("role", role.as_str());
+            request.bearer_auth(token.sign())
+        }
+    };
+    match body {
+        Nothing => request,
+        Json(text) => request.header("content-type", "application/json").body(text),
+        Form => request.multipart(reqwest::multipart::Form::new().text("version", "1.0.0")),
+    }
+}
+
+async fn every_route_knows_its_callers(backend: Backend) {
+    let deployment = furnished(backend).await;
+    let mut wrong = Vec::new();
+    for (method, path, url, body, own, other) in ROUTES {
+        for (index, role) in ROLES.into_iter().enumerate() {
+            for (tenant, expected) in [("acme", own[index]), ("other", other[index])] {
+                let request = request(&deployment, method, url, *body, role).header("x-tenant-id", tenant);
+                let answer = Answer::of(request).await;
+                if answer.status != expected {
+                    wrong.push(format!(
+                        "{method} {path} as {role:?} in {tenant}: {}, expected {expected}: {}",
+                        answer.status, answer.text
+                    ));
+                }
+                if role != Some(Role::PlatformAdmin) && answer.text.contains(MARK) {
+                    wrong.push(format!("{method} {path} as {role:?} in {tenant} tells: {}", answer.text));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(routes_of_the_document(&deployment).await, routes_of_the_table());
+}
+
+fn routes_of_the_table() -> BTreeSet<(String, String)> {
+    ROUTES.iter().map(|(method, path, ..)| ((*method).to_owned(), (*path).to_owned())).collect()
+}
+
+async fn routes_of_the_document(deployment: &Deployment) -> BTreeSet<(String, String)> {
+    let document = deployment.get("/openapi.json").await.expect(200);
+    let paths = document["paths"].as_object().unwrap();
+    let methods = |item: &Value| -> Vec<String> { item.as_object().unwrap().keys().cloned().collect() };
+    paths
+        .iter()
+        .flat_map(|(path, item)| {
+            methods(item).into_iter().map(|method| (method.to_uppercase(), path.clone())).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Requests of `acme` and of strangers for what is `other`'s, and the status that is right for those of `acme` who may ask.
+const FOREIGN: &[(&str, &str, Body, u16)] = &[
+    ("GET", "/plugins/private", Nothing, 404),
+    ("GET", "/plugins/private/bundle", Nothing, 404),
+    ("GET", "/plugins/private/ratings", Nothing, 404),
+    ("POST", "/plugins/private/ratings", Json(r#"{"rating":5}"#), 404),
+    ("GET", "/plugins/private/config", Nothing, 404),
+    ("PUT", "/plugins/private/config", Json("{}"), 404),
+    ("PUT", "/plugins/private/status", Json(r#"{"enabled":true}"#), 404),
+    ("PUT", "/plugins/private", Json(r#"{"name":"Mine"}"#), 404),
+    ("POST", "/plugins/install", Json(r#"{"pluginId":"private"}"#), 404),
+    ("POST", "/plugins/install", Json(r#"{"pluginId":"private","version":"1.0.0"}"#), 404),
+    ("POST", "/plugins/upgrade", Json(r#"{"pluginId":"private"}"#), 404),
+    ("POST", "/plugins/uninstall", Json(r#"{"pluginId":"private"}"#), 404),
+    ("GET", "/marketplace/private", Nothing, 404),
+    ("GET", "/plugins/bundles/private/v1.0.0/index.js", Nothing, 404),
+    ("GET", "/plugins/bundles/plugins/private/1.0.0/index.js", Nothing, 404),
+    ("GET", "/plugins/available", Nothing, 200),
+    ("GET", "/plugins/installed", Nothing, 200),
+    ("GET", "/plugins/by-extension-point?point=checkout", Nothing, 200),
+    ("GET", "/plugins/public/organizations/enabled?organizationId=other", Nothing, 200),
+    ("GET", "/plugins/public/organizations/payment?organizationId=other", Nothing, 200),
+    ("GET", "/plugins/shared/config", Nothing, 200),
+    ("GET", "/plugins/shared/ratings", Nothing, 200),
+    ("GET", "/marketplace?search=only", Nothing, 200),
+    ("GET", "/marketplace/categories", Nothing, 200),
+    ("GET", "/api-keys", Nothing, 200),
+];
+
+async fn nothing_of_another_tenant_is_told(backend: Backend) {
+    let deployment = furnished(backend).await;
+    let before = other_tenant(&deployment).await;
+    assert!(before.matches(MARK).count() >= 4, "the mark is where the tenant itself looks: {before}");
+    let key =
+        deployment.get_as(OTHER_ADMIN, "/api-keys").await.expect(200)[0]["id"].as_str().unwrap().to_owned();
+    let revoke = format!("/api-keys/{key}");
+    let foreign = FOREIGN.iter().copied().chain([("DELETE", revoke.as_str(), Nothing, 404)]);
+    for (method, url, body, expected) in foreign {
+        for role in ROLES {
+            let named = request(&deployment, method, url, body, role);
+            let answer = Answer::of(if role == Some(Role::PlatformAdmin) {
+                named.header("x-tenant-id", "acme")
+            } else {
+                named
+            })
+            .await;
+            let who = format!("{method} {url} as {role:?}: {} {}", answer.status, answer.text);
+            assert!(!answer.text.contains(MARK), "{who}");
+            match role {
+                Some(Role::Admin | Role::Owner | Role::PlatformAdmin) => {
+                    assert_eq!(answer.status, expected, "{who}");
+                }
+                _ => assert!([expected, 401, 403].contains(&answer.status), "{who}"),
+            }
+        }
+    }
+    assert_eq!(other_tenant(&deployment).await, before, "nothing of it changed");
+}
+
+/// All that the other tenant's own admin sees.
+async fn other_tenant(deployment: &Deployment) -> String {
+    let mut seen = String::new();
+    for path in [
+        "/plugins/private",
+        "/plugins/private/config",
+        "/plugins/private/ratings",
+        "/plugins/installed",
+        "/plugins/shared/config",
+        "/api-keys",
+    ] {
+        let answer = deployment.get_as(OTHER_ADMIN, path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        seen.push_str(&answer.text);
+    }
+    seen
+}
