@@ -176,6 +176,6 @@ async fn a_tenants_own_plugin_is_installed_by_it_alone(backend: Backend) {
     deployment.get("/plugins/own").await.problem("not_found");
     deployment.publish(PLATFORM, "shared", "1.0.0").await;
     let taken = deployment.post(ADMIN, "/plugins", &plugin("shared", "2.0.0")).await;
-    taken.problem("already_exists");
+    taken.problem("conflict");
     crate::consistency::check(&deployment).await;
 }

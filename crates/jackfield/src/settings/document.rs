@@ -126,22 +126,23 @@ mod tests {
         std::fs::read_to_string(format!("{ROOT}/{name}")).unwrap()
     }
 
+    /// Tells the first line that differs: the whole of both would hide it.
+    fn assert_committed(name: &str, made: &str, command: &str) {
+        let committed = committed(name);
+        for (number, (left, right)) in committed.lines().zip(made.lines()).enumerate() {
+            assert_eq!(left, right, "{name}, line {}: run `{command} > {name}`", number + 1);
+        }
+        assert!(committed == made, "{name} ends elsewhere: run `{command} > {name}`");
+    }
+
     #[test]
     fn the_committed_default_file_is_the_table() {
-        assert_eq!(
-            committed("jackfield.default.toml"),
-            default_file(),
-            "run `jackfield settings --default-file > jackfield.default.toml`"
-        );
+        assert_committed("jackfield.default.toml", &default_file(), "jackfield settings --default-file");
     }
 
     #[test]
     fn the_committed_page_is_the_table() {
-        assert_eq!(
-            committed("docs/configuration.md"),
-            markdown(),
-            "run `jackfield settings --markdown > docs/configuration.md`"
-        );
+        assert_committed("docs/configuration.md", &markdown(), "jackfield settings --markdown");
     }
 
     #[test]
