@@ -32,7 +32,8 @@ pub(crate) fn integrity(content: &[u8]) -> String {
 /// A plugin large enough that every coding makes it smaller.
 async fn published(backend: Backend) -> (Deployment, Value) {
     let deployment = Deployment::start(backend);
-    let lines: String = (0..400).map(|line| format!("'line {line} of the text',\n")).collect();
+    let lines: Vec<String> = (0..400).map(|line| format!("'line {line} of the text'")).collect();
+    let lines = lines.join(",\n");
     let source = format!(
         "const lines = [{lines}];\nexport default {{ name: 'P', extensionPoints: {{ checkout: () => <pre>{{lines.join()}}</pre> }} }};"
     );

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::Ambient;
 use storage::{BlobKey, Conn};
+use testkit::ManualClock;
 
 use crate::bundles::integrity;
 use crate::deployment::Deployment;
@@ -36,9 +36,10 @@ struct VersionRow {
 pub(crate) async fn check(deployment: &Deployment) {
     let database = deployment.database().await;
     let blobs = deployment.backend.blobs(deployment.folder()).await.unwrap();
-    // A moment after the last staging, so that its age is above zero.
-    tokio::time::sleep(Duration::from_millis(2)).await;
-    storage::sweep(&database, blobs.as_ref(), Duration::ZERO, &Ambient::system()).await.unwrap();
+    // By a clock that is ahead, so that whatever was staged is old.
+    let (clock, ambient) = ManualClock::ambient();
+    clock.advance(Duration::from_mins(1));
+    storage::sweep(&database, blobs.as_ref(), Duration::ZERO, &ambient).await.unwrap();
 
     let mut conn = database.read().await.unwrap();
     let staged = column(&mut conn, "SELECT key FROM staged_blob").await;

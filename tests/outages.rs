@@ -95,10 +95,10 @@ async fn a_database_that_goes_in_the_middle_of_publishes() {
     }
 }
 
-/// A plugin of at least `size` bytes of random text, so that no coding makes it smaller than half of that.
+/// A plugin of at least `size` bytes of text, most of it random.
 fn large(id: &str, size: usize) -> Value {
-    let bytes: Vec<u8> = (0..size / 64 + 1).flat_map(|_| model::Ambient::system().bytes::<32>()).collect();
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let ambient = model::Ambient::system();
+    let text: String = (0..=size / 26).map(|_| model::new_id(&ambient)).collect();
     with(plugin(id, "1.0.0"), &json!({"sourceCode": source(&text)}))
 }
 

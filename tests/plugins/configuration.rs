@@ -89,13 +89,13 @@ async fn opened(deployment: &Deployment) -> Value {
     let key = MasterKey::load_or_create(&deployment.folder().join("data/encryption.key"), &ambient).unwrap();
     let sealer = Sealer::open(&database, key, ambient).await.unwrap();
     let mut conn = database.read().await.unwrap();
-    let (plugin, sealed): (String, Vec<u8>) = storage::on!(conn, |c| {
+    let (plugin, secrets): (String, Vec<u8>) = storage::on!(conn, |c| {
         sqlx::query_as("SELECT plugin_key, secrets FROM installation").fetch_one(c).await
     })
     .unwrap();
     let tenant: TenantId = "acme".parse().unwrap();
     let purpose = format!("installation {plugin} configuration");
-    let opened = sealer.unseal(&mut conn, &tenant, &purpose, &Sealed::from_bytes(sealed)).await.unwrap();
+    let opened = sealer.unseal(&mut conn, &tenant, &purpose, &Sealed::from_bytes(secrets)).await.unwrap();
     serde_json::from_slice(opened.expose_secret()).unwrap()
 }
 

@@ -24,7 +24,7 @@ impl Store {
         Self { blobs, folder: Some(folder), _s3: None }
     }
 
-    async fn s3() -> Self {
+    fn s3() -> Self {
         let s3 = S3::start().unwrap();
         let blobs = Arc::new(storage::S3::new(&s3.config().unwrap()).unwrap());
         Self { blobs, folder: None, _s3: Some(s3) }
@@ -42,7 +42,7 @@ macro_rules! on_both_stores {
         mod on_s3 {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(super::Store::s3().await).await;
+                super::$test(super::Store::s3()).await;
             })*
         }
     };

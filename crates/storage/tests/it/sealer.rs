@@ -29,9 +29,9 @@ fn tenant(name: &str) -> TenantId {
 
 async fn seal(database: &Database, sealer: &Sealer, name: &str, purpose: &str, text: &str) -> Sealed {
     let mut tx = database.begin().await.unwrap();
-    let sealed = sealer.seal(&mut tx, &tenant(name), purpose, text.as_bytes()).await.unwrap();
+    let secret = sealer.seal(&mut tx, &tenant(name), purpose, text.as_bytes()).await.unwrap();
     tx.commit().await.unwrap();
-    sealed
+    secret
 }
 
 async fn open(
@@ -39,30 +39,30 @@ async fn open(
     sealer: &Sealer,
     name: &str,
     purpose: &str,
-    sealed: &Sealed,
+    secret: &Sealed,
 ) -> Result<String, Error> {
     let mut conn = database.read().await.unwrap();
-    let opened = sealer.unseal(&mut conn, &tenant(name), purpose, sealed).await?;
+    let opened = sealer.unseal(&mut conn, &tenant(name), purpose, secret).await?;
     Ok(String::from_utf8(opened.expose_secret().to_vec()).unwrap())
 }
 
 async fn what_is_sealed_opens_in_its_place_alone(place: Place) {
     let database = place.open().await;
     let first = sealer(&database, KEY).await.unwrap();
-    let sealed = seal(&database, &first, "acme", "card", "hush").await;
+    let secret = seal(&database, &first, "acme", "card", "hush").await;
     seal(&database, &first, "other", "card", "theirs").await;
-    assert!(!String::from_utf8_lossy(sealed.as_bytes()).contains("hush"));
+    assert!(!String::from_utf8_lossy(secret.as_bytes()).contains("hush"));
     let again = seal(&database, &first, "acme", "card", "hush").await;
-    assert_ne!(sealed, again, "the same text does not look the same");
+    assert_ne!(secret, again, "the same text does not look the same");
 
     // A sealer that has opened nothing yet finds the key in the database.
     for sealer in [&first, &sealer(&database, KEY).await.unwrap()] {
-        assert_eq!(open(&database, sealer, "acme", "card", &sealed).await.unwrap(), "hush");
+        assert_eq!(open(&database, sealer, "acme", "card", &secret).await.unwrap(), "hush");
         for (name, purpose) in [("other", "card"), ("acme", "cash"), ("nobody", "card"), ("acme", "")] {
-            let refused = open(&database, sealer, name, purpose, &sealed).await;
+            let refused = open(&database, sealer, name, purpose, &secret).await;
             assert!(matches!(refused, Err(Error::Unsealable)), "{name} {purpose}: {refused:?}");
         }
-        let mut altered = sealed.as_bytes().to_vec();
+        let mut altered = secret.as_bytes().to_vec();
         *altered.last_mut().unwrap() ^= 1;
         let refused = open(&database, sealer, "acme", "card", &Sealed::from_bytes(altered)).await;
         assert!(matches!(refused, Err(Error::Unsealable)));
@@ -72,7 +72,7 @@ async fn what_is_sealed_opens_in_its_place_alone(place: Place) {
 async fn another_master_key_is_refused_and_changes_nothing(place: Place) {
     let database = place.open().await;
     let right = sealer(&database, KEY).await.unwrap();
-    let sealed = seal(&database, &right, "acme", "card", "hush").await;
+    let secret = seal(&database, &right, "acme", "card", "hush").await;
     let hex = if place.is_sqlite() {
         "SELECT hex(proof) FROM master_key"
     } else {
@@ -85,7 +85,7 @@ async fn another_master_key_is_refused_and_changes_nothing(place: Place) {
     }
     assert_eq!(column(&database, hex).await, before);
     let again = sealer(&database, KEY).await.unwrap();
-    assert_eq!(open(&database, &again, "acme", "card", &sealed).await.unwrap(), "hush");
+    assert_eq!(open(&database, &again, "acme", "card", &secret).await.unwrap(), "hush");
 }
 
 async fn a_tenants_first_secrets_at_once_share_one_key(place: Place) {
@@ -95,10 +95,10 @@ async fn a_tenants_first_secrets_at_once_share_one_key(place: Place) {
         let (database, sealer) = (&database, &replicas[number % 2]);
         async move { seal(database, sealer, "acme", "card", &number.to_string()).await }
     });
-    let sealed = futures::future::join_all(sealing).await;
+    let secrets = futures::future::join_all(sealing).await;
     assert_eq!(column(&database, "SELECT tenant FROM tenant_key").await, ["acme"]);
-    for (number, sealed) in sealed.iter().enumerate() {
-        let opened = open(&database, &replicas[(number + 1) % 2], "acme", "card", sealed).await;
+    for (number, secret) in secrets.iter().enumerate() {
+        let opened = open(&database, &replicas[(number + 1) % 2], "acme", "card", secret).await;
         assert_eq!(opened.unwrap(), number.to_string());
     }
 }
@@ -109,8 +109,8 @@ async fn a_key_that_was_rolled_back_is_not_used(place: Place) {
     let mut tx = database.begin().await.unwrap();
     sealer.seal(&mut tx, &tenant("acme"), "card", b"lost").await.unwrap();
     // Opened within the transaction as well, where its key is visible.
-    let sealed = sealer.seal(&mut tx, &tenant("acme"), "card", b"lost too").await.unwrap();
-    sealer.unseal(&mut tx, &tenant("acme"), "card", &sealed).await.unwrap();
+    let secret = sealer.seal(&mut tx, &tenant("acme"), "card", b"lost too").await.unwrap();
+    sealer.unseal(&mut tx, &tenant("acme"), "card", &secret).await.unwrap();
     drop(tx);
     let kept = seal(&database, &sealer, "acme", "card", "kept").await;
     let other = self::sealer(&database, KEY).await.unwrap();
@@ -120,14 +120,14 @@ async fn a_key_that_was_rolled_back_is_not_used(place: Place) {
 async fn a_tenant_whose_key_is_gone_has_no_secrets(place: Place) {
     let database = place.open().await;
     let first = sealer(&database, KEY).await.unwrap();
-    let sealed = seal(&database, &first, "acme", "card", "hush").await;
+    let secret = seal(&database, &first, "acme", "card", "hush").await;
     let mut tx = database.begin().await.unwrap();
     storage::on!(tx, |c| sqlx::query("DELETE FROM tenant_key").execute(c).await.map(drop)).unwrap();
     tx.commit().await.unwrap();
     let fresh = sealer(&database, KEY).await.unwrap();
-    let refused = open(&database, &fresh, "acme", "card", &sealed).await;
+    let refused = open(&database, &fresh, "acme", "card", &secret).await;
     assert!(matches!(refused, Err(Error::Unsealable)));
     // A new key does not open what the old one sealed.
     seal(&database, &fresh, "acme", "card", "new").await;
-    assert!(matches!(open(&database, &fresh, "acme", "card", &sealed).await, Err(Error::Unsealable)));
+    assert!(matches!(open(&database, &fresh, "acme", "card", &secret).await, Err(Error::Unsealable)));
 }
