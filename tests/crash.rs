@@ -2,7 +2,7 @@
 //! nothing that was answered is lost.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::{Ambient, Role};
 use reqwest::Method;
@@ -19,7 +19,9 @@ const KILLS: usize = 12;
 /// Authors who publish at the same time.
 const AUTHORS: usize = 3;
 /// A publish and an install take about this long, so that a kill meets every part of them.
-const LONGEST_LIFE: Duration = Duration::from_millis(600);
+const LONGEST_LIFE: Duration = Duration::from_millis(500);
+/// How long the first publish of a round may take.
+const FIRST_PUBLISH: Duration = Duration::from_secs(30);
 
 /// What the server said it did.
 #[derive(Default)]
@@ -57,6 +59,12 @@ async fn a_kill_at_any_moment_loses_nothing(backend: Backend) {
         let working = futures::future::join_all(authors);
         let pid = deployment.process_id().to_string();
         let killing = async {
+            // However slow the machine is, something was done first.
+            let started = Instant::now();
+            while answered.published.lock().unwrap().len() <= round {
+                assert!(started.elapsed() < FIRST_PUBLISH, "no publish gets anywhere: {}", deployment.log());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             tokio::time::sleep(life).await;
             let killed =
                 std::process::Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status().unwrap();
@@ -71,7 +79,7 @@ async fn a_kill_at_any_moment_loses_nothing(backend: Backend) {
         .column("SELECT p.id || ' ' || v.version FROM plugin p JOIN plugin_version v ON v.plugin_key = p.key")
         .await;
     let published = answered.published.into_inner().unwrap();
-    assert!(published.len() > KILLS, "enough was done to be lost: {}", published.len());
+    assert!(published.len() >= KILLS, "enough was done to be lost: {}", published.len());
     let lost: Vec<_> = published.iter().filter(|version| !versions.contains(version)).collect();
     assert!(lost.is_empty(), "answered with 201 and lost: {lost:?}");
     let installations = deployment
