@@ -41,11 +41,12 @@ impl Staging {
     /// commit.
     pub async fn settle(&self, tx: &mut Tx, keys: &[BlobKey]) -> Result<(), Error> {
         for key in keys {
-            let struck = on!(tx, |c| sqlx::query("DELETE FROM staged_blob WHERE key = $1")
-                .bind(key.as_str())
-                .execute(c)
-                .await
-                .map(|done| done.rows_affected()))?;
+            let struck =
+                on!(tx, |c| sqlx::query("DELETE FROM staged_blob WHERE key = $1 AND staged_at > 0")
+                    .bind(key.as_str())
+                    .execute(c)
+                    .await
+                    .map(|done| done.rows_affected()))?;
             if struck == 0 {
                 return Err(Error::Blobs("a staged blob was swept before its transaction".into()));
             }
@@ -76,24 +77,39 @@ pub async fn sweep(
     let mut swept = 0;
     for (text,) in stale {
         let key: BlobKey = text.parse()?;
-        // A transaction that would still settle this key must fail from here on, or find it already struck out.
-        let mut tx = database.begin().await?;
-        let struck = on!(tx, |c| sqlx::query("UPDATE staged_blob SET staged_at = 0 WHERE key = $1")
-            .bind(key.as_str())
-            .execute(c)
-            .await
-            .map(|done| done.rows_affected()))?;
-        if struck == 0 {
+        // Claimed in a transaction of its own, so that none is open while the blob is deleted. From here on no
+        // transaction can settle this key; if this process ends now, the claim is found by a later sweep.
+        if !claim(database, &key).await? {
             continue;
         }
         blobs.delete(&key).await?;
-        on!(tx, |c| sqlx::query("DELETE FROM staged_blob WHERE key = $1")
-            .bind(key.as_str())
-            .execute(c)
-            .await
-            .map(drop))?;
-        tx.commit().await?;
-        swept += 1;
+        if forget(database, &key).await? {
+            swept += 1;
+        }
     }
     Ok(swept)
+}
+
+/// Takes an intent for the sweep; `false` if it was settled meanwhile.
+async fn claim(database: &Database, key: &BlobKey) -> Result<bool, Error> {
+    let mut tx = database.begin().await?;
+    let claimed = on!(tx, |c| sqlx::query("UPDATE staged_blob SET staged_at = 0 WHERE key = $1")
+        .bind(key.as_str())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    tx.commit().await?;
+    Ok(claimed == 1)
+}
+
+/// Ends a claim; `false` if another sweep with the same claim was first.
+async fn forget(database: &Database, key: &BlobKey) -> Result<bool, Error> {
+    let mut tx = database.begin().await?;
+    let forgotten = on!(tx, |c| sqlx::query("DELETE FROM staged_blob WHERE key = $1")
+        .bind(key.as_str())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    tx.commit().await?;
+    Ok(forgotten == 1)
 }
