@@ -92,3 +92,22 @@ fn documentation() -> Router<App> {
         .route("/docs/", get(openapi::docs_index))
         .route("/docs/{*file}", get(openapi::docs))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_plugin_can_be_called_as_a_route_is() {
+        let document = routes().split_for_parts().1;
+        let paths = document.paths.paths.keys();
+        let words = paths.filter_map(|path| {
+            let rest = path.strip_prefix("/plugins/").or_else(|| path.strip_prefix("/marketplace/"))?;
+            rest.split('/').next().filter(|word| !word.starts_with('{'))
+        });
+        for word in words {
+            let parsed = word.parse::<model::PluginId>();
+            assert!(matches!(parsed, Err(model::IdError::Reserved(_))), "{word}");
+        }
+    }
+}

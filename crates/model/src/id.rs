@@ -66,7 +66,7 @@ impl PluginId {
     const MAX: usize = 100;
 
     /// Words that stand where a plugin id may stand in a route.
-    const RESERVED: [&'static str; 14] = [
+    const RESERVED: [&'static str; 15] = [
         "available",
         "bundles",
         "by-extension-point",
@@ -80,6 +80,7 @@ impl PluginId {
         "storage-health",
         "stream",
         "uninstall",
+        "upgrade",
         "upload",
     ];
 
