@@ -7,7 +7,7 @@ use model::Violation;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::{Map, Value};
 
-use crate::Error;
+use crate::{Error, schema_bounds};
 
 /// What stands for a secret in every answer. Sent back, it means "as it was".
 pub const MASK: &str = "********";
@@ -46,10 +46,12 @@ pub(crate) fn check_schema(schema: &Value) -> Vec<Violation> {
     if !unknown.is_empty() {
         return unknown;
     }
-    match compile(schema) {
-        Ok(_) => Vec::new(),
-        Err(error) => vec![Violation::new(at(error.instance_path().as_str()), error.to_string())],
+    if let Err(error) = compile(schema) {
+        return vec![Violation::new(at(error.instance_path().as_str()), error.to_string())];
     }
+    let out_of_bounds = schema_bounds::check(schema).into_iter();
+    let found = out_of_bounds.chain(hidden_secrets(schema));
+    found.map(|found| Violation::new(at(&found.pointer), found.detail)).collect()
 }
 
 /// Draft 2020-12 unless the schema says otherwise. References lead nowhere outside the schema, and patterns run in
@@ -85,6 +87,30 @@ pub(crate) fn sensitive_fields(schema: &Value) -> BTreeSet<String> {
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     let marked = properties.filter(|(_, property)| property.get("writeOnly") == Some(&Value::Bool(true)));
     listed.chain(marked.map(|(name, _)| name.clone())).collect()
+}
+
+/// `writeOnly` where it makes nothing secret. Who writes it means a secret, which would be told to everybody.
+fn hidden_secrets(schema: &Value) -> Vec<Violation> {
+    fn search(value: &Value, pointer: &str, found: &mut Vec<Violation>) {
+        let Value::Object(object) = value else {
+            for (index, each) in value.as_array().into_iter().flatten().enumerate() {
+                search(each, &format!("{pointer}/{index}"), found);
+            }
+            return;
+        };
+        for (key, each) in object {
+            let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+            let is_heeded = matches!(pointer.split('/').collect::<Vec<_>>()[..], ["", "properties", _, "writeOnly"]);
+            if key == "writeOnly" && *each == Value::Bool(true) && !is_heeded && found.len() < MAX_VIOLATIONS {
+                let detail = "only a property of the configuration itself can be secret: mark that one as a whole";
+                found.push(Violation::new(&pointer, detail));
+            }
+            search(each, &pointer, found);
+        }
+    }
+    let mut found = Vec::new();
+    search(schema, "", &mut found);
+    found
 }
 
 /// A configuration in two halves: what may be shown, and what is sealed.
@@ -228,6 +254,18 @@ mod tests {
         assert!(!check_schema(&json!([])).is_empty());
         assert!(!check_schema(&json!({"properties": {"a": {}}, "sensitiveFields": ["b"]})).is_empty());
         assert!(check_schema(&schema()).is_empty());
+    }
+
+    #[test]
+    fn a_secret_that_would_be_told_is_refused() {
+        for schema in [
+            json!({"properties": {"stripe": {"type": "object", "properties": {"key": {"writeOnly": true}}}}}),
+            json!({"properties": {"key": {"$ref": "#/$defs/key"}}, "$defs": {"key": {"writeOnly": true}}}),
+            json!({"allOf": [{"properties": {"key": {"writeOnly": true}}}]}),
+        ] {
+            assert_eq!(check_schema(&schema).len(), 1, "{schema}");
+        }
+        assert_eq!(check_schema(&json!({"properties": {"key": {"type": "string", "writeOnly": true}}})), []);
     }
 
     #[test]

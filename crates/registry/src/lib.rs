@@ -15,6 +15,7 @@ mod prepare;
 mod publish;
 mod ratings;
 mod revise;
+mod schema_bounds;
 mod source;
 mod store;
 mod unknown_keys;
