@@ -40,7 +40,9 @@ impl PageRequest {
     fn after(&self) -> Result<Option<(String, String)>, Error> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Error::Cursor)?;
-        serde_json::from_slice(&bytes).map(Some).map_err(|_| Error::Cursor)
+        let after: (String, String) = serde_json::from_slice(&bytes).map_err(|_| Error::Cursor)?;
+        // None of ours has a NUL, and PostgreSQL takes none.
+        if after.0.contains('\0') || after.1.contains('\0') { Err(Error::Cursor) } else { Ok(Some(after)) }
     }
 }
 
@@ -181,7 +183,7 @@ mod tests {
 
     #[test]
     fn cursors_that_nobody_gave_are_refused() {
-        for cursor in ["", "%", "bm8", "W10", "WzEsMl0"] {
+        for cursor in ["", "%", "bm8", "W10", "WzEsMl0", "WyJcdTAwMDAiLCIiXQ"] {
             let request = PageRequest { cursor: Some(cursor.into()), ..PageRequest::default() };
             assert!(matches!(request.after(), Err(Error::Cursor)), "{cursor:?}");
         }

@@ -156,6 +156,7 @@ impl Manifest {
         if let Err(error) = &version {
             problems.push(Violation::new("/version", error.to_string()));
         }
+        self.check_size(&mut problems);
         self.check_texts(&mut problems);
         self.check_versions(&mut problems);
         self.check_urls(&mut problems);
@@ -165,6 +166,15 @@ impl Manifest {
         match (id, version) {
             (Ok(id), Ok(version)) if problems.is_empty() => Ok(Checked { id, version }),
             _ => Err(Error::Manifest(problems)),
+        }
+    }
+
+    /// Every listing carries whole manifests, so the parts that have no rule of their own need a bound together.
+    fn check_size(&self, problems: &mut Vec<Violation>) {
+        let size = serde_json::to_vec(self).map_or(usize::MAX, |text| text.len());
+        if size > MAX_MANIFEST {
+            let detail = format!("must have at most {MAX_MANIFEST} bytes of JSON beside the source");
+            problems.push(Violation::new("", detail));
         }
     }
 
@@ -239,6 +249,7 @@ impl Manifest {
 }
 
 const MAX_LIST: usize = 100;
+const MAX_MANIFEST: usize = 128 * 1024;
 const MAX_METADATA: usize = 16 * 1024;
 const NOT_A_RANGE: &str = "must be a version range such as ^1.2.0 or >=1 <3";
 pub(crate) const NOT_A_WEB_URL: &str = "must be a URL that begins with https:// or http://";
@@ -256,6 +267,10 @@ fn check_length(problems: &mut Vec<Violation>, pointer: &str, text: &str, range:
     if !range.contains(&text.trim().chars().count()) {
         let detail = format!("must have {} to {} characters", range.start(), range.end());
         problems.push(Violation::new(pointer, detail));
+    }
+    // PostgreSQL stores no NUL, and nobody means one.
+    if text.contains('\0') {
+        problems.push(Violation::new(pointer, "must not contain U+0000"));
     }
 }
 
@@ -343,6 +358,22 @@ mod tests {
     #[test]
     fn a_value_of_the_wrong_type_is_located() {
         assert_eq!(violations(with("extensionPoints", json!("checkout")))[0].0, "/extensionPoints");
+    }
+
+    #[test]
+    fn the_parts_without_a_rule_of_their_own_are_bounded_together() {
+        for key in ["adminComponents", "storefrontComponents", "backend", "webhook"] {
+            let found = violations(with(key, json!({"a": "x".repeat(MAX_MANIFEST)})));
+            assert_eq!(found.len(), 1, "{key}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_postgresql_cannot_store_is_refused() {
+        for key in ["name", "category", "description"] {
+            assert_eq!(violations(with(key, json!("a\u{0}b")))[0].0, format!("/{key}"));
+        }
+        assert_eq!(violations(with("extensionPoints", json!(["a\u{0}"])))[0].0, "/extensionPoints/0");
     }
 
     #[test]

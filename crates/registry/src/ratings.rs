@@ -97,5 +97,8 @@ fn check(rating: i64, review: Option<&str>) -> Result<(), Error> {
     if review.is_some_and(|review| review.chars().count() > MAX_REVIEW) {
         problems.push(Violation::new("/review", format!("must have at most {MAX_REVIEW} characters")));
     }
+    if review.is_some_and(|review| review.contains('\0')) {
+        problems.push(Violation::new("/review", "must not contain U+0000"));
+    }
     if problems.is_empty() { Ok(()) } else { Err(Error::Rating(problems)) }
 }
