@@ -57,6 +57,9 @@ impl Staging {
 
 /// Deletes the blobs whose staging is older than `age` and never settled. Returns how many.
 ///
+/// # Errors
+/// The last one, after all that could be deleted was.
+///
 /// `age` must exceed the longest time between staging and commit. Safe on several replicas at once.
 pub async fn sweep(
     database: &Database,
@@ -75,19 +78,26 @@ pub async fn sweep(
     .await)?;
     drop(conn);
     let mut swept = 0;
+    let mut failure = None;
     for (text,) in stale {
-        let key: BlobKey = text.parse()?;
-        // Claimed in a transaction of its own, so that none is open while the blob is deleted. From here on no
-        // transaction can settle this key; if this process ends now, the claim is found by a later sweep.
-        if !claim(database, &key).await? {
-            continue;
-        }
-        blobs.delete(&key).await?;
-        if forget(database, &key).await? {
-            swept += 1;
+        // One blob that cannot be deleted must not keep the others.
+        match sweep_one(database, blobs, &text.parse()?).await {
+            Ok(is_swept) => swept += usize::from(is_swept),
+            Err(error) => failure = Some(error),
         }
     }
-    Ok(swept)
+    failure.map_or(Ok(swept), Err)
+}
+
+/// Deletes one blob; `false` if its intent was settled meanwhile, or another sweep was first.
+async fn sweep_one(database: &Database, blobs: &dyn Blobs, key: &BlobKey) -> Result<bool, Error> {
+    // Claimed in a transaction of its own, so that none is open while the blob is deleted. From here on no transaction
+    // can settle this key; if this process ends now, the claim is found by a later sweep.
+    if !claim(database, key).await? {
+        return Ok(false);
+    }
+    blobs.delete(key).await?;
+    forget(database, key).await
 }
 
 /// Takes an intent for the sweep; `false` if it was settled meanwhile.

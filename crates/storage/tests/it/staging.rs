@@ -17,6 +17,7 @@ on_both_databases!(
     a_settling_that_is_rolled_back_settles_nothing,
     many_sweeps_at_once_agree,
     a_sweep_and_a_settling_at_once_never_both_win,
+    a_blob_that_cannot_be_deleted_does_not_keep_the_others,
 );
 
 const AGE: Duration = Duration::from_hours(24);
@@ -26,7 +27,7 @@ struct Fixture {
     blobs: Folder,
     clock: Arc<ManualClock>,
     ambient: Ambient,
-    _folder: TempDir,
+    folder: TempDir,
     _place: Place,
 }
 
@@ -36,7 +37,7 @@ impl Fixture {
         let database = place.open_at(&ambient).await;
         let folder = TempDir::new().unwrap();
         let blobs = Folder::open(folder.path()).await.unwrap();
-        Self { database, blobs, clock, ambient, _folder: folder, _place: place }
+        Self { database, blobs, clock, ambient, folder, _place: place }
     }
 
     /// Stages `keys` and writes their blobs.
@@ -161,4 +162,19 @@ async fn a_sweep_and_a_settling_at_once_never_both_win(place: Place) {
     for name in named {
         assert!(fixture.has(&name.parse().unwrap()).await, "{name} is named and swept");
     }
+}
+
+async fn a_blob_that_cannot_be_deleted_does_not_keep_the_others(place: Place) {
+    let fixture = Fixture::new(place).await;
+    let keys = keys(&["a/stuck", "b/left"]);
+    let staging = fixture.stage(&keys).await;
+    // Nothing can be reached through a link that leads to itself.
+    let folder = fixture.folder.path().join("a");
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::os::unix::fs::symlink("a", &folder).unwrap();
+    fixture.clock.advance(AGE * 2);
+    assert!(sweep(&fixture.database, &fixture.blobs, AGE, &fixture.ambient).await.is_err());
+    assert!(!fixture.has(&keys[1]).await);
+    assert_eq!(fixture.staged().await, ["a/stuck"]);
+    assert!(fixture.settle(&staging, &keys[..1]).await.is_err(), "its blob may be gone, whatever the store said");
 }
