@@ -134,7 +134,9 @@ async fn serve(
         return Ok(response);
     }
     let content = app.registry().bundle_content(file, encoding).await?;
-    let mut response = match wanted(headers, &etag, content.len()) {
+    // A range is defined for GET alone (RFC 9110, section 14.2).
+    let part = if method == Method::GET { wanted(headers, &etag, content.len()) } else { Wanted::Whole };
+    let mut response = match part {
         Wanted::Whole => with_length(StatusCode::OK, content, method),
         Wanted::Part(range) => {
             let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, content.len());
@@ -202,11 +204,12 @@ fn entity_tag(file: &BundleFile, encoding: Encoding) -> Result<HeaderValue, Prob
 }
 
 fn is_unchanged(headers: &HeaderMap, etag: &HeaderValue) -> bool {
-    let Some(known) = headers.get(header::IF_NONE_MATCH) else { return false };
-    let Ok((known, etag)) = known.to_str().and_then(|known| Ok((known, etag.to_str()?))) else {
-        return false;
-    };
-    known.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    let Ok(etag) = etag.to_str() else { return false };
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|known| known.to_str().ok());
+    known
+        .flat_map(|known| known.split(','))
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 fn value(text: &str) -> Result<HeaderValue, Problem> {
@@ -243,5 +246,9 @@ mod tests {
             let headers = HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(known))]);
             assert_eq!(is_unchanged(&headers, &etag), unchanged, "{known}");
         }
+        let mut headers = HeaderMap::new();
+        headers.append(header::IF_NONE_MATCH, HeaderValue::from_static("\"x\""));
+        headers.append(header::IF_NONE_MATCH, HeaderValue::from_static("\"abc\""));
+        assert!(is_unchanged(&headers, &etag), "two lines are one list");
     }
 }

@@ -6,9 +6,10 @@ use registry::Encoding;
 /// The coding to answer in: of those kept, the one that the client likes best, and of several alike the smallest.
 /// `None` if the client refuses all of them.
 pub(super) fn choose(headers: &HeaderMap, is_kept: impl Fn(Encoding) -> bool) -> Option<Encoding> {
-    let Some(accepted) = headers.get(header::ACCEPT_ENCODING) else { return Some(Encoding::Identity) };
-    // What cannot be read is as good as nothing said.
-    let Ok(accepted) = accepted.to_str() else { return Some(Encoding::Identity) };
+    // Several lines are one list (RFC 9110, section 5.3); what cannot be read is as good as nothing said.
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+    let accepted = lines.collect::<Vec<_>>().join(",");
+    let accepted = accepted.as_str();
     let mut best: Option<(Encoding, u16)> = None;
     for encoding in Encoding::COMPRESSED.into_iter().filter(|encoding| is_kept(*encoding)) {
         let quality = quality(accepted, encoding.as_str()).unwrap_or(0);
@@ -44,7 +45,8 @@ fn quality(accepted: &str, coding: &str) -> Option<u16> {
 
 /// `q=0.5` as 500; 1000 where it is left out or unreadable.
 fn weight(parameters: &str) -> u16 {
-    let Some((name, value)) = parameters.split_once('=') else { return 1000 };
+    let first = parameters.split(';').next().unwrap_or_default();
+    let Some((name, value)) = first.split_once('=') else { return 1000 };
     if !name.trim().eq_ignore_ascii_case("q") {
         return 1000;
     }
@@ -83,12 +85,17 @@ mod tests {
             ("identity;q=1, br;q=0.5", Some(Encoding::Identity)),
             ("deflate", Some(Encoding::Identity)),
             ("identity;q=0, br", Some(Encoding::Brotli)),
+            ("br;q=0;more, gzip", Some(Encoding::Gzip)),
             ("identity;q=0", None),
             ("*;q=0", None),
         ] {
             assert_eq!(chosen(accepted), encoding, "{accepted:?}");
         }
         assert_eq!(choose(&HeaderMap::new(), |_| true), Some(Encoding::Identity));
+        let mut lines = HeaderMap::new();
+        lines.append(header::ACCEPT_ENCODING, HeaderValue::from_static("deflate"));
+        lines.append(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        assert_eq!(choose(&lines, |_| true), Some(Encoding::Gzip));
     }
 
     #[test]
