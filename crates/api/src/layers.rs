@@ -67,6 +67,8 @@ pub(crate) async fn security_headers(State(app): State<App>, mut response: Respo
     put(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     put(headers, header::X_FRAME_OPTIONS, "DENY");
     put(headers, header::REFERRER_POLICY, "no-referrer");
+    // Answers differ by credential and tenant: a cache that keeps them by their address alone would mix tenants up.
+    put(headers, header::CACHE_CONTROL, "no-store");
     put(headers, header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
     if app.is_https() {
         put(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
