@@ -33,6 +33,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// How old the blobs of an unfinished publish must be to be removed; longer than any publish may take.
 const STAGED_FOR: Duration = Duration::from_hours(24);
 
+/// How long the database may take to be closed. Whatever was committed is safe without.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
 /// The bounds of the histogram of request durations, in seconds.
 const DURATION_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
@@ -83,7 +86,10 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     sweeping.abort();
     warming.abort();
     bundler.shutdown().await;
-    database.close().await;
+    // What was cut off may still hold connections of the database, and would keep this process for as long.
+    if tokio::time::timeout(CLOSE_DEADLINE, database.close()).await.is_err() {
+        tracing::warn!("the database is left with statements running");
+    }
     if cut_off > 0 {
         anyhow::bail!("{cut_off} connections were cut off, because their requests took too long to finish");
     }
