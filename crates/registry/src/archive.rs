@@ -13,6 +13,9 @@ const MAX_ENTRIES: usize = 5_000;
 /// The most bytes that all files together may unpack to.
 const MAX_UNPACKED: u64 = 32 * 1024 * 1024;
 
+/// What each entry of a zip's central directory begins with (APPNOTE.TXT, section 4.3.12).
+const DIRECTORY_ENTRY: &[u8] = b"PK\x01\x02";
+
 /// Whether `content` begins as an archive does that [`unpack`] can open.
 pub fn is_archive(content: &[u8]) -> bool {
     is_zip(content) || is_gzip(content)
@@ -49,6 +52,10 @@ pub fn unpack(content: &[u8]) -> Result<SourceTree, Error> {
 }
 
 fn unzip(content: &[u8]) -> Result<Vec<(String, Bytes)>, Error> {
+    // Counted before they are read: the directory of 32 MB of entries without content takes hundreds of MB in memory.
+    if content.windows(4).filter(|bytes| *bytes == DIRECTORY_ENTRY).nth(MAX_ENTRIES).is_some() {
+        return Err(too_many());
+    }
     let mut archive = zip::ZipArchive::new(Cursor::new(content)).map_err(|_| damaged())?;
     if archive.len() > MAX_ENTRIES {
         return Err(too_many());
@@ -210,6 +217,10 @@ mod tests {
             (0..=MAX_ENTRIES).map(|index| (format!("f{index}"), b"".as_slice())).collect();
         let many: Vec<(&str, &[u8])> = many.iter().map(|(name, content)| (name.as_str(), *content)).collect();
         assert!(matches!(unpack(&zip(&many)), Err(Error::Archive(_))));
+        let mut directory = b"PK\x03\x04".to_vec();
+        directory.extend(DIRECTORY_ENTRY.repeat(MAX_ENTRIES + 1));
+        let refused = unpack(&directory).map(|_| ()).unwrap_err();
+        assert!(refused.to_string().contains("entries"), "counted before the directory is read: {refused}");
     }
 
     #[test]
