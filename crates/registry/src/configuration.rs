@@ -124,27 +124,34 @@ pub(crate) struct Split {
     pub(crate) secret_names: BTreeSet<String>,
 }
 
-/// Holds `wanted` against `schema` and splits it. Where a secret's value is the [`MASK`], its `former` value stays.
+/// Holds `wanted` against `schema` and splits it. Where a secret's value is the [`MASK`], its former value stays, from
+/// the `former` halves: what is shown and what was sealed. What was sealed once stays so until it is given anew, though
+/// a later version of the schema may not call it a secret.
 ///
 /// # Errors
 /// [`Error::Configuration`] with every violation; their texts never repeat a secret.
 pub(crate) fn accept(
     schema: Option<&Value>,
     wanted: Map<String, Value>,
-    former: Option<&SecretSlice<u8>>,
+    (former_open, former): (&Map<String, Value>, Option<&SecretSlice<u8>>),
 ) -> Result<Split, Error> {
     let empty = Value::Object(Map::new());
     let schema = schema.unwrap_or(&empty);
-    let sensitive = sensitive_fields(schema);
+    let mut sensitive = sensitive_fields(schema);
     let former: Map<String, Value> = match former {
         Some(former) => serde_json::from_slice(former.expose_secret()).map_err(Error::Corrupt)?,
         None => Map::new(),
     };
+    let is_mask = |value: &Value| value.as_str() == Some(MASK);
+    sensitive.extend(former.keys().filter(|name| wanted.get(*name).is_some_and(is_mask)).cloned());
     let merged: Map<String, Value> = wanted
         .into_iter()
         .filter_map(|(name, value)| {
-            let is_mask = sensitive.contains(&name) && value.as_str() == Some(MASK);
-            if is_mask { former.get(&name).map(|kept| (name, kept.clone())) } else { Some((name, value)) }
+            if sensitive.contains(&name) && is_mask(&value) {
+                former.get(&name).or_else(|| former_open.get(&name)).map(|kept| (name, kept.clone()))
+            } else {
+                Some((name, value))
+            }
         })
         .collect();
     validate(schema, &merged, &sensitive)?;
@@ -220,7 +227,7 @@ mod tests {
     #[test]
     fn secrets_are_kept_apart() {
         let wanted = object(json!({"currency": "EUR", "secretKey": "sk_live_1", "webhookSecret": "w"}));
-        let split = accept(Some(&schema()), wanted, None).unwrap();
+        let split = accept(Some(&schema()), wanted, (&Map::new(), None)).unwrap();
         assert_eq!(split.open, object(json!({"currency": "EUR"})));
         let secret: Value = serde_json::from_slice(split.secret.unwrap().expose_secret()).unwrap();
         assert_eq!(secret, json!({"secretKey": "sk_live_1", "webhookSecret": "w"}));
@@ -230,15 +237,28 @@ mod tests {
     fn a_mask_that_comes_back_keeps_the_secret() {
         let former = SecretSlice::from(json!({"secretKey": "sk_live_1"}).to_string().into_bytes());
         let wanted = object(json!({"currency": "USD", "secretKey": MASK, "webhookSecret": MASK}));
-        let split = accept(Some(&schema()), wanted, Some(&former)).unwrap();
+        let split = accept(Some(&schema()), wanted, (&Map::new(), Some(&former))).unwrap();
         let secret: Value = serde_json::from_slice(split.secret.unwrap().expose_secret()).unwrap();
         assert_eq!(secret, json!({"secretKey": "sk_live_1"}), "a mask of what was never set sets nothing");
     }
 
     #[test]
+    fn a_secret_stays_one_when_the_schema_changes() {
+        let former = SecretSlice::from(json!({"pin": "1234"}).to_string().into_bytes());
+        let open = object(json!({"secretKey": "sk_live_1"}));
+        let wanted = object(json!({"currency": "EUR", "pin": MASK, "secretKey": MASK}));
+        let mut later = schema();
+        later["properties"]["pin"] = json!({"type": "string"});
+        let split = accept(Some(&later), wanted, (&open, Some(&former))).unwrap();
+        assert_eq!(split.open, object(json!({"currency": "EUR"})), "nothing becomes public by itself");
+        let secret: Value = serde_json::from_slice(split.secret.unwrap().expose_secret()).unwrap();
+        assert_eq!(secret, json!({"pin": "1234", "secretKey": "sk_live_1"}));
+    }
+
+    #[test]
     fn violations_are_all_told_and_never_tell_a_secret() {
         let wanted = object(json!({"currency": "euro", "secretKey": "short", "webhookSecret": 5, "more": 1}));
-        let Err(Error::Configuration(violations)) = accept(Some(&schema()), wanted, None) else { panic!() };
+        let Err(Error::Configuration(violations)) = accept(Some(&schema()), wanted, (&Map::new(), None)) else { panic!() };
         let text = format!("{violations:?}");
         assert!(violations.len() >= 4, "{text}");
         assert!(!text.contains("\"short\\\"") && !text.contains("short is"), "{text}");
@@ -272,6 +292,6 @@ mod tests {
     fn patterns_that_backtrack_are_linear_or_refused() {
         let schema = json!({"properties": {"a": {"pattern": "^(a+)+$"}}});
         let wanted = object(json!({"a": format!("{}!", "a".repeat(5000))}));
-        assert!(matches!(accept(Some(&schema), wanted, None), Err(Error::Configuration(_))));
+        assert!(matches!(accept(Some(&schema), wanted, (&Map::new(), None)), Err(Error::Configuration(_))));
     }
 }

@@ -33,12 +33,21 @@ pub struct Installation {
 impl Installation {
     /// The configuration as an admin sees it: secrets that are set show as [`crate::MASK`].
     pub fn masked_configuration(&self) -> Map<String, Value> {
-        configuration::masked(&self.configuration, &self.secret_names)
+        let mut secret_names = self.secret_names.clone();
+        // Values that were stored before this version of the plugin made secrets of them.
+        secret_names.extend(self.sensitive_fields().into_iter().filter(|name| self.configuration.contains_key(name)));
+        configuration::masked(&self.configuration, &secret_names)
     }
 
     /// The configuration as anybody may see it: without secrets, and without the names of those that are set.
-    pub fn public_configuration(&self) -> &Map<String, Value> {
-        &self.configuration
+    pub fn public_configuration(&self) -> Map<String, Value> {
+        let sensitive = self.sensitive_fields();
+        let open = self.configuration.iter().filter(|(name, _)| !sensitive.contains(*name));
+        open.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    fn sensitive_fields(&self) -> BTreeSet<String> {
+        self.plugin.manifest.config_schema.as_ref().map(configuration::sensitive_fields).unwrap_or_default()
     }
 }
 
@@ -193,7 +202,7 @@ impl Registry {
             None => None,
         };
         let schema = current.plugin.manifest.config_schema.as_ref();
-        let split = configuration::accept(schema, wanted, former.as_ref())?;
+        let split = configuration::accept(schema, wanted, (&current.configuration, former.as_ref()))?;
         let sealed = match &split.secret {
             Some(secret) => {
                 let secret = secrecy::ExposeSecret::expose_secret(secret);

@@ -155,7 +155,7 @@ impl<'a> InstalledBody<'a> {
 
     /// As anybody sees it.
     pub(crate) fn public(registry: &Registry, installation: &'a Installation) -> Self {
-        Self::with(registry, installation, installation.public_configuration().clone())
+        Self::with(registry, installation, installation.public_configuration())
     }
 
     fn with(registry: &Registry, installation: &'a Installation, configuration: Map<String, Value>) -> Self {
