@@ -42,6 +42,14 @@ pub enum Error {
         /// The version.
         version: String,
     },
+    /// Somebody's plugin of the same id and version has a script of the same name and other content.
+    #[error("another {plugin} {version} has a bundle of the same name and other content, publish under another version")]
+    FileTaken {
+        /// The plugin's id.
+        plugin: String,
+        /// The version.
+        version: String,
+    },
     /// Another change came first.
     #[error("{0} was changed meanwhile: read it again and repeat what is still wanted")]
     ChangedMeanwhile(String),
@@ -100,7 +108,7 @@ impl Coded for Error {
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
             Self::VersionExists { .. } | Self::AlreadyInstalled(_) => ErrorCode::AlreadyExists,
             // Not the same: whoever publishes again what exists is done, whoever meets another's id is not.
-            Self::IdTaken(_) | Self::ChangedMeanwhile(_) => ErrorCode::Conflict,
+            Self::IdTaken(_) | Self::FileTaken { .. } | Self::ChangedMeanwhile(_) => ErrorCode::Conflict,
             Self::PluginNotFound(_)
             | Self::VersionNotFound { .. }
             | Self::NotInstalled(_)

@@ -166,6 +166,9 @@ impl Registry {
         files: Vec<StoredFile>,
     ) -> Result<(), Error> {
         for file in files {
+            if bundles::is_taken(tx, id, version, &file.row).await? {
+                return Err(Error::FileTaken { plugin: id.to_string(), version: version.to_owned() });
+            }
             if bundles::insert(tx, &author.owner, id, version, &file.row, file.size_bytes).await? {
                 let keys: Vec<BlobKey> = file.blobs.into_iter().map(|(key, _)| key).collect();
                 staging.settle(tx, &keys).await?;
@@ -188,7 +191,10 @@ impl Registry {
         let plugin_key = match plugins::existing(tx, &author.owner, &checked.id).await? {
             None => {
                 let key = model::new_id(&self.ambient);
-                plugins::insert(tx, &key, &author.owner, &checked.id, &summary).await?;
+                if !plugins::insert(tx, &key, &author.owner, &checked.id, &summary).await? {
+                    // Another version of the same new plugin was first: this one is not lost by trying again.
+                    return Err(Error::ChangedMeanwhile(checked.id.to_string()));
+                }
                 tx.record(event(&author.owner, EventKind::PluginCreated, &checked.id, json!({})));
                 key
             }

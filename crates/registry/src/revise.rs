@@ -56,7 +56,12 @@ impl Registry {
         let checked = draft.manifest.check()?;
         let mut tx = self.database.begin().await?;
         let existing = plugins::existing(&mut tx, &author.owner, &checked.id).await?;
-        if existing.is_none_or(|existing| existing.current_version != draft.manifest.version) {
+        let is_as_read = |existing: plugins::Existing| {
+            existing.current_version == draft.manifest.version
+                && existing.updated_at == current.updated_at.as_millisecond()
+                && existing.removed_at.is_none()
+        };
+        if !existing.is_some_and(is_as_read) {
             return Err(Error::ChangedMeanwhile(checked.id.to_string()));
         }
         let status = match author.owner {

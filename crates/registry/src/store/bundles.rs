@@ -26,7 +26,8 @@ macro_rules! select_file {
     };
 }
 
-/// The file of that name in that version. Names carry a hash of the content, so owners with the same id do not meet.
+/// The file of that name in that version. Owners with the same id share a name for the same content alone: see
+/// [`is_taken`].
 pub(crate) async fn find(
     conn: &mut Conn,
     plugin_id: &str,
@@ -82,6 +83,29 @@ pub(crate) async fn find_of_owner(
     .bind(owner.as_column())
     .fetch_optional(c)
     .await)?)
+}
+
+/// Whether the script's address serves other content already, whoever it belongs to.
+///
+/// The hash in a built script's name is short and not a cryptographic one: without this an author could make a script
+/// that is served in place of another tenant's. Source maps are named by their script, and differ by comments alone.
+pub(crate) async fn is_taken(
+    tx: &mut Tx,
+    plugin_id: &PluginId,
+    version: &str,
+    file: &FileRow,
+) -> Result<bool, Error> {
+    let other: Option<(String,)> = on!(tx, |c| sqlx::query_as(
+        "SELECT owner FROM bundle_file WHERE plugin_id = $1 AND version = $2 AND filename = $3 AND digest <> $4 \
+         AND media_type LIKE 'text/javascript%' LIMIT 1"
+    )
+    .bind(plugin_id.as_str())
+    .bind(version)
+    .bind(&file.filename)
+    .bind(&file.digest)
+    .fetch_optional(c)
+    .await)?;
+    Ok(other.is_some())
 }
 
 /// Adds a file of a version. `false` if it is there already: a name carries the hash of its content, so the file

@@ -170,13 +170,15 @@ pub(crate) async fn find_own_version(
 pub(crate) struct Existing {
     pub(crate) key: String,
     pub(crate) current_version: String,
+    pub(crate) updated_at: i64,
+    pub(crate) removed_at: Option<i64>,
 }
 
 /// The plugin `id` of `owner`, locked for this transaction.
 pub(crate) async fn existing(tx: &mut Tx, owner: &Owner, id: &PluginId) -> Result<Option<Existing>, Error> {
     // The update takes the row's lock on PostgreSQL; on SQLite the transaction has the only one there is.
     Ok(on!(tx, |c| sqlx::query_as(
-        "UPDATE plugin SET id = id WHERE id = $1 AND owner = $2 RETURNING key, current_version"
+        "UPDATE plugin SET id = id WHERE id = $1 AND owner = $2 RETURNING key, current_version, updated_at, removed_at"
     )
     .bind(id.as_str())
     .bind(owner.as_column())
@@ -211,18 +213,19 @@ pub(crate) struct Summary<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// Adds a plugin. [`storage::Error::Duplicate`] if its owner has one of that id.
+/// Adds a plugin. `false` if its owner has one of that id, from a publish at the same time.
 pub(crate) async fn insert(
     tx: &mut Tx,
     key: &str,
     owner: &Owner,
     id: &PluginId,
     summary: &Summary<'_>,
-) -> Result<(), Error> {
-    on!(tx, |c| {
+) -> Result<bool, Error> {
+    let inserted = on!(tx, |c| {
         sqlx::query(
         "INSERT INTO plugin (key, owner, id, name, description, category, status, current_version, install_count, \
-         rating_sum, rating_count, submitted_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, $9, $9)"
+         rating_sum, rating_count, submitted_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, $9, $9) \
+         ON CONFLICT (id, owner) DO NOTHING"
     )
     .bind(key)
     .bind(owner.as_column())
@@ -235,9 +238,9 @@ pub(crate) async fn insert(
     .bind(summary.now.as_millisecond())
     .execute(c)
     .await
-    .map(drop)
+    .map(|done| done.rows_affected())
     })?;
-    Ok(())
+    Ok(inserted == 1)
 }
 
 /// Brings a plugin up to its current version; a removed one comes back.
