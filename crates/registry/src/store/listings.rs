@@ -61,8 +61,7 @@ pub(crate) struct Search<'a> {
 macro_rules! found {
     () => {
         "AND p.owner = '' AND ($1 = '' OR p.category = $1) \
-         AND ($2 = '' OR LOWER(p.name) LIKE $2 ESCAPE '!' OR LOWER(p.description) LIKE $2 ESCAPE '!' \
-              OR LOWER(p.id) LIKE $2 ESCAPE '!') "
+         AND ($2 = '' OR p.search_text LIKE $2 ESCAPE '!') "
     };
 }
 

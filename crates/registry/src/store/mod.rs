@@ -9,10 +9,11 @@ pub(crate) mod ratings;
 use storage::Migration;
 
 /// The registry's tables.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 2026_11_21_03,
-    name: "plugins, versions, bundles, installations, ratings",
-    sql: "
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 2026_11_21_03,
+        name: "plugins, versions, bundles, installations, ratings",
+        sql: "
         CREATE TABLE plugin (
             key TEXT PRIMARY KEY,
             owner TEXT NOT NULL,
@@ -89,7 +90,17 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             PRIMARY KEY (plugin_key, tenant, subject)
         );
     ",
-}];
+    },
+    Migration {
+        version: 2026_11_21_11,
+        name: "text that a search looks into",
+        // The two databases' LOWER differ beyond ASCII, so the text is written in lower case by the program.
+        sql: "
+        ALTER TABLE plugin ADD COLUMN search_text TEXT NOT NULL DEFAULT '';
+        UPDATE plugin SET search_text = LOWER(id || ' ' || name || ' ' || description);
+    ",
+    },
+];
 
 /// The owner column of the shared catalog; no tenant id is empty.
 pub(crate) const SHARED: &str = "";

@@ -177,13 +177,15 @@ pub(crate) struct Existing {
 /// The plugin `id` of `owner`, locked for this transaction.
 pub(crate) async fn existing(tx: &mut Tx, owner: &Owner, id: &PluginId) -> Result<Option<Existing>, Error> {
     // The update takes the row's lock on PostgreSQL; on SQLite the transaction has the only one there is.
-    Ok(on!(tx, |c| sqlx::query_as(
+    Ok(on!(tx, |c| {
+        sqlx::query_as(
         "UPDATE plugin SET id = id WHERE id = $1 AND owner = $2 RETURNING key, current_version, updated_at, removed_at"
     )
     .bind(id.as_str())
     .bind(owner.as_column())
     .fetch_optional(c)
-    .await)?)
+    .await
+    })?)
 }
 
 /// Whether `owner` has published `version` of `id`.
@@ -213,6 +215,14 @@ pub(crate) struct Summary<'a> {
     pub(crate) now: Timestamp,
 }
 
+impl Summary<'_> {
+    /// What a search looks into, in lower case.
+    fn search_text(&self) -> String {
+        let description = self.manifest.description.as_deref().unwrap_or_default();
+        format!("{} {} {description}", self.manifest.id, self.manifest.name).to_lowercase()
+    }
+}
+
 /// Adds a plugin. `false` if its owner has one of that id, from a publish at the same time.
 pub(crate) async fn insert(
     tx: &mut Tx,
@@ -224,7 +234,8 @@ pub(crate) async fn insert(
     let inserted = on!(tx, |c| {
         sqlx::query(
         "INSERT INTO plugin (key, owner, id, name, description, category, status, current_version, install_count, \
-         rating_sum, rating_count, submitted_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, $9, $9) \
+         rating_sum, rating_count, submitted_at, updated_at, search_text) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, $9, $9, $10) \
          ON CONFLICT (id, owner) DO NOTHING"
     )
     .bind(key)
@@ -236,6 +247,7 @@ pub(crate) async fn insert(
     .bind(summary.status.as_str())
     .bind(summary.current_version)
     .bind(summary.now.as_millisecond())
+    .bind(summary.search_text())
     .execute(c)
     .await
     .map(|done| done.rows_affected())
@@ -247,7 +259,7 @@ pub(crate) async fn insert(
 pub(crate) async fn update(tx: &mut Tx, key: &str, summary: &Summary<'_>) -> Result<(), Error> {
     on!(tx, |c| sqlx::query(
         "UPDATE plugin SET name = $2, description = $3, category = $4, status = $5, current_version = $6, \
-         updated_at = $7, removed_at = NULL WHERE key = $1"
+         updated_at = $7, search_text = $8, removed_at = NULL WHERE key = $1"
     )
     .bind(key)
     .bind(&summary.manifest.name)
@@ -256,6 +268,7 @@ pub(crate) async fn update(tx: &mut Tx, key: &str, summary: &Summary<'_>) -> Res
     .bind(summary.status.as_str())
     .bind(summary.current_version)
     .bind(summary.now.as_millisecond())
+    .bind(summary.search_text())
     .execute(c)
     .await
     .map(drop))?;
