@@ -12,7 +12,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use model::{ErrorCode, TenantId};
 
 use crate::App;
@@ -130,10 +130,7 @@ pub(crate) async fn by_address(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let headers = match app.client_address(request.extensions(), request.headers()) {
-        Some(address) => app.rate_limits().count_address(address)?,
-        None => None,
-    };
+    let headers = count_address(&app, request.extensions(), request.headers())?;
     let mut response = next.run(request).await;
     if let Some(headers) = headers {
         for (name, value) in &headers {
@@ -141,6 +138,18 @@ pub(crate) async fn by_address(
         }
     }
     Ok(response)
+}
+
+/// Counts a request against its address; gives the headers that tell how many remain.
+pub(crate) fn count_address(
+    app: &App,
+    extensions: &Extensions,
+    headers: &HeaderMap,
+) -> Result<Option<HeaderMap>, Problem> {
+    match app.client_address(extensions, headers) {
+        Some(address) => app.rate_limits().count_address(address),
+        None => Ok(None),
+    }
 }
 
 #[cfg(test)]

@@ -101,6 +101,11 @@ impl Registry {
         Some(self.file_url(&id, &plugin.manifest.version, filename))
     }
 
+    /// A file of a version that was asked for lately.
+    pub async fn remembered_file(&self, path: &FilePath) -> Option<Arc<BundleFile>> {
+        self.cache.files.get(path).await
+    }
+
     /// Finds a file of a version.
     ///
     /// # Errors

@@ -4,20 +4,23 @@
 mod negotiation;
 mod range;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use model::{Caller, ErrorCode};
 use registry::{BundleFile, Encoding, FilePath};
 
-use crate::App;
 use crate::extract::{MaybeCaller, Path};
 use crate::plugins::plugin_id;
 use crate::problem::{Problem, ProblemBody};
+use crate::{App, rate_limit};
 
 use negotiation::choose;
 use range::{Wanted, wanted};
@@ -56,20 +59,39 @@ pub(crate) fn routes() -> Router<App> {
         (status = 416, body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
-pub(crate) async fn file(State(app): State<App>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let key = uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let found = match file_path(key) {
-        Some(path) => match app.registry().bundle_file(&path).await {
-            Err(registry::Error::BundleNotFound) => app.registry().bundle_file_by_key(key).await,
-            found => found,
-        },
-        None => app.registry().bundle_file_by_key(key).await,
-    };
-    let answer = match found {
-        Ok(file) => serve(&app, &method, &headers, &file).await,
-        Err(error) => Err(error.into()),
+pub(crate) async fn file(State(app): State<App>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let answer = match find(&app, &parts).await {
+        Ok(file) => serve(&app, &parts.method, &parts.headers, &file).await,
+        Err(problem) => Err(problem),
     };
     answer.unwrap_or_else(refused)
+}
+
+/// From memory, or else from the database, which callers of made-up addresses must not keep busy: only those lookups
+/// count against the limit of an address.
+async fn find(app: &App, parts: &Parts) -> Result<Arc<BundleFile>, Problem> {
+    let key = parts.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+    let path = file_path(key);
+    if let Some(path) = &path
+        && let Some(file) = app.registry().remembered_file(path).await
+    {
+        return Ok(file);
+    }
+    rate_limit::count_address(app, &parts.extensions, &parts.headers)?;
+    let lookup = async {
+        match path {
+            Some(path) => match app.registry().bundle_file(&path).await {
+                Err(registry::Error::BundleNotFound) => app.registry().bundle_file_by_key(key).await,
+                found => found,
+            },
+            None => app.registry().bundle_file_by_key(key).await,
+        }
+    };
+    match tokio::time::timeout(app.options().deadline, lookup).await {
+        Ok(found) => Ok(found?),
+        Err(_) => Err(Problem::new(ErrorCode::Unavailable, "a bundle was not found in time")),
+    }
 }
 
 /// Leads to the current bundle of a plugin. Its address is another with each publish, and what it imports is beside it.
