@@ -17,6 +17,7 @@ mod consistency;
 mod crash;
 mod deployment;
 mod health;
+mod isolation;
 mod limits;
 mod outages;
 mod plugin_cli;
