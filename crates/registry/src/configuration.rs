@@ -100,9 +100,12 @@ fn hidden_secrets(schema: &Value) -> Vec<Violation> {
         };
         for (key, each) in object {
             let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
-            let is_heeded = matches!(pointer.split('/').collect::<Vec<_>>()[..], ["", "properties", _, "writeOnly"]);
-            if key == "writeOnly" && *each == Value::Bool(true) && !is_heeded && found.len() < MAX_VIOLATIONS {
-                let detail = "only a property of the configuration itself can be secret: mark that one as a whole";
+            let is_heeded =
+                matches!(pointer.split('/').collect::<Vec<_>>()[..], ["", "properties", _, "writeOnly"]);
+            if key == "writeOnly" && *each == Value::Bool(true) && !is_heeded && found.len() < MAX_VIOLATIONS
+            {
+                let detail =
+                    "only a property of the configuration itself can be secret: mark that one as a whole";
                 found.push(Violation::new(&pointer, detail));
             }
             search(each, &pointer, found);
@@ -258,7 +261,10 @@ mod tests {
     #[test]
     fn violations_are_all_told_and_never_tell_a_secret() {
         let wanted = object(json!({"currency": "euro", "secretKey": "short", "webhookSecret": 5, "more": 1}));
-        let Err(Error::Configuration(violations)) = accept(Some(&schema()), wanted, (&Map::new(), None)) else { panic!() };
+        let Err(Error::Configuration(violations)) = accept(Some(&schema()), wanted, (&Map::new(), None))
+        else {
+            panic!()
+        };
         let text = format!("{violations:?}");
         assert!(violations.len() >= 4, "{text}");
         assert!(!text.contains("\"short\\\"") && !text.contains("short is"), "{text}");

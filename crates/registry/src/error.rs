@@ -43,7 +43,9 @@ pub enum Error {
         version: String,
     },
     /// Somebody's plugin of the same id and version has a script of the same name and other content.
-    #[error("another {plugin} {version} has a bundle of the same name and other content, publish under another version")]
+    #[error(
+        "another {plugin} {version} has a bundle of the same name and other content, publish under another version"
+    )]
     FileTaken {
         /// The plugin's id.
         plugin: String,

@@ -35,7 +35,8 @@ impl Installation {
     pub fn masked_configuration(&self) -> Map<String, Value> {
         let mut secret_names = self.secret_names.clone();
         // Values that were stored before this version of the plugin made secrets of them.
-        secret_names.extend(self.sensitive_fields().into_iter().filter(|name| self.configuration.contains_key(name)));
+        secret_names
+            .extend(self.sensitive_fields().into_iter().filter(|name| self.configuration.contains_key(name)));
         configuration::masked(&self.configuration, &secret_names)
     }
 

@@ -51,7 +51,9 @@ pub(crate) fn check(schema: &Value) -> Vec<Violation> {
         // A reference to the root is a circle, whatever stands there.
         walk.weights.insert("", None);
         if walk.weigh(schema, "", 0) > MAX_SUBSCHEMAS {
-            let detail = format!("must have at most {MAX_SUBSCHEMAS} subschemas, counted each time one is referred to");
+            let detail = format!(
+                "must have at most {MAX_SUBSCHEMAS} subschemas, counted each time one is referred to"
+            );
             walk.refuse("", detail);
         }
     }
@@ -80,7 +82,10 @@ impl<'s> Walk<'s> {
         if let Value::Object(object) = value {
             for keyword in ["$dynamicRef", "$recursiveRef"] {
                 if is_text(object, keyword) {
-                    self.refuse(&child(pointer, keyword), "is not supported; refer by \"$ref\": \"#/$defs/…\"");
+                    self.refuse(
+                        &child(pointer, keyword),
+                        "is not supported; refer by \"$ref\": \"#/$defs/…\"",
+                    );
                 }
             }
             if !is_root && is_text(object, "$id") {
@@ -102,7 +107,10 @@ impl<'s> Walk<'s> {
     fn weigh(&mut self, schema: &'s Value, pointer: &str, depth: usize) -> u64 {
         let Some(object) = schema.as_object() else { return 1 };
         if depth > MAX_DEPTH {
-            self.refuse(pointer, format!("must not lie deeper than {MAX_DEPTH} subschemas, references followed"));
+            self.refuse(
+                pointer,
+                format!("must not lie deeper than {MAX_DEPTH} subschemas, references followed"),
+            );
             return 1;
         }
         let mut weight: u64 = 1;
@@ -119,7 +127,10 @@ impl<'s> Walk<'s> {
         let target = reference.strip_prefix('#').filter(|rest| rest.is_empty() || rest.starts_with('/'));
         let found = target.and_then(|target| Some((target, self.root.pointer(target)?)));
         let Some((target, schema)) = found else {
-            self.refuse(pointer, "must begin with # and lead to a part of this schema, such as #/$defs/address");
+            self.refuse(
+                pointer,
+                "must begin with # and lead to a part of this schema, such as #/$defs/address",
+            );
             return 1;
         };
         match self.weights.get(target) {
@@ -196,7 +207,10 @@ mod tests {
             json!({"$ref": "#/more/a", "more": {"a": {"allOf": [{"$ref": "#/more/a"}]}}}),
         ] {
             let problems = check(&schema);
-            assert!(problems.iter().any(|problem| problem.detail.contains("circle")), "{schema}: {problems:?}");
+            assert!(
+                problems.iter().any(|problem| problem.detail.contains("circle")),
+                "{schema}: {problems:?}"
+            );
         }
     }
 
@@ -209,14 +223,19 @@ mod tests {
             (json!({"$dynamicRef": "#a"}), "/$dynamicRef"),
             (json!({"$defs": {"a": {"$id": "https://example.com/a"}}}), "/$defs/a/$id"),
         ] {
-            assert_eq!(check(&schema).first().map(|problem| problem.pointer.as_str()), Some(pointer), "{schema}");
+            assert_eq!(
+                check(&schema).first().map(|problem| problem.pointer.as_str()),
+                Some(pointer),
+                "{schema}"
+            );
         }
     }
 
     #[test]
     fn patterns_are_counted() {
         let with = |count: usize| {
-            let property = |index: usize| (format!("p{index}"), json!({"pattern": format!("^a{{{index}}}$")}));
+            let property =
+                |index: usize| (format!("p{index}"), json!({"pattern": format!("^a{{{index}}}$")}));
             json!({"properties": (0..count).map(property).collect::<Map<_, _>>()})
         };
         assert_eq!(check(&with(MAX_PATTERNS)), []);

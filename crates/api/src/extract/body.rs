@@ -189,9 +189,14 @@ mod tests {
         let send = |text: String| {
             let request = Request::builder().header(header::CONTENT_TYPE, "application/json");
             let request = request.body(axum::body::Body::from(text)).unwrap();
-            async { Json::<serde_json::Value>::from_request(request, &()).await.map_err(|problem| problem.code()) }
+            async {
+                Json::<serde_json::Value>::from_request(request, &()).await.map_err(|problem| problem.code())
+            }
         };
-        assert_eq!(send(format!("[{}0]", "0,".repeat(MAX_VALUES))).await.unwrap_err(), ErrorCode::PayloadTooLarge);
+        assert_eq!(
+            send(format!("[{}0]", "0,".repeat(MAX_VALUES))).await.unwrap_err(),
+            ErrorCode::PayloadTooLarge
+        );
         assert!(send(format!("[\"{}\"]", ",".repeat(MAX_VALUES))).await.is_ok());
     }
 

@@ -95,7 +95,8 @@ pub(crate) async fn is_taken(
     version: &str,
     file: &FileRow,
 ) -> Result<bool, Error> {
-    let other: Option<(String,)> = on!(tx, |c| sqlx::query_as(
+    let other: Option<(String,)> = on!(tx, |c| {
+        sqlx::query_as(
         "SELECT owner FROM bundle_file WHERE plugin_id = $1 AND version = $2 AND filename = $3 AND digest <> $4 \
          AND media_type LIKE 'text/javascript%' LIMIT 1"
     )
@@ -104,7 +105,8 @@ pub(crate) async fn is_taken(
     .bind(&file.filename)
     .bind(&file.digest)
     .fetch_optional(c)
-    .await)?;
+    .await
+    })?;
     Ok(other.is_some())
 }
 

@@ -176,5 +176,8 @@ async fn a_blob_that_cannot_be_deleted_does_not_keep_the_others(place: Place) {
     assert!(sweep(&fixture.database, &fixture.blobs, AGE, &fixture.ambient).await.is_err());
     assert!(!fixture.has(&keys[1]).await);
     assert_eq!(fixture.staged().await, ["a/stuck"]);
-    assert!(fixture.settle(&staging, &keys[..1]).await.is_err(), "its blob may be gone, whatever the store said");
+    assert!(
+        fixture.settle(&staging, &keys[..1]).await.is_err(),
+        "its blob may be gone, whatever the store said"
+    );
 }
