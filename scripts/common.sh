@@ -33,8 +33,9 @@ npm_packages() {
 # Waits until a URL answers, or a process is gone. wait_for URL PID NAME
 wait_for() {
   for _ in $(seq 300); do
-    if curl_quiet "$1"; then return 0; fi
+    # Asked first: what answers may be another program, in whose way this one ended.
     kill -0 "$2" 2>/dev/null || fail "$3 ended before it answered"
+    if curl_quiet "$1"; then return 0; fi
     sleep 0.1
   done
   fail "$3 did not answer at $1 within 30 s"
@@ -42,6 +43,16 @@ wait_for() {
 
 curl_quiet() {
   node -e 'fetch(process.argv[1]).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))' "$1"
+}
+
+# Ends unless a port of this machine is free. require_free PORT HINT
+require_free() {
+  [[ "$1" =~ ^[1-9][0-9]{0,4}$ && "$1" -le 65535 ]] || fail "$1 is no port from 1 to 65535"
+  node -e '
+    const server = require("net").createServer();
+    server.on("error", (error) => process.exit(error.code === "EADDRINUSE" ? 3 : 4));
+    server.listen(+process.argv[1], "127.0.0.1", () => server.close());
+  ' "$1" 2>/dev/null || fail "port $1 cannot be had: another program may be using it. $2"
 }
 
 # A port that was free a moment ago.

@@ -65,7 +65,8 @@ pub(crate) async fn account(State(app): State<App>, mut request: Request, next: 
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let status = response.status().as_u16();
     record(method, route, status, started);
-    let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+    // To the microsecond: more digits are noise.
+    let duration_ms = (started.elapsed().as_secs_f64() * 1_000_000.0).round() / 1000.0;
     let tenant = context.0.tenant.get().map(TenantId::as_str);
     span.in_scope(|| log(method, route, status, duration_ms, tenant));
     response

@@ -21,7 +21,7 @@ const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line
 #[derive(Debug, Parser)]
 #[command(name = "jackfield", version, after_help = EXIT_CODES, propagate_version = true)]
 struct Cli {
-    /// The settings file, in place of jackfield.toml in the current folder.
+    /// The settings file of serve, keys and settings, in place of jackfield.toml in the current folder.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -67,10 +67,10 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) dev: bool,
     /// The address to listen on, in place of HOST.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = settings::parse_argument::<IpAddr>)]
     pub(crate) host: Option<IpAddr>,
     /// The port to listen on, in place of PORT; 0 takes any free one.
-    #[arg(long)]
+    #[arg(long, value_parser = settings::parse_argument::<u16>)]
     pub(crate) port: Option<u16>,
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => {
             let code = if error.is::<SettingsError>() || error.is::<serve::NotLoopback>() { 2 } else { 1 };
             // Nothing is left to tell it to if standard error is gone.
-            let _ = writeln!(std::io::stderr(), "jackfield: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {}", told(&error));
             ExitCode::from(code)
         }
     }
@@ -117,6 +117,19 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Openapi => print(&api::openapi::document())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The error with its causes, each told once: some libraries repeat the cause in their own text.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn load(file: Option<&Path>) -> Result<Loaded, SettingsError> {
@@ -147,6 +160,13 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cause_that_its_error_repeats_is_told_once() {
+        let error =
+            anyhow::anyhow!("no such file").context("cannot connect: no such file").context("no database");
+        assert_eq!(told(&error), "no database: cannot connect: no such file");
     }
 
     #[test]

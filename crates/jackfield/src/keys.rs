@@ -8,9 +8,11 @@ use identity::{ApiKey, ApiKeys, Maker, NewApiKey};
 use model::{Ambient, Role, Scope, TenantId, Timestamp};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use storage::DatabaseUrl;
 
 use crate::cli::print;
 use crate::parts::open_database;
+use crate::plugin::note;
 use crate::settings::Settings;
 
 /// What to do with keys.
@@ -91,6 +93,7 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
 
 /// Runs one of the commands.
 pub(crate) async fn run(settings: &Settings, command: KeysCommand) -> anyhow::Result<()> {
+    note_which_database(settings, &command)?;
     let ambient = Ambient::system();
     let database = open_database(settings, &ambient).await?;
     let keys = ApiKeys::new(database.clone(), ambient);
@@ -101,6 +104,25 @@ pub(crate) async fn run(settings: &Settings, command: KeysCommand) -> anyhow::Re
     };
     database.close().await;
     print(&text?)
+}
+
+/// Says so where there is no database yet: the command may run in another folder than the server does.
+fn note_which_database(settings: &Settings, command: &KeysCommand) -> anyhow::Result<()> {
+    let DatabaseUrl::Sqlite(path) = settings.database()? else { return Ok(()) };
+    if path.exists() {
+        return Ok(());
+    }
+    let path = path.display();
+    if matches!(command, KeysCommand::Create(_)) {
+        note(&format!(
+            "there was no database at {path}; it is made now, for a server with the same settings"
+        ));
+        return Ok(());
+    }
+    anyhow::bail!(
+        "there is no database at {path}: run this with the server's settings, in its folder or with its DATA_DIR, \
+         DATABASE_PATH or DATABASE_URL"
+    )
 }
 
 async fn create(keys: &ApiKeys, args: CreateArgs) -> anyhow::Result<String> {
@@ -122,6 +144,9 @@ async fn list(keys: &ApiKeys, args: ListArgs) -> anyhow::Result<String> {
     if args.json {
         let body: Value = found.iter().map(as_json).collect();
         return Ok(format!("{body:#}\n"));
+    }
+    if found.is_empty() {
+        note("there are no keys");
     }
     let mut text = String::new();
     for key in &found {
@@ -151,8 +176,7 @@ fn explained(error: identity::Error) -> anyhow::Error {
     let details =
         details.iter().map(|each| format!("{}: {}", each.pointer.trim_start_matches('/'), each.detail));
     let details: Vec<String> = details.collect();
-    let error = anyhow::Error::from(error);
-    if details.is_empty() { error } else { error.context(details.join("; ")) }
+    if details.is_empty() { error.into() } else { anyhow::anyhow!("{error}: {}", details.join("; ")) }
 }
 
 fn as_json(key: &ApiKey) -> Value {

@@ -18,8 +18,10 @@ pub(crate) fn start(settings: &Settings) {
         LogFormat::Auto => std::io::stderr().is_terminal(),
     };
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Honours NO_COLOR and its relatives.
+    let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     if human {
-        builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
+        builder.with_ansi(colours).with_target(false).init();
     } else {
         builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
     }

@@ -8,7 +8,7 @@ use bundler::{Bundler, Limits, WorkerCommand};
 use identity::{Authenticator, Config};
 use model::Ambient;
 use registry::{Platform, Registry};
-use storage::{Blobs, Database, Folder, Migration, S3, Sealer};
+use storage::{Blobs, Database, DatabaseUrl, Folder, Migration, S3, Sealer};
 use url::Url;
 
 use crate::settings::Settings;
@@ -24,7 +24,14 @@ pub(crate) async fn open_database(settings: &Settings, ambient: &Ambient) -> any
     create_private_folder(&settings.data_dir).with_context(|| {
         format!("DATA_DIR must be a folder that can be written to: {}", settings.data_dir.display())
     })?;
-    Ok(Database::open(&settings.database()?, MIGRATIONS, ambient.clone()).await?)
+    let (url, setting) = (settings.database()?, settings.database_setting());
+    if let DatabaseUrl::Sqlite(path) = &url
+        && let Some(folder) = path.parent()
+    {
+        create_private_folder(folder)
+            .with_context(|| format!("{setting} must be in a folder that can be written to"))?;
+    }
+    Database::open(&url, MIGRATIONS, ambient.clone()).await.with_context(|| setting)
 }
 
 /// A folder that nobody else may look into: it holds keys.

@@ -71,13 +71,17 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
     };
-    let app = api::App::new(options(&settings, args.dev, public_url)?, parts);
+    let app = api::App::new(options(&settings, args.dev, public_url.clone())?, parts);
     let sweeping = tokio::spawn(sweep(app.clone(), database.clone(), blobs, ambient));
     let warming = tokio::spawn(warm(bundler.clone()));
-    tracing::info!(server.address = %address, development = args.dev, "listening");
+    tracing::info!(server.address = %address, server.url = %public_url, development = args.dev, "listening");
     if args.dev {
         tracing::warn!(
             "development: requests without a credential from this machine act as platform administrator"
+        );
+    } else if settings.takes_only_api_keys() {
+        tracing::info!(
+            "only API keys are accepted, because neither JWT_SECRET, NEXTAUTH_SECRET, AUTH_SECRET nor JWT_ISSUERS is set; `jackfield keys create` makes one"
         );
     }
 

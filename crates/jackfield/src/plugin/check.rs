@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use bundler::SourceTree;
-use registry::{Draft, File, Prepared, Runnable};
+use registry::{Draft, File, MANIFEST_FILE, Prepared, Runnable};
 use serde_json::json;
 
 use crate::cli::print;
@@ -54,7 +54,14 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
 /// Reads the folder, and checks, builds and compresses as the server does on a publish.
 pub(crate) async fn prepare(dir: &Path) -> Result<Ready, Failure> {
     let tree = folder::read(dir)?;
-    let draft = Draft::from_tree(tree.clone())?;
+    let draft = Draft::from_tree(tree.clone()).map_err(|error| match error.into() {
+        Failure::Problem(mut problem) if tree.get(MANIFEST_FILE).is_none() => {
+            let hint = "name the folder that holds it, or make a plugin with `jackfield plugin new`";
+            problem.hint = Some(hint.to_owned());
+            Failure::Problem(problem)
+        }
+        other => other,
+    })?;
     // The limits of a server whose operator has not changed them.
     let defaults = settings::defaults().context("the default settings are wrong")?;
     let bundler = parts::bundler(&defaults)?;

@@ -23,7 +23,9 @@ use model::{PluginId, TenantId};
 use secrecy::SecretString;
 use url::Url;
 
+use crate::settings;
 use report::Failure;
+pub(crate) use report::note;
 
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]
@@ -132,7 +134,7 @@ pub(crate) struct InstallArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ServerArgs {
     /// The server's base URL.
-    #[arg(long, env = "JACKFIELD_URL", default_value = "http://127.0.0.1:4000")]
+    #[arg(long, env = "JACKFIELD_URL", default_value = "http://127.0.0.1:4000", value_parser = settings::parse_argument::<Url>)]
     url: Url,
     /// The API key or token to send. Other users of the machine can see the command line: prefer the environment.
     #[arg(long, env = "JACKFIELD_TOKEN", hide_env_values = true)]

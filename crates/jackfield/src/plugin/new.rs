@@ -30,7 +30,7 @@ pub(crate) fn run(args: &NewArgs) -> Result<(), Failure> {
     let text = format!(
         "made {shown}, a plugin for the extension point {}\n\nnext:\n  cd {shown}\n  jackfield plugin check\n  \
          jackfield serve --dev              # in another terminal\n  jackfield plugin publish --install\n\n\
-         npm install gives your editor the types; the server needs none of it\n",
+         the types for your editor come by npm, see README.md; the server needs none of it\n",
         point(args)
     );
     Ok(print(&text)?)

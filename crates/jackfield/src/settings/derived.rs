@@ -40,6 +40,9 @@ impl Settings {
         if !self.jwt_issuers.0.is_empty() && self.jwt_audience.is_none() {
             problems.push("JWT_AUDIENCE must be set where JWT_ISSUERS is: without it a token made for another product of the issuer would be accepted".into());
         }
+        if let Some(Err(error)) = self.extra_ca_file.as_ref().map(std::fs::read) {
+            problems.push(format!("EXTRA_CA_FILE must be a readable file: {error}"));
+        }
         if self
             .plugin_server_url
             .as_ref()
@@ -109,6 +112,12 @@ impl Settings {
         Ok(url)
     }
 
+    /// Whether no token or session of the host product can be checked.
+    pub(crate) fn takes_only_api_keys(&self) -> bool {
+        [&self.jwt_secret, &self.nextauth_secret, &self.auth_secret].iter().all(|secret| secret.is_none())
+            && self.jwt_issuers.0.is_empty()
+    }
+
     /// Where the database is.
     pub(crate) fn database(&self) -> anyhow::Result<DatabaseUrl> {
         match &self.database_url {
@@ -116,6 +125,15 @@ impl Settings {
             None => Ok(DatabaseUrl::Sqlite(
                 self.database_path.clone().unwrap_or_else(|| self.data_dir.join("jackfield.db")),
             )),
+        }
+    }
+
+    /// The name of the setting that says where the database is.
+    pub(crate) fn database_setting(&self) -> &'static str {
+        match (&self.database_url, &self.database_path) {
+            (Some(_), _) => "DATABASE_URL",
+            (None, Some(_)) => "DATABASE_PATH",
+            (None, None) => "DATA_DIR",
         }
     }
 

@@ -65,7 +65,9 @@ pub(crate) fn markdown() -> String {
          `jackfield serve` works without any. Settings are read from the environment, from `.env`, and from\n\
          `jackfield.toml` (names in upper or lower case; lists as TOML arrays) in the current folder, or from the file\n\
          that `--config` names; the earlier goes before the later, and an empty value counts as none. Whatever is wrong\n\
-         is named at start, all at once. `jackfield settings` prints what is in force.\n",
+         is named at start, all at once. `jackfield settings` prints what is in force.\n\n\
+         `.env` is read as the libraries of the field read it: a value goes to the end of its line or to ` #`, with or\n\
+         without quotes; `$` stands for itself; of two lines for one name the last holds.\n",
     );
     let mut section = "";
     for setting in TABLE {

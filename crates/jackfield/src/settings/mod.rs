@@ -2,6 +2,7 @@
 
 mod derived;
 mod document;
+mod dotenv;
 mod sources;
 mod table;
 mod value;
@@ -12,7 +13,7 @@ use std::path::Path;
 pub(crate) use document::{default_file, markdown, show};
 pub(crate) use table::Settings;
 pub(crate) use value::LogFormat;
-use value::{Problems, Values};
+use value::{Problems, Value, Values};
 
 /// Where settings are looked for.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +76,14 @@ pub(crate) fn load(
         }
         _ => Err(SettingsError(problems)),
     }
+}
+
+/// Reads an argument of the command line as the setting of its kind is read.
+///
+/// # Errors
+/// What it must be.
+pub(crate) fn parse_argument<T: Value>(text: &str) -> Result<T, String> {
+    T::parse(text).ok_or_else(|| format!("must be {}", T::EXPECTS))
 }
 
 /// The settings of a server whose operator has set nothing.
@@ -208,6 +217,26 @@ mod tests {
         assert_eq!(s3.access_key_id, "minioadmin");
         let warnings = loaded.warnings.join("\n");
         assert!(warnings.contains("GOOGLE_CLIENT_ID"), "{warnings}");
+    }
+
+    #[test]
+    fn dotenv_may_have_blanks_and_the_last_line_for_a_name_holds() {
+        let dotenv = "PLUGIN_NAME=Numinix Plugin\nJWT_SECRET=pa$$ word#1\nPORT=1\nPORT=2\n\
+            CORS_ORIGINS=[\"http://localhost:3000\", \"http://localhost:8080\"]\nPORT\n";
+        let error = load_with(&[], dotenv, "").unwrap_err();
+        assert!(error.contains("1 setting is wrong") && error.contains("line 6 of .env"), "{error}");
+        let loaded = load_with(&[], dotenv.strip_suffix("PORT\n").unwrap(), "").unwrap();
+        assert_eq!(loaded.settings.port, 2);
+        assert_eq!(loaded.settings.jwt_secret.unwrap().expose_secret(), "pa$$ word#1");
+        assert_eq!(loaded.settings.cors_origins.0.len(), 2);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named_with_the_rest() {
+        let error =
+            load_with(&[("EXTRA_CA_FILE", "/nowhere/ca.pem"), ("DATABASE_URL", "mysql://h/d")], "", "");
+        let error = error.unwrap_err();
+        assert!(error.contains("2 settings are wrong") && error.contains("EXTRA_CA_FILE"), "{error}");
     }
 
     #[test]

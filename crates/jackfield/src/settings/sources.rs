@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Places;
+use super::dotenv;
 use super::table::{ACCEPTED, REFUSED, TABLE};
 use super::value::{Problems, Source, Values};
 
@@ -42,22 +43,21 @@ fn names() -> impl Iterator<Item = &'static str> {
 
 /// Reads `.env` without touching the environment of the process. Names that are not ours belong to somebody else.
 fn read_dotenv(path: &Path, values: &mut Values, problems: &mut Problems) {
-    let lines = match dotenvy::from_path_iter(path) {
-        Ok(lines) => lines,
-        Err(error) if error.not_found() => return,
-        Err(_) => return problems.push(".env must be a readable file".to_owned()),
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) => return problems.push(format!(".env must be a readable file: {error}")),
     };
-    for line in lines {
-        match line {
-            Ok((name, text)) if is_known(&name) => values.add(&name, text, Source::DotEnv),
-            Ok(_) => {}
-            // The error's own text repeats the line, which may hold a secret.
-            Err(_) => {
-                return problems.push(
-                    ".env must have lines of the form NAME=value, quoted where it has blanks".to_owned(),
-                );
-            }
+    let mut found = Vec::new();
+    for read in dotenv::parse(&text) {
+        match read {
+            Ok((name, text)) => found.push((name, text)),
+            Err(wrong) => problems.push(format!("line {} of .env {}", wrong.line, wrong.must)),
         }
+    }
+    // The first that is added holds, and of two lines the last shall.
+    for (name, text) in found.into_iter().rev().filter(|(name, _)| is_known(name)) {
+        values.add(&name, text, Source::DotEnv);
     }
 }
 

@@ -186,7 +186,7 @@ impl<T: Value + ListItem> Value for List<T> {
 
     fn parse(text: &str) -> Option<Self> {
         let texts = serde_json::from_str::<Vec<String>>(text).unwrap_or_else(|_| {
-            // `.env` takes the quotes out of `["a", "b"]`.
+            // A shell takes the quotes out of `["a", "b"]`.
             let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
             bare.split(',').map(str::to_owned).collect()
         });
