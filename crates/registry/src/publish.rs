@@ -188,22 +188,18 @@ impl Registry {
     ) -> Result<(), Error> {
         let now = self.ambient.now();
         let summary = Summary { manifest, current_version: &manifest.version, status, now };
-        let plugin_key = match plugins::existing(tx, &author.owner, &checked.id).await? {
-            None => {
-                let key = model::new_id(&self.ambient);
-                if !plugins::insert(tx, &key, &author.owner, &checked.id, &summary).await? {
-                    // Another version of the same new plugin was first: this one is not lost by trying again.
-                    return Err(Error::ChangedMeanwhile(checked.id.to_string()));
-                }
-                tx.record(event(&author.owner, EventKind::PluginCreated, &checked.id, json!({})));
-                key
+        let new_key = model::new_id(&self.ambient);
+        let plugin_key = if plugins::insert(tx, &new_key, &author.owner, &checked.id, &summary).await? {
+            tx.record(event(&author.owner, EventKind::PluginCreated, &checked.id, json!({})));
+            new_key
+        } else {
+            // It was there, or a publish at the same time was first; either way it is there to be seen now.
+            let existing = plugins::existing(tx, &author.owner, &checked.id).await?;
+            let existing = existing.ok_or_else(|| Error::ChangedMeanwhile(checked.id.to_string()))?;
+            if becomes_current(&checked.version, &existing.current_version) {
+                plugins::update(tx, &existing.key, &summary).await?;
             }
-            Some(existing) => {
-                if becomes_current(&checked.version, &existing.current_version) {
-                    plugins::update(tx, &existing.key, &summary).await?;
-                }
-                existing.key
-            }
+            existing.key
         };
         let key = model::new_id(&self.ambient);
         let version = NewVersion {

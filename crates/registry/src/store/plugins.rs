@@ -223,7 +223,7 @@ impl Summary<'_> {
     }
 }
 
-/// Adds a plugin. `false` if its owner has one of that id, from a publish at the same time.
+/// Adds a plugin. `false` if its owner has one of that id.
 pub(crate) async fn insert(
     tx: &mut Tx,
     key: &str,
