@@ -89,7 +89,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// About how many values a JSON text holds: its commas and opening brackets outside of strings.
+/// About how many values a JSON text holds: its commas outside of strings. Nesting has a bound of its own.
 fn values(text: &[u8]) -> usize {
     let (mut count, mut in_string, mut is_escaped) = (0, false, false);
     for byte in text {
@@ -97,7 +97,7 @@ fn values(text: &[u8]) -> usize {
             _ if is_escaped => is_escaped = false,
             b'\\' if in_string => is_escaped = true,
             b'"' => in_string = !in_string,
-            b',' | b'[' | b'{' if !in_string => count += 1,
+            b',' if !in_string => count += 1,
             _ => {}
         }
     }
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn values_are_counted_outside_of_strings() {
-        assert_eq!(values(br#"{"a": [1, 2, {}], "b,[{": "\\\",,[{"}"#), 6);
+        assert_eq!(values(br#"{"a": [1, 2, {}], "b,[{": "\\\",,[{"}"#), 3);
         assert_eq!(values(br#""\\",1"#), 1);
     }
 
@@ -193,10 +193,8 @@ mod tests {
                 Json::<serde_json::Value>::from_request(request, &()).await.map_err(|problem| problem.code())
             }
         };
-        assert_eq!(
-            send(format!("[{}0]", "0,".repeat(MAX_VALUES))).await.unwrap_err(),
-            ErrorCode::PayloadTooLarge
-        );
+        let refused = send(format!("[{}0]", "0,".repeat(MAX_VALUES + 1))).await.err();
+        assert_eq!(refused, Some(ErrorCode::PayloadTooLarge));
         assert!(send(format!("[\"{}\"]", ",".repeat(MAX_VALUES))).await.is_ok());
     }
 
