@@ -101,3 +101,27 @@ async fn capitals_do_not_matter_beyond_ascii_either() {
     let nul = server.get("/marketplace?search=%00").send().await.unwrap();
     assert_eq!(problem(nul).await["code"], "invalid_request");
 }
+
+#[tokio::test]
+async fn a_tenant_cannot_fill_the_catalog_without_end() {
+    let server = server().start().unwrap();
+    let publish = |number: usize| {
+        let body = json!({
+            "id": format!("p{number}"), "name": "P", "version": "1.0.0", "category": "c",
+            "remoteEntry": "https://example.com/remote.js", "scope": "p",
+        });
+        send(&server, Method::POST, "/plugins", body)
+    };
+    for number in 0..500 {
+        assert_eq!(publish(number).await.status(), 201, "{number}");
+    }
+    let refused = problem(publish(500).await).await;
+    assert_eq!(refused["code"], "conflict");
+    assert!(refused["detail"].as_str().unwrap().contains("500"), "{refused}");
+    let other = server.request_as("other", Role::Admin, Method::POST, "/plugins");
+    let body = json!({
+        "id": "p0", "name": "P", "version": "1.0.0", "category": "c",
+        "remoteEntry": "https://example.com/remote.js", "scope": "p",
+    });
+    assert_eq!(other.json(&body).send().await.unwrap().status(), 201, "another tenant has room of its own");
+}

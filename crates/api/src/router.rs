@@ -7,6 +7,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::routing::get;
 use bytes::Bytes;
+use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -17,6 +18,9 @@ use crate::{
     App, access, api_keys, bundles, health, layers, marketplace, openapi, plugins, problem, rate_limit,
     service,
 };
+
+/// How many uploads are in memory at the same time; further ones wait within their deadline.
+const MAX_UPLOADS: usize = 16;
 
 /// The routes that are in the contract.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -55,7 +59,11 @@ pub fn router(app: App) -> Router {
     // preflights.
     let quick = service_routes().merge(api_keys::routes()).merge(plugin_routes());
     let guarded = limited(quick, options.deadline, options.max_body_bytes)
-        .merge(limited(publishing_routes(), options.upload_deadline, options.max_upload_bytes))
+        .merge(limited(
+            publishing_routes().layer(GlobalConcurrencyLimitLayer::new(MAX_UPLOADS)),
+            options.upload_deadline,
+            options.max_upload_bytes,
+        ))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(cors);
     let public = limited(plugins::public_routes(), options.deadline, options.max_body_bytes);

@@ -52,6 +52,16 @@ pub enum Error {
         /// The version.
         version: String,
     },
+    /// There are as many as there may be.
+    #[error("{what} may have at most {max} {of}")]
+    Quota {
+        /// Who has too many.
+        what: &'static str,
+        /// The most there may be.
+        max: i64,
+        /// Of what.
+        of: &'static str,
+    },
     /// Another change came first.
     #[error("{0} was changed meanwhile: read it again and repeat what is still wanted")]
     ChangedMeanwhile(String),
@@ -110,7 +120,9 @@ impl Coded for Error {
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
             Self::VersionExists { .. } | Self::AlreadyInstalled(_) => ErrorCode::AlreadyExists,
             // Not the same: whoever publishes again what exists is done, whoever meets another's id is not.
-            Self::IdTaken(_) | Self::FileTaken { .. } | Self::ChangedMeanwhile(_) => ErrorCode::Conflict,
+            Self::IdTaken(_) | Self::FileTaken { .. } | Self::ChangedMeanwhile(_) | Self::Quota { .. } => {
+                ErrorCode::Conflict
+            }
             Self::PluginNotFound(_)
             | Self::VersionNotFound { .. }
             | Self::NotInstalled(_)

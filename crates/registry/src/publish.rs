@@ -15,6 +15,10 @@ use crate::store::plugins::{NewVersion, Summary};
 use crate::store::{bundles, plugins};
 use crate::{Draft, Encoding, Error, Manifest, Registry, Version};
 
+/// The most plugins of its own that a tenant may have, those that were taken out included.
+const MAX_OWN_PLUGINS: i64 = 500;
+/// The most versions that a plugin may have.
+const MAX_VERSIONS: i64 = 1_000;
 /// How many blobs are written at the same time.
 const PARALLEL_PUTS: usize = 8;
 
@@ -59,6 +63,7 @@ impl Registry {
     pub async fn publish(&self, author: &Author, draft: Draft) -> Result<Published, Error> {
         let checked = draft.manifest.check()?;
         self.refuse_known_version(author, &checked.id, &checked.version).await?;
+        self.refuse_over_quota(author, &checked.id).await?;
         let status = status(author, draft.status);
         let Prepared { manifest, checked, runnable, warnings } = prepare(&self.bundler, draft).await?;
         let (bundle, files) = match runnable.ok_or(Error::SourceMissing)? {
@@ -107,6 +112,22 @@ impl Registry {
         self.insert_files(&mut tx, author, &checked.id, version, &staging, files).await?;
         tx.commit().await?;
         Ok(Uploaded { filename: entry })
+    }
+
+    /// Counted ahead of the build, so several publishes at once may go over by a few.
+    async fn refuse_over_quota(&self, author: &Author, id: &PluginId) -> Result<(), Error> {
+        let mut conn = self.database.read().await?;
+        if plugins::count_versions(&mut conn, &author.owner, id).await? >= MAX_VERSIONS {
+            return Err(Error::Quota { what: "a plugin", max: MAX_VERSIONS, of: "versions" });
+        }
+        let is_new = plugins::find_own(&mut conn, &author.owner, id).await?.is_none();
+        if is_new
+            && let Some(tenant) = author.owner.tenant()
+            && plugins::count_of_owner(&mut conn, tenant).await? >= MAX_OWN_PLUGINS
+        {
+            return Err(Error::Quota { what: "a tenant", max: MAX_OWN_PLUGINS, of: "plugins of its own" });
+        }
+        Ok(())
     }
 
     async fn refuse_known_version(

@@ -52,7 +52,8 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_) => Self::DatabaseUnavailable(error),
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::WorkerCrashed => Self::DatabaseUnavailable(error),
             _ => Self::Database(error),
         }
     }
@@ -65,10 +66,13 @@ impl From<sqlx::Error> for Error {
 fn will_pass(code: &str) -> bool {
     /// Connection, transaction rollback, resources, operator intervention, system.
     const POSTGRES_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
-    /// `SQLITE_BUSY`, `SQLITE_IOERR`, `SQLITE_FULL`, `SQLITE_CANTOPEN`.
-    const SQLITE_KINDS: [u32; 4] = [5, 10, 13, 14];
-    if code.len() == 5 && code.get(..2).is_some_and(|class| POSTGRES_CLASSES.contains(&class)) {
-        return true;
+    /// A server that became read-only (a failover), a lock that was not to be had.
+    const POSTGRES_STATES: [&str; 2] = ["25006", "55P03"];
+    /// `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_READONLY`, `SQLITE_IOERR`, `SQLITE_FULL`, `SQLITE_CANTOPEN`.
+    const SQLITE_KINDS: [u32; 6] = [5, 6, 8, 10, 13, 14];
+    if code.len() == 5 {
+        let class = code.get(..2).unwrap_or_default();
+        return POSTGRES_CLASSES.contains(&class) || POSTGRES_STATES.contains(&code);
     }
     code.len() < 5 && code.parse::<u32>().is_ok_and(|code| SQLITE_KINDS.contains(&(code & 0xff)))
 }
@@ -97,7 +101,7 @@ mod tests {
     #[test]
     fn what_will_pass_is_told_from_what_will_not() {
         // A full disk, a shutdown, a deadlock; SQLite: full, busy, a failed write (10 | 3 << 8).
-        for code in ["53100", "57P01", "40P01", "13", "5", "778"] {
+        for code in ["53100", "57P01", "40P01", "25006", "55P03", "13", "5", "6", "8", "778"] {
             assert!(will_pass(code), "{code}");
         }
         // Syntax, a unique violation, data too long; SQLite: an error, a constraint (19 | 8 << 8).

@@ -207,6 +207,29 @@ pub(crate) async fn version_exists(
     Ok(row.is_some())
 }
 
+/// How many versions `owner` has published of `id`.
+pub(crate) async fn count_versions(conn: &mut Conn, owner: &Owner, id: &PluginId) -> Result<i64, Error> {
+    let (count,): (i64,) = on!(conn, |c| {
+        sqlx::query_as(
+        "SELECT COUNT(*) FROM plugin p JOIN plugin_version v ON v.plugin_key = p.key WHERE p.id = $1 AND p.owner = $2"
+    )
+    .bind(id.as_str())
+    .bind(owner.as_column())
+    .fetch_one(c)
+    .await
+    })?;
+    Ok(count)
+}
+
+/// How many plugins `tenant` has of its own, removed ones included.
+pub(crate) async fn count_of_owner(conn: &mut Conn, tenant: &TenantId) -> Result<i64, Error> {
+    let (count,): (i64,) = on!(conn, |c| sqlx::query_as("SELECT COUNT(*) FROM plugin WHERE owner = $1")
+        .bind(tenant.as_str())
+        .fetch_one(c)
+        .await)?;
+    Ok(count)
+}
+
 /// The columns of a plugin that follow its current version.
 pub(crate) struct Summary<'a> {
     pub(crate) manifest: &'a Manifest,
