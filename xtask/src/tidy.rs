@@ -12,6 +12,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 /// imports upwards, and on the middle floor the one arrow is registry → bundler.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &["bundler", "identity", "model", "registry", "storage"]),
+    ("bench", &["bundler"]),
     ("bundler", &["model"]),
     ("identity", &["model", "storage"]),
     ("jackfield", &["api", "bundler", "identity", "model", "registry", "storage"]),

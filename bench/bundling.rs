@@ -1,30 +1,37 @@
-//! How long a small plugin takes with warm workers. `bench/bundling/run.mjs` runs this beside esbuild.
+//! How long a small plugin takes with warm workers. `bench/run` runs this beside esbuild.
 //!
-//! Prints one line of JSON: the times of all builds, in milliseconds.
+//! The argument is the number of builds. Prints one line of JSON: the times of all, in milliseconds.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run has nothing to go on with")]
+#![expect(clippy::print_stderr, reason = "there is nobody else to tell")]
 #![expect(clippy::print_stdout, reason = "its result is its output")]
 
-use std::{path::Path, process::ExitCode, time::Instant};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
 
 use bundler::{BuildRequest, Bundler, Limits, SourceTree, WorkerCommand};
 
 const WORKER: &str = "bundler-worker";
 const WARM_UP: usize = 50;
-const BUILDS: usize = 500;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(WORKER) {
+    let argument = std::env::args().nth(1);
+    if argument.as_deref() == Some(WORKER) {
         return bundler::worker::main();
     }
+    let Some(builds) = argument.and_then(|text| text.parse().ok()) else {
+        eprintln!("usage: bundling NUMBER-OF-BUILDS");
+        return ExitCode::from(2);
+    };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let times = runtime.block_on(measure());
+    let times = runtime.block_on(measure(builds));
     println!("{}", serde_json::json!({ "milliseconds": times }));
     ExitCode::SUCCESS
 }
 
-async fn measure() -> Vec<f64> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/bundling/plugin");
+async fn measure(builds: usize) -> Vec<f64> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugin");
     let mut tree = SourceTree::new();
     for path in ["src/index.tsx", "src/card.tsx", "src/format.ts"] {
         let content = std::fs::read(folder.join(path)).expect("the plugin of the benchmark");
@@ -32,8 +39,8 @@ async fn measure() -> Vec<f64> {
     }
     let worker = WorkerCommand::this_program([WORKER]).expect("this program");
     let bundler = Bundler::new(worker, Limits::default());
-    let mut times = Vec::with_capacity(BUILDS);
-    for round in 0..WARM_UP + BUILDS {
+    let mut times = Vec::with_capacity(builds);
+    for round in 0..WARM_UP + builds {
         let request = BuildRequest { tree: tree.clone(), entry: None, plugin_id: "bench".to_owned() };
         let started = Instant::now();
         let build = bundler.build(request).await.expect("the plugin builds");

@@ -1,0 +1,39 @@
+// Runs the measures one after the other and writes the report. See ./run.
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { bundling } from "./measures/bundling.mjs";
+import { installed } from "./measures/installed.mjs";
+import { serving } from "./measures/serving.mjs";
+import { startUp } from "./measures/start.mjs";
+import { programs } from "./tools/programs.mjs";
+import { Report } from "./tools/report.mjs";
+
+// The start comes last: it reports the memory that the others note.
+const MEASURES = { bundling, serving, installed, start: startUp };
+
+const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, only: { type: "string" } } });
+const wanted = values.only?.split(",") ?? Object.keys(MEASURES);
+const unknown = wanted.filter((name) => !(name in MEASURES));
+if (unknown.length > 0) {
+  console.error(`bench: no such measure: ${unknown.join(", ")}; there are ${Object.keys(MEASURES).join(", ")}`);
+  process.exit(2);
+}
+
+const built = programs();
+const folder = mkdtempSync(join(tmpdir(), "jackfield-bench-"));
+// PostgreSQL runs as another user where this runs as root.
+chmodSync(folder, 0o711);
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+const report = new Report();
+const settings = { programs: built, quick: values.quick, folder, memory: {} };
+for (const [name, measure] of Object.entries(MEASURES)) {
+  if (!wanted.includes(name)) continue;
+  console.error(`bench: ${name}`);
+  report.add(await measure(settings));
+}
+console.log(report.toString());
+if (!values.quick && wanted.length === Object.keys(MEASURES).length) {
+  writeFileSync(new URL("RESULTS.md", import.meta.url), report.toString());
+}
