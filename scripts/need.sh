@@ -29,21 +29,21 @@ install_packages() {
   missing=$(own_apt install --simulate --no-install-recommends "$@" | awk '$1 == "Inst" { print $2 }')
   [ -n "$missing" ] || fail "nothing is missing of: $*"
   (cd "$unpacked/apt/archives" && own_apt download $missing)
-  for package in "$unpacked"/apt/archives/*.deb; do dpkg -x "$package" "$unpacked/root"; done
+  for package in "$unpacked"/apt/archives/*.deb; do dpkg -x "$package" "$unpacked/files"; done
   rm -f "$unpacked"/apt/archives/*.deb
 }
 
 # Lets unpacked programs find their libraries.
 use_unpacked() {
-  [ -d "$unpacked/root" ] || return 0
-  local root="$unpacked/root" triple
+  [ -d "$unpacked/files" ] || return 0
+  local files="$unpacked/files" triple
   triple="$(uname -m)-linux-gnu"
-  export LD_LIBRARY_PATH="$root/usr/lib/$triple:$root/lib/$triple${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+  export LD_LIBRARY_PATH="$files/usr/lib/$triple:$files/lib/$triple${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 }
 
 find_postgresql() {
   local folder
-  for folder in /usr/lib/postgresql/*/bin "$unpacked"/root/usr/lib/postgresql/*/bin; do
+  for folder in /usr/lib/postgresql/*/bin "$unpacked"/files/usr/lib/postgresql/*/bin; do
     if [ -x "$folder/initdb" ]; then
       export POSTGRES_BIN="$folder"
       case "$folder" in "$unpacked"/*) use_unpacked ;; esac
@@ -59,7 +59,7 @@ need_postgresql() {
 
 find_chromium() {
   local program
-  for program in "${CHROMIUM:-}" /usr/bin/chromium /usr/bin/google-chrome "$unpacked/root/usr/lib/chromium/chromium"; do
+  for program in "${CHROMIUM:-}" /usr/bin/chromium /usr/bin/google-chrome "$unpacked/files/usr/lib/chromium/chromium"; do
     if [ -n "$program" ] && [ -x "$program" ]; then
       export CHROMIUM="$program"
       case "$program" in "$unpacked"/*) use_unpacked ;; esac
