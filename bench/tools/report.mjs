@@ -22,7 +22,7 @@ function machine() {
   const [{ model }] = cpus();
   return [
     ["Date", new Date().toISOString().slice(0, 16).replace("T", " ") + " UTC"],
-    ["Machine", `${cpus().length} × ${model.trim()}, ${mebibytes(totalmem())}, Linux ${release()}`],
+    ["Machine", `${cpus().length} × ${model.trim()}, ${mebibytes(totalmem())}, Linux ${release().split(".", 2).join(".")}`],
     ["Load average at the start", loadavg().map((value) => value.toFixed(2)).join(" ")],
     ["Jackfield", `${said("git", "describe", "--always", "--dirty")}, release build, ${said("rustc", "--version")}`],
     ["nginx", said("nginx", "-v").split("/")[1]],
