@@ -43,8 +43,20 @@ pub enum ErrorCode {
     BuildFailed,
     /// 422: the plugin does not fit this platform; the violations are all the reasons.
     Incompatible,
+    /// 401: the user has no connection to the provider.
+    ConnectionRequired,
+    /// 401: there is a connection, but its user must consent again.
+    ReauthorizationRequired,
+    /// 403: the connection's grant lacks a scope that this needs.
+    InsufficientScope,
     /// 429: too many requests.
     RateLimited,
+    /// 429: the provider wants fewer calls.
+    UpstreamRateLimited,
+    /// 502: the provider is away, or its answer cannot be used.
+    UpstreamUnavailable,
+    /// 504: the provider did not answer in time.
+    UpstreamTimeout,
     /// 500: a fault of ours.
     Internal,
     /// 503: busy, or a part that is needed is away; worth trying again.
@@ -53,7 +65,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for documentation.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 27] = [
         Self::InvalidRequest,
         Self::AuthenticationRequired,
         Self::InvalidCredential,
@@ -72,7 +84,13 @@ impl ErrorCode {
         Self::ValidationFailed,
         Self::BuildFailed,
         Self::Incompatible,
+        Self::ConnectionRequired,
+        Self::ReauthorizationRequired,
+        Self::InsufficientScope,
         Self::RateLimited,
+        Self::UpstreamRateLimited,
+        Self::UpstreamUnavailable,
+        Self::UpstreamTimeout,
         Self::Internal,
         Self::Unavailable,
     ];
@@ -98,7 +116,13 @@ impl ErrorCode {
             Self::ValidationFailed => "validation_failed",
             Self::BuildFailed => "build_failed",
             Self::Incompatible => "incompatible",
+            Self::ConnectionRequired => "connection_required",
+            Self::ReauthorizationRequired => "reauthorization_required",
+            Self::InsufficientScope => "insufficient_scope",
             Self::RateLimited => "rate_limited",
+            Self::UpstreamRateLimited => "upstream_rate_limited",
+            Self::UpstreamUnavailable => "upstream_unavailable",
+            Self::UpstreamTimeout => "upstream_timeout",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
         }

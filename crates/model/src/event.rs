@@ -35,6 +35,24 @@ pub enum EventKind {
     ApiKeyCreated,
     /// An API key was revoked.
     ApiKeyRevoked,
+    /// A user connected an account at a provider.
+    ConnectionCreated,
+    /// A user consented anew to a connection that there was.
+    ConnectionReauthorized,
+    /// A connection's label, site or place as default changed.
+    ConnectionUpdated,
+    /// A connection works no longer until its user consents again.
+    ConnectionNeedsReauth,
+    /// A connection's grant dies soon, whatever is done short of a new consent.
+    ConnectionExpiring,
+    /// A connection was revoked and its tokens deleted.
+    ConnectionRevoked,
+    /// A tenant set its own OAuth app for a provider.
+    OauthAppConfigured,
+    /// A tenant went back to the platform's OAuth app.
+    OauthAppRemoved,
+    /// A provider no longer accepts an OAuth app's id and secret.
+    OauthAppBroken,
 }
 
 impl EventKind {
@@ -54,6 +72,15 @@ impl EventKind {
             Self::InstallationRemoved => "jackfield.installation.removed",
             Self::ApiKeyCreated => "jackfield.api_key.created",
             Self::ApiKeyRevoked => "jackfield.api_key.revoked",
+            Self::ConnectionCreated => "jackfield.connection.created",
+            Self::ConnectionReauthorized => "jackfield.connection.reauthorized",
+            Self::ConnectionUpdated => "jackfield.connection.updated",
+            Self::ConnectionNeedsReauth => "jackfield.connection.needs_reauth",
+            Self::ConnectionExpiring => "jackfield.connection.expiring",
+            Self::ConnectionRevoked => "jackfield.connection.revoked",
+            Self::OauthAppConfigured => "jackfield.oauth_app.configured",
+            Self::OauthAppRemoved => "jackfield.oauth_app.removed",
+            Self::OauthAppBroken => "jackfield.oauth_app.broken",
         }
     }
 }

@@ -1,0 +1,122 @@
+//! The tables of connections. Times are milliseconds since the Unix epoch; lists and maps are JSON.
+
+use storage::Migration;
+
+/// Connections, their credentials, the tenants' own OAuth apps, connect sessions, and what was done with them.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 2026_11_21_20,
+    name: "connections",
+    sql: "
+        CREATE TABLE connection (
+            tenant TEXT NOT NULL,
+            id TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            user_email TEXT NOT NULL,
+            label TEXT NOT NULL,
+            is_default BOOLEAN NOT NULL,
+            status TEXT NOT NULL,
+            status_reason TEXT,
+            account_id TEXT NOT NULL,
+            account_email TEXT,
+            account_name TEXT,
+            variables TEXT NOT NULL,
+            sites TEXT NOT NULL,
+            site TEXT,
+            client_id TEXT NOT NULL,
+            authorized_at BIGINT NOT NULL,
+            created_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            last_used_at BIGINT,
+            PRIMARY KEY (tenant, id)
+        );
+        CREATE UNIQUE INDEX connection_of_account
+            ON connection (tenant, user_email, provider, account_id, variables);
+        CREATE INDEX connection_of_provider ON connection (provider, tenant, id);
+        CREATE TABLE credential (
+            tenant TEXT NOT NULL,
+            connection_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            sealed_access {bytes} NOT NULL,
+            sealed_refresh {bytes},
+            scopes TEXT NOT NULL,
+            issued_at BIGINT NOT NULL,
+            expires_at BIGINT,
+            dies_at BIGINT,
+            refreshed_at BIGINT,
+            version BIGINT NOT NULL,
+            fence BIGINT NOT NULL,
+            lease_owner TEXT,
+            lease_until BIGINT,
+            sent_at BIGINT,
+            failures BIGINT NOT NULL,
+            retry_at BIGINT,
+            refresh_at BIGINT,
+            PRIMARY KEY (tenant, connection_id, name),
+            FOREIGN KEY (tenant, connection_id) REFERENCES connection (tenant, id) ON DELETE CASCADE
+        );
+        CREATE INDEX credential_to_refresh ON credential (refresh_at);
+        CREATE TABLE oauth_app (
+            tenant TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            client_id TEXT NOT NULL,
+            sealed_secret {bytes},
+            scopes TEXT NOT NULL,
+            created_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            PRIMARY KEY (tenant, provider)
+        );
+        CREATE TABLE broken_app (
+            provider TEXT NOT NULL,
+            client_id TEXT NOT NULL,
+            broken_at BIGINT NOT NULL,
+            probe_at BIGINT NOT NULL,
+            PRIMARY KEY (provider, client_id)
+        );
+        CREATE TABLE redeemed_flow (
+            id TEXT PRIMARY KEY,
+            expires_at BIGINT NOT NULL
+        );
+        CREATE INDEX redeemed_flow_expiry ON redeemed_flow (expires_at);
+        CREATE TABLE connect_session (
+            token_hash {bytes} PRIMARY KEY,
+            id TEXT NOT NULL,
+            tenant TEXT NOT NULL,
+            user_email TEXT NOT NULL,
+            providers TEXT NOT NULL,
+            return_to TEXT,
+            created_by TEXT NOT NULL,
+            created_at BIGINT NOT NULL,
+            expires_at BIGINT NOT NULL
+        );
+        CREATE INDEX connect_session_expiry ON connect_session (expires_at);
+        CREATE INDEX connect_session_of_tenant ON connect_session (tenant);
+        CREATE TABLE activity (
+            seq {serial},
+            tenant TEXT NOT NULL,
+            at BIGINT NOT NULL,
+            provider TEXT NOT NULL,
+            connection_id TEXT,
+            user_email TEXT,
+            actor TEXT NOT NULL,
+            action TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            detail TEXT,
+            uses BIGINT NOT NULL,
+            duration_ms BIGINT
+        );
+        CREATE INDEX activity_of_tenant ON activity (tenant, seq);
+        CREATE INDEX activity_age ON activity (at);
+        CREATE TABLE revocation_run (
+            id TEXT PRIMARY KEY,
+            tenant TEXT,
+            provider TEXT,
+            before_at BIGINT,
+            cursor_tenant TEXT NOT NULL,
+            cursor_id TEXT NOT NULL,
+            at_provider BIGINT NOT NULL,
+            only_here BIGINT NOT NULL,
+            started_at BIGINT NOT NULL,
+            finished_at BIGINT
+        );
+    ",
+}];
