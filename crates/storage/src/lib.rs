@@ -13,6 +13,7 @@ mod master_key;
 mod migration;
 mod sealer;
 mod staged;
+mod ticket;
 
 pub use blobs::{BlobKey, Blobs, Folder, S3, S3Config};
 pub use database::{Conn, Database, DatabaseUrl, Engine, Tx};
@@ -22,3 +23,4 @@ pub use master_key::MasterKey;
 pub use migration::{MIGRATIONS, Migration};
 pub use sealer::{Sealed, Sealer};
 pub use staged::{Staging, sweep};
+pub use ticket::Tickets;

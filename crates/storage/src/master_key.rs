@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::Ambient;
@@ -46,6 +47,12 @@ impl MasterKey {
 
     pub(crate) fn key(&self) -> &SealingKey {
         &self.0
+    }
+
+    /// A key for something else than sealing data keys; what it protects tells nothing of this one.
+    pub(crate) fn root(&self, label: &str) -> hmac::Key {
+        let own = hmac::Key::new(hmac::HMAC_SHA256, self.0.0.expose_secret());
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&own, format!("jackfield {label}").as_bytes()).as_ref())
     }
 }
 
