@@ -212,6 +212,7 @@ pub(crate) const fn status_and_title(code: ErrorCode) -> (StatusCode, &'static s
         ErrorCode::ValidationFailed => (StatusCode::UNPROCESSABLE_ENTITY, "Validation failed"),
         ErrorCode::BuildFailed => (StatusCode::UNPROCESSABLE_ENTITY, "Build failed"),
         ErrorCode::Incompatible => (StatusCode::UNPROCESSABLE_ENTITY, "Incompatible with this platform"),
+        ErrorCode::AccessDenied => (StatusCode::FORBIDDEN, "Access was not granted"),
         ErrorCode::ConnectionRequired => (StatusCode::UNAUTHORIZED, "Connection required"),
         ErrorCode::ReauthorizationRequired => (StatusCode::UNAUTHORIZED, "Reauthorization required"),
         ErrorCode::InsufficientScope => (StatusCode::FORBIDDEN, "Insufficient scope"),

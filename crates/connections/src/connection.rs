@@ -70,6 +70,26 @@ pub enum Status {
     NeedsReauth,
 }
 
+impl Status {
+    /// The word on the wire and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::NeedsSite => "needs_site",
+            Self::NeedsReauth => "needs_reauth",
+        }
+    }
+
+    /// The status of a row. A word that a later version wrote is taken as one that does not work.
+    pub(crate) fn from_stored(word: &str) -> Self {
+        match word {
+            "active" => Self::Active,
+            "needs_site" => Self::NeedsSite,
+            _ => Self::NeedsReauth,
+        }
+    }
+}
+
 /// An account at a provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {

@@ -1,10 +1,163 @@
 //! Accounts of tenants' users at other providers: the catalog of providers, the OAuth flows, and the vault that keeps
 //! tokens sealed and fresh. Tokens never leave through an answer, a log or an error.
 
+mod apps;
 pub mod catalog;
 pub mod connection;
+mod direct;
+mod error;
+mod flow;
+mod granted;
+mod manage;
 pub mod protocol;
+mod redeemer;
+mod revoke;
 mod store;
+mod validate;
 pub mod vault;
 
+use std::fmt;
+use std::sync::Arc;
+
+use model::{Ambient, TenantId};
+use storage::{Database, Sealer, Tickets};
+use url::Url;
+
+pub use apps::{NewOauthApp, OauthApp};
+pub use direct::{Direct, DirectGrant};
+pub use error::Error;
+pub use flow::{Begin, Begun, Browser, Callback, Completion, Link};
+pub use granted::Connected;
+pub use manage::{Changes, Listing, Page, ProviderInfo, Whose};
+pub use revoke::{Revocation, RevokedCredential};
 pub use store::MIGRATIONS;
+pub use validate::Validity;
+
+use apps::Apps;
+use catalog::{Catalog, Provider, ProviderId};
+use protocol::Protocol;
+use redeemer::Redeemer;
+use vault::Vault;
+
+/// The broker. One for the program; cheap to clone.
+#[derive(Clone)]
+pub struct Connections {
+    database: Database,
+    sealer: Sealer,
+    tickets: Arc<Tickets>,
+    catalog: Arc<Catalog>,
+    protocol: Protocol,
+    vault: Vault,
+    apps: Apps,
+    public_url: Url,
+    ambient: Ambient,
+}
+
+/// What the broker is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where connections are kept.
+    pub database: Database,
+    /// Seals tokens.
+    pub sealer: Sealer,
+    /// Seals the state of flows.
+    pub tickets: Tickets,
+    /// The providers.
+    pub catalog: Catalog,
+    /// Speaks to them.
+    pub protocol: Protocol,
+    /// Where browsers reach this server.
+    pub public_url: Url,
+    /// Bounds of the vault.
+    pub vault: vault::Options,
+    /// Time and randomness.
+    pub ambient: Ambient,
+}
+
+impl Connections {
+    /// The broker on its parts.
+    pub fn new(parts: Parts) -> Self {
+        let catalog = Arc::new(parts.catalog);
+        let apps = Apps::new(parts.database.clone(), parts.sealer.clone(), Arc::clone(&catalog));
+        let redeemer =
+            Redeemer { catalog: Arc::clone(&catalog), protocol: parts.protocol.clone(), apps: apps.clone() };
+        let vault = Vault::new(
+            parts.database.clone(),
+            parts.sealer.clone(),
+            Arc::new(redeemer),
+            parts.vault,
+            parts.ambient.clone(),
+        );
+        Self {
+            database: parts.database,
+            sealer: parts.sealer,
+            tickets: Arc::new(parts.tickets),
+            catalog,
+            protocol: parts.protocol,
+            vault,
+            apps,
+            public_url: parts.public_url,
+            ambient: parts.ambient,
+        }
+    }
+
+    /// The vault, for callers of providers' APIs.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The provider of this name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownProvider`].
+    pub fn provider(&self, name: &str) -> Result<Arc<Provider>, Error> {
+        self.catalog.get(name).cloned().ok_or_else(|| Error::UnknownProvider(name.chars().take(64).collect()))
+    }
+
+    /// Where the provider sends browsers back to: what the operator registered there, or this server's own route.
+    pub(crate) fn redirect_uri(&self, provider: &ProviderId) -> Result<Url, Error> {
+        let registered = self.catalog.platform_app(provider).and_then(|app| app.redirect_uri.clone());
+        registered.map_or_else(|| self.address(&format!("api/v1/unified/auth/{provider}/callback")), Ok)
+    }
+
+    /// An address of this server.
+    pub(crate) fn address(&self, path: &str) -> Result<Url, Error> {
+        let base = self.public_url.as_str().trim_end_matches('/');
+        Url::parse(&format!("{base}/{path}")).map_err(|_| Error::NotFound("address of this server"))
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}
+
+/// The e-mail address of a user, as connections are kept under: in lower case.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn user_email(text: &str) -> Result<String, model::Violation> {
+    let is_address = text.len() <= 254
+        && text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
+        && !text.chars().any(|char| char.is_control() || char.is_whitespace());
+    if is_address {
+        Ok(text.to_lowercase())
+    } else {
+        Err(model::Violation::new("/user_email", "user_email must be an e-mail address"))
+    }
+}
+
+/// A call to a provider that failed, with the provider's name.
+pub(crate) fn call_error(provider: &Provider, error: protocol::CallError) -> Error {
+    Error::Call { provider: provider.name.clone(), error }
+}
+
+/// Names one credential of a connection.
+pub(crate) fn key(tenant: &TenantId, connection: &str, name: &str) -> connection::CredentialKey {
+    connection::CredentialKey {
+        tenant: tenant.clone(),
+        connection: connection.to_owned(),
+        name: name.to_owned(),
+    }
+}

@@ -43,6 +43,8 @@ pub enum ErrorCode {
     BuildFailed,
     /// 422: the plugin does not fit this platform; the violations are all the reasons.
     Incompatible,
+    /// 403: the user did not grant access at the provider.
+    AccessDenied,
     /// 401: the user has no connection to the provider.
     ConnectionRequired,
     /// 401: there is a connection, but its user must consent again.
@@ -65,7 +67,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for documentation.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::InvalidRequest,
         Self::AuthenticationRequired,
         Self::InvalidCredential,
@@ -84,6 +86,7 @@ impl ErrorCode {
         Self::ValidationFailed,
         Self::BuildFailed,
         Self::Incompatible,
+        Self::AccessDenied,
         Self::ConnectionRequired,
         Self::ReauthorizationRequired,
         Self::InsufficientScope,
@@ -116,6 +119,7 @@ impl ErrorCode {
             Self::ValidationFailed => "validation_failed",
             Self::BuildFailed => "build_failed",
             Self::Incompatible => "incompatible",
+            Self::AccessDenied => "access_denied",
             Self::ConnectionRequired => "connection_required",
             Self::ReauthorizationRequired => "reauthorization_required",
             Self::InsufficientScope => "insufficient_scope",

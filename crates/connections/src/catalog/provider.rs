@@ -15,6 +15,11 @@ impl ProviderId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name in a row, which may be of a provider that the catalog has no more.
+    pub(crate) fn from_stored(name: String) -> Self {
+        Self(name)
+    }
 }
 
 impl fmt::Display for ProviderId {

@@ -60,7 +60,6 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             provider TEXT NOT NULL,
             client_id TEXT NOT NULL,
             sealed_secret {bytes},
-            scopes TEXT NOT NULL,
             created_at BIGINT NOT NULL,
             updated_at BIGINT NOT NULL,
             PRIMARY KEY (tenant, provider)

@@ -1,0 +1,150 @@
+//! Connections without a user's consent: API keys, and client credentials (RFC 6749, section 4.4).
+
+use std::collections::BTreeMap;
+
+use model::{TenantId, Violation};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::catalog::{Flow, Provider, Resolved};
+use crate::connection::{Account, Tokens};
+use crate::granted::{Connected, Granted};
+use crate::protocol::{App, CallError};
+use crate::{Connections, Error, call_error};
+
+/// The longest API key, client id or client secret.
+const MAX_TEXT: usize = 8192;
+
+/// The name of the one credential of such a connection.
+const CREDENTIAL: &str = "main";
+
+/// What a connection without consent is made of.
+#[derive(Debug, Clone)]
+pub struct Direct {
+    /// Whose connection it will be.
+    pub tenant: TenantId,
+    /// Who makes it.
+    pub actor: String,
+    /// To which provider.
+    pub provider: String,
+    /// Whose within the tenant.
+    pub user_email: String,
+    /// What the user calls it.
+    pub label: Option<String>,
+    /// The values of the provider's variables.
+    pub variables: BTreeMap<String, String>,
+    /// What proves the right to it.
+    pub grant: DirectGrant,
+}
+
+/// What proves the right to a connection without consent.
+#[derive(Debug, Clone)]
+pub enum DirectGrant {
+    /// A key that the provider issued by hand.
+    ApiKey(SecretString),
+    /// A client's own id and secret.
+    ClientCredentials {
+        /// The id.
+        client_id: String,
+        /// The secret.
+        client_secret: SecretString,
+    },
+}
+
+impl Connections {
+    /// Makes a connection without consent, once the provider has accepted what proves the right to it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownProvider`], [`Error::WrongFlow`], [`Error::Invalid`], [`Error::Call`] if the provider refuses.
+    pub async fn connect(&self, direct: Direct) -> Result<Connected, Error> {
+        let provider = self.provider(&direct.provider)?;
+        check(&direct, &provider)?;
+        let variables = provider.complete_variables(direct.variables.clone()).map_err(Error::Invalid)?;
+        let resolved = self.catalog.resolve(&provider, &variables).await?;
+        let called = |error| call_error(&provider, error);
+        let (client_id, tokens) = self.prove(&direct.grant, &provider, &resolved).await.map_err(called)?;
+        let account = self.account_of(&provider, &resolved, &tokens, &client_id).await.map_err(called)?;
+        let granted = Granted {
+            tenant: &direct.tenant,
+            provider: &provider,
+            user_email: Some(direct.user_email),
+            client_id: &client_id,
+            variables: &variables,
+            label: direct.label.or_else(|| (!client_id.is_empty()).then(|| client_id.clone())),
+            account,
+            sites: Vec::new(),
+            requested: provider.requested_scopes(&[]),
+            credentials: vec![(CREDENTIAL.to_owned(), tokens)],
+            actor: &direct.actor,
+        };
+        self.store_granted(granted).await
+    }
+
+    async fn prove(
+        &self,
+        grant: &DirectGrant,
+        provider: &Provider,
+        resolved: &Resolved,
+    ) -> Result<(String, Tokens), CallError> {
+        match grant {
+            DirectGrant::ApiKey(key) => {
+                self.protocol.probe(provider, resolved, key).await?;
+                let tokens = Tokens { access: key.clone(), refresh: None, expires_in: None, scopes: None };
+                Ok((String::new(), tokens))
+            }
+            DirectGrant::ClientCredentials { client_id, client_secret } => {
+                let app = App { client_id: client_id.clone(), client_secret: Some(client_secret.clone()) };
+                let tokens = self.protocol.client_credentials(provider, resolved, &app).await?;
+                // The secret is what the next access token is had with: the vault keeps it in the refresh token's place.
+                Ok((client_id.clone(), Tokens { refresh: Some(client_secret.clone()), ..tokens }))
+            }
+        }
+    }
+
+    /// The account behind the credential; where the provider tells none, an id of our own keeps two apart.
+    async fn account_of(
+        &self,
+        provider: &Provider,
+        resolved: &Resolved,
+        tokens: &Tokens,
+        client_id: &str,
+    ) -> Result<Account, CallError> {
+        let mut account = self.protocol.account_of(provider, resolved, &tokens.access).await?;
+        if account.id.is_empty() {
+            account.id =
+                if client_id.is_empty() { model::new_id(&self.ambient) } else { client_id.to_owned() };
+        }
+        Ok(account)
+    }
+}
+
+fn check(direct: &Direct, provider: &Provider) -> Result<(), Error> {
+    let wrong_flow = |given, instead| Error::WrongFlow { provider: direct.provider.clone(), given, instead };
+    let texts = match (&direct.grant, provider.flow) {
+        (DirectGrant::ApiKey(key), Flow::ApiKey) => vec![("/api_key", key.expose_secret())],
+        (DirectGrant::ClientCredentials { client_id, client_secret }, Flow::ClientCredentials) => {
+            vec![("/client_id", client_id.as_str()), ("/client_secret", client_secret.expose_secret())]
+        }
+        (_, Flow::AuthorizationCode) => {
+            return Err(wrong_flow(
+                "connection by key",
+                "begin with GET /api/v1/unified/auth/{provider}/url",
+            ));
+        }
+        (DirectGrant::ApiKey(_), Flow::ClientCredentials) => {
+            return Err(wrong_flow("API key", "give client_id and client_secret"));
+        }
+        (DirectGrant::ClientCredentials { .. }, Flow::ApiKey) => {
+            return Err(wrong_flow("client credentials", "give api_key"));
+        }
+    };
+    let is_sound = |text: &str| {
+        !text.is_empty() && text.len() <= MAX_TEXT && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let wrong = texts.into_iter().filter(|(_, text)| !is_sound(text));
+    let wrong: Vec<Violation> = wrong
+        .map(|(pointer, _)| {
+            Violation::new(pointer, format!("must have 1 to {MAX_TEXT} visible ASCII characters"))
+        })
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
+}

@@ -1,0 +1,195 @@
+//! Beginning a flow: the address at the provider to which the user's browser is sent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::{TenantId, Violation};
+use url::Url;
+
+use super::{Browser, Flow};
+use crate::catalog::{self, Provider};
+use crate::protocol::authorize::{self, AuthorizationRequest};
+use crate::{Connections, Error};
+
+/// How long a user has from the first link to the callback.
+const LIFETIME: Duration = Duration::from_mins(10);
+
+/// The longest opaque value of a caller: it travels in URLs.
+const MAX_APP_STATE: usize = 512;
+const MAX_SCOPES: usize = 100;
+const MAX_SCOPE: usize = 256;
+
+/// What a flow is begun with.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// Whose connection it will be.
+    pub tenant: TenantId,
+    /// Who begins.
+    pub actor: String,
+    /// Where.
+    pub provider: String,
+    /// Whose connection within the tenant; the account's own e-mail address where `None`.
+    pub user_email: Option<String>,
+    /// What to ask for; the provider's defaults where empty.
+    pub scopes: Vec<String>,
+    /// Where the browser goes in the end. Held against the allow-list by the caller's origins.
+    pub return_to: Option<String>,
+    /// An opaque value that is handed back in the end.
+    pub app_state: Option<String>,
+    /// The values of the provider's variables.
+    pub variables: BTreeMap<String, String>,
+    /// The connect session that the flow is part of, by its token.
+    pub session: Option<String>,
+}
+
+/// A flow that was begun.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    /// Where the user's browser goes.
+    pub auth_url: Url,
+    /// The caller's own value if it gave one, else the flow's state.
+    pub state: String,
+}
+
+/// What a link would begin, for the person who opens it.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// The provider's name for people.
+    pub provider_name: String,
+    /// Whose connection it would be; `None` for the account's own.
+    pub user_email: Option<String>,
+    /// In which tenant.
+    pub tenant: TenantId,
+}
+
+impl Connections {
+    /// Begins a flow that the same `browser` must complete; any may where it is `None`, which is for programs that a
+    /// developer runs on their own machine.
+    ///
+    /// # Errors
+    /// [`Error::UnknownProvider`], [`Error::NotConfigured`], [`Error::WrongFlow`], [`Error::Invalid`].
+    pub async fn begin(&self, begin: Begin, browser: Option<&Browser>) -> Result<Begun, Error> {
+        let provider = self.consent_provider(&begin.provider)?;
+        let mut flow = self.flow(begin, &provider).await?;
+        flow.browser = browser.map(Browser::hash);
+        let app_state = flow.app_state.clone();
+        let (auth_url, state) = self.authorization_url(&provider, &flow).await?;
+        Ok(Begun { auth_url, state: app_state.unwrap_or(state) })
+    }
+
+    /// Begins a flow in whichever browser opens the link first; that one must complete it. For callers that are not in
+    /// the user's browser.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub async fn begin_link(&self, begin: Begin) -> Result<Begun, Error> {
+        let provider = self.consent_provider(&begin.provider)?;
+        let flow = self.flow(begin, &provider).await?;
+        let link = flow.seal_link(&self.tickets)?;
+        let path = format!("api/v1/unified/auth/{}/begin", provider.id);
+        let mut auth_url = self.address(&path)?;
+        auth_url.query_pairs_mut().append_pair("link", &link);
+        Ok(Begun { auth_url, state: flow.app_state.unwrap_or(flow.id) })
+    }
+
+    /// What the link would begin.
+    ///
+    /// # Errors
+    /// [`Error::State`], [`Error::FlowExpired`].
+    pub fn link(&self, provider: &str, link: &str) -> Result<Link, Error> {
+        let (flow, provider) = self.open_link(provider, link)?;
+        Ok(Link { provider_name: provider.name.clone(), tenant: flow.tenant()?, user_email: flow.user_email })
+    }
+
+    /// Where `browser`, which opened the link, goes.
+    ///
+    /// # Errors
+    /// [`Error::State`], [`Error::FlowExpired`].
+    pub async fn follow_link(&self, provider: &str, link: &str, browser: &Browser) -> Result<Url, Error> {
+        let (mut flow, provider) = self.open_link(provider, link)?;
+        flow.browser = Some(browser.hash());
+        Ok(self.authorization_url(&provider, &flow).await?.0)
+    }
+
+    fn open_link(&self, provider: &str, link: &str) -> Result<(Flow, std::sync::Arc<Provider>), Error> {
+        let flow = Flow::open_link(&self.tickets, link)?;
+        if flow.provider != provider {
+            return Err(Error::State);
+        }
+        flow.check_age(self.ambient.now())?;
+        let provider = self.consent_provider(provider)?;
+        Ok((flow, provider))
+    }
+
+    async fn flow(&self, begin: Begin, provider: &Provider) -> Result<Flow, Error> {
+        check(&begin, provider)?;
+        let app = self.apps.of_tenant(&begin.tenant, &provider.id).await?;
+        Ok(Flow {
+            id: Flow::random::<16>(&self.ambient),
+            tenant: begin.tenant.to_string(),
+            provider: provider.id.to_string(),
+            expires_at: self.ambient.now().plus(LIFETIME).as_millisecond(),
+            browser: None,
+            user_email: begin.user_email,
+            return_to: begin.return_to,
+            app_state: begin.app_state,
+            client_id: app.client_id,
+            scopes: begin.scopes,
+            variables: provider.complete_variables(begin.variables).map_err(Error::Invalid)?,
+            session: begin.session,
+            actor: begin.actor,
+            verifier: Flow::random::<32>(&self.ambient),
+        })
+    }
+
+    async fn authorization_url(&self, provider: &Provider, flow: &Flow) -> Result<(Url, String), Error> {
+        let resolved = self.catalog.resolve(provider, &flow.variables).await?;
+        let state = flow.seal(&self.tickets)?;
+        let redirect_uri = self.redirect_uri(&provider.id)?;
+        let request = AuthorizationRequest {
+            client_id: &flow.client_id,
+            redirect_uri: redirect_uri.as_str(),
+            state: &state,
+            verifier: &flow.verifier,
+            scopes: &flow.scopes,
+            login_hint: flow.user_email.as_deref(),
+        };
+        Ok((authorize::authorization_url(provider, &resolved, &request), state))
+    }
+
+    /// The provider of this name, if its connections come about by consent.
+    pub(crate) fn consent_provider(&self, name: &str) -> Result<std::sync::Arc<Provider>, Error> {
+        let provider = self.provider(name)?;
+        if provider.flow == catalog::Flow::AuthorizationCode {
+            return Ok(provider);
+        }
+        Err(Error::WrongFlow {
+            provider: name.to_owned(),
+            given: "consent of a user",
+            instead: "make the connection with POST /api/v1/unified/connections",
+        })
+    }
+}
+
+fn check(begin: &Begin, provider: &Provider) -> Result<(), Error> {
+    let mut wrong = Vec::new();
+    if begin.app_state.as_ref().is_some_and(|state| state.len() > MAX_APP_STATE) {
+        wrong.push(Violation::new("/state", format!("state must have at most {MAX_APP_STATE} bytes")));
+    }
+    if begin.scopes.len() > MAX_SCOPES {
+        wrong.push(Violation::new("/scopes", format!("there may be at most {MAX_SCOPES} scopes")));
+    }
+    for (index, scope) in begin.scopes.iter().enumerate() {
+        // RFC 6749, section 3.3, without what the provider separates scopes by.
+        let fits = !scope.is_empty() && scope.len() <= MAX_SCOPE;
+        let is_clean = scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+            && !scope.contains(&provider.scope_separator);
+        if !fits || !is_clean {
+            wrong.push(Violation::new(
+                format!("/scopes/{index}"),
+                format!("a scope must have 1 to {MAX_SCOPE} visible ASCII characters without quotes"),
+            ));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
+}

@@ -1,0 +1,140 @@
+//! Completing a flow: the callback, from the checks to the stored tokens.
+
+use model::TenantId;
+use secrecy::SecretString;
+
+use super::{Browser, Flow};
+use crate::catalog::Provider;
+use crate::granted::{Connected, Granted};
+use crate::store::flows;
+use crate::{Connections, Error, call_error};
+
+/// What the provider sent the browser back with.
+#[derive(Debug, Default)]
+pub struct Callback<'a> {
+    /// The provider whose callback was called.
+    pub provider: &'a str,
+    /// The tenant that the request's own credential, if any, holds in.
+    pub tenant: Option<&'a TenantId>,
+    /// The browser that came back.
+    pub browser: Option<&'a Browser>,
+    /// `state`.
+    pub state: Option<&'a str>,
+    /// `code`.
+    pub code: Option<SecretString>,
+    /// `error`.
+    pub error: Option<&'a str>,
+    /// `iss` (RFC 9207).
+    pub iss: Option<&'a str>,
+}
+
+/// The end of a flow whose state was sound.
+#[derive(Debug)]
+pub struct Completion {
+    /// Where the browser is to go.
+    pub return_to: Option<String>,
+    /// The connect session that the flow is part of, by its token.
+    pub session: Option<String>,
+    /// The caller's own value.
+    pub app_state: Option<String>,
+    /// What came of it.
+    pub result: Result<Connected, Error>,
+}
+
+impl Connections {
+    /// Completes the flow that the state names. Nothing is changed unless all of it holds.
+    ///
+    /// # Errors
+    /// [`Error::State`], [`Error::OtherBrowser`], [`Error::FlowRedeemed`] where the answer cannot be trusted to belong
+    /// to a flow of this browser. What goes wrong from there is in [`Completion::result`].
+    pub async fn complete(&self, callback: Callback<'_>) -> Result<Completion, Error> {
+        let flow = Flow::open(&self.tickets, callback.state.unwrap_or_default())?;
+        let tenant = flow.tenant()?;
+        if flow.provider != callback.provider || callback.tenant.is_some_and(|own| *own != tenant) {
+            return Err(Error::State);
+        }
+        flow.check_browser(callback.browser.map(Browser::hash).as_deref())?;
+        self.redeem_flow(&flow).await?;
+        let result = self.finish(&flow, &tenant, callback).await;
+        if let Err(error) = &result {
+            self.note_failed_flow(&flow, &tenant, error);
+        }
+        Ok(Completion { return_to: flow.return_to, session: flow.session, app_state: flow.app_state, result })
+    }
+
+    async fn redeem_flow(&self, flow: &Flow) -> Result<(), Error> {
+        flow.check_age(self.ambient.now())?;
+        let mut tx = self.database.begin().await?;
+        let ends = model::Timestamp::from_millisecond(flow.expires_at);
+        if !flows::redeem(&mut tx, &flow.id, ends).await? {
+            return Err(Error::FlowRedeemed);
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn finish(
+        &self,
+        flow: &Flow,
+        tenant: &TenantId,
+        callback: Callback<'_>,
+    ) -> Result<Connected, Error> {
+        let provider = self.consent_provider(&flow.provider)?;
+        let resolved = self.catalog.resolve(&provider, &flow.variables).await?;
+        check_issuer(&provider, resolved.promises_iss, callback.iss)?;
+        if let Some(code) = callback.error {
+            return Err(answered(&provider, code));
+        }
+        let code = callback.code.ok_or(Error::CodeMissing)?;
+        let app = self.apps.of_tenant(tenant, &provider.id).await?;
+        if app.client_id != flow.client_id {
+            return Err(Error::ChangedMeanwhile("the OAuth app"));
+        }
+        let called = |error| call_error(&provider, error);
+        let redirect_uri = self.redirect_uri(&provider.id)?;
+        let exchange = self.protocol.exchange_code(
+            &provider,
+            &resolved,
+            &app,
+            &code,
+            redirect_uri.as_str(),
+            &flow.verifier,
+        );
+        let answer = exchange.await.map_err(called)?;
+        let account = self.protocol.account(&provider, &resolved, &answer).await.map_err(called)?;
+        let sites = self.protocol.sites(&provider, &resolved, &answer).await.map_err(called)?;
+        let granted = Granted {
+            tenant,
+            provider: &provider,
+            user_email: flow.user_email.clone(),
+            client_id: &flow.client_id,
+            variables: &flow.variables,
+            label: None,
+            account,
+            sites,
+            requested: provider.requested_scopes(&flow.scopes),
+            credentials: answer.into_credentials(),
+            actor: &flow.actor,
+        };
+        self.store_granted(granted).await
+    }
+}
+
+/// RFC 9207, section 2.4.
+fn check_issuer(provider: &Provider, promised: bool, iss: Option<&str>) -> Result<(), Error> {
+    match (&provider.issuer, iss) {
+        (Some(issuer), Some(iss)) if issuer == iss => Ok(()),
+        (Some(_), Some(_)) => Err(Error::Issuer),
+        (_, None) if promised => Err(Error::Issuer),
+        // Who has no issuer in the catalog has a callback of its own, which is what tells it from others.
+        (None, Some(_)) | (_, None) => Ok(()),
+    }
+}
+
+/// An error answer (RFC 6749, section 4.1.2.1), its word cut to what is safe to repeat.
+fn answered(provider: &Provider, code: &str) -> Error {
+    if code == "access_denied" {
+        return Error::AccessDenied(provider.name.clone());
+    }
+    let code = code.chars().filter(|char| char.is_ascii_alphanumeric() || *char == '_').take(64).collect();
+    Error::Answered { provider: provider.name.clone(), code }
+}

@@ -1,0 +1,175 @@
+//! From what a provider has granted to a stored connection.
+
+use std::collections::BTreeMap;
+
+use model::{Event, EventKind, TenantId};
+use serde_json::json;
+use storage::Tx;
+
+use crate::catalog::Provider;
+use crate::connection::{Account, Connection, Site, Status, Tokens};
+use crate::store::connections;
+use crate::{Connections, Error, key};
+
+/// The most connections a user may have.
+const MAX_CONNECTIONS: i64 = 100;
+
+/// What a provider has granted, and to whom.
+#[derive(Debug)]
+pub(crate) struct Granted<'a> {
+    pub(crate) tenant: &'a TenantId,
+    pub(crate) provider: &'a Provider,
+    /// Whose it will be; the account's own address where `None`.
+    pub(crate) user_email: Option<String>,
+    pub(crate) client_id: &'a str,
+    pub(crate) variables: &'a BTreeMap<String, String>,
+    /// What the user calls it; the account's address or name where `None`.
+    pub(crate) label: Option<String>,
+    pub(crate) account: Account,
+    pub(crate) sites: Vec<Site>,
+    /// What was asked for, by credential.
+    pub(crate) requested: BTreeMap<String, Vec<String>>,
+    /// What was given, by credential.
+    pub(crate) credentials: Vec<(String, Tokens)>,
+    pub(crate) actor: &'a str,
+}
+
+/// A connection that came about or was renewed.
+#[derive(Debug)]
+pub struct Connected {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The connection.
+    pub connection: Connection,
+    /// The provider's name for people.
+    pub provider_name: String,
+    /// What was asked for and not granted.
+    pub missing_scopes: Vec<String>,
+}
+
+impl Connections {
+    /// Stores the connection, its tokens and the event of it, all or nothing.
+    pub(crate) async fn store_granted(&self, granted: Granted<'_>) -> Result<Connected, Error> {
+        let own = granted.account.email.as_deref().map(crate::user_email);
+        let user_email = granted.user_email.clone().or_else(|| own.and_then(Result::ok));
+        let user_email = user_email.ok_or(Error::UserUnknown)?;
+        let mut tx = self.database.begin().await?;
+        let known = connections::find_account(
+            &mut tx,
+            granted.tenant,
+            &user_email,
+            &granted.provider.id,
+            (&granted.account.id, granted.variables),
+        );
+        let (connection, kind) = match known.await? {
+            Some(known) => (self.renewed(known, &granted), EventKind::ConnectionReauthorized),
+            None => {
+                let is_default = self.check_room(&mut tx, &granted, &user_email).await?;
+                (self.made(&granted, user_email, is_default), EventKind::ConnectionCreated)
+            }
+        };
+        connections::put(&mut tx, granted.tenant, &connection).await?;
+        let missing_scopes = self.store_credentials(&mut tx, &granted, &connection).await?;
+        tx.record(event(granted.tenant, kind, &connection, granted.actor));
+        tx.commit().await?;
+        self.vault.forget(granted.tenant, &connection.id);
+        Ok(Connected {
+            tenant: granted.tenant.clone(),
+            connection: self.connection(granted.tenant, &connection.id).await?,
+            provider_name: granted.provider.name.clone(),
+            missing_scopes,
+        })
+    }
+
+    /// Refuses one connection too many; tells whether the new one is the user's first to this provider.
+    async fn check_room(&self, tx: &mut Tx, granted: &Granted<'_>, user_email: &str) -> Result<bool, Error> {
+        if connections::count(tx, granted.tenant, user_email).await? >= MAX_CONNECTIONS {
+            return Err(Error::Quota(MAX_CONNECTIONS));
+        }
+        let first = connections::find_default(tx, granted.tenant, user_email, &granted.provider.id).await?;
+        Ok(first.is_none())
+    }
+
+    /// Stores the tokens, and tells what was asked for and not granted.
+    async fn store_credentials(
+        &self,
+        tx: &mut Tx,
+        granted: &Granted<'_>,
+        connection: &Connection,
+    ) -> Result<Vec<String>, Error> {
+        let mut missing = Vec::new();
+        for (name, tokens) in &granted.credentials {
+            let requested = granted.requested.get(name).map(Vec::as_slice).unwrap_or_default();
+            // RFC 6749, section 5.1: no scope in the answer means what was asked for.
+            let scopes = tokens.scopes.as_deref().unwrap_or(requested);
+            missing.extend(requested.iter().filter(|scope| !scopes.contains(scope)).cloned());
+            let key = key(granted.tenant, &connection.id, name);
+            let rotation = granted.provider.rotation;
+            self.vault.store_tokens(tx, &key, tokens, scopes, rotation, connection.authorized_at).await?;
+        }
+        Ok(missing)
+    }
+
+    fn made(&self, granted: &Granted<'_>, user_email: String, is_default: bool) -> Connection {
+        let now = self.ambient.now();
+        let account = &granted.account;
+        let label = granted.label.clone().or_else(|| account.email.clone()).or_else(|| account.name.clone());
+        let site = only_site(&granted.sites);
+        Connection {
+            id: model::new_id(&self.ambient),
+            provider: granted.provider.id.clone(),
+            user_email,
+            label: label.unwrap_or_else(|| granted.provider.name.clone()),
+            is_default,
+            status: status(&granted.sites, site.as_ref()),
+            status_reason: None,
+            account: account.clone(),
+            variables: granted.variables.clone(),
+            sites: granted.sites.clone(),
+            site,
+            client_id: granted.client_id.to_owned(),
+            credentials: Vec::new(),
+            authorized_at: now,
+            created_at: now,
+            updated_at: now,
+            last_used_at: None,
+        }
+    }
+
+    fn renewed(&self, known: Connection, granted: &Granted<'_>) -> Connection {
+        let now = self.ambient.now();
+        // The site that was chosen stays chosen as long as the grant covers it.
+        let kept = known.site.filter(|chosen| granted.sites.iter().any(|site| site.id == *chosen));
+        let site = kept.or_else(|| only_site(&granted.sites));
+        Connection {
+            status: status(&granted.sites, site.as_ref()),
+            status_reason: None,
+            account: granted.account.clone(),
+            site,
+            sites: granted.sites.clone(),
+            client_id: granted.client_id.to_owned(),
+            authorized_at: now,
+            updated_at: now,
+            ..known
+        }
+    }
+}
+
+/// The one site there is, if there is one.
+fn only_site(sites: &[Site]) -> Option<String> {
+    match sites {
+        [site] => Some(site.id.clone()),
+        _ => None,
+    }
+}
+
+fn status(sites: &[Site], site: Option<&String>) -> Status {
+    if sites.is_empty() || site.is_some() { Status::Active } else { Status::NeedsSite }
+}
+
+/// An event about a connection.
+pub(crate) fn event(tenant: &TenantId, kind: EventKind, connection: &Connection, by: &str) -> Event {
+    let data =
+        json!({"provider": connection.provider.as_str(), "user_email": connection.user_email, "by": by});
+    Event { tenant: Some(tenant.clone()), kind, subject: connection.id.clone(), data }
+}

@@ -1,0 +1,40 @@
+//! How the vault's grants are redeemed: the catalog says where, the apps say as whom, the protocol says it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::apps::Apps;
+use crate::catalog::{Catalog, Flow, ProviderId, Rotation};
+use crate::connection::Tokens;
+use crate::protocol::{App, CallError, Protocol, Sent};
+use crate::vault::{Grant, Redeem};
+
+/// Redeems over HTTP.
+pub(crate) struct Redeemer {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) protocol: Protocol,
+    pub(crate) apps: Apps,
+}
+
+#[async_trait]
+impl Redeem for Redeemer {
+    async fn redeem(&self, grant: &Grant) -> Result<Tokens, CallError> {
+        let provider = self.catalog.get(grant.provider.as_str()).ok_or(CallError::InvalidClient)?;
+        // What fails before the provider is called is no word of the provider's.
+        let unsent = CallError::Unreachable(Sent::No);
+        let resolved = self.catalog.resolve(provider, &grant.variables).await.map_err(|_| unsent.clone())?;
+        let secret = grant.refresh.as_ref().ok_or(CallError::InvalidGrant)?;
+        if provider.flow == Flow::ClientCredentials {
+            let app = App { client_id: grant.client_id.clone(), client_secret: Some(secret.clone()) };
+            return self.protocol.client_credentials(provider, &resolved, &app).await;
+        }
+        let app = self.apps.of_client(&grant.tenant, &grant.provider, &grant.client_id).await;
+        let app = app.map_err(|_| unsent)?.ok_or(CallError::InvalidClient)?;
+        self.protocol.refresh(provider, &resolved, &app, &grant.credential, secret).await
+    }
+
+    fn rotation(&self, provider: &ProviderId) -> Rotation {
+        self.catalog.get(provider.as_str()).map(|provider| provider.rotation).unwrap_or_default()
+    }
+}

@@ -1,0 +1,117 @@
+//! Revoking: at the provider as far as it offers a way, and here in any case.
+
+use model::{EventKind, TenantId};
+
+use crate::catalog::Flow;
+use crate::connection::{Connection, Tokens};
+use crate::granted::event;
+use crate::manage::not_found;
+use crate::protocol::{CallError, Revoked};
+use crate::store::connections;
+use crate::{Connections, Error, key};
+
+/// What became of a connection's tokens. Here they are gone in any case.
+#[derive(Debug)]
+pub struct Revocation {
+    /// The connection as it was.
+    pub connection: Connection,
+    /// What the provider did, credential by credential.
+    pub credentials: Vec<RevokedCredential>,
+}
+
+impl Revocation {
+    /// Whether the provider has confirmed that none of the tokens holds any more.
+    pub fn is_complete(&self) -> bool {
+        self.credentials.iter().all(|credential| credential.at_provider)
+    }
+}
+
+/// What the provider did with one credential.
+#[derive(Debug)]
+pub struct RevokedCredential {
+    /// Its name within the connection.
+    pub name: String,
+    /// Whether the provider has confirmed the revocation.
+    pub at_provider: bool,
+    /// Why it has not, and what remains to be done.
+    pub reason: Option<String>,
+}
+
+impl Connections {
+    /// Revokes a connection.
+    ///
+    /// A provider that cannot be reached, or has no way to revoke, does not keep the tokens here: they are deleted, and
+    /// the answer says that the provider may go on taking them.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionNotFound`].
+    pub async fn revoke(&self, tenant: &TenantId, id: &str, by: &str) -> Result<Revocation, Error> {
+        let connection = self.connection(tenant, id).await?;
+        let mut credentials = Vec::with_capacity(connection.credentials.len());
+        for credential in &connection.credentials {
+            let outcome = self.revoke_credential(tenant, &connection, &credential.name).await;
+            credentials.push(RevokedCredential {
+                name: credential.name.clone(),
+                at_provider: outcome.is_ok(),
+                reason: outcome.err(),
+            });
+        }
+        let revocation = Revocation { credentials, connection };
+        self.delete(tenant, &revocation, by).await?;
+        Ok(revocation)
+    }
+
+    /// `Err` says why the provider has not confirmed.
+    async fn revoke_credential(
+        &self,
+        tenant: &TenantId,
+        connection: &Connection,
+        name: &str,
+    ) -> Result<(), String> {
+        let provider = self.provider(connection.provider.as_str()).map_err(|error| error.to_string())?;
+        let tokens = self.vault.open(&key(tenant, &connection.id, name)).await;
+        let mut tokens: Tokens = tokens.map_err(|_| "its tokens could not be opened".to_owned())?;
+        let resolved = self.catalog.resolve(&provider, &connection.variables).await;
+        let resolved = resolved.map_err(|error| error.to_string())?;
+        if provider.flow != Flow::AuthorizationCode {
+            // What stands in its place is the client's own secret, which is nobody's to send there as a token.
+            tokens.refresh = None;
+        }
+        let app = self.apps.of_client(tenant, &provider.id, &connection.client_id).await;
+        let app = app.map_err(|_| "the OAuth app could not be read".to_owned())?;
+        let app =
+            app.ok_or_else(|| "the OAuth app that it was made with is no longer known here".to_owned())?;
+        match self.protocol.revoke(&provider, &resolved, &app, &tokens).await {
+            Ok(Revoked::AtProvider) => Ok(()),
+            Ok(Revoked::NotOffered) => Err(format!(
+                "{} offers no way to revoke: the user can remove the app in the account's settings there",
+                provider.name
+            )),
+            Err(CallError::InvalidGrant | CallError::TokenRejected) => Ok(()),
+            Err(error) => Err(format!("{}: {error}", provider.name)),
+        }
+    }
+
+    async fn delete(&self, tenant: &TenantId, revocation: &Revocation, by: &str) -> Result<(), Error> {
+        let connection = &revocation.connection;
+        let mut tx = self.database.begin().await?;
+        if !connections::delete(&mut tx, tenant, &connection.id).await? {
+            return Err(not_found(&connection.id));
+        }
+        if connection.is_default {
+            let next =
+                connections::find_default(&mut tx, tenant, &connection.user_email, &connection.provider);
+            if let Some(next) = next.await? {
+                connections::make_default(&mut tx, tenant, &next).await?;
+            }
+        }
+        let mut event = event(tenant, EventKind::ConnectionRevoked, connection, by);
+        if let Some(data) = event.data.as_object_mut() {
+            data.insert("at_provider".to_owned(), revocation.is_complete().into());
+        }
+        tx.record(event);
+        tx.commit().await?;
+        self.vault.forget(tenant, &connection.id);
+        Ok(())
+    }
+}

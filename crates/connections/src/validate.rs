@@ -1,0 +1,106 @@
+//! Whether a connection works at this moment, by asking the provider.
+
+use std::collections::BTreeSet;
+
+use model::{Coded as _, ErrorCode, Timestamp};
+
+use crate::catalog::{Provider, Resolved};
+use crate::connection::{Connection, CredentialKey};
+use crate::manage::Whose;
+use crate::protocol::CallError;
+use crate::{Connections, Error, call_error, key};
+
+/// Whether a connection works.
+#[derive(Debug)]
+pub struct Validity {
+    /// The connection; `None` where there is none.
+    pub connection: Option<Connection>,
+    /// Why it does not work, as the code of the error that its use would bring; `None` where it does.
+    pub reason: Option<ErrorCode>,
+    /// What was granted, over all credentials.
+    pub scopes: Vec<String>,
+    /// When the first access token ends; it is renewed before.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Connections {
+    /// Has the provider confirm that the connection's first credential is good, renewing it once if it is not.
+    ///
+    /// # Errors
+    /// [`Error::UnknownProvider`], [`Error::ConnectionNotFound`]. What is wrong with the connection itself is the answer.
+    pub async fn validate(&self, whose: &Whose) -> Result<Validity, Error> {
+        let connection = match self.meant(whose).await {
+            Ok(connection) => connection,
+            Err(Error::ConnectionRequired { .. }) => return Ok(missing()),
+            Err(error) => return Err(error),
+        };
+        let provider = self.provider(&whose.provider)?;
+        let mut reason = None;
+        if let Some(credential) = connection.credentials.first() {
+            let key = key(&whose.tenant, &connection.id, &credential.name);
+            reason = self.probe(&provider, &connection, &key).await.err().map(|error| error.code());
+        }
+        let connection = self.connection(&whose.tenant, &connection.id).await?;
+        Ok(Validity {
+            reason,
+            scopes: scopes(&connection),
+            expires_at: connection.credentials.iter().filter_map(|credential| credential.expires_at).min(),
+            connection: Some(connection),
+        })
+    }
+
+    async fn probe(
+        &self,
+        provider: &Provider,
+        connection: &Connection,
+        key: &CredentialKey,
+    ) -> Result<(), Error> {
+        let resolved = self.catalog.resolve(provider, &connection.variables).await?;
+        let token = self.vault.access_token(key).await?;
+        match self.ask(provider, &resolved, token.secret()).await {
+            Err(CallError::TokenRejected) => {
+                let token = self.vault.rejected(key, token.version()).await?;
+                let asked = self.ask(provider, &resolved, token.secret()).await;
+                asked.map_err(|error| call_error(provider, error))
+            }
+            asked => asked.map_err(|error| call_error(provider, error)),
+        }
+    }
+
+    async fn ask(
+        &self,
+        provider: &Provider,
+        resolved: &Resolved,
+        token: &secrecy::SecretString,
+    ) -> Result<(), CallError> {
+        self.protocol.probe(provider, resolved, token).await
+    }
+
+    /// Renews the access tokens of a connection now.
+    ///
+    /// # Errors
+    /// As [`meant`](Self::meant); those of the vault where the provider does not renew them.
+    pub async fn refresh(&self, whose: &Whose) -> Result<Connection, Error> {
+        let connection = self.meant(whose).await?;
+        for credential in connection.credentials.iter().filter(|each| each.expires_at.is_some()) {
+            self.vault.refresh(&key(&whose.tenant, &connection.id, &credential.name)).await?;
+        }
+        self.connection(&whose.tenant, &connection.id).await
+    }
+}
+
+fn missing() -> Validity {
+    Validity {
+        connection: None,
+        reason: Some(ErrorCode::ConnectionRequired),
+        scopes: Vec::new(),
+        expires_at: None,
+    }
+}
+
+/// What a connection's credentials were granted, each scope once.
+pub fn scopes(connection: &Connection) -> Vec<String> {
+    let scopes: BTreeSet<&String> =
+        connection.credentials.iter().flat_map(|credential| &credential.scopes).collect();
+    scopes.into_iter().cloned().collect()
+}
