@@ -12,7 +12,7 @@ use crate::store::connections;
 use crate::{Connections, Error, key};
 
 /// The most connections a user may have.
-const MAX_CONNECTIONS: i64 = 100;
+pub(crate) const MAX_CONNECTIONS: i64 = 100;
 
 /// What a provider has granted, and to whom.
 #[derive(Debug)]

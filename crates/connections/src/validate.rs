@@ -1,8 +1,6 @@
 //! Whether a connection works at this moment, by asking the provider.
 
-use std::collections::BTreeSet;
-
-use model::{Coded as _, ErrorCode, Timestamp};
+use model::{Coded as _, ErrorCode};
 
 use crate::catalog::{Provider, Resolved};
 use crate::connection::{Connection, CredentialKey};
@@ -17,10 +15,6 @@ pub struct Validity {
     pub connection: Option<Connection>,
     /// Why it does not work, as the code of the error that its use would bring; `None` where it does.
     pub reason: Option<ErrorCode>,
-    /// What was granted, over all credentials.
-    pub scopes: Vec<String>,
-    /// When the first access token ends; it is renewed before.
-    pub expires_at: Option<Timestamp>,
 }
 
 impl Connections {
@@ -41,12 +35,7 @@ impl Connections {
             reason = self.probe(&provider, &connection, &key).await.err().map(|error| error.code());
         }
         let connection = self.connection(&whose.tenant, &connection.id).await?;
-        Ok(Validity {
-            reason,
-            scopes: scopes(&connection),
-            expires_at: connection.credentials.iter().filter_map(|credential| credential.expires_at).min(),
-            connection: Some(connection),
-        })
+        Ok(Validity { reason, connection: Some(connection) })
     }
 
     async fn probe(
@@ -90,17 +79,5 @@ impl Connections {
 }
 
 fn missing() -> Validity {
-    Validity {
-        connection: None,
-        reason: Some(ErrorCode::ConnectionRequired),
-        scopes: Vec::new(),
-        expires_at: None,
-    }
-}
-
-/// What a connection's credentials were granted, each scope once.
-pub fn scopes(connection: &Connection) -> Vec<String> {
-    let scopes: BTreeSet<&String> =
-        connection.credentials.iter().flat_map(|credential| &credential.scopes).collect();
-    scopes.into_iter().cloned().collect()
+    Validity { connection: None, reason: Some(ErrorCode::ConnectionRequired) }
 }

@@ -60,6 +60,8 @@ pub struct Link {
     pub user_email: Option<String>,
     /// In which tenant.
     pub tenant: TenantId,
+    /// Whether the person must be asked first.
+    pub confirm: bool,
 }
 
 impl Connections {
@@ -77,14 +79,15 @@ impl Connections {
         Ok(Begun { auth_url, state: app_state.unwrap_or(state) })
     }
 
-    /// Begins a flow in whichever browser opens the link first; that one must complete it. For callers that are not in
-    /// the user's browser.
+    /// Begins a flow in whichever browser opens the link; that one must complete it, and only once. For callers that are
+    /// not in the user's browser. With `confirm` its user is asked first: who sends the link is then not trusted to have
+    /// told whose connection it will be.
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
-    pub async fn begin_link(&self, begin: Begin) -> Result<Begun, Error> {
+    pub async fn begin_link(&self, begin: Begin, confirm: bool) -> Result<Begun, Error> {
         let provider = self.consent_provider(&begin.provider)?;
-        let flow = self.flow(begin, &provider).await?;
+        let flow = Flow { confirm, ..self.flow(begin, &provider).await? };
         let link = flow.seal_link(&self.tickets)?;
         let path = format!("api/v1/unified/auth/{}/begin", provider.id);
         let mut auth_url = self.address(&path)?;
@@ -130,6 +133,7 @@ impl Connections {
             provider: provider.id.to_string(),
             expires_at: self.ambient.now().plus(LIFETIME).as_millisecond(),
             browser: None,
+            confirm: false,
             user_email: begin.user_email,
             return_to: begin.return_to,
             app_state: begin.app_state,

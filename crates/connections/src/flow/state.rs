@@ -32,6 +32,9 @@ pub(crate) struct Flow {
     /// The hash of the browser's nonce; absent for a flow that a program began for itself.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub(crate) browser: Option<String>,
+    /// Whether who opens the link is asked first.
+    #[serde(rename = "y", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) confirm: bool,
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub(crate) user_email: Option<String>,
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
