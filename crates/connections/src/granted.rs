@@ -30,7 +30,7 @@ pub(crate) struct Granted<'a> {
     /// What was asked for, by credential.
     pub(crate) requested: BTreeMap<String, Vec<String>>,
     /// What was given, by credential.
-    pub(crate) credentials: Vec<(String, Tokens)>,
+    pub(crate) credentials: BTreeMap<String, Tokens>,
     pub(crate) actor: &'a str,
 }
 

@@ -34,8 +34,8 @@ pub use store::MIGRATIONS;
 pub use validate::Validity;
 
 use apps::Apps;
-use catalog::{Catalog, Provider, ProviderId};
-use protocol::Protocol;
+use catalog::{Catalog, Provider, ProviderId, Resolved};
+use protocol::{App, Client, Http};
 use redeemer::Redeemer;
 use vault::Vault;
 
@@ -46,7 +46,7 @@ pub struct Connections {
     sealer: Sealer,
     tickets: Arc<Tickets>,
     catalog: Arc<Catalog>,
-    protocol: Protocol,
+    http: Http,
     vault: Vault,
     apps: Apps,
     public_url: Url,
@@ -65,7 +65,7 @@ pub struct Parts {
     /// The providers.
     pub catalog: Catalog,
     /// Speaks to them.
-    pub protocol: Protocol,
+    pub http: Http,
     /// Where browsers reach this server.
     pub public_url: Url,
     /// Bounds of the vault.
@@ -80,7 +80,7 @@ impl Connections {
         let catalog = Arc::new(parts.catalog);
         let apps = Apps::new(parts.database.clone(), parts.sealer.clone(), Arc::clone(&catalog));
         let redeemer =
-            Redeemer { catalog: Arc::clone(&catalog), protocol: parts.protocol.clone(), apps: apps.clone() };
+            Redeemer { catalog: Arc::clone(&catalog), http: parts.http.clone(), apps: apps.clone() };
         let vault = Vault::new(
             parts.database.clone(),
             parts.sealer.clone(),
@@ -93,7 +93,7 @@ impl Connections {
             sealer: parts.sealer,
             tickets: Arc::new(parts.tickets),
             catalog,
-            protocol: parts.protocol,
+            http: parts.http,
             vault,
             apps,
             public_url: parts.public_url,
@@ -112,6 +112,16 @@ impl Connections {
     /// [`Error::UnknownProvider`].
     pub fn provider(&self, name: &str) -> Result<Arc<Provider>, Error> {
         self.catalog.get(name).cloned().ok_or_else(|| Error::UnknownProvider(name.chars().take(64).collect()))
+    }
+
+    /// `app` at `provider`.
+    pub(crate) fn client<'a>(
+        &'a self,
+        provider: &'a Provider,
+        resolved: &'a Resolved,
+        app: &'a App,
+    ) -> Client<'a> {
+        Client { http: &self.http, provider, resolved, app }
     }
 
     /// Where the provider sends browsers back to: what the operator registered there, or this server's own route.

@@ -6,7 +6,7 @@ use crate::catalog::Flow;
 use crate::connection::{Connection, Tokens};
 use crate::granted::event;
 use crate::manage::not_found;
-use crate::protocol::{CallError, Revoked};
+use crate::protocol::Revoked;
 use crate::store::connections;
 use crate::{Connections, Error, key};
 
@@ -81,13 +81,12 @@ impl Connections {
         let app = app.map_err(|_| "the OAuth app could not be read".to_owned())?;
         let app =
             app.ok_or_else(|| "the OAuth app that it was made with is no longer known here".to_owned())?;
-        match self.protocol.revoke(&provider, &resolved, &app, &tokens).await {
+        match self.client(&provider, &resolved, &app).revoke(&tokens).await {
             Ok(Revoked::AtProvider) => Ok(()),
-            Ok(Revoked::NotOffered) => Err(format!(
+            Ok(Revoked::Unsupported) => Err(format!(
                 "{} offers no way to revoke: the user can remove the app in the account's settings there",
                 provider.name
             )),
-            Err(CallError::InvalidGrant | CallError::TokenRejected) => Ok(()),
             Err(error) => Err(format!("{}: {error}", provider.name)),
         }
     }

@@ -2,10 +2,10 @@
 
 use model::{Coded as _, ErrorCode};
 
-use crate::catalog::{Provider, Resolved};
+use crate::catalog::Provider;
 use crate::connection::{Connection, CredentialKey};
 use crate::manage::Whose;
-use crate::protocol::CallError;
+use crate::protocol::{App, CallError};
 use crate::{Connections, Error, call_error, key};
 
 /// Whether a connection works.
@@ -45,24 +45,17 @@ impl Connections {
         key: &CredentialKey,
     ) -> Result<(), Error> {
         let resolved = self.catalog.resolve(provider, &connection.variables).await?;
+        let app = App { client_id: connection.client_id.clone(), client_secret: None };
+        let client = self.client(provider, &resolved, &app);
         let token = self.vault.access_token(key).await?;
-        match self.ask(provider, &resolved, token.secret()).await {
+        match client.probe(token.secret()).await {
             Err(CallError::TokenRejected) => {
                 let token = self.vault.rejected(key, token.version()).await?;
-                let asked = self.ask(provider, &resolved, token.secret()).await;
-                asked.map_err(|error| call_error(provider, error))
+                client.probe(token.secret()).await.map_err(|error| call_error(provider, error))?;
+                Ok(())
             }
-            asked => asked.map_err(|error| call_error(provider, error)),
+            asked => asked.map(drop).map_err(|error| call_error(provider, error)),
         }
-    }
-
-    async fn ask(
-        &self,
-        provider: &Provider,
-        resolved: &Resolved,
-        token: &secrecy::SecretString,
-    ) -> Result<(), CallError> {
-        self.protocol.probe(provider, resolved, token).await
     }
 
     /// Renews the access tokens of a connection now.

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{Browser, Flow};
 use crate::catalog::{self, Provider};
-use crate::protocol::authorize::{self, AuthorizationRequest};
+use crate::protocol::{App, AuthorizationRequest, requested_scopes};
 use crate::{Connections, Error};
 
 /// How long a user has from the first link to the callback.
@@ -138,7 +138,7 @@ impl Connections {
             return_to: begin.return_to,
             app_state: begin.app_state,
             client_id: app.client_id,
-            scopes: begin.scopes,
+            scopes: if begin.scopes.is_empty() { self.usual_scopes(provider) } else { begin.scopes },
             variables: provider.complete_variables(begin.variables).map_err(Error::Invalid)?,
             session: begin.session,
             actor: begin.actor,
@@ -146,19 +146,27 @@ impl Connections {
         })
     }
 
+    /// What the operator has set to be asked for at this provider; empty for the catalog's defaults.
+    fn usual_scopes(&self, provider: &Provider) -> Vec<String> {
+        let app = self.catalog.platform_app(&provider.id);
+        app.and_then(|app| app.scopes.clone()).unwrap_or_default()
+    }
+
     async fn authorization_url(&self, provider: &Provider, flow: &Flow) -> Result<(Url, String), Error> {
         let resolved = self.catalog.resolve(provider, &flow.variables).await?;
         let state = flow.seal(&self.tickets)?;
         let redirect_uri = self.redirect_uri(&provider.id)?;
+        let login_hint = flow.user_email.iter().map(|email| ("login_hint".to_owned(), email.clone()));
         let request = AuthorizationRequest {
-            client_id: &flow.client_id,
             redirect_uri: redirect_uri.as_str(),
             state: &state,
-            verifier: &flow.verifier,
-            scopes: &flow.scopes,
-            login_hint: flow.user_email.as_deref(),
+            verifier: &flow.verifier(),
+            scopes: &requested_scopes(provider, &flow.asked(provider)),
+            extra: &login_hint.collect(),
         };
-        Ok((authorize::authorization_url(provider, &resolved, &request), state))
+        let app = App { client_id: flow.client_id.clone(), client_secret: None };
+        let url = self.client(provider, &resolved, &app).authorization_url(&request);
+        Ok((url.ok_or_else(|| Error::NotConfigured(provider.id.to_string()))?, state))
     }
 
     /// The provider of this name, if its connections come about by consent.

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::{Ambient, TenantId, Timestamp};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use storage::Tickets;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::Error;
+use crate::catalog::Provider;
+use crate::protocol::Verifier;
 
 /// What a state is sealed for.
 const STATE: &str = "authorization state";
@@ -95,6 +98,17 @@ impl Flow {
     fn open_for(tickets: &Tickets, purpose: &str, text: &str) -> Result<Self, Error> {
         let json = tickets.open(purpose, text).ok_or(Error::State)?;
         serde_json::from_slice(&json).map_err(|_| Error::State)
+    }
+
+    /// The secret that proves who began.
+    pub(crate) fn verifier(&self) -> Verifier {
+        SecretString::from(self.verifier.as_str()).into()
+    }
+
+    /// What the caller asked for, by credential: callers know of the first alone.
+    pub(crate) fn asked(&self, provider: &Provider) -> BTreeMap<String, Vec<String>> {
+        let first = provider.credentials.first().filter(|_| !self.scopes.is_empty());
+        first.map(|shape| (shape.name.clone(), self.scopes.clone())).into_iter().collect()
     }
 
     /// Whose flow it is.

@@ -57,8 +57,9 @@ impl Client<'_> {
 
     /// The sites that the grant covers; empty where the entry has none. Each once, though a provider may list it for
     /// each of its products.
-    pub async fn sites(&self, access: &SecretString) -> Result<Vec<Site>, CallError> {
+    pub async fn sites(&self, answer: &TokenAnswer) -> Result<Vec<Site>, CallError> {
         let Some(shape) = &self.provider.sites else { return Ok(Vec::new()) };
+        let access = self.first_access(answer)?;
         let url = Url::parse(&shape.url).map_err(|_| CallError::Malformed("the URL of the sites"))?;
         let answer = self.ask(url, access).await?;
         let listed = answer.value().as_array().ok_or(CallError::Malformed("the sites are not a list"))?;

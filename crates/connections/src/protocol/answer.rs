@@ -35,6 +35,13 @@ impl fmt::Debug for TokenAnswer {
 }
 
 impl TokenAnswer {
+    /// A key that a provider gave by hand, in place of an answer.
+    pub fn of_key(provider: &Provider, key: &SecretString) -> Self {
+        let tokens = Tokens { access: key.clone(), refresh: None, expires_in: None, scopes: None };
+        let names = provider.credentials.iter().map(|shape| shape.name.clone());
+        Self { tokens: names.map(|name| (name, tokens.clone())).take(1).collect(), raw: SecretJson::empty() }
+    }
+
     /// Every credential that the entry names; those that are not optional must be there, and one at least.
     pub(super) fn read(provider: &Provider, raw: SecretJson) -> Result<Self, CallError> {
         let mut tokens = BTreeMap::new();
