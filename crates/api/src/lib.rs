@@ -5,6 +5,7 @@ mod access;
 pub mod address;
 mod api_keys;
 mod app;
+mod browser_cookie;
 mod bundles;
 pub mod extract;
 pub mod health;
@@ -15,6 +16,7 @@ pub mod origins;
 mod plugins;
 pub mod problem;
 pub mod rate_limit;
+pub mod return_to;
 mod router;
 mod service;
 
