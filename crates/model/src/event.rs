@@ -35,6 +35,10 @@ pub enum EventKind {
     ApiKeyCreated,
     /// An API key was revoked.
     ApiKeyRevoked,
+    /// A tenant's data key, or the master key, was replaced by a new one.
+    KeysRotated,
+    /// All that a tenant had was deleted.
+    TenantDeleted,
 }
 
 impl EventKind {
@@ -54,6 +58,8 @@ impl EventKind {
             Self::InstallationRemoved => "jackfield.installation.removed",
             Self::ApiKeyCreated => "jackfield.api_key.created",
             Self::ApiKeyRevoked => "jackfield.api_key.revoked",
+            Self::KeysRotated => "jackfield.keys.rotated",
+            Self::TenantDeleted => "jackfield.tenant.deleted",
         }
     }
 }
