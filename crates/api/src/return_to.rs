@@ -24,9 +24,12 @@ impl ReturnTo {
             return wrong(format!("return_to must have at most {MAX_LEN} bytes"));
         }
         let Ok(url) = Url::parse(text) else {
-            return wrong("return_to must be an absolute URL, such as https://app.example/settings".to_owned());
+            return wrong(
+                "return_to must be an absolute URL, such as https://app.example/settings".to_owned(),
+            );
         };
-        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
+        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some()
+        {
             return wrong("return_to must be an http or https URL without a user name".to_owned());
         }
         let origin = url.origin().ascii_serialization();
@@ -68,12 +71,16 @@ mod tests {
     use super::*;
 
     fn origins() -> Origins {
-        Origins::parse(["https://app.example", "*"]).unwrap().and_own(&"https://jackfield.example".parse().unwrap())
+        Origins::parse(["https://app.example", "*"])
+            .unwrap()
+            .and_own(&"https://jackfield.example".parse().unwrap())
     }
 
     #[test]
     fn only_listed_origins_and_the_servers_own_are_returned_to() {
-        for text in ["https://app.example/a?b=c#d", "https://APP.example:443", "https://jackfield.example/docs/"] {
+        for text in
+            ["https://app.example/a?b=c#d", "https://APP.example:443", "https://jackfield.example/docs/"]
+        {
             assert!(ReturnTo::parse(text, &origins()).is_ok(), "{text}");
         }
         for text in [
