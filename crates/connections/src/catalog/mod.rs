@@ -3,6 +3,6 @@
 mod provider;
 
 pub use provider::{
-    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, Provider, ProviderId, Resolved, Revocation,
-    Rotation, SitesShape, TokenAuth, TokenIn, Variable, VariablePattern,
+    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, InvalidProviderId, Provider, ProviderId,
+    Resolved, Revocation, Rotation, SitesShape, TokenAuth, TokenIn, Variable, VariablePattern,
 };
