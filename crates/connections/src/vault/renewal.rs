@@ -193,7 +193,9 @@ async fn conclude(
     let now = vault.ambient.now();
     let epoch = vault.tokens.epoch();
     let written = conclusion.write(vault, key, stored, hold, false).await;
-    step("written", key);
+    if matches!(written, Ok(Written::Done)) {
+        step("written", key);
+    }
     match (written, &conclusion) {
         (Ok(Written::Done), Conclusion::Renewed(renewal)) => {
             vault.keep_renewed(key, stored, demand, renewal, epoch);
