@@ -23,8 +23,8 @@ use fields::{Fields, Findings};
 pub use app::PlatformApp;
 pub use discovery::Discovery;
 pub use provider::{
-    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, Provider, ProviderId, Resolved, Revocation,
-    Rotation, SitesShape, TokenAuth, TokenIn, Variable, VariablePattern,
+    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, InvalidProviderId, Provider, ProviderId,
+    Resolved, Revocation, Rotation, SitesShape, TokenAuth, TokenIn, Variable, VariablePattern,
 };
 pub use resolve::ResolveError;
 

@@ -35,6 +35,25 @@ impl ProviderId {
     }
 }
 
+impl std::str::FromStr for ProviderId {
+    type Err = InvalidProviderId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidProviderId> {
+        let begins_well = text.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
+        let is_allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        if !begins_well || text.len() > 64 || !text.bytes().all(is_allowed) {
+            return Err(InvalidProviderId);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A text that names no provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a provider is named by 1 to 64 of lower-case letters, digits, - and _, after a first letter")]
+pub struct InvalidProviderId;
+
 impl fmt::Display for ProviderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,7 +1,10 @@
 //! The tables of this crate, and their SQL.
 
 pub(crate) mod apps;
+pub(crate) mod broken_apps;
 pub(crate) mod connections;
+pub(crate) mod credentials;
+pub(crate) mod due_credentials;
 pub(crate) mod flows;
 mod schema;
 
