@@ -107,7 +107,7 @@ pub fn requested_scopes(
 impl Client<'_> {
     /// The URL that the user's browser is sent to (RFC 6749, section 4.1.1); `None` where the provider has no page to
     /// consent on. Parameters of the endpoint's own URL are kept unless reserved.
-    pub fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Option<Url> {
+    pub fn authorization_url(self, request: &AuthorizationRequest<'_>) -> Option<Url> {
         let mut url = self.resolved.authorization.clone()?;
         let mut pairs = Pairs::new(&self.scope_params(request.scopes));
         for (name, value) in url.query_pairs() {

@@ -131,8 +131,8 @@ fn is_loopback(url: &Url) -> bool {
 
 fn failure(error: &reqwest::Error) -> CallError {
     if error.is_builder() {
-        // The catalog lets no such URL through, so that this is seldom seen: plain HTTP to another machine.
-        CallError::Malformed("the URL is not https")
+        // The catalog lets neither plain HTTP to another machine nor a broken header through.
+        CallError::Malformed("the entry's URL or headers cannot be used")
     } else if error.is_connect() {
         CallError::Unreachable(Sent::No)
     } else {

@@ -88,6 +88,12 @@ const TROUBLE: &[&str] = &[
 /// The longest word that is repeated to people.
 const MAX_WORD: usize = 64;
 
+/// The longest part of one, between its marks.
+const MAX_PART: usize = 24;
+
+/// The longest number that names an error.
+const MAX_NUMBER: usize = 6;
+
 /// How many characters of a secret in a word make it a secret.
 const TELLING: usize = 6;
 
@@ -189,18 +195,23 @@ fn simplified(raw: &str) -> String {
     raw.trim().chars().take(MAX_WORD).map(simple).collect()
 }
 
-/// The word if it can be repeated: one word, and nothing of what was sent in it.
+/// The word if it can be repeated: words of letters as errors are named, or a short number, and nothing of what was sent
+/// in it. Tokens have digits, or longer runs of letters than any word.
 fn code(raw: &str, word: String, secrets: &[&SecretString]) -> String {
     let raw = raw.trim();
-    let one_word = raw.len() <= MAX_WORD
-        && raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let is_number = raw.len() <= MAX_NUMBER && raw.bytes().all(|byte| byte.is_ascii_digit());
+    let is_words = raw.len() <= MAX_WORD
+        && raw
+            .split(['_', '-', '.'])
+            .all(|part| part.len() <= MAX_PART && part.bytes().all(|byte| byte.is_ascii_alphabetic()));
     let tells = |secret: &&SecretString| {
         let secret = secret.expose_secret().as_bytes();
         secret
             .windows(TELLING.min(secret.len().max(1)))
             .any(|part| raw.as_bytes().windows(part.len()).any(|of_word| of_word.eq_ignore_ascii_case(part)))
     };
-    if one_word && !secrets.iter().any(tells) { word } else { "unnamed".to_owned() }
+    let can_be_told = (is_number || is_words) && !secrets.iter().any(tells);
+    if can_be_told { word } else { "unnamed".to_owned() }
 }
 
 #[cfg(test)]
@@ -257,6 +268,8 @@ mod tests {
             ),
             (400, json!({"error": "temporarily_unavailable"}), unavailable(400)),
             (200, json!({"ok": false, "error": "fatal_error"}), unavailable(200)),
+            (400, json!({"error": {"code": 190}}), refused("unnamed")),
+            (400, json!({"error": 190}), refused("190")),
             (400, json!({}), refused("http_400")),
             (404, json!(null), refused("http_404")),
             (400, json!([]), refused("http_400")),
@@ -294,7 +307,10 @@ mod tests {
             "xoxe-1-AbCdEfGh",
             "token_xoxe-1-abcd",
             "bad.CDEFGH",
-            "invalid token sk_live_1",
+            "invalid token sk_live",
+            "sk_live_51H",
+            "1234567",
+            "qwertzuiopasdfghjklyxcvbnm",
             "<script>",
             "a\u{202e}b",
             &"a".repeat(65),

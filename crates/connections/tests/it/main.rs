@@ -1,7 +1,12 @@
-//! Connections against servers on loopback.
+//! Providers as they are at their worst, and the tokens that must survive them.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod discovery;
-mod metadata_server;
-mod random_input;
+mod hostile_provider;
+mod protocol_answers;
+mod protocol_faults;
+mod protocol_flow;
+mod protocol_resources;
+mod protocol_revoking;
+mod protocol_secrecy;
