@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// The longest wait that a provider may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// For how long an unused connection is kept. Shorter than the 5 seconds of Node's servers, the shortest in wide use: a
 /// call on a connection that the other side is closing has an outcome that nobody knows.

@@ -232,8 +232,8 @@ mod tests {
         refusal(place, &reply, json.as_ref(), &[&SecretString::from("xoxe-1-AbCdEfGh")])
     }
 
-    fn refused(code: &str) -> Option<CallError> {
-        Some(CallError::Refused { code: code.to_owned() })
+    fn refused(code: &str) -> CallError {
+        CallError::Refused { code: code.to_owned() }
     }
 
     #[test]
@@ -257,10 +257,10 @@ mod tests {
                 json!({"error": "unauthorized_client", "error_description": "refresh_token is invalid"}),
                 Some(CallError::InvalidGrant),
             ),
-            (400, json!({"error": "unsupported_grant_type"}), refused("unsupported_grant_type")),
-            (400, json!({"error": {"type": "OAuthException", "code": 190}}), refused("oauthexception")),
-            (200, json!({"ok": false}), refused("unnamed")),
-            (200, json!({"success": false}), refused("unnamed")),
+            (400, json!({"error": "unsupported_grant_type"}), Some(refused("unsupported_grant_type"))),
+            (400, json!({"error": {"type": "OAuthException", "code": 190}}), Some(refused("oauthexception"))),
+            (200, json!({"ok": false}), Some(refused("unnamed"))),
+            (200, json!({"success": false}), Some(refused("unnamed"))),
             (
                 200,
                 json!({"ok": false, "error": "ratelimited"}),
@@ -268,11 +268,11 @@ mod tests {
             ),
             (400, json!({"error": "temporarily_unavailable"}), unavailable(400)),
             (200, json!({"ok": false, "error": "fatal_error"}), unavailable(200)),
-            (400, json!({"error": {"code": 190}}), refused("unnamed")),
-            (400, json!({"error": 190}), refused("190")),
-            (400, json!({}), refused("http_400")),
-            (404, json!(null), refused("http_404")),
-            (400, json!([]), refused("http_400")),
+            (400, json!({"error": {"code": 190}}), Some(refused("unnamed"))),
+            (400, json!({"error": 190}), Some(refused("190"))),
+            (400, json!({}), Some(refused("http_400"))),
+            (404, json!(null), Some(refused("http_404"))),
+            (400, json!([]), Some(refused("http_400"))),
             (401, json!(null), Some(CallError::InvalidClient)),
         ] {
             assert_eq!(judged(Place::Token, status, &body), expected, "{status} {body}");
@@ -292,10 +292,10 @@ mod tests {
             (
                 403,
                 json!({"error": {"code": 403, "status": "PERMISSION_DENIED"}}),
-                refused("permission_denied"),
+                Some(refused("permission_denied")),
             ),
-            (200, json!({"ok": false, "error": "missing_scope"}), refused("missing_scope")),
-            (403, json!(null), refused("http_403")),
+            (200, json!({"ok": false, "error": "missing_scope"}), Some(refused("missing_scope"))),
+            (403, json!(null), Some(refused("http_403"))),
         ] {
             assert_eq!(judged(Place::Resource, status, &body), expected, "{status} {body}");
         }
@@ -315,7 +315,11 @@ mod tests {
             "a\u{202e}b",
             &"a".repeat(65),
         ] {
-            assert_eq!(judged(Place::Token, 400, &json!({"error": word})), refused("unnamed"), "{word}");
+            assert_eq!(
+                judged(Place::Token, 400, &json!({"error": word})),
+                Some(refused("unnamed")),
+                "{word}"
+            );
         }
     }
 }

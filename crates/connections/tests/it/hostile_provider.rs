@@ -120,7 +120,7 @@ impl HostileProvider {
         Tokens {
             access: issued.access.into(),
             refresh: Some(issued.refresh.into()),
-            expires_in: Some(Duration::from_secs(3600)),
+            expires_in: Some(Duration::from_hours(1)),
             scopes: None,
         }
     }

@@ -58,7 +58,7 @@ async fn a_good_answer_may_say_anything_of_its_type() {
     ] {
         let tokens = outcome(Step::say(200, content_type, body)).await.unwrap();
         assert_eq!(tokens.access.expose_secret(), "a", "{content_type} {body}");
-        assert_eq!(tokens.expires_in, Some(Duration::from_secs(60)));
+        assert_eq!(tokens.expires_in, Some(Duration::from_mins(1)));
         assert_eq!(tokens.scopes.unwrap(), ["a", "b"]);
     }
 }
@@ -124,7 +124,7 @@ async fn two_credentials_come_with_one_consent_and_go_their_own_ways() {
     let answer = speaker.client().exchange_code(&"c".into(), &verifier, "https://a.example/").await.unwrap();
     assert_eq!(answer.tokens["bot"].scopes.as_deref().unwrap(), ["chat:write", "files:read"]);
     assert_eq!(answer.tokens["user"].access.expose_secret(), "u1");
-    assert_eq!(answer.tokens["user"].expires_in, Some(Duration::from_secs(43200)));
+    assert_eq!(answer.tokens["user"].expires_in, Some(Duration::from_hours(12)));
     let answer = speaker.client().exchange_code(&"c".into(), &verifier, "https://a.example/").await.unwrap();
     assert_eq!(answer.tokens.keys().collect::<Vec<_>>(), ["bot"]);
 

@@ -7,15 +7,15 @@ use http::Method;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::hostile_provider::{HostileProvider, Speaker, Step, text};
+use crate::hostile_provider::{HostileProvider, Seen, Speaker, Step, text};
 
 fn is_live(hostile: &HostileProvider, tokens: &Tokens) -> bool {
     hostile.grants(|grants| grants.is_live(tokens.access.expose_secret()))
 }
 
 /// Sends the token as its own proof.
-fn by_bearer(method: Method) -> Option<Revocation> {
-    Some(Revocation { method, token_in: TokenIn::Bearer, token_param: String::new(), client_auth: None })
+fn by_bearer(method: Method) -> Revocation {
+    Revocation { method, token_in: TokenIn::Bearer, token_param: String::new(), client_auth: None }
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn the_refresh_token_goes_first_then_the_access_token() {
     let (speaker, tokens) = (Speaker::to(&hostile), hostile.issue());
     assert_eq!(speaker.client().revoke(&tokens).await.unwrap(), Revoked::AtProvider);
     assert!(!is_live(&hostile, &tokens));
-    let seen: Vec<_> = hostile.seen("/revoke").iter().map(|seen| seen.params()).collect();
+    let seen: Vec<_> = hostile.seen("/revoke").iter().map(Seen::params).collect();
     assert_eq!(seen[0]["token"], text(tokens.refresh.as_ref()));
     assert_eq!(seen[0]["token_type_hint"], "refresh_token");
     assert_eq!(seen[1]["token"], tokens.access.expose_secret());
@@ -78,7 +78,7 @@ async fn a_token_can_be_its_own_proof() {
     for method in [Method::GET, Method::POST] {
         let hostile = HostileProvider::start().await;
         let (mut speaker, tokens) = (Speaker::to(&hostile), hostile.issue());
-        speaker.provider.revocation = by_bearer(method.clone());
+        speaker.provider.revocation = Some(by_bearer(method.clone()));
         assert_eq!(speaker.client().revoke(&tokens).await.unwrap(), Revoked::AtProvider);
         assert!(!is_live(&hostile, &tokens));
         let seen = hostile.seen("/revoke");
