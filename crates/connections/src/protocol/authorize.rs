@@ -174,3 +174,7 @@ impl Pairs {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "authorize_tests.rs"]
+mod tests;

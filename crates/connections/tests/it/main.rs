@@ -1,12 +1,14 @@
-//! Providers as they are at their worst, and the tokens that must survive them.
+//! Connections against servers on loopback, honest and hostile.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod discovery;
 mod hostile_provider;
+mod metadata_server;
 mod protocol_answers;
 mod protocol_faults;
 mod protocol_flow;
 mod protocol_resources;
 mod protocol_revoking;
 mod protocol_secrecy;
+mod random_input;
