@@ -51,7 +51,7 @@ fn echoes(secret: &str) -> Vec<Step> {
 #[tokio::test]
 async fn no_error_repeats_what_was_sent() {
     let hostile = HostileProvider::start().await;
-    let speaker = Speaker::within(Duration::from_millis(300), &hostile);
+    let speaker = Speaker::within(Duration::from_millis(150), &hostile);
     let tokens = hostile.issue();
     let refresh = text(tokens.refresh.as_ref());
     let verifier = Verifier::generate(&Ambient::system());
