@@ -23,6 +23,7 @@ const RESERVED: &[&str] = &[
     "client_assertion_type",
     "redirect_uri",
     "state",
+    "nonce",
     "code",
     "code_challenge",
     "code_challenge_method",

@@ -113,6 +113,7 @@ fn nobody_replaces_what_is_reserved_however_it_is_written() {
         "request",
         "request_uri",
         "client_secret",
+        "nonce",
         "code_verifier",
         "scope",
         "Scope",

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::Response;
-use futures::stream;
+use axum::response::{IntoResponse, Response};
+use futures::{StreamExt, stream};
 use serde_json::Value;
 
 /// What becomes of one request.
@@ -21,6 +21,8 @@ pub(crate) enum Step {
     Lost(Fault),
     /// It is not acted on, and no answer arrives.
     Failed(Fault),
+    /// It is refused with 400, and the reason never arrives.
+    Refused(Fault),
     /// It is not acted on, and this is the answer.
     Say {
         /// The status.
@@ -84,6 +86,10 @@ pub(super) async fn take(step: Step, act: impl FnOnce() -> Response) -> Response
         }
         Step::Lost(fault) => spoil(act(), fault).await,
         Step::Failed(fault) => spoil(Response::new(Body::from(r#"{"access_token": "never"}"#)), fault).await,
+        Step::Refused(fault) => {
+            let reason = Body::from(r#"{"error": "invalid_request"}"#);
+            spoil((StatusCode::BAD_REQUEST, reason).into_response(), fault).await
+        }
         Step::Say { status, headers, body } => {
             let mut response = Response::new(Body::from(body));
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
@@ -103,7 +109,12 @@ async fn spoil(response: Response, fault: Fault) -> Response {
         Fault::Hang => std::future::pending().await,
         Fault::CutOff => {
             let half = bytes.slice(..bytes.len() / 2);
-            Body::from_stream(stream::iter([Ok(half), Err(io::Error::other("cut off"))]))
+            // The half is on its way before the connection breaks.
+            let broken = stream::once(async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Err(io::Error::other("cut off"))
+            });
+            Body::from_stream(stream::once(async { Ok(half) }).chain(broken))
         }
         Fault::Trickle => Body::from_stream(stream::unfold(bytes, |mut rest: Bytes| async move {
             tokio::time::sleep(Duration::from_millis(50)).await;
