@@ -38,7 +38,7 @@ impl Client<'_> {
     /// The account that consented, from where the entry says it stands. The provider is asked only if some of it stands
     /// in its userinfo answer. Empty where the entry says nothing; an id that it promises and does not give is an
     /// error, because connections are told apart by it.
-    pub async fn account(&self, answer: &TokenAnswer) -> Result<Account, CallError> {
+    pub async fn account(self, answer: &TokenAnswer) -> Result<Account, CallError> {
         let shape = &self.provider.account;
         let pointers = || shape.id.iter().chain(&shape.email).chain(&shape.name);
         let userinfo = match &self.resolved.userinfo {
@@ -57,7 +57,7 @@ impl Client<'_> {
 
     /// The sites that the grant covers; empty where the entry has none. Each once, though a provider may list it for
     /// each of its products.
-    pub async fn sites(&self, answer: &TokenAnswer) -> Result<Vec<Site>, CallError> {
+    pub async fn sites(self, answer: &TokenAnswer) -> Result<Vec<Site>, CallError> {
         let Some(shape) = &self.provider.sites else { return Ok(Vec::new()) };
         let access = self.first_access(answer)?;
         let url = Url::parse(&shape.url).map_err(|_| CallError::Malformed("the URL of the sites"))?;
@@ -74,7 +74,7 @@ impl Client<'_> {
 
     /// Shows the token where the account is told. `TokenRejected` means that the provider does not accept it; any other
     /// error says nothing of the token.
-    pub async fn probe(&self, access: &SecretString) -> Result<Probed, CallError> {
+    pub async fn probe(self, access: &SecretString) -> Result<Probed, CallError> {
         match &self.resolved.userinfo {
             Some(url) => self.ask(url.clone(), access).await.map(|_| Probed::Accepted),
             None => Ok(Probed::NothingToAsk),
@@ -88,7 +88,7 @@ impl Client<'_> {
     }
 
     async fn ask(&self, url: Url, access: &SecretString) -> Result<SecretJson, CallError> {
-        let request = bearer(self.http.request(Method::GET, url), access)?;
+        let request = bearer(self.request(Method::GET, url), access)?;
         let reply = self.http.send(request).await?;
         let json = SecretJson::parse(&reply.body);
         match refusal(Place::Resource, &reply, json.as_ref(), &self.secrets(&[access])) {

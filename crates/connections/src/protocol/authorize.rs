@@ -23,6 +23,7 @@ const RESERVED: &[&str] = &[
     "client_assertion_type",
     "redirect_uri",
     "state",
+    "nonce",
     "code",
     "code_challenge",
     "code_challenge_method",
@@ -107,7 +108,7 @@ pub fn requested_scopes(
 impl Client<'_> {
     /// The URL that the user's browser is sent to (RFC 6749, section 4.1.1); `None` where the provider has no page to
     /// consent on. Parameters of the endpoint's own URL are kept unless reserved.
-    pub fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Option<Url> {
+    pub fn authorization_url(self, request: &AuthorizationRequest<'_>) -> Option<Url> {
         let mut url = self.resolved.authorization.clone()?;
         let mut pairs = Pairs::new(&self.scope_params(request.scopes));
         for (name, value) in url.query_pairs() {
@@ -174,3 +175,7 @@ impl Pairs {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "authorize_tests.rs"]
+mod tests;

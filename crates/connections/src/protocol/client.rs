@@ -2,12 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use http::{HeaderValue, Method};
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use super::app::App;
@@ -58,6 +58,12 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Client<'a> {
+    /// A request for JSON to one of the provider's URLs, with the headers that its entry adds.
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.request(method, url);
+        self.provider.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
+    }
+
     /// Adds the client's proof to the request, in its header or its parameters (RFC 6749, section 2.3.1). A client
     /// without a secret only names itself.
     pub(super) fn prove(

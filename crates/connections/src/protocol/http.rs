@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use model::Ambient;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response};
+use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -22,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// The longest wait that a provider may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// For how long an unused connection is kept. Shorter than the 5 seconds of Node's servers, the shortest in wide use: a
 /// call on a connection that the other side is closing has an outcome that nobody knows.
@@ -46,7 +47,8 @@ impl Default for HttpConfig {
 }
 
 /// Speaks HTTP with providers: no redirects, no cookies, no compression, no repetition, a hard deadline, at most 1 MiB
-/// of an answer. Encrypted always, save with this machine itself, which is never reached through a proxy.
+/// of an answer. This machine itself is never reached through a proxy. Which URLs may be plain HTTP is the catalog's to
+/// say.
 #[derive(Debug, Clone)]
 pub struct Http {
     outward: Client,
@@ -66,7 +68,7 @@ impl Http {
     /// A client with these limits. Fails where the system's authorities cannot be read.
     pub fn new(config: &HttpConfig, ambient: Ambient) -> reqwest::Result<Self> {
         Ok(Self {
-            outward: builder(config).https_only(true).build()?,
+            outward: builder(config).build()?,
             loopback: builder(config).no_proxy().build()?,
             deadline: config.deadline,
             ambient,
@@ -81,16 +83,12 @@ impl Http {
 
     /// Sends once and reads the answer, within the deadline.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Reply, CallError> {
-        tokio::time::timeout(self.deadline, self.exchange(request))
-            .await
-            .unwrap_or(Err(CallError::Unreachable(Sent::Maybe)))
-    }
-
-    async fn exchange(&self, request: RequestBuilder) -> Result<Reply, CallError> {
-        let response = request.send().await.map_err(|error| failure(&error))?;
+        let deadline = Instant::now() + self.deadline;
+        let response = timeout_at(deadline, request.send()).await;
+        let response =
+            response.map_err(|_| CallError::Unreachable(Sent::Maybe))?.map_err(|error| failure(&error))?;
         let status = response.status();
         let retry_after = retry_after(response.headers(), &self.ambient);
-        // What the status says is known even if the body never comes.
         if status.is_redirection() {
             return Err(CallError::Malformed("redirect"));
         }
@@ -100,7 +98,15 @@ impl Http {
         if status.is_server_error() {
             return Err(CallError::Unavailable { status: status.as_u16(), retry_after });
         }
-        Ok(Reply { status, retry_after, body: body(response).await? })
+        let body = timeout_at(deadline, body(response)).await;
+        match body.unwrap_or(Err(CallError::Unreachable(Sent::Maybe))) {
+            Ok(body) => Ok(Reply { status, retry_after, body }),
+            // That it was refused is known, even if the reason never comes.
+            Err(_) if status.is_client_error() => {
+                Ok(Reply { status, retry_after, body: Zeroizing::default() })
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -131,8 +137,8 @@ fn is_loopback(url: &Url) -> bool {
 
 fn failure(error: &reqwest::Error) -> CallError {
     if error.is_builder() {
-        // The catalog lets no such URL through, so that this is seldom seen: plain HTTP to another machine.
-        CallError::Malformed("the URL is not https")
+        // The catalog lets no such entry through.
+        CallError::Malformed("the entry's URL or headers cannot be used")
     } else if error.is_connect() {
         CallError::Unreachable(Sent::No)
     } else {

@@ -10,6 +10,8 @@ mod error;
 mod http;
 mod refusal;
 mod revoke;
+#[cfg(test)]
+mod sample;
 mod token;
 
 pub use account::Probed;

@@ -32,7 +32,7 @@ enum Kind {
 impl Client<'_> {
     /// Revokes a credential's tokens at the provider, the refresh token first. `AtProvider` says that all that the
     /// provider revokes is revoked; an error, that some of them may still be good.
-    pub async fn revoke(&self, tokens: &Tokens) -> Result<Revoked, CallError> {
+    pub async fn revoke(self, tokens: &Tokens) -> Result<Revoked, CallError> {
         let (Some(revocation), Some(url)) = (&self.provider.revocation, &self.resolved.revocation) else {
             return Ok(Revoked::Unsupported);
         };
@@ -57,7 +57,7 @@ impl Client<'_> {
         token: &SecretString,
         kind: Kind,
     ) -> Result<Revoked, CallError> {
-        let mut request = self.http.request(revocation.method.clone(), url);
+        let mut request = self.request(revocation.method.clone(), url);
         let mut fields = Fields::new();
         match revocation.token_in {
             TokenIn::Bearer => request = bearer(request, token)?,

@@ -15,7 +15,7 @@ impl Client<'_> {
     /// Redeems the code that the user came back with (RFC 6749, section 4.1.3). A code is redeemed once: do not repeat
     /// this, whatever it says. `redirect_uri` is byte for byte the one of the authorization URL.
     pub async fn exchange_code(
-        &self,
+        self,
         code: &SecretString,
         verifier: &Verifier,
         redirect_uri: &str,
@@ -31,7 +31,7 @@ impl Client<'_> {
 
     /// Redeems the refresh token of the credential `name` (section 6), for all that was granted. Where the answer has
     /// no new refresh token, the old one goes on.
-    pub async fn refresh(&self, name: &str, refresh: &SecretString) -> Result<Tokens, CallError> {
+    pub async fn refresh(self, name: &str, refresh: &SecretString) -> Result<Tokens, CallError> {
         let fields =
             Fields::new().with("grant_type", "refresh_token").with("refresh_token", refresh.expose_secret());
         let answer = self.redeem(fields, &[refresh]).await?;
@@ -40,7 +40,7 @@ impl Client<'_> {
     }
 
     /// Has the client's own grant redeemed (section 4.4), for these scopes or, if none, the provider's default.
-    pub async fn client_credentials(&self, scopes: &[String]) -> Result<TokenAnswer, CallError> {
+    pub async fn client_credentials(self, scopes: &[String]) -> Result<TokenAnswer, CallError> {
         let scopes = if scopes.is_empty() { &self.provider.default_scopes } else { scopes };
         let scope = scopes.join(&self.provider.scope_separator);
         let fields = Fields::new()
@@ -64,7 +64,7 @@ impl Client<'_> {
                 fields = fields.with(name, value);
             }
         }
-        let request = self.http.request(Method::POST, url);
+        let request = self.request(Method::POST, url);
         let (request, fields) = self.prove(request, fields, provider.token_auth);
         let reply = self.http.send(write(request, &fields, provider.body_format)).await?;
         let json = SecretJson::parse(&reply.body);

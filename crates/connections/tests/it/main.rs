@@ -3,6 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod discovery;
+mod hostile_provider;
 mod metadata_server;
+mod protocol_answers;
+mod protocol_faults;
+mod protocol_flow;
+mod protocol_resources;
+mod protocol_revoking;
+mod protocol_secrecy;
 mod random_input;
 mod vault;
