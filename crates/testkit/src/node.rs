@@ -1,0 +1,112 @@
+//! Programs in Node that tests run: their packages, and servers that end with their test.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+
+/// How long a server may take to start.
+const START_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The folder `name` of `tests/`.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(name)
+}
+
+/// Installs a folder's packages at the first use. Another test process waits meanwhile.
+pub(crate) fn install(folder: &Path) -> anyhow::Result<()> {
+    let lock = File::create(folder.join(".installing"))?;
+    lock.lock()?;
+    if !folder.join("node_modules/.package-lock.json").exists() {
+        let status = Command::new("npm").arg("ci").current_dir(folder).stdout(Stdio::null()).status()?;
+        ensure!(status.success(), "npm ci failed");
+    }
+    Ok(())
+}
+
+/// A server in Node, of `tests/providers`. Killed when dropped; it ends by itself when the test's process does, because
+/// its standard input ends then.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    child: Child,
+    _lifeline: ChildStdin,
+    /// What it told when it was ready.
+    pub(crate) facts: Value,
+}
+
+impl Peer {
+    /// Runs `script` with `options`, and waits until it is ready.
+    pub(crate) fn start(script: &str, options: &Value) -> anyhow::Result<Self> {
+        let folder = folder("providers");
+        install(&folder)?;
+        let mut child = Command::new("node")
+            .arg(script)
+            .arg(options.to_string())
+            .current_dir(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("these tests need Node 20.19 or later")?;
+        let lifeline = child.stdin.take().context("node has no input")?;
+        let stdout = child.stdout.take().context("node has no output")?;
+        let complaints = collect(child.stderr.take().context("node has no standard error")?);
+        let mut peer = Self { child, _lifeline: lifeline, facts: Value::Null };
+        match facts(stdout).recv_timeout(START_DEADLINE) {
+            Ok(facts) => peer.facts = facts,
+            Err(_) => bail!(
+                "{script} does not start; it wrote:\n{}",
+                complaints.lock().unwrap_or_else(PoisonError::into_inner)
+            ),
+        }
+        Ok(peer)
+    }
+
+    /// A text among the facts.
+    pub(crate) fn fact(&self, name: &str) -> anyhow::Result<String> {
+        let fact = self.facts.get(name).and_then(Value::as_str);
+        Ok(fact.with_context(|| format!("the server did not tell its {name}"))?.to_owned())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for the line that tells that all is ready, and reads on so that the server never waits for its reader.
+fn facts(stdout: impl Read + Send + 'static) -> mpsc::Receiver<Value> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let line: Option<Value> = serde_json::from_str(&line).ok();
+            if let Some(facts) = line.as_ref().and_then(|line| line.get("ready")) {
+                // Nobody waits any more once the server was found to be ready.
+                let _ = tell.send(facts.clone());
+            }
+        }
+    });
+    told
+}
+
+fn collect(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let written = Arc::new(Mutex::new(String::new()));
+    let log = Arc::clone(&written);
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    written
+}
