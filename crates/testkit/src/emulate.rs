@@ -8,12 +8,12 @@ use crate::browser::{Browser, answer, redirect_uri};
 use crate::node::Peer;
 use crate::peer::{Asked, ask, asked, client};
 
-/// Google and Slack, emulated, each on a port of its own, with what is in `tests/providers/emulate-seed.json`. Only tokens
-/// that they gave out and that were not revoked are taken. Killed when dropped.
+/// Google and Slack, emulated, each on a port of its own, with what is in `tests/providers/emulate-seed.json`. Only
+/// tokens that they gave out and that were not revoked are taken. Killed when dropped.
 ///
-/// What they do not do: Google's refresh tokens do not rotate and access tokens do not expire (but can be revoked); Slack
-/// has no rotation, no `auth.revoke` and no search; neither lets a person say no; redirect addresses are compared without
-/// their query, and Google takes the secret from the body alone.
+/// What they do not do: Google's refresh tokens do not rotate and access tokens do not expire (but can be revoked);
+/// Slack takes POST alone for most methods and has no rotation, no `auth.revoke` and no search; neither lets a person
+/// say no; redirect addresses are compared without their query, and Google takes the secret from the body alone.
 #[derive(Debug)]
 pub struct Emulate {
     _peer: Peer,

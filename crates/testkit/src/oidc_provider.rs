@@ -124,7 +124,8 @@ impl OidcProvider {
     /// # Errors
     /// If the server is gone.
     pub async fn forget_grants(&self) -> anyhow::Result<u64> {
-        self.tell("forget", &json!({})).await?["grants"].as_u64().context("it does not say how many")
+        let answer = self.tell("forget", &json!({})).await?;
+        answer.get("grants").and_then(Value::as_u64).context("it does not say how many")
     }
 
     /// What the server was asked so far, oldest first. The endpoints are named `authorization`, `token`, `userinfo`,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use testkit::Emulate;
 
-use crate::pkce::{VERIFIER, challenge, get, parameter, post, request};
+use crate::pkce::{VERIFIER, challenge, client, get, json, parameter, post, request};
 
 const CALLBACK: &str = "http://127.0.0.1:9/callback";
 const BASIC: (&str, &str) = (Emulate::CLIENT_ID, Emulate::CLIENT_SECRET);
@@ -120,16 +120,20 @@ async fn slack_gives_a_bot_token_and_a_user_token() {
     assert_eq!(post(&access, Some(BASIC), &[("code", &code)]).await.1["error"], "invalid_code");
 
     let bot = tokens["access_token"].as_str().unwrap();
-    let (_, channels) = get(&format!("{base}/api/conversations.list"), bot).await;
+    let (_, channels) = call(base, "conversations.list", bot, &[]).await;
     let channels = channels["channels"].as_array().unwrap();
     let general = channels.iter().find(|channel| channel["name"] == "general").unwrap();
-    let history = format!("{base}/api/conversations.history?channel={}", general["id"].as_str().unwrap());
-    let (_, messages) = get(&history, bot).await;
+    let general = [("channel", general["id"].as_str().unwrap())];
+    let (_, messages) = call(base, "conversations.history", bot, &general).await;
     assert_eq!(messages["messages"][0]["text"], "The release is on Thursday.", "{messages}");
     // The person gave less than the bot has.
     let person = tokens["authed_user"]["access_token"].as_str().unwrap();
-    assert_eq!(get(&history, person).await.1["error"], "missing_scope");
-    assert_eq!(get(&format!("{base}/api/auth.test"), "junk").await.1["ok"], false);
+    assert_eq!(call(base, "conversations.history", person, &general).await.1["error"], "missing_scope");
+    assert_eq!(call(base, "auth.test", "junk", &[]).await.1["ok"], false);
     let log = emulate.slack_log().await.unwrap();
     assert_eq!(log.iter().filter(|asked| asked.endpoint == "/api/oauth.v2.access").count(), 2);
+}
+
+async fn call(base: &str, method: &str, token: &str, form: &[(&str, &str)]) -> (u16, Value) {
+    json(client().post(format!("{base}/api/{method}")).bearer_auth(token).form(form)).await
 }

@@ -67,7 +67,7 @@ async fn a_code_with_pkce_is_redeemed_once_and_refresh_tokens_rotate() {
     let code = parameter(&back, "code").unwrap();
 
     let (status, refusal) =
-        redeem(&provider, &code, CALLBACK, "another-verifier-another-verifier-another").await;
+        redeem(&provider, &code, CALLBACK, "another-verifier-that-is-long-enough-0123456789").await;
     assert_eq!((status, &refusal["error"]), (400, &"invalid_grant".into()));
     let back = provider.consent(&authorization(&provider, CALLBACK), "ann").await.unwrap();
     let code = parameter(&back, "code").unwrap();

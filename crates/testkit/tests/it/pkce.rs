@@ -43,7 +43,8 @@ pub(crate) async fn get(url: &str, token: &str) -> (u16, Value) {
     json(client().get(url).bearer_auth(token)).await
 }
 
-async fn json(request: reqwest::RequestBuilder) -> (u16, Value) {
+/// The status and the JSON of an answer.
+pub(crate) async fn json(request: reqwest::RequestBuilder) -> (u16, Value) {
     let answer = request.send().await.unwrap();
     let status = answer.status().as_u16();
     let text = answer.text().await.unwrap();
