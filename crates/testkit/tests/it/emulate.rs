@@ -73,8 +73,8 @@ async fn google_gives_tokens_and_takes_no_others() {
         ("client_secret", Emulate::CLIENT_SECRET),
     ];
     let token = format!("{base}/oauth2/token");
-    let (status, refreshed) = post(&token, None, &form).await;
-    assert_eq!((status, refreshed.get("refresh_token")), (200, None));
+    let (status, again) = post(&token, None, &form).await;
+    assert_eq!((status, again.get("refresh_token")), (200, None));
     assert_eq!(post(&format!("{base}/oauth2/revoke"), None, &[("token", access)]).await.0, 200);
     assert_eq!(get(&format!("{base}/oauth2/v2/userinfo"), access).await.0, 401);
 
