@@ -16,7 +16,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bundler", &["model"]),
     ("connections", &["model", "storage"]),
     ("identity", &["model", "storage"]),
-    ("jackfield", &["api", "bundler", "connections", "identity", "model", "registry", "sandbox_provider", "storage"]),
+    (
+        "jackfield",
+        &["api", "bundler", "connections", "identity", "model", "registry", "sandbox_provider", "storage"],
+    ),
     ("model", &[]),
     ("registry", &["bundler", "model", "storage"]),
     ("sandbox_provider", &["model"]),

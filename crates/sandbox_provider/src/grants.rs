@@ -113,6 +113,10 @@ impl Grants {
         if pending.consent.redirect_uri != redirect_uri {
             return Err(refusal("the redirect_uri is not that of the authorization request"));
         }
+        if !is_verifier(verifier) {
+            let detail = "the code_verifier must have 43 to 128 letters, digits, or -._~";
+            return Err(OAuthError::new(Code::InvalidRequest, detail));
+        }
         if !Digest::of(verifier).is_written(&pending.consent.challenge) {
             return Err(refusal("the code_verifier does not meet the code_challenge"));
         }
@@ -192,6 +196,12 @@ impl Family {
         self.access.push_back(AccessToken { secret, scopes, expires_at: now.plus(ACCESS_LIFETIME) });
         token
     }
+}
+
+/// RFC 7636, section 4.1.
+fn is_verifier(text: &str) -> bool {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    (43..=128).contains(&text.len()) && text.bytes().all(is_unreserved)
 }
 
 /// Takes out the oldest until one more fits.
