@@ -122,7 +122,7 @@ fn page(
     let back = Url::parse(&address.redirect_uri).ok();
     let page = ConsentPage {
         client_name: &sandbox.config.client_name,
-        return_host: back.as_ref().and_then(Url::host_str).unwrap_or_default(),
+        return_host: back.as_ref().map(Url::authority).unwrap_or_default(),
         people: PEOPLE.iter().map(|person| (person, choice.person == Some(person))).collect(),
         scopes: asked
             .iter()

@@ -2,7 +2,9 @@
 
 use askama::Template;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, StatusCode};
 use url::Url;
 
@@ -19,7 +21,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; fra
 #[template(path = "consent.html")]
 pub(crate) struct ConsentPage<'a> {
     pub(crate) client_name: &'a str,
-    /// The host that the person will be sent back to.
+    /// The host, with its port, that the person will be sent back to.
     pub(crate) return_host: &'a str,
     /// Everybody, and whether they are chosen.
     pub(crate) people: Vec<(&'static Person, bool)>,
@@ -64,6 +66,7 @@ fn html(status: StatusCode, page: &impl Template) -> Response {
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         // Not `no-referrer`, which would make the form's Origin `null`.
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
     no_store((status, headers, text))
 }

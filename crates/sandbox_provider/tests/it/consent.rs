@@ -10,7 +10,11 @@ async fn people_see_who_asks_for_what_without_script() {
     let page = sandbox.get(&authorization(&[("state", "\"><script>alert(1)</script>")])).await;
     assert_eq!(page.status, 200);
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
-    assert_eq!(page.header("cache-control"), "no-store");
+    assert_eq!(
+        (page.header("cache-control"), page.header("x-content-type-options")),
+        ("no-store", "nosniff")
+    );
+    assert!(page.body.contains("go back to 127.0.0.1:4000."), "{}", page.body);
     let policy = page.header("content-security-policy");
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert!(!policy.contains("script") && !policy.contains("unsafe"), "{policy}");
