@@ -1,6 +1,6 @@
 //! Programs in Node that tests run: their packages, and servers that end with their test.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -19,11 +19,13 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(name)
 }
 
-/// Installs a folder's packages at the first use. Another test process waits meanwhile.
+/// Installs a folder's packages at the first use, and when others are wanted. Another test process waits meanwhile.
 pub(crate) fn install(folder: &Path) -> anyhow::Result<()> {
     let lock = File::create(folder.join(".installing"))?;
     lock.lock()?;
-    if !folder.join("node_modules/.package-lock.json").exists() {
+    let wanted = fs::metadata(folder.join("package-lock.json"))?.modified()?;
+    let installed = fs::metadata(folder.join("node_modules/.package-lock.json"));
+    if installed.and_then(|file| file.modified()).map_or(true, |installed| installed < wanted) {
         let status = Command::new("npm").arg("ci").current_dir(folder).stdout(Stdio::null()).status()?;
         ensure!(status.success(), "npm ci failed");
     }
@@ -35,7 +37,8 @@ pub(crate) fn install(folder: &Path) -> anyhow::Result<()> {
 #[derive(Debug)]
 pub(crate) struct Peer {
     child: Child,
-    _lifeline: ChildStdin,
+    /// The server ends when this does.
+    lifeline: Option<ChildStdin>,
     /// What it told when it was ready.
     pub(crate) facts: Value,
 }
@@ -54,10 +57,10 @@ impl Peer {
             .stderr(Stdio::piped())
             .spawn()
             .context("these tests need Node 20.19 or later")?;
-        let lifeline = child.stdin.take().context("node has no input")?;
+        let lifeline = Some(child.stdin.take().context("node has no input")?);
         let stdout = child.stdout.take().context("node has no output")?;
         let complaints = collect(child.stderr.take().context("node has no standard error")?);
-        let mut peer = Self { child, _lifeline: lifeline, facts: Value::Null };
+        let mut peer = Self { child, lifeline, facts: Value::Null };
         match facts(stdout).recv_timeout(START_DEADLINE) {
             Ok(facts) => peer.facts = facts,
             Err(_) => bail!(
@@ -77,6 +80,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
+        drop(self.lifeline.take());
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -109,4 +113,44 @@ fn collect(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
         }
     });
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn peer() -> Peer {
+        Peer::start("oidc-provider.mjs", &json!({"clients": [], "users": []})).unwrap()
+    }
+
+    #[test]
+    fn a_server_ends_when_it_is_dropped() {
+        let peer = peer();
+        let process = PathBuf::from(format!("/proc/{}", peer.child.id()));
+        assert!(process.exists());
+        drop(peer);
+        assert!(!process.exists());
+    }
+
+    #[test]
+    fn a_server_ends_by_itself_when_its_test_is_killed() {
+        let mut peer = peer();
+        // What the kernel does to the pipes of a process that is no more.
+        drop(peer.lifeline.take());
+        let started = Instant::now();
+        while peer.child.try_wait().unwrap().is_none() {
+            assert!(started.elapsed() < Duration::from_secs(10), "it runs on");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn what_went_wrong_is_told() {
+        let error = Peer::start("oidc-provider.mjs", &json!({})).unwrap_err().to_string();
+        assert!(error.contains("does not start") && error.contains("TypeError"), "{error}");
+    }
 }
