@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -61,13 +61,12 @@ impl Peer {
         let stdout = child.stdout.take().context("node has no output")?;
         let complaints = collect(child.stderr.take().context("node has no standard error")?);
         let mut peer = Self { child, lifeline, facts: Value::Null };
-        match facts(stdout).recv_timeout(START_DEADLINE) {
-            Ok(facts) => peer.facts = facts,
-            Err(_) => bail!(
-                "{script} does not start; it wrote:\n{}",
-                complaints.lock().unwrap_or_else(PoisonError::into_inner)
-            ),
-        }
+        let Ok(facts) = facts(stdout).recv_timeout(START_DEADLINE) else {
+            // Once it has ended, so have its complaints.
+            drop(peer);
+            bail!("{script} does not start; it wrote:\n{}", complaints.join().unwrap_or_default());
+        };
+        peer.facts = facts;
         Ok(peer)
     }
 
@@ -102,17 +101,14 @@ fn facts(stdout: impl Read + Send + 'static) -> mpsc::Receiver<Value> {
     told
 }
 
-fn collect(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
-    let written = Arc::new(Mutex::new(String::new()));
-    let log = Arc::clone(&written);
+/// Reads all there is, so that the server never waits for its reader.
+fn collect(stderr: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.push_str(&line);
-            log.push('\n');
-        }
-    });
-    written
+        let mut written = Vec::new();
+        // What came before a failure is told.
+        let _ = BufReader::new(stderr).read_to_end(&mut written);
+        String::from_utf8_lossy(&written).into_owned()
+    })
 }
 
 #[cfg(test)]
