@@ -165,6 +165,19 @@ async fn grants_are_revoked_introspected_and_forgotten() {
 }
 
 #[tokio::test]
+async fn without_openid_it_is_plain_oauth() {
+    let provider = OidcProvider::start(OidcOptions::default()).unwrap();
+    let url =
+        authorization(&provider, CALLBACK).replace("scope=openid+email+profile+offline_access+", "scope=");
+    let back = provider.consent(&url, "cleo").await.unwrap();
+    let (_, tokens) = redeem(&provider, &parameter(&back, "code").unwrap(), CALLBACK, VERIFIER).await;
+    assert_eq!((&tokens["scope"], tokens.get("id_token")), (&"notes.read".into(), None), "{tokens}");
+    assert_eq!(refresh(&provider, &tokens["refresh_token"]).await.0, 200);
+    let userinfo = format!("{}/me", provider.base());
+    assert_eq!(get(&userinfo, tokens["access_token"].as_str().unwrap()).await.0, 403);
+}
+
+#[tokio::test]
 async fn lifetimes_and_delays_can_be_set() {
     let options = OidcOptions {
         access_token_lifetime: Duration::from_secs(1),
