@@ -4,5 +4,6 @@ pub(crate) mod apps;
 pub(crate) mod connections;
 pub(crate) mod flows;
 mod schema;
+pub(crate) mod sessions;
 
 pub use schema::MIGRATIONS;
