@@ -19,6 +19,7 @@ pub mod rate_limit;
 pub mod return_to;
 mod router;
 mod service;
+mod unified;
 
 pub use access::RequestContext;
 pub use address::PeerAddress;

@@ -54,10 +54,10 @@ impl Connections {
     pub async fn connect(&self, direct: Direct) -> Result<Connected, Error> {
         let provider = self.provider(&direct.provider)?;
         check(&direct, &provider)?;
-        let variables = provider.complete_variables(direct.variables.clone()).map_err(Error::Invalid)?;
-        let resolved = self.catalog.resolve(&provider, &variables).await?;
+        let variables = provider.variables(&direct.variables)?;
         let called = |error| call_error(&provider, error);
         let app = app(&direct.grant);
+        let resolved = self.resolve(&provider, &variables, &app.client_id).await?;
         let client = self.client(&provider, &resolved, &app);
         let answer = prove(&direct.grant, client).await.map_err(called)?;
         let mut account = client.account(&answer).await.map_err(called)?;

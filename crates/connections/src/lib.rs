@@ -17,6 +17,7 @@ mod store;
 mod validate;
 pub mod vault;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub use store::MIGRATIONS;
 pub use validate::Validity;
 
 use apps::Apps;
-use catalog::{Catalog, Provider, ProviderId, Resolved};
+use catalog::{Catalog, Discovery, Provider, ProviderId, Resolved};
 use protocol::{App, Client, Http};
 use redeemer::Redeemer;
 use vault::Vault;
@@ -48,6 +49,7 @@ pub struct Connections {
     sealer: Sealer,
     tickets: Arc<Tickets>,
     catalog: Arc<Catalog>,
+    discovery: Discovery,
     http: Http,
     vault: Vault,
     apps: Apps,
@@ -66,6 +68,8 @@ pub struct Parts {
     pub tickets: Tickets,
     /// The providers.
     pub catalog: Catalog,
+    /// Asks issuers for their endpoints.
+    pub discovery: Discovery,
     /// Speaks to them.
     pub http: Http,
     /// Where browsers reach this server.
@@ -82,7 +86,7 @@ impl Connections {
         let catalog = Arc::new(parts.catalog);
         let apps = Apps::new(parts.database.clone(), parts.sealer.clone(), Arc::clone(&catalog));
         let redeemer =
-            Redeemer { catalog: Arc::clone(&catalog), http: parts.http.clone(), apps: apps.clone() };
+            Redeemer { catalog: Arc::clone(&catalog), discovery: parts.discovery.clone(), http: parts.http.clone(), apps: apps.clone() };
         let vault = Vault::new(
             parts.database.clone(),
             parts.sealer.clone(),
@@ -95,6 +99,7 @@ impl Connections {
             sealer: parts.sealer,
             tickets: Arc::new(parts.tickets),
             catalog,
+            discovery: parts.discovery,
             http: parts.http,
             vault,
             apps,
@@ -116,6 +121,16 @@ impl Connections {
         self.catalog.get(name).cloned().ok_or_else(|| Error::UnknownProvider(name.chars().take(64).collect()))
     }
 
+    /// The provider's URLs for one connection.
+    pub(crate) async fn resolve(
+        &self,
+        provider: &Provider,
+        variables: &BTreeMap<String, String>,
+        client_id: &str,
+    ) -> Result<Resolved, Error> {
+        Ok(provider.resolve(variables, client_id, &self.discovery).await?)
+    }
+
     /// `app` at `provider`.
     pub(crate) fn client<'a>(
         &'a self,
@@ -128,7 +143,7 @@ impl Connections {
 
     /// Where the provider sends browsers back to: what the operator registered there, or this server's own route.
     pub(crate) fn redirect_uri(&self, provider: &ProviderId) -> Result<Url, Error> {
-        let registered = self.catalog.platform_app(provider).and_then(|app| app.redirect_uri.clone());
+        let registered = self.catalog.app(provider).and_then(|app| app.redirect_uri.clone());
         registered.map_or_else(|| self.address(&format!("api/v1/unified/auth/{provider}/callback")), Ok)
     }
 

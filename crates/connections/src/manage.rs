@@ -97,7 +97,7 @@ impl Connections {
                 id: provider.id.clone(),
                 name: provider.name.clone(),
                 flow: provider.flow,
-                configured: !needs_app || is_own || self.catalog.platform_app(&provider.id).is_some(),
+                configured: !needs_app || is_own || self.catalog.app(&provider.id).is_some(),
                 scopes: provider.default_scopes.clone(),
                 redirect_uri: needs_app
                     .then(|| self.redirect_uri(&provider.id).map(|url| url.to_string()))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::apps::Apps;
-use crate::catalog::{Catalog, Flow, ProviderId, Rotation};
+use crate::catalog::{Catalog, Discovery, Flow, ProviderId, Rotation};
 use crate::connection::Tokens;
 use crate::protocol::{App, CallError, Client, Http, Sent};
 use crate::vault::{Grant, Redeem};
@@ -13,6 +13,7 @@ use crate::vault::{Grant, Redeem};
 /// Redeems over HTTP.
 pub(crate) struct Redeemer {
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) discovery: Discovery,
     pub(crate) http: Http,
     pub(crate) apps: Apps,
 }
@@ -23,7 +24,8 @@ impl Redeem for Redeemer {
         let provider = self.catalog.get(grant.provider.as_str()).ok_or(CallError::InvalidClient)?;
         // What fails before the provider is called is no word of the provider's.
         let unsent = CallError::Unreachable(Sent::No);
-        let resolved = self.catalog.resolve(provider, &grant.variables).await.map_err(|_| unsent.clone())?;
+        let resolved = provider.resolve(&grant.variables, &grant.client_id, &self.discovery).await;
+        let resolved = resolved.map_err(|_| unsent.clone())?;
         let secret = grant.refresh.as_ref().ok_or(CallError::InvalidGrant)?;
         if provider.flow == Flow::ClientCredentials {
             let app = App { client_id: grant.client_id.clone(), client_secret: Some(secret.clone()) };

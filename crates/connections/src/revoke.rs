@@ -71,7 +71,7 @@ impl Connections {
         let provider = self.provider(connection.provider.as_str()).map_err(|error| error.to_string())?;
         let tokens = self.vault.open(&key(tenant, &connection.id, name)).await;
         let mut tokens: Tokens = tokens.map_err(|_| "its tokens could not be opened".to_owned())?;
-        let resolved = self.catalog.resolve(&provider, &connection.variables).await;
+        let resolved = self.resolve(&provider, &connection.variables, &connection.client_id).await;
         let resolved = resolved.map_err(|error| error.to_string())?;
         if provider.flow != Flow::AuthorizationCode {
             // What stands in its place is the client's own secret, which is nobody's to send there as a token.

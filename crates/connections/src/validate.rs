@@ -44,14 +44,14 @@ impl Connections {
         connection: &Connection,
         key: &CredentialKey,
     ) -> Result<(), Error> {
-        let resolved = self.catalog.resolve(provider, &connection.variables).await?;
+        let resolved = self.resolve(provider, &connection.variables, &connection.client_id).await?;
         let app = App { client_id: connection.client_id.clone(), client_secret: None };
         let client = self.client(provider, &resolved, &app);
         let token = self.vault.access_token(key).await?;
-        match client.probe(token.secret()).await {
+        match client.probe(&token.secret).await {
             Err(CallError::TokenRejected) => {
-                let token = self.vault.rejected(key, token.version()).await?;
-                client.probe(token.secret()).await.map_err(|error| call_error(provider, error))?;
+                let token = self.vault.rejected(key, token.version).await?;
+                client.probe(&token.secret).await.map_err(|error| call_error(provider, error))?;
                 Ok(())
             }
             asked => asked.map(drop).map_err(|error| call_error(provider, error)),

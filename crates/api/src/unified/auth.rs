@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use ::connections::connection::{Connection, Status};
 use ::connections::{Revocation, Validity, Whose};
-use http::HeaderMap;
-use model::Timestamp;
+use http::{HeaderMap, header};
+use model::{ErrorCode, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{AccountBody, required_user_email};
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
-use crate::{App, origins};
+use crate::App;
 
 /// Whose connection is meant.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -61,7 +61,7 @@ impl From<Validity> for ValidityBody {
         let connection = validity.connection;
         Self {
             valid: validity.reason.is_none(),
-            reason: validity.reason.map(model::ErrorCode::as_str),
+            reason: validity.reason.map(ErrorCode::as_str),
             scopes: connection.as_ref().map(Connection::scopes).unwrap_or_default(),
             expires_at: connection.as_ref().and_then(Connection::expires_at),
             connection_id: connection.as_ref().map(|connection| connection.id.clone()),
@@ -152,15 +152,19 @@ pub(super) async fn refresh(
     security(("bearer" = []), ("session" = [])),
 )]
 pub(super) async fn refresh_by_get(
-    state: State<App>,
+    State(app): State<App>,
     caller: User,
     headers: HeaderMap,
     path: Path<String>,
     query: Query<WhoseQuery>,
 ) -> Result<Json<RefreshedBody>, Problem> {
     // The guard of cookies lets GET pass, and this one changes something.
-    origins::refuse_other_sites(&headers)?;
-    refresh(state, caller, path, query).await
+    let by_cookie = !headers.contains_key(header::AUTHORIZATION);
+    if by_cookie && !app.options().origins.permits_change(&headers) {
+        let detail = "a page of another origin may not do this by a session cookie: send `Authorization: Bearer …`";
+        return Err(Problem::new(ErrorCode::OriginNotAllowed, detail));
+    }
+    refresh(State(app), caller, path, query).await
 }
 
 /// What became of a connection that was revoked.

@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use ::connections::{Begin, Begun};
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use model::{CredentialKind, ErrorCode};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
@@ -16,7 +16,8 @@ use super::user_email;
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
 use crate::return_to::ReturnTo;
-use crate::{App, browser_cookie, connect, origins};
+use crate::browser_cookie::BrowserCookie;
+use crate::{App, connect};
 
 /// What a flow is begun with.
 #[derive(Debug, Default, IntoParams)]
@@ -136,16 +137,15 @@ pub(super) async fn url(
         Binding::Link { confirm } => (connections.begin_link(begin, confirm).await?, None),
         Binding::Any => (connections.begin(begin, None).await?, None),
         Binding::ThisBrowser => {
-            let browser = browser_cookie::read(&app, &headers);
-            let begun = connections.begin(begin, Some(&browser)).await?;
-            (begun, Some(browser_cookie::set(&app, &browser)))
+            let cookie = BrowserCookie::of(&app, &headers);
+            (connections.begin(begin, Some(cookie.browser())).await?, Some(cookie))
         }
     };
     let Begun { auth_url, state } = begun;
     let body = BegunBody { success: true, provider, auth_url: auth_url.into(), state };
     let mut response = Json(body).into_response();
-    if let Some(cookie) = cookie {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    if let Some((name, value)) = cookie.as_ref().map(BrowserCookie::header) {
+        response.headers_mut().insert(name, value);
     }
     Ok(response)
 }
@@ -159,7 +159,7 @@ fn begin(app: &App, caller: &User, provider: &str, query: BeginQuery) -> Result<
         provider: provider.to_owned(),
         user_email: user_email(caller, query.user_email.as_deref())?,
         scopes: query.scopes,
-        return_to: return_to.map(String::from),
+        return_to: return_to.map(|url| url.with(&[]).into()),
         app_state: query.state,
         variables: query.variables,
         session: None,
@@ -212,13 +212,15 @@ pub(super) async fn confirm_link(
     Path(provider): Path<String>,
     Query(query): Query<LinkQuery>,
 ) -> Result<Response, Problem> {
-    origins::require_own_page(&app, &headers)?;
+    if !app.options().origins.permits_change(&headers) {
+        let detail = "only the page of this server may go on from here: open the link itself";
+        return Err(Problem::new(ErrorCode::OriginNotAllowed, detail));
+    }
     follow(&app, &headers, &provider, &query.link).await
 }
 
 async fn follow(app: &App, headers: &HeaderMap, provider: &str, link: &str) -> Result<Response, Problem> {
-    let browser = browser_cookie::read(app, headers);
-    let url = app.connections().follow_link(provider, link, &browser).await?;
-    let cookie = [(header::SET_COOKIE, browser_cookie::set(app, &browser))];
-    Ok((cookie, Redirect::to(url.as_str())).into_response())
+    let cookie = BrowserCookie::of(app, headers);
+    let url = app.connections().follow_link(provider, link, cookie.browser()).await?;
+    Ok(([cookie.header()], Redirect::to(url.as_str())).into_response())
 }

@@ -8,12 +8,13 @@ use http::{HeaderMap, header};
 use model::{Coded as _, CredentialKind, ErrorCode, Timestamp};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::{Json, MaybeCaller, Path, Query};
 use crate::problem::{Problem, ProblemBody};
-use crate::{App, browser_cookie, connect};
+use crate::browser_cookie::BrowserCookie;
+use crate::return_to::ReturnTo;
+use crate::{App, connect};
 
 /// What a provider answers with (RFC 6749, sections 4.1.2 and 4.1.2.1; RFC 9207).
 #[derive(Debug, Deserialize, IntoParams)]
@@ -78,17 +79,17 @@ struct ConnectedBody {
 pub(super) async fn callback(
     State(app): State<App>,
     MaybeCaller(caller): MaybeCaller,
+    cookie: BrowserCookie,
     headers: HeaderMap,
     Path(provider): Path<String>,
     Query(query): Query<CallbackQuery>,
 ) -> Response {
     // In development every request has a caller, and its default tenant is nobody's wish.
     let caller = caller.filter(|caller| caller.principal().credential != CredentialKind::Development);
-    let browser = browser_cookie::read(&app, &headers);
     let callback = Callback {
         provider: &provider,
         tenant: caller.as_ref().map(model::Caller::tenant),
-        browser: Some(&browser),
+        browser: Some(cookie.browser()),
         state: query.state.as_deref(),
         code: query.code,
         error: query.error.as_deref(),
@@ -104,8 +105,9 @@ fn answer(app: &App, headers: &HeaderMap, provider: &str, completion: Completion
     if let Some(session) = &completion.session {
         return connect::result(app, session, provider, &completion.result);
     }
-    if let Some(url) = completion.return_to.as_deref().and_then(|url| Url::parse(url).ok()) {
-        return go_back(url, provider, completion);
+    let return_to = completion.return_to.as_deref().and_then(|url| ReturnTo::parse(url, app.return_to()).ok());
+    if let Some(return_to) = return_to {
+        return go_back(&return_to, provider, &completion);
     }
     match completion.result {
         Ok(connected) if wants_page(headers) => connect::pages::connected(app, &connected),
@@ -124,27 +126,21 @@ fn wants_page(headers: &HeaderMap) -> bool {
     accept.trim_start().to_ascii_lowercase().starts_with("text/html")
 }
 
-fn go_back(mut url: Url, provider: &str, completion: Completion) -> Response {
-    {
-        let mut query = url.query_pairs_mut();
-        query.append_pair("provider", provider);
-        match &completion.result {
-            Ok(connected) => {
-                query.append_pair("status", "connected");
-                query.append_pair("connection_id", &connected.connection.id);
-            }
-            Err(error) => {
-                let problem = Problem::from_told(error);
-                query.append_pair("status", "error");
-                query.append_pair("error", problem.code().as_str());
-                query.append_pair("error_description", problem.detail());
-            }
+fn go_back(return_to: &ReturnTo, provider: &str, completion: &Completion) -> Response {
+    let problem = completion.result.as_ref().map_err(Problem::of);
+    let mut pairs = vec![("provider", provider)];
+    match &problem {
+        Ok(connected) => {
+            pairs.extend([("status", "connected"), ("connection_id", connected.connection.id.as_str())]);
         }
-        if let Some(state) = &completion.app_state {
-            query.append_pair("state", state);
-        }
+        Err(problem) => pairs.extend([
+            ("status", "error"),
+            ("error", problem.code().as_str()),
+            ("error_description", problem.detail()),
+        ]),
     }
-    Redirect::to(url.as_str()).into_response()
+    pairs.extend(completion.app_state.as_deref().map(|state| ("state", state)));
+    Redirect::to(return_to.with(&pairs).as_str()).into_response()
 }
 
 fn body(connected: Connected, state: Option<String>) -> ConnectedBody {

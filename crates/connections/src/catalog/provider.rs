@@ -16,7 +16,8 @@ pub struct ProviderId(String);
 impl ProviderId {
     /// The id in `text`; `None` if it does not keep to the alphabet. It may name no entry of the catalog.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+        let is_name =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
         let sound = text.len() <= MAX_ID_BYTES
             && text.starts_with(|first: char| first.is_ascii_lowercase())
             && text.bytes().all(is_name);

@@ -139,7 +139,7 @@ impl Connections {
             app_state: begin.app_state,
             client_id: app.client_id,
             scopes: if begin.scopes.is_empty() { self.usual_scopes(provider) } else { begin.scopes },
-            variables: provider.complete_variables(begin.variables).map_err(Error::Invalid)?,
+            variables: provider.variables(&begin.variables)?,
             session: begin.session,
             actor: begin.actor,
             verifier: Flow::random::<32>(&self.ambient),
@@ -148,12 +148,12 @@ impl Connections {
 
     /// What the operator has set to be asked for at this provider; empty for the catalog's defaults.
     fn usual_scopes(&self, provider: &Provider) -> Vec<String> {
-        let app = self.catalog.platform_app(&provider.id);
+        let app = self.catalog.app(&provider.id);
         app.and_then(|app| app.scopes.clone()).unwrap_or_default()
     }
 
     async fn authorization_url(&self, provider: &Provider, flow: &Flow) -> Result<(Url, String), Error> {
-        let resolved = self.catalog.resolve(provider, &flow.variables).await?;
+        let resolved = self.resolve(provider, &flow.variables, &flow.client_id).await?;
         let state = flow.seal(&self.tickets)?;
         let redirect_uri = self.redirect_uri(&provider.id)?;
         let login_hint = flow.user_email.iter().map(|email| ("login_hint".to_owned(), email.clone()));

@@ -80,7 +80,7 @@ impl Connections {
         callback: Callback<'_>,
     ) -> Result<Connected, Error> {
         let provider = self.consent_provider(&flow.provider)?;
-        let resolved = self.catalog.resolve(&provider, &flow.variables).await?;
+        let resolved = self.resolve(&provider, &flow.variables, &flow.client_id).await?;
         check_issuer(&resolved, callback.iss)?;
         if let Some(code) = callback.error {
             return Err(answered(&provider, code));

@@ -20,6 +20,11 @@ impl SecretJson {
         }
     }
 
+    /// No answer.
+    pub(super) fn empty() -> Self {
+        Self(Value::Null)
+    }
+
     /// What stands at a JSON Pointer (RFC 6901), unless it is null.
     pub(super) fn at(&self, pointer: &str) -> Option<&Value> {
         self.0.pointer(pointer).filter(|value| !value.is_null())
