@@ -102,8 +102,12 @@ mod tests {
     #[test]
     fn a_cookie_is_found_among_others_by_its_whole_name() {
         let mut headers = HeaderMap::new();
-        headers.append("cookie", HeaderValue::from_static("a=b; xjackfield-browser=no;jackfield-browser2=no"));
-        headers.append("cookie", HeaderValue::from_static("c=d;  jackfield-browser=yes=1; jackfield-browser=later"));
+        headers
+            .append("cookie", HeaderValue::from_static("a=b; xjackfield-browser=no;jackfield-browser2=no"));
+        headers.append(
+            "cookie",
+            HeaderValue::from_static("c=d;  jackfield-browser=yes=1; jackfield-browser=later"),
+        );
         assert_eq!(value(&headers, NAME), Some("yes=1"));
         assert_eq!(value(&headers, SECURE_NAME), None);
     }

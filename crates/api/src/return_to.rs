@@ -24,9 +24,12 @@ impl ReturnTo {
             return wrong(format!("return_to must have at most {MAX_LEN} bytes"));
         }
         let Ok(url) = Url::parse(text) else {
-            return wrong("return_to must be an absolute URL, such as https://app.example/settings".to_owned());
+            return wrong(
+                "return_to must be an absolute URL, such as https://app.example/settings".to_owned(),
+            );
         };
-        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
+        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some()
+        {
             return wrong("return_to must be an http or https URL without a user name".to_owned());
         }
         let origin = url.origin().ascii_serialization();
@@ -43,6 +46,11 @@ impl ReturnTo {
         self.0.origin().ascii_serialization()
     }
 
+    /// The address itself.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
     /// The host, for people.
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
@@ -53,6 +61,9 @@ impl ReturnTo {
     #[must_use]
     pub fn with(&self, pairs: &[(&str, &str)]) -> Url {
         let mut url = self.0.clone();
+        if pairs.is_empty() {
+            return url;
+        }
         let kept: Vec<(String, String)> = url
             .query_pairs()
             .filter(|(name, _)| !pairs.iter().any(|(own, _)| own == name))
@@ -68,12 +79,16 @@ mod tests {
     use super::*;
 
     fn origins() -> Origins {
-        Origins::parse(["https://app.example", "*"]).unwrap().and_own(&"https://jackfield.example".parse().unwrap())
+        Origins::parse(["https://app.example", "*"])
+            .unwrap()
+            .and_own(&"https://jackfield.example".parse().unwrap())
     }
 
     #[test]
     fn only_listed_origins_and_the_servers_own_are_returned_to() {
-        for text in ["https://app.example/a?b=c#d", "https://APP.example:443", "https://jackfield.example/docs/"] {
+        for text in
+            ["https://app.example/a?b=c#d", "https://APP.example:443", "https://jackfield.example/docs/"]
+        {
             assert!(ReturnTo::parse(text, &origins()).is_ok(), "{text}");
         }
         for text in [
@@ -112,6 +127,7 @@ mod tests {
         let address = ReturnTo::parse("https://app.example/a?b=c&status=mine#d", &origins()).unwrap();
         let url = address.with(&[("status", "connected"), ("provider", "a&b")]);
         assert_eq!(url.as_str(), "https://app.example/a?b=c&status=connected&provider=a%26b#d");
+        assert_eq!(address.with(&[]).as_str(), "https://app.example/a?b=c&status=mine#d");
         assert_eq!(address.origin(), "https://app.example");
     }
 }

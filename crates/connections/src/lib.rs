@@ -85,8 +85,12 @@ impl Connections {
     pub fn new(parts: Parts) -> Self {
         let catalog = Arc::new(parts.catalog);
         let apps = Apps::new(parts.database.clone(), parts.sealer.clone(), Arc::clone(&catalog));
-        let redeemer =
-            Redeemer { catalog: Arc::clone(&catalog), discovery: parts.discovery.clone(), http: parts.http.clone(), apps: apps.clone() };
+        let redeemer = Redeemer {
+            catalog: Arc::clone(&catalog),
+            discovery: parts.discovery.clone(),
+            http: parts.http.clone(),
+            apps: apps.clone(),
+        };
         let vault = Vault::new(
             parts.database.clone(),
             parts.sealer.clone(),

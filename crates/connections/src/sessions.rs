@@ -179,11 +179,8 @@ impl Connections {
     /// [`Error::SessionEnded`].
     pub async fn session(&self, token: &str) -> Result<SessionView, Error> {
         let open = self.open_session(token).await?;
-        let listing = Listing {
-            user_email: Some(open.user_email.clone()),
-            limit: Some(PAGE),
-            ..Listing::default()
-        };
+        let listing =
+            Listing { user_email: Some(open.user_email.clone()), limit: Some(PAGE), ..Listing::default() };
         let mut connections = self.list(&open.tenant, &listing).await?.connections;
         let mut providers = Vec::new();
         for provider in self.providers(&open.tenant).await? {
@@ -375,7 +372,8 @@ mod tests {
     #[test]
     fn only_what_could_be_a_token_is_looked_up() {
         assert!(is_token(&URL_SAFE_NO_PAD.encode([7; TOKEN_LEN])));
-        for text in ["", "sessions", &"A".repeat(42), &"A".repeat(44), &"=".repeat(43), &"A".repeat(100_000)] {
+        for text in ["", "sessions", &"A".repeat(42), &"A".repeat(44), &"=".repeat(43), &"A".repeat(100_000)]
+        {
             assert!(!is_token(text), "{text:.50}");
         }
     }

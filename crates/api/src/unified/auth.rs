@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use ::connections::connection::{Connection, Status};
 use ::connections::{Revocation, Validity, Whose};
+use axum::extract::State;
 use http::{HeaderMap, header};
 use model::{ErrorCode, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{AccountBody, required_user_email};
+use crate::App;
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
-use crate::App;
 
 /// Whose connection is meant.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -161,7 +161,8 @@ pub(super) async fn refresh_by_get(
     // The guard of cookies lets GET pass, and this one changes something.
     let by_cookie = !headers.contains_key(header::AUTHORIZATION);
     if by_cookie && !app.options().origins.permits_change(&headers) {
-        let detail = "a page of another origin may not do this by a session cookie: send `Authorization: Bearer …`";
+        let detail =
+            "a page of another origin may not do this by a session cookie: send `Authorization: Bearer …`";
         return Err(Problem::new(ErrorCode::OriginNotAllowed, detail));
     }
     refresh(State(app), caller, path, query).await
@@ -348,10 +349,7 @@ struct ProviderBody {
     ),
     security(("bearer" = []), ("session" = [])),
 )]
-pub(super) async fn providers(
-    State(app): State<App>,
-    caller: User,
-) -> Result<Json<ProvidersBody>, Problem> {
+pub(super) async fn providers(State(app): State<App>, caller: User) -> Result<Json<ProvidersBody>, Problem> {
     let infos = app.connections().providers(caller.tenant()).await?;
     let providers = infos.into_iter().map(|info| {
         let body = ProviderBody {

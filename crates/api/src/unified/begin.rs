@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use ::connections::{Begin, Begun};
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use ::connections::{Begin, Begun};
-use http::request::Parts;
 use http::HeaderMap;
+use http::request::Parts;
 use model::{CredentialKind, ErrorCode};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
 use super::user_email;
+use crate::browser_cookie::BrowserCookie;
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
 use crate::return_to::ReturnTo;
-use crate::browser_cookie::BrowserCookie;
 use crate::{App, connect};
 
 /// What a flow is begun with.
@@ -152,7 +152,8 @@ pub(super) async fn url(
 
 fn begin(app: &App, caller: &User, provider: &str, query: BeginQuery) -> Result<Begin, Problem> {
     let return_to = query.return_to.as_deref().map(|url| ReturnTo::parse(url, app.return_to())).transpose();
-    let return_to = return_to.map_err(|violation| Problem::new(ErrorCode::InvalidRequest, violation.detail))?;
+    let return_to =
+        return_to.map_err(|violation| Problem::new(ErrorCode::InvalidRequest, violation.detail))?;
     Ok(Begin {
         tenant: caller.tenant().clone(),
         actor: caller.principal().subject.clone(),
@@ -212,7 +213,7 @@ pub(super) async fn confirm_link(
     Path(provider): Path<String>,
     Query(query): Query<LinkQuery>,
 ) -> Result<Response, Problem> {
-    if !app.options().origins.permits_change(&headers) {
+    if !connect::is_own_page(&headers, &app.options().public_url) {
         let detail = "only the page of this server may go on from here: open the link itself";
         return Err(Problem::new(ErrorCode::OriginNotAllowed, detail));
     }

@@ -1,18 +1,18 @@
 //! Where providers send browsers back to.
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
 use ::connections::connection::Status;
 use ::connections::{Callback, Completion, Connected};
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, header};
 use model::{Coded as _, CredentialKind, ErrorCode, Timestamp};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::browser_cookie::BrowserCookie;
 use crate::extract::{Json, MaybeCaller, Path, Query};
 use crate::problem::{Problem, ProblemBody};
-use crate::browser_cookie::BrowserCookie;
 use crate::return_to::ReturnTo;
 use crate::{App, connect};
 
@@ -103,9 +103,10 @@ pub(super) async fn callback(
 
 fn answer(app: &App, headers: &HeaderMap, provider: &str, completion: Completion) -> Response {
     if let Some(session) = &completion.session {
-        return connect::result(app, session, provider, &completion.result);
+        return connect::result(app, session, provider, &completion);
     }
-    let return_to = completion.return_to.as_deref().and_then(|url| ReturnTo::parse(url, app.return_to()).ok());
+    let return_to =
+        completion.return_to.as_deref().and_then(|url| ReturnTo::parse(url, app.return_to()).ok());
     if let Some(return_to) = return_to {
         return go_back(&return_to, provider, &completion);
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
-use axum::routing::get;
 use ::connections::connection::{Connection, Credential, Site, Status};
 use ::connections::{Changes, Direct, DirectGrant, Listing};
+use axum::extract::State;
+use axum::routing::get;
 use http::StatusCode;
 use model::{CredentialKind, ErrorCode, Role, Timestamp, Violation};
 use secrecy::SecretString;
@@ -271,7 +271,10 @@ impl CreateConnection {
                 client_secret: client_secret.clone(),
             }),
             _ => Err(Problem::new(ErrorCode::ValidationFailed, "the body is not what this route takes")
-                .with_violations(vec![Violation::new("", "give api_key alone, or client_id with client_secret")])),
+                .with_violations(vec![Violation::new(
+                    "",
+                    "give api_key alone, or client_id with client_secret",
+                )])),
         }
     }
 }

@@ -51,14 +51,16 @@ fn user_email(caller: &Caller, named: Option<&str>) -> Result<Option<String>, Pr
     if may_name_any || own.as_ref() == Some(&named) {
         return Ok(Some(named));
     }
-    let detail = "a user may name only its own e-mail address in user_email; an admin or an API key any in its tenant";
+    let detail =
+        "a user may name only its own e-mail address in user_email; an admin or an API key any in its tenant";
     Err(Problem::new(ErrorCode::InsufficientRole, detail))
 }
 
 /// As [`user_email`], where somebody must be meant.
-fn required_user_email(caller: &Caller, named: Option<&str>) -> Result<String, Problem> {
+pub(crate) fn required_user_email(caller: &Caller, named: Option<&str>) -> Result<String, Problem> {
     user_email(caller, named)?.ok_or_else(|| {
-        let detail = "user_email must say whose connection is meant, because the credential names no e-mail address";
+        let detail =
+            "user_email must say whose connection is meant, because the credential names no e-mail address";
         Problem::new(ErrorCode::InvalidRequest, detail)
     })
 }

@@ -1,7 +1,7 @@
 //! OAuth apps that tenants bring along in place of the platform's.
 
-use axum::extract::State;
 use ::connections::{NewOauthApp, OauthApp};
+use axum::extract::State;
 use model::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
