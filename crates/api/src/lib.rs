@@ -7,6 +7,7 @@ mod api_keys;
 mod app;
 mod browser_cookie;
 mod bundles;
+mod connect;
 pub mod extract;
 pub mod health;
 mod layers;

@@ -46,6 +46,11 @@ impl ReturnTo {
         self.0.origin().ascii_serialization()
     }
 
+    /// The address itself.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
     /// The host, for people.
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
@@ -56,6 +61,9 @@ impl ReturnTo {
     #[must_use]
     pub fn with(&self, pairs: &[(&str, &str)]) -> Url {
         let mut url = self.0.clone();
+        if pairs.is_empty() {
+            return url;
+        }
         let kept: Vec<(String, String)> = url
             .query_pairs()
             .filter(|(name, _)| !pairs.iter().any(|(own, _)| own == name))
@@ -119,6 +127,7 @@ mod tests {
         let address = ReturnTo::parse("https://app.example/a?b=c&status=mine#d", &origins()).unwrap();
         let url = address.with(&[("status", "connected"), ("provider", "a&b")]);
         assert_eq!(url.as_str(), "https://app.example/a?b=c&status=connected&provider=a%26b#d");
+        assert_eq!(address.with(&[]).as_str(), "https://app.example/a?b=c&status=mine#d");
         assert_eq!(address.origin(), "https://app.example");
     }
 }

@@ -83,6 +83,9 @@ pub enum Error {
     /// No connect session of this token, or it has ended.
     #[error("this link has ended: ask for a new one")]
     SessionEnded,
+    /// The tenant has as many connect sessions as one may have at a time.
+    #[error("a tenant may have at most {0} connect sessions at a time: wait until some have ended")]
+    TooManySessions(i64),
     /// There is no such thing.
     #[error("there is no {0}")]
     NotFound(&'static str),
@@ -141,6 +144,7 @@ impl Coded for Error {
             | Self::UserUnknown
             | Self::Cursor => ErrorCode::InvalidRequest,
             Self::AccessDenied(_) => ErrorCode::AccessDenied,
+            Self::TooManySessions(_) => ErrorCode::RateLimited,
             Self::ConnectionRequired { .. } => ErrorCode::ConnectionRequired,
             Self::Call { error, .. } => call_code(error),
             Self::Vault(error) => error.code(),

@@ -12,6 +12,7 @@ mod manage;
 pub mod protocol;
 mod redeemer;
 mod revoke;
+mod sessions;
 mod store;
 mod validate;
 pub mod vault;
@@ -31,6 +32,7 @@ pub use flow::{Begin, Begun, Browser, Callback, Completion, Link};
 pub use granted::Connected;
 pub use manage::{Changes, Listing, Page, ProviderInfo, Whose};
 pub use revoke::{Revocation, RevokedCredential};
+pub use sessions::{Consent, NewSession, Session, SessionProvider, SessionView};
 pub use store::MIGRATIONS;
 pub use validate::Validity;
 

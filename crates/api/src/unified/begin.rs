@@ -213,7 +213,7 @@ pub(super) async fn confirm_link(
     Path(provider): Path<String>,
     Query(query): Query<LinkQuery>,
 ) -> Result<Response, Problem> {
-    if !app.options().origins.permits_change(&headers) {
+    if !connect::is_own_page(&headers, &app.options().public_url) {
         let detail = "only the page of this server may go on from here: open the link itself";
         return Err(Problem::new(ErrorCode::OriginNotAllowed, detail));
     }

@@ -103,7 +103,7 @@ pub(super) async fn callback(
 
 fn answer(app: &App, headers: &HeaderMap, provider: &str, completion: Completion) -> Response {
     if let Some(session) = &completion.session {
-        return connect::result(app, session, provider, &completion.result);
+        return connect::result(app, session, provider, &completion);
     }
     let return_to =
         completion.return_to.as_deref().and_then(|url| ReturnTo::parse(url, app.return_to()).ok());

@@ -57,7 +57,7 @@ fn user_email(caller: &Caller, named: Option<&str>) -> Result<Option<String>, Pr
 }
 
 /// As [`user_email`], where somebody must be meant.
-fn required_user_email(caller: &Caller, named: Option<&str>) -> Result<String, Problem> {
+pub(crate) fn required_user_email(caller: &Caller, named: Option<&str>) -> Result<String, Problem> {
     user_email(caller, named)?.ok_or_else(|| {
         let detail =
             "user_email must say whose connection is meant, because the credential names no e-mail address";

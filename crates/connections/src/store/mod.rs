@@ -7,5 +7,6 @@ pub(crate) mod credentials;
 pub(crate) mod due_credentials;
 pub(crate) mod flows;
 mod schema;
+pub(crate) mod sessions;
 
 pub use schema::MIGRATIONS;
