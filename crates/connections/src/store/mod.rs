@@ -1,5 +1,6 @@
 //! The tables of this crate, and their SQL.
 
+pub(crate) mod activity;
 pub(crate) mod apps;
 pub(crate) mod broken_apps;
 pub(crate) mod connections;

@@ -97,30 +97,43 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         CREATE TABLE activity (
             seq {serial},
             tenant TEXT NOT NULL,
+            first_at BIGINT NOT NULL,
             at BIGINT NOT NULL,
             provider TEXT NOT NULL,
             connection_id TEXT,
             user_email TEXT,
             actor TEXT NOT NULL,
             action TEXT NOT NULL,
+            operation TEXT,
             outcome TEXT NOT NULL,
+            error_code TEXT,
             detail TEXT,
-            uses BIGINT NOT NULL,
+            occurrences BIGINT NOT NULL,
             duration_ms BIGINT
         );
-        CREATE INDEX activity_of_tenant ON activity (tenant, seq);
+        CREATE INDEX activity_of_tenant ON activity (tenant, at, seq);
+        CREATE INDEX activity_of_user ON activity (tenant, user_email, at, seq);
+        CREATE INDEX activity_of_connection ON activity (tenant, connection_id, at, seq);
         CREATE INDEX activity_age ON activity (at);
         CREATE TABLE revocation_run (
             id TEXT PRIMARY KEY,
-            tenant TEXT,
-            provider TEXT,
-            before_at BIGINT,
+            tenant TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            user_email TEXT NOT NULL,
+            before_at BIGINT NOT NULL,
             cursor_tenant TEXT NOT NULL,
             cursor_id TEXT NOT NULL,
-            at_provider BIGINT NOT NULL,
-            only_here BIGINT NOT NULL,
             started_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
             finished_at BIGINT
+        );
+        CREATE TABLE revocation_outcome (
+            run_id TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            connections BIGINT NOT NULL,
+            PRIMARY KEY (run_id, provider, outcome, reason)
         );
     ",
 }];
