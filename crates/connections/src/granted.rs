@@ -9,7 +9,7 @@ use storage::Tx;
 use crate::catalog::Provider;
 use crate::connection::{Account, Connection, Site, Status, Tokens};
 use crate::store::connections;
-use crate::{Connections, Error, key};
+use crate::{Connections, Error, key, vault};
 
 /// The most connections a user may have.
 pub(crate) const MAX_CONNECTIONS: i64 = 100;
@@ -104,8 +104,14 @@ impl Connections {
             let scopes = tokens.scopes.as_deref().unwrap_or(requested);
             missing.extend(requested.iter().filter(|scope| !scopes.contains(scope)).cloned());
             let key = key(granted.tenant, &connection.id, name);
-            let rotation = granted.provider.rotation;
-            self.vault.store_tokens(tx, &key, tokens, scopes, rotation, connection.authorized_at).await?;
+            let given = vault::Granted {
+                tokens,
+                scopes,
+                rotation: granted.provider.rotation,
+                flow: granted.provider.flow,
+                authorized_at: connection.authorized_at,
+            };
+            self.vault.store_tokens(tx, &key, &given).await?;
         }
         Ok(missing)
     }

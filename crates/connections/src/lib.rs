@@ -65,8 +65,6 @@ pub struct Parts {
     pub database: Database,
     /// Seals tokens.
     pub sealer: Sealer,
-    /// Seals the state of flows.
-    pub tickets: Tickets,
     /// The providers.
     pub catalog: Catalog,
     /// Asks issuers for their endpoints.
@@ -76,7 +74,7 @@ pub struct Parts {
     /// Where browsers reach this server.
     pub public_url: Url,
     /// Bounds of the vault.
-    pub vault: vault::Options,
+    pub vault: vault::Settings,
     /// Time and randomness.
     pub ambient: Ambient,
 }
@@ -96,13 +94,13 @@ impl Connections {
             parts.database.clone(),
             parts.sealer.clone(),
             Arc::new(redeemer),
-            parts.vault,
             parts.ambient.clone(),
+            parts.vault,
         );
         Self {
             database: parts.database,
+            tickets: Arc::new(parts.sealer.tickets()),
             sealer: parts.sealer,
-            tickets: Arc::new(parts.tickets),
             catalog,
             discovery: parts.discovery,
             http: parts.http,

@@ -3,7 +3,7 @@
 use model::{EventKind, TenantId};
 
 use crate::catalog::Flow;
-use crate::connection::{Connection, Tokens};
+use crate::connection::Connection;
 use crate::granted::event;
 use crate::manage::not_found;
 use crate::protocol::Revoked;
@@ -69,8 +69,9 @@ impl Connections {
         name: &str,
     ) -> Result<(), String> {
         let provider = self.provider(connection.provider.as_str()).map_err(|error| error.to_string())?;
-        let tokens = self.vault.open(&key(tenant, &connection.id, name)).await;
-        let mut tokens: Tokens = tokens.map_err(|_| "its tokens could not be opened".to_owned())?;
+        let tokens = self.vault.open_tokens(&key(tenant, &connection.id, name)).await;
+        let tokens = tokens.map_err(|_| "its tokens could not be opened".to_owned())?;
+        let mut tokens = tokens.ok_or_else(|| "it was revoked meanwhile".to_owned())?;
         let resolved = self.resolve(&provider, &connection.variables, &connection.client_id).await;
         let resolved = resolved.map_err(|error| error.to_string())?;
         if provider.flow != Flow::AuthorizationCode {

@@ -68,7 +68,9 @@ impl Action {
 
 /// A word that names no action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be one of authorize, connect, use, refresh, needs_reauth, validate, update, revoke, token_read")]
+#[error(
+    "must be one of authorize, connect, use, refresh, needs_reauth, validate, update, revoke, token_read"
+)]
 pub struct UnknownWord;
 
 impl FromStr for Action {

@@ -57,9 +57,6 @@ impl Connections {
         flow.check_browser(callback.browser.map(Browser::hash).as_deref())?;
         self.redeem_flow(&flow).await?;
         let result = self.finish(&flow, &tenant, callback).await;
-        if let Err(error) = &result {
-            self.note_failed_flow(&flow, &tenant, error);
-        }
         Ok(Completion { return_to: flow.return_to, session: flow.session, app_state: flow.app_state, result })
     }
 
@@ -93,8 +90,8 @@ impl Connections {
         let called = |error| call_error(&provider, error);
         let redirect_uri = self.redirect_uri(&provider.id)?;
         let client = self.client(&provider, &resolved, &app);
-        let answer = client.exchange_code(&code, &flow.verifier(), redirect_uri.as_str());
-        let answer = answer.await.map_err(called)?;
+        let verifier = flow.verifier();
+        let answer = client.exchange_code(&code, &verifier, redirect_uri.as_str()).await.map_err(called)?;
         let account = client.account(&answer).await.map_err(called)?;
         let sites = client.sites(&answer).await.map_err(called)?;
         let granted = Granted {
