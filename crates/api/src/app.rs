@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use model::Ambient;
 use registry::Registry;
 use secrecy::SecretString;
+use storage::Tenants;
 use url::Url;
 
 use crate::address::{Network, PeerAddress, client_address};
@@ -52,6 +53,8 @@ pub struct Parts {
     pub authenticator: Authenticator,
     /// Plugins, installations and bundles.
     pub registry: Arc<Registry>,
+    /// Deletes tenants.
+    pub tenants: Arc<Tenants>,
     /// What must answer for the server to be ready.
     pub probes: Vec<Box<dyn Probe>>,
     /// What has been counted, ready to be rendered.
@@ -103,6 +106,10 @@ impl App {
     /// Plugins, installations and bundles.
     pub fn registry(&self) -> &Registry {
         &self.0.parts.registry
+    }
+
+    pub(crate) fn tenants(&self) -> &Arc<Tenants> {
+        &self.0.parts.tenants
     }
 
     pub(crate) fn metrics(&self) -> &PrometheusHandle {

@@ -17,6 +17,7 @@ pub mod problem;
 pub mod rate_limit;
 mod router;
 mod service;
+mod tenants;
 
 pub use access::RequestContext;
 pub use address::PeerAddress;

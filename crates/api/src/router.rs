@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use crate::layers::Deadline;
 use crate::{
     App, access, api_keys, bundles, health, layers, marketplace, openapi, plugins, problem, rate_limit,
-    service,
+    service, tenants,
 };
 
 /// How many uploads are in memory at the same time; further ones wait within their deadline.
@@ -27,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(service_routes())
         .merge(api_keys::routes())
+        .merge(tenants::routes())
         .merge(plugin_routes())
         .merge(publishing_routes())
         .merge(plugins::public_routes())
@@ -57,7 +58,7 @@ pub fn router(app: App) -> Router {
     let cors = options.origins.cors();
     // Layers wrap what was added before them, so the answer to a wrong method comes before CORS, which must see
     // preflights.
-    let quick = service_routes().merge(api_keys::routes()).merge(plugin_routes());
+    let quick = service_routes().merge(api_keys::routes()).merge(tenants::routes()).merge(plugin_routes());
     let guarded = limited(quick, options.deadline, options.max_body_bytes)
         .merge(limited(
             publishing_routes().layer(GlobalConcurrencyLimitLayer::new(MAX_UPLOADS)),
