@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use api::origins::Origins;
 use api::rate_limit::RateLimits;
-use secrecy::{ExposeSecret, SecretString};
-use storage::{DatabaseUrl, MasterKey, S3Config};
+use secrecy::ExposeSecret;
+use storage::{DatabaseUrl, MasterKey, MasterKeys, S3Config};
 use url::Url;
 
 use super::table::Settings;
@@ -36,6 +36,12 @@ impl Settings {
         }
         if self.encryption_key.as_ref().is_some_and(|key| MasterKey::from_base64(key).is_err()) {
             problems.push("ENCRYPTION_KEY must be 32 bytes in base64, as `openssl rand -base64 32` prints them; its value is not".into());
+        }
+        if self.encryption_keys_accepted.0.iter().any(|key| MasterKey::from_base64(key).is_err()) {
+            problems.push("ENCRYPTION_KEYS_ACCEPTED must be keys of 32 bytes in base64 with commas between; one of them is not".into());
+        }
+        if self.encryption_key.is_none() && !self.encryption_keys_accepted.0.is_empty() {
+            problems.push("ENCRYPTION_KEY must be set where ENCRYPTION_KEYS_ACCEPTED is: to replace the generated key file, give a new key there and accept the one in the file".into());
         }
         if !self.jwt_issuers.0.is_empty() && self.jwt_audience.is_none() {
             problems.push("JWT_AUDIENCE must be set where JWT_ISSUERS is: without it a token made for another product of the issuer would be accepted".into());
@@ -176,12 +182,13 @@ impl Settings {
         )
     }
 
-    /// The master key: the one that was given, or the generated file.
-    pub(crate) fn master_key(&self, ambient: &model::Ambient) -> anyhow::Result<MasterKey> {
-        let given: Option<&SecretString> = self.encryption_key.as_ref();
-        Ok(match given {
-            Some(key) => MasterKey::from_base64(key)?,
-            None => MasterKey::load_or_create(&self.key_file(), ambient)?,
-        })
+    /// The master keys: those that were given, or the generated file.
+    pub(crate) fn master_keys(&self, ambient: &model::Ambient) -> anyhow::Result<MasterKeys> {
+        let Some(key) = &self.encryption_key else {
+            return Ok(MasterKeys::load_or_create(&self.key_file(), ambient)?);
+        };
+        let accepted: Result<Vec<MasterKey>, _> =
+            self.encryption_keys_accepted.0.iter().map(MasterKey::from_base64).collect();
+        Ok(MasterKeys::given(MasterKey::from_base64(key)?, accepted?)?)
     }
 }

@@ -106,6 +106,9 @@ settings! {
         /// The key that seals secrets: 32 bytes in base64, as `openssl rand -base64 32` prints them. Without it, a
         /// generated file in DATA_DIR. Every replica needs the same.
         encryption_key: Option<SecretString> = "ENCRYPTION_KEY";
+        /// Further keys of that kind that open what was sealed under them, and seal nothing anew: while ENCRYPTION_KEY is
+        /// replaced, the new one before and the former one after, until `jackfield keys rotate` has ended.
+        encryption_keys_accepted: List<SecretString> = "ENCRYPTION_KEYS_ACCEPTED" or "";
         /// The bucket that keeps the bundles. Without it and S3_ENDPOINT, the folder `blobs` in DATA_DIR does.
         plugin_assets_bucket: Option<Text> = "PLUGIN_ASSETS_BUCKET";
         /// The S3 server, where it is not AWS: a URL, or a host with S3_PORT and S3_USE_SSL.

@@ -178,11 +178,12 @@ impl Value for Text {
 }
 
 /// Several values: a JSON array of texts, or texts with commas between.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct List<T>(pub(crate) Vec<T>);
 
 impl<T: Value + ListItem> Value for List<T> {
     const EXPECTS: &'static str = T::LIST;
+    const SECRET: bool = T::SECRET;
 
     fn parse(text: &str) -> Option<Self> {
         let texts = serde_json::from_str::<Vec<String>>(text).unwrap_or_else(|_| {
@@ -203,6 +204,10 @@ pub(crate) trait ListItem {
 
 impl ListItem for Text {
     const LIST: &'static str = r#"a list: `a, b` or `["a", "b"]`"#;
+}
+
+impl ListItem for SecretString {
+    const LIST: &'static str = "a list of keys with commas between";
 }
 
 impl ListItem for IssuerUrl {
