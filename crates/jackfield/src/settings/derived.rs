@@ -17,13 +17,22 @@ use super::value::{Problems, Value};
 impl Settings {
     /// Names what does not fit together.
     pub(super) fn check(&self, problems: &mut Problems) {
-        for (name, list) in [("CORS_ORIGINS", &self.cors_origins), ("ALLOWED_ORIGINS", &self.allowed_origins)]
-        {
+        for (name, list) in [
+            ("CORS_ORIGINS", &self.cors_origins),
+            ("ALLOWED_ORIGINS", &self.allowed_origins),
+            ("RETURN_TO_ORIGINS", &self.return_to_origins),
+        ] {
             for text in &list.0 {
                 if let Err(error) = Origins::parse([text.0.as_str()]) {
                     problems.push(format!("{name}: {error}"));
                 }
             }
+        }
+        if self.return_to_origins.0.iter().any(|text| text.0 == "*") {
+            problems.push(
+                "RETURN_TO_ORIGINS must name each origin: `*` would let anybody have users sent anywhere"
+                    .into(),
+            );
         }
         if let Err(sentences) = self.s3() {
             problems.extend(sentences);
@@ -48,6 +57,9 @@ impl Settings {
         }
         if let Some(Err(error)) = self.extra_ca_file.as_ref().map(std::fs::read) {
             problems.push(format!("EXTRA_CA_FILE must be a readable file: {error}"));
+        }
+        if let Some(Err(error)) = self.providers_file.as_ref().map(std::fs::read_to_string) {
+            problems.push(format!("PROVIDERS_FILE must be a readable file: {error}"));
         }
         if self
             .plugin_server_url

@@ -75,6 +75,11 @@ impl Values {
         self.0.get(name).map(|(_, source)| *source)
     }
 
+    /// The names of all that was given, sorted.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     pub(super) fn read<T: Value>(
         &self,
         name: &str,
