@@ -16,9 +16,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bundler", &["model"]),
     ("connections", &["model", "storage"]),
     ("identity", &["model", "storage"]),
-    ("jackfield", &["api", "bundler", "connections", "identity", "model", "registry", "storage"]),
+    (
+        "jackfield",
+        &["api", "bundler", "connections", "identity", "model", "registry", "sandbox_provider", "storage"],
+    ),
     ("model", &[]),
     ("registry", &["bundler", "model", "storage"]),
+    ("sandbox_provider", &["model"]),
     ("storage", &["model"]),
     // For tests only, so no crate may use it but as a dev-dependency.
     ("testkit", &["bundler", "connections", "model", "registry", "storage"]),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use connections::Connections;
 use http::{Extensions, HeaderMap};
 use identity::{ApiKeys, Authenticator};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -40,6 +41,8 @@ pub struct Options {
     pub rate_limits: RateLimits,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Where browsers may be sent in the end.
+    pub return_to: Origins,
     /// What a scraper of `/metrics` must show as its bearer token; anybody may read where this is `None`.
     pub metrics_token: Option<SecretString>,
 }
@@ -52,6 +55,8 @@ pub struct Parts {
     pub authenticator: Authenticator,
     /// Plugins, installations and bundles.
     pub registry: Arc<Registry>,
+    /// Accounts that users connect elsewhere.
+    pub connections: Connections,
     /// What must answer for the server to be ready.
     pub probes: Vec<Box<dyn Probe>>,
     /// What has been counted, ready to be rendered.
@@ -103,6 +108,16 @@ impl App {
     /// Plugins, installations and bundles.
     pub fn registry(&self) -> &Registry {
         &self.0.parts.registry
+    }
+
+    /// Accounts that users connect elsewhere.
+    pub fn connections(&self) -> &Connections {
+        &self.0.parts.connections
+    }
+
+    /// Where browsers may be sent in the end.
+    pub(crate) fn return_to(&self) -> &Origins {
+        &self.0.options.return_to
     }
 
     pub(crate) fn metrics(&self) -> &PrometheusHandle {

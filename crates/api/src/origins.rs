@@ -65,12 +65,16 @@ impl Origins {
     /// Whether the request may act by a cookie, which a browser sends along unasked: not where another site's page
     /// made the browser send it (cross-site request forgery). Methods that change nothing pass.
     pub fn permits_cookie(&self, parts: &Parts) -> bool {
-        if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
-            return true;
-        }
-        match text(&parts.headers, &header::ORIGIN) {
-            Some(origin) => self.trusts(origin) || is_same_host(origin, &parts.headers),
-            None => matches!(text(&parts.headers, &SEC_FETCH_SITE), None | Some("same-origin" | "none")),
+        matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS)
+            || self.permits_change(&parts.headers)
+    }
+
+    /// Whether what a request proves by being sent from a certain browser may change something: no page of another
+    /// site made the browser send it.
+    pub(crate) fn permits_change(&self, headers: &HeaderMap) -> bool {
+        match text(headers, &header::ORIGIN) {
+            Some(origin) => self.trusts(origin) || is_same_host(origin, headers),
+            None => matches!(text(headers, &SEC_FETCH_SITE), None | Some("same-origin" | "none")),
         }
     }
 

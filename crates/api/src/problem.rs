@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use model::{Coded, ErrorCode, Violation};
+use model::{Ambient, Coded, ErrorCode, Violation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -105,6 +105,22 @@ impl Problem {
         Self { code, detail: detail.into(), violations: Vec::new(), headers: Vec::new() }
     }
 
+    /// The problem that `error` is to the caller.
+    pub(crate) fn of(error: &impl Coded) -> Self {
+        let code = error.code();
+        let detail = if constant_detail(code).is_some() { with_sources(error) } else { error.to_string() };
+        let problem = Self::new(code, detail).with_violations(error.violations());
+        match error.retry_after(Ambient::system().now()) {
+            Some(wait) => problem.with_header(header::RETRY_AFTER, wait.as_secs().max(1)),
+            None => problem,
+        }
+    }
+
+    /// What is wrong with the request, and what would be right.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Which kind of problem it is.
     pub fn code(&self) -> ErrorCode {
         self.code
@@ -160,9 +176,7 @@ impl IntoResponse for Problem {
 
 impl<E: Coded> From<E> for Problem {
     fn from(error: E) -> Self {
-        let code = error.code();
-        let detail = if constant_detail(code).is_some() { with_sources(&error) } else { error.to_string() };
-        Self::new(code, detail).with_violations(error.violations())
+        Self::of(&error)
     }
 }
 

@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 
 use crate::layers::Deadline;
 use crate::{
-    App, access, api_keys, bundles, health, layers, marketplace, openapi, plugins, problem, rate_limit,
-    service,
+    App, access, api_keys, bundles, connect, health, layers, marketplace, openapi, plugins, problem,
+    rate_limit, service, unified,
 };
 
 /// How many uploads are in memory at the same time; further ones wait within their deadline.
@@ -30,6 +30,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(plugin_routes())
         .merge(publishing_routes())
         .merge(plugins::public_routes())
+        .merge(unified::routes())
+        .merge(connect::routes())
 }
 
 fn plugin_routes() -> OpenApiRouter<App> {
@@ -58,7 +60,10 @@ pub fn router(app: App) -> Router {
     // Layers wrap what was added before them, so the answer to a wrong method comes before CORS, which must see
     // preflights.
     let quick = service_routes().merge(api_keys::routes()).merge(plugin_routes());
+    let quick = quick.merge(unified::routes()).merge(connect::routes());
     let guarded = limited(quick, options.deadline, options.max_body_bytes)
+        .merge(unified::aliases())
+        .merge(connect::aliases())
         .merge(limited(
             publishing_routes().layer(GlobalConcurrencyLimitLayer::new(MAX_UPLOADS)),
             options.upload_deadline,
@@ -72,8 +77,12 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(options.origins.public_cors());
 
+    let hosted = limited(connect::hosted().into(), options.deadline, options.max_body_bytes)
+        .method_not_allowed_fallback(problem::method_not_allowed);
+
     let accounted = guarded
         .merge(open)
+        .merge(hosted)
         .fallback(problem::not_found)
         .layer(from_fn_with_state(app.clone(), rate_limit::by_address))
         .layer(CatchPanicLayer::custom(layers::caught_panic))

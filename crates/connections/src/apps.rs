@@ -63,7 +63,7 @@ impl Apps {
     }
 
     fn of_platform(&self, provider: &ProviderId) -> Option<App> {
-        self.catalog.platform_app(provider).map(App::from)
+        self.catalog.app(provider).map(App::from)
     }
 
     async fn own(&self, tenant: &TenantId, provider: &ProviderId) -> Result<Option<Arc<App>>, Error> {

@@ -1,6 +1,6 @@
 //! What the crate knows of a connection: the account of a user at a provider, and its credentials.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{TenantId, Timestamp};
 use secrecy::SecretString;
@@ -56,6 +56,20 @@ pub struct Connection {
     pub updated_at: Timestamp,
     /// When it was last used, to the hour.
     pub last_used_at: Option<Timestamp>,
+}
+
+impl Connection {
+    /// What its credentials were granted, each scope once.
+    pub fn scopes(&self) -> Vec<String> {
+        let scopes: BTreeSet<&String> =
+            self.credentials.iter().flat_map(|credential| &credential.scopes).collect();
+        scopes.into_iter().cloned().collect()
+    }
+
+    /// When the first of its access tokens ends.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.credentials.iter().filter_map(|credential| credential.expires_at).min()
+    }
 }
 
 /// Whether a connection works.

@@ -5,17 +5,13 @@ use std::collections::BTreeMap;
 use model::{TenantId, Violation};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::catalog::{Flow, Provider, Resolved};
-use crate::connection::{Account, Tokens};
+use crate::catalog::{Flow, Provider};
 use crate::granted::{Connected, Granted};
-use crate::protocol::{App, CallError};
+use crate::protocol::{App, CallError, Client, TokenAnswer, requested_scopes};
 use crate::{Connections, Error, call_error};
 
 /// The longest API key, client id or client secret.
 const MAX_TEXT: usize = 8192;
-
-/// The name of the one credential of such a connection.
-const CREDENTIAL: &str = "main";
 
 /// What a connection without consent is made of.
 #[derive(Debug, Clone)]
@@ -58,62 +54,59 @@ impl Connections {
     pub async fn connect(&self, direct: Direct) -> Result<Connected, Error> {
         let provider = self.provider(&direct.provider)?;
         check(&direct, &provider)?;
-        let variables = provider.complete_variables(direct.variables.clone()).map_err(Error::Invalid)?;
-        let resolved = self.catalog.resolve(&provider, &variables).await?;
+        let variables = provider.variables(&direct.variables)?;
         let called = |error| call_error(&provider, error);
-        let (client_id, tokens) = self.prove(&direct.grant, &provider, &resolved).await.map_err(called)?;
-        let account = self.account_of(&provider, &resolved, &tokens, &client_id).await.map_err(called)?;
+        let app = app(&direct.grant);
+        let resolved = self.resolve(&provider, &variables, &app.client_id).await?;
+        let client = self.client(&provider, &resolved, &app);
+        let answer = prove(&direct.grant, client).await.map_err(called)?;
+        let mut account = client.account(&answer).await.map_err(called)?;
+        if account.id.is_empty() {
+            // Where the provider tells none, an id of our own keeps two apart.
+            let has_client = !app.client_id.is_empty();
+            account.id = if has_client { app.client_id.clone() } else { model::new_id(&self.ambient) };
+        }
         let granted = Granted {
             tenant: &direct.tenant,
             provider: &provider,
             user_email: Some(direct.user_email),
-            client_id: &client_id,
+            client_id: &app.client_id,
             variables: &variables,
-            label: direct.label.or_else(|| (!client_id.is_empty()).then(|| client_id.clone())),
+            label: direct.label,
             account,
             sites: Vec::new(),
-            requested: provider.requested_scopes(&[]),
-            credentials: vec![(CREDENTIAL.to_owned(), tokens)],
+            requested: requested_scopes(&provider, &BTreeMap::new()),
+            credentials: answer.tokens,
             actor: &direct.actor,
         };
         self.store_granted(granted).await
     }
+}
 
-    async fn prove(
-        &self,
-        grant: &DirectGrant,
-        provider: &Provider,
-        resolved: &Resolved,
-    ) -> Result<(String, Tokens), CallError> {
-        match grant {
-            DirectGrant::ApiKey(key) => {
-                self.protocol.probe(provider, resolved, key).await?;
-                let tokens = Tokens { access: key.clone(), refresh: None, expires_in: None, scopes: None };
-                Ok((String::new(), tokens))
-            }
-            DirectGrant::ClientCredentials { client_id, client_secret } => {
-                let app = App { client_id: client_id.clone(), client_secret: Some(client_secret.clone()) };
-                let tokens = self.protocol.client_credentials(provider, resolved, &app).await?;
-                // The secret is what the next access token is had with: the vault keeps it in the refresh token's place.
-                Ok((client_id.clone(), Tokens { refresh: Some(client_secret.clone()), ..tokens }))
-            }
+/// Who is to speak to the provider.
+fn app(grant: &DirectGrant) -> App {
+    match grant {
+        DirectGrant::ApiKey(_) => App { client_id: String::new(), client_secret: None },
+        DirectGrant::ClientCredentials { client_id, client_secret } => {
+            App { client_id: client_id.clone(), client_secret: Some(client_secret.clone()) }
         }
     }
+}
 
-    /// The account behind the credential; where the provider tells none, an id of our own keeps two apart.
-    async fn account_of(
-        &self,
-        provider: &Provider,
-        resolved: &Resolved,
-        tokens: &Tokens,
-        client_id: &str,
-    ) -> Result<Account, CallError> {
-        let mut account = self.protocol.account_of(provider, resolved, &tokens.access).await?;
-        if account.id.is_empty() {
-            account.id =
-                if client_id.is_empty() { model::new_id(&self.ambient) } else { client_id.to_owned() };
+async fn prove(grant: &DirectGrant, client: Client<'_>) -> Result<TokenAnswer, CallError> {
+    match grant {
+        DirectGrant::ApiKey(key) => {
+            client.probe(key).await?;
+            Ok(TokenAnswer::of_key(client.provider, key))
         }
-        Ok(account)
+        DirectGrant::ClientCredentials { client_secret, .. } => {
+            let mut answer = client.client_credentials(&[]).await?;
+            for tokens in answer.tokens.values_mut() {
+                // The secret is what the next access token is had with: the vault keeps it in the refresh token's place.
+                tokens.refresh = Some(client_secret.clone());
+            }
+            Ok(answer)
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What can be wrong with a flow, a connection or a provider.
 
-use model::{Coded, ErrorCode, Violation};
+use std::time::Duration;
+
+use model::{Coded, ErrorCode, Timestamp, Violation};
 
 use crate::protocol::{CallError, Sent};
 
@@ -81,6 +83,9 @@ pub enum Error {
     /// No connect session of this token, or it has ended.
     #[error("this link has ended: ask for a new one")]
     SessionEnded,
+    /// The tenant has as many connect sessions as one may have at a time.
+    #[error("a tenant may have at most {0} connect sessions at a time: wait until some have ended")]
+    TooManySessions(i64),
     /// There is no such thing.
     #[error("there is no {0}")]
     NotFound(&'static str),
@@ -103,7 +108,7 @@ pub enum Error {
     Vault(#[from] crate::vault::Error),
     /// The provider's endpoints cannot be had.
     #[error(transparent)]
-    Catalog(#[from] crate::catalog::Error),
+    Resolve(#[from] crate::catalog::ResolveError),
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] storage::Error),
@@ -139,10 +144,11 @@ impl Coded for Error {
             | Self::UserUnknown
             | Self::Cursor => ErrorCode::InvalidRequest,
             Self::AccessDenied(_) => ErrorCode::AccessDenied,
+            Self::TooManySessions(_) => ErrorCode::RateLimited,
             Self::ConnectionRequired { .. } => ErrorCode::ConnectionRequired,
             Self::Call { error, .. } => call_code(error),
             Self::Vault(error) => error.code(),
-            Self::Catalog(error) => error.code(),
+            Self::Resolve(error) => error.code(),
             Self::Storage(error) => error.code(),
             Self::Corrupt(_) => ErrorCode::Internal,
         }
@@ -151,7 +157,17 @@ impl Coded for Error {
     fn violations(&self) -> Vec<Violation> {
         match self {
             Self::Invalid(violations) => violations.clone(),
+            Self::Resolve(error) => error.violations(),
             _ => Vec::new(),
+        }
+    }
+
+    fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        match self {
+            Self::Vault(error) => error.retry_at().map(|moment| now.until(moment)),
+            Self::Call { error: CallError::RateLimited { retry_after }, .. }
+            | Self::Call { error: CallError::Unavailable { retry_after, .. }, .. } => *retry_after,
+            _ => None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::store::connections;
 use crate::{Connections, Error, key};
 
 /// The most connections a user may have.
-const MAX_CONNECTIONS: i64 = 100;
+pub(crate) const MAX_CONNECTIONS: i64 = 100;
 
 /// What a provider has granted, and to whom.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Granted<'a> {
     /// What was asked for, by credential.
     pub(crate) requested: BTreeMap<String, Vec<String>>,
     /// What was given, by credential.
-    pub(crate) credentials: Vec<(String, Tokens)>,
+    pub(crate) credentials: BTreeMap<String, Tokens>,
     pub(crate) actor: &'a str,
 }
 

@@ -13,10 +13,12 @@ mod manage;
 pub mod protocol;
 mod redeemer;
 mod revoke;
+mod sessions;
 mod store;
 mod validate;
 pub mod vault;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,12 +33,13 @@ pub use flow::{Begin, Begun, Browser, Callback, Completion, Link};
 pub use granted::Connected;
 pub use manage::{Changes, Listing, Page, ProviderInfo, Whose};
 pub use revoke::{Revocation, RevokedCredential};
+pub use sessions::{Consent, NewSession, Session, SessionProvider, SessionView};
 pub use store::MIGRATIONS;
 pub use validate::Validity;
 
 use apps::Apps;
-use catalog::{Catalog, Provider, ProviderId};
-use protocol::Protocol;
+use catalog::{Catalog, Discovery, Provider, ProviderId, Resolved};
+use protocol::{App, Client, Http};
 use redeemer::Redeemer;
 use vault::Vault;
 
@@ -47,7 +50,8 @@ pub struct Connections {
     sealer: Sealer,
     tickets: Arc<Tickets>,
     catalog: Arc<Catalog>,
-    protocol: Protocol,
+    discovery: Discovery,
+    http: Http,
     vault: Vault,
     apps: Apps,
     public_url: Url,
@@ -65,8 +69,10 @@ pub struct Parts {
     pub tickets: Tickets,
     /// The providers.
     pub catalog: Catalog,
+    /// Asks issuers for their endpoints.
+    pub discovery: Discovery,
     /// Speaks to them.
-    pub protocol: Protocol,
+    pub http: Http,
     /// Where browsers reach this server.
     pub public_url: Url,
     /// Bounds of the vault.
@@ -80,8 +86,12 @@ impl Connections {
     pub fn new(parts: Parts) -> Self {
         let catalog = Arc::new(parts.catalog);
         let apps = Apps::new(parts.database.clone(), parts.sealer.clone(), Arc::clone(&catalog));
-        let redeemer =
-            Redeemer { catalog: Arc::clone(&catalog), protocol: parts.protocol.clone(), apps: apps.clone() };
+        let redeemer = Redeemer {
+            catalog: Arc::clone(&catalog),
+            discovery: parts.discovery.clone(),
+            http: parts.http.clone(),
+            apps: apps.clone(),
+        };
         let vault = Vault::new(
             parts.database.clone(),
             parts.sealer.clone(),
@@ -94,7 +104,8 @@ impl Connections {
             sealer: parts.sealer,
             tickets: Arc::new(parts.tickets),
             catalog,
-            protocol: parts.protocol,
+            discovery: parts.discovery,
+            http: parts.http,
             vault,
             apps,
             public_url: parts.public_url,
@@ -115,9 +126,29 @@ impl Connections {
         self.catalog.get(name).cloned().ok_or_else(|| Error::UnknownProvider(name.chars().take(64).collect()))
     }
 
+    /// The provider's URLs for one connection.
+    pub(crate) async fn resolve(
+        &self,
+        provider: &Provider,
+        variables: &BTreeMap<String, String>,
+        client_id: &str,
+    ) -> Result<Resolved, Error> {
+        Ok(provider.resolve(variables, client_id, &self.discovery).await?)
+    }
+
+    /// `app` at `provider`.
+    pub(crate) fn client<'a>(
+        &'a self,
+        provider: &'a Provider,
+        resolved: &'a Resolved,
+        app: &'a App,
+    ) -> Client<'a> {
+        Client { http: &self.http, provider, resolved, app }
+    }
+
     /// Where the provider sends browsers back to: what the operator registered there, or this server's own route.
     pub(crate) fn redirect_uri(&self, provider: &ProviderId) -> Result<Url, Error> {
-        let registered = self.catalog.platform_app(provider).and_then(|app| app.redirect_uri.clone());
+        let registered = self.catalog.app(provider).and_then(|app| app.redirect_uri.clone());
         registered.map_or_else(|| self.address(&format!("api/v1/unified/auth/{provider}/callback")), Ok)
     }
 

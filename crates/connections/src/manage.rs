@@ -6,7 +6,7 @@ use model::{EventKind, TenantId, Timestamp, Violation};
 
 use crate::catalog::{Flow, ProviderId};
 use crate::connection::{Connection, Status};
-use crate::granted::event;
+use crate::granted::{MAX_CONNECTIONS, event};
 use crate::store::connections::{self, Filter};
 use crate::{Connections, Error};
 
@@ -97,7 +97,7 @@ impl Connections {
                 id: provider.id.clone(),
                 name: provider.name.clone(),
                 flow: provider.flow,
-                configured: !needs_app || is_own || self.catalog.platform_app(&provider.id).is_some(),
+                configured: !needs_app || is_own || self.catalog.app(&provider.id).is_some(),
                 scopes: provider.default_scopes.clone(),
                 redirect_uri: needs_app
                     .then(|| self.redirect_uri(&provider.id).map(|url| url.to_string()))
@@ -163,6 +163,27 @@ impl Connections {
         let found = connections::find(&mut conn, &whose.tenant, id).await?;
         let own = found.filter(|it| it.provider == provider.id && it.user_email == whose.user_email);
         own.ok_or_else(|| not_found(id))
+    }
+
+    /// A user's default connection to each provider that is configured or that the user has connected, by name.
+    pub async fn status(
+        &self,
+        tenant: &TenantId,
+        user_email: &str,
+    ) -> Result<BTreeMap<String, Option<Connection>>, Error> {
+        let infos = self.providers(tenant).await?;
+        let configured = infos.into_iter().filter(|info| info.configured);
+        let mut found: BTreeMap<String, Option<Connection>> =
+            configured.map(|info| (info.id.to_string(), None)).collect();
+        let mut conn = self.database.read().await?;
+        let filter = Filter { user_email, limit: MAX_CONNECTIONS, ..Filter::default() };
+        for connection in connections::list(&mut conn, tenant, &filter).await? {
+            let place = found.entry(connection.provider.to_string()).or_default();
+            if place.is_none() || connection.is_default {
+                *place = Some(connection);
+            }
+        }
+        Ok(found)
     }
 
     /// Changes label, default and site.

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::apps::Apps;
-use crate::catalog::{Catalog, Flow, ProviderId, Rotation};
+use crate::catalog::{Catalog, Discovery, Flow, ProviderId, Rotation};
 use crate::connection::Tokens;
-use crate::protocol::{App, CallError, Protocol, Sent};
+use crate::protocol::{App, CallError, Client, Http, Sent};
 use crate::vault::{Grant, Redeem};
 
 /// Redeems over HTTP.
 pub(crate) struct Redeemer {
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) protocol: Protocol,
+    pub(crate) discovery: Discovery,
+    pub(crate) http: Http,
     pub(crate) apps: Apps,
 }
 
@@ -23,15 +24,19 @@ impl Redeem for Redeemer {
         let provider = self.catalog.get(grant.provider.as_str()).ok_or(CallError::InvalidClient)?;
         // What fails before the provider is called is no word of the provider's.
         let unsent = CallError::Unreachable(Sent::No);
-        let resolved = self.catalog.resolve(provider, &grant.variables).await.map_err(|_| unsent.clone())?;
+        let resolved = provider.resolve(&grant.variables, &grant.client_id, &self.discovery).await;
+        let resolved = resolved.map_err(|_| unsent.clone())?;
         let secret = grant.refresh.as_ref().ok_or(CallError::InvalidGrant)?;
         if provider.flow == Flow::ClientCredentials {
             let app = App { client_id: grant.client_id.clone(), client_secret: Some(secret.clone()) };
-            return self.protocol.client_credentials(provider, &resolved, &app).await;
+            let client = Client { http: &self.http, provider, resolved: &resolved, app: &app };
+            let mut answer = client.client_credentials(&[]).await?;
+            return answer.tokens.remove(&grant.credential).ok_or(CallError::Malformed("no access_token"));
         }
         let app = self.apps.of_client(&grant.tenant, &grant.provider, &grant.client_id).await;
         let app = app.map_err(|_| unsent)?.ok_or(CallError::InvalidClient)?;
-        self.protocol.refresh(provider, &resolved, &app, &grant.credential, secret).await
+        let client = Client { http: &self.http, provider, resolved: &resolved, app: &app };
+        client.refresh(&grant.credential, secret).await
     }
 
     fn rotation(&self, provider: &ProviderId) -> Rotation {

@@ -6,7 +6,7 @@ use crate::catalog::Flow;
 use crate::connection::{Connection, Tokens};
 use crate::granted::event;
 use crate::manage::not_found;
-use crate::protocol::{CallError, Revoked};
+use crate::protocol::Revoked;
 use crate::store::connections;
 use crate::{Connections, Error, key};
 
@@ -71,7 +71,7 @@ impl Connections {
         let provider = self.provider(connection.provider.as_str()).map_err(|error| error.to_string())?;
         let tokens = self.vault.open(&key(tenant, &connection.id, name)).await;
         let mut tokens: Tokens = tokens.map_err(|_| "its tokens could not be opened".to_owned())?;
-        let resolved = self.catalog.resolve(&provider, &connection.variables).await;
+        let resolved = self.resolve(&provider, &connection.variables, &connection.client_id).await;
         let resolved = resolved.map_err(|error| error.to_string())?;
         if provider.flow != Flow::AuthorizationCode {
             // What stands in its place is the client's own secret, which is nobody's to send there as a token.
@@ -81,13 +81,12 @@ impl Connections {
         let app = app.map_err(|_| "the OAuth app could not be read".to_owned())?;
         let app =
             app.ok_or_else(|| "the OAuth app that it was made with is no longer known here".to_owned())?;
-        match self.protocol.revoke(&provider, &resolved, &app, &tokens).await {
+        match self.client(&provider, &resolved, &app).revoke(&tokens).await {
             Ok(Revoked::AtProvider) => Ok(()),
-            Ok(Revoked::NotOffered) => Err(format!(
+            Ok(Revoked::Unsupported) => Err(format!(
                 "{} offers no way to revoke: the user can remove the app in the account's settings there",
                 provider.name
             )),
-            Err(CallError::InvalidGrant | CallError::TokenRejected) => Ok(()),
             Err(error) => Err(format!("{}: {error}", provider.name)),
         }
     }

@@ -1,13 +1,11 @@
 //! Whether a connection works at this moment, by asking the provider.
 
-use std::collections::BTreeSet;
+use model::{Coded as _, ErrorCode};
 
-use model::{Coded as _, ErrorCode, Timestamp};
-
-use crate::catalog::{Provider, Resolved};
+use crate::catalog::Provider;
 use crate::connection::{Connection, CredentialKey};
 use crate::manage::Whose;
-use crate::protocol::CallError;
+use crate::protocol::{App, CallError};
 use crate::{Connections, Error, call_error, key};
 
 /// Whether a connection works.
@@ -17,10 +15,6 @@ pub struct Validity {
     pub connection: Option<Connection>,
     /// Why it does not work, as the code of the error that its use would bring; `None` where it does.
     pub reason: Option<ErrorCode>,
-    /// What was granted, over all credentials.
-    pub scopes: Vec<String>,
-    /// When the first access token ends; it is renewed before.
-    pub expires_at: Option<Timestamp>,
 }
 
 impl Connections {
@@ -41,12 +35,7 @@ impl Connections {
             reason = self.probe(&provider, &connection, &key).await.err().map(|error| error.code());
         }
         let connection = self.connection(&whose.tenant, &connection.id).await?;
-        Ok(Validity {
-            reason,
-            scopes: scopes(&connection),
-            expires_at: connection.credentials.iter().filter_map(|credential| credential.expires_at).min(),
-            connection: Some(connection),
-        })
+        Ok(Validity { reason, connection: Some(connection) })
     }
 
     async fn probe(
@@ -55,25 +44,18 @@ impl Connections {
         connection: &Connection,
         key: &CredentialKey,
     ) -> Result<(), Error> {
-        let resolved = self.catalog.resolve(provider, &connection.variables).await?;
+        let resolved = self.resolve(provider, &connection.variables, &connection.client_id).await?;
+        let app = App { client_id: connection.client_id.clone(), client_secret: None };
+        let client = self.client(provider, &resolved, &app);
         let token = self.vault.access_token(key).await?;
-        match self.ask(provider, &resolved, token.secret()).await {
+        match client.probe(&token.secret).await {
             Err(CallError::TokenRejected) => {
-                let token = self.vault.rejected(key, token.version()).await?;
-                let asked = self.ask(provider, &resolved, token.secret()).await;
-                asked.map_err(|error| call_error(provider, error))
+                let token = self.vault.rejected(key, token.version).await?;
+                client.probe(&token.secret).await.map_err(|error| call_error(provider, error))?;
+                Ok(())
             }
-            asked => asked.map_err(|error| call_error(provider, error)),
+            asked => asked.map(drop).map_err(|error| call_error(provider, error)),
         }
-    }
-
-    async fn ask(
-        &self,
-        provider: &Provider,
-        resolved: &Resolved,
-        token: &secrecy::SecretString,
-    ) -> Result<(), CallError> {
-        self.protocol.probe(provider, resolved, token).await
     }
 
     /// Renews the access tokens of a connection now.
@@ -90,17 +72,5 @@ impl Connections {
 }
 
 fn missing() -> Validity {
-    Validity {
-        connection: None,
-        reason: Some(ErrorCode::ConnectionRequired),
-        scopes: Vec::new(),
-        expires_at: None,
-    }
-}
-
-/// What a connection's credentials were granted, each scope once.
-pub fn scopes(connection: &Connection) -> Vec<String> {
-    let scopes: BTreeSet<&String> =
-        connection.credentials.iter().flat_map(|credential| &credential.scopes).collect();
-    scopes.into_iter().cloned().collect()
+    Validity { connection: None, reason: Some(ErrorCode::ConnectionRequired) }
 }

@@ -1,8 +1,11 @@
 //! One closed list of error codes, so that every crate's errors are told to callers in one way.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
+
+use crate::Timestamp;
 
 /// The stable, snake_case word by which a client tells errors apart (CONTRACT: `code` of problem+json).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -184,6 +187,11 @@ impl Violation {
 pub trait Coded: std::error::Error {
     /// Which of the known kinds it is.
     fn code(&self) -> ErrorCode;
+
+    /// For how long trying again is of no use, as far as that is known at `now`.
+    fn retry_after(&self, _now: Timestamp) -> Option<Duration> {
+        None
+    }
 
     /// What is wrong with the body, piece by piece; empty where the error's text says it all.
     fn violations(&self) -> Vec<Violation> {

@@ -53,6 +53,10 @@ pub enum EventKind {
     OauthAppRemoved,
     /// A provider no longer accepts an OAuth app's id and secret.
     OauthAppBroken,
+    /// A tenant's data key, or the master key, was replaced by a new one.
+    KeysRotated,
+    /// All that a tenant had was deleted.
+    TenantDeleted,
 }
 
 impl EventKind {
@@ -81,6 +85,8 @@ impl EventKind {
             Self::OauthAppConfigured => "jackfield.oauth_app.configured",
             Self::OauthAppRemoved => "jackfield.oauth_app.removed",
             Self::OauthAppBroken => "jackfield.oauth_app.broken",
+            Self::KeysRotated => "jackfield.keys.rotated",
+            Self::TenantDeleted => "jackfield.tenant.deleted",
         }
     }
 }

@@ -31,6 +31,11 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// The time from this moment to `later`; zero if that is past.
+    pub fn until(self, later: Self) -> Duration {
+        Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
+    }
+
     /// This moment moved `duration` into the past.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {

@@ -225,9 +225,9 @@ pub enum Engine<'c> {
 }
 
 impl Conn {
-    /// Whether what is read may never be committed.
-    pub(crate) fn is_transaction(&self) -> bool {
-        matches!(self.held, Held::SqliteTx(_) | Held::PostgresTx(_))
+    /// Whether rows are to be locked one by one; on SQLite a transaction is the only one that writes.
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.held, Held::PostgresReader(_) | Held::PostgresTx(_))
     }
 
     /// The native connection; [`on!`](crate::on) is the usual way to use it.

@@ -37,6 +37,29 @@ pub enum Error {
         "ENCRYPTION_KEY is not the key that this database was sealed with: give the former key; nothing was changed"
     )]
     WrongMasterKey,
+    /// Some data keys are wrapped under a master key that is not there.
+    #[error(
+        "some tenants' keys are wrapped under a master key that is not given: put the former key into \
+         ENCRYPTION_KEYS_ACCEPTED until `jackfield keys rotate` has ended; nothing was changed"
+    )]
+    MasterKeyMissing,
+    /// More master keys than there may be.
+    #[error(
+        "there may be at most {max} master keys: drop those that `jackfield keys rotate` has done away with"
+    )]
+    TooManyMasterKeys {
+        /// The most there may be.
+        max: usize,
+    },
+    /// The tenant's key is destroyed, and the rest is being deleted.
+    #[error("the tenant is being deleted")]
+    TenantDeleted,
+    /// Another process rotates the same keys.
+    #[error("another rotation of keys is running: wait until it has ended")]
+    RotationRunning,
+    /// This rotation paused for so long that another process went on with it.
+    #[error("another process went on with this rotation of keys: run it again to see whether it has ended")]
+    RotationTaken,
     /// A sealed value does not open: it was altered, moved to another tenant, or its key was destroyed.
     #[error("a sealed value does not open")]
     Unsealable,
@@ -82,6 +105,7 @@ impl Coded for Error {
         match self {
             Self::Duplicate(_) => ErrorCode::AlreadyExists,
             Self::DatabaseUnavailable(_) | Self::Blobs(_) => ErrorCode::Unavailable,
+            Self::TenantDeleted | Self::RotationRunning | Self::RotationTaken => ErrorCode::Conflict,
             Self::Database(_)
             | Self::Migration(_)
             | Self::DatabaseUrl
@@ -89,6 +113,8 @@ impl Coded for Error {
             | Self::MasterKeyFormat
             | Self::MasterKeyFile(_)
             | Self::WrongMasterKey
+            | Self::MasterKeyMissing
+            | Self::TooManyMasterKeys { .. }
             | Self::Unsealable => ErrorCode::Internal,
         }
     }

@@ -5,14 +5,21 @@
 //! which the two databases differ, and the durable primitives on top.
 
 pub mod blobs;
+mod data_key;
 mod database;
 mod dialect;
 mod error;
 mod event_log;
+mod key_file;
 mod master_key;
+mod master_keys;
 mod migration;
+mod proof;
+mod rotation;
+mod sealed;
 mod sealer;
 mod staged;
+mod tenant_deletion;
 mod ticket;
 
 pub use blobs::{BlobKey, Blobs, Folder, S3, S3Config};
@@ -20,7 +27,11 @@ pub use database::{Conn, Database, DatabaseUrl, Engine, Tx};
 pub use error::Error;
 pub use event_log::{LoggedEvent, events_after};
 pub use master_key::MasterKey;
+pub use master_keys::MasterKeys;
 pub use migration::{MIGRATIONS, Migration};
-pub use sealer::{Sealed, Sealer};
-pub use staged::{Staging, sweep};
+pub use rotation::{GRACE, LEASE, Rotation, RotationReport};
+pub use sealed::{Sealed, SealedColumn};
+pub use sealer::Sealer;
+pub use staged::{Staging, discard, sweep};
+pub use tenant_deletion::{Deleted, Forget, TENANT_DATA, TenantData, Tenants};
 pub use ticket::Tickets;

@@ -1,9 +1,4 @@
-//! The key that wraps every tenant's data key.
-
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+//! One master key, which wraps tenants' data keys, and the cipher that all keys share.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
@@ -17,36 +12,53 @@ use crate::Error;
 
 /// Length of every key here, in bytes: AES-256.
 pub(crate) const KEY_LEN: usize = 32;
-/// The first byte of whatever was sealed, so that another format can follow.
+/// Length of the nonce before each message, in bytes.
+pub(crate) const NONCE: usize = NONCE_LEN;
+/// The first byte of whatever a master key sealed, so that another format can follow.
 const FORMAT: u8 = 1;
 
-/// The platform's own key. It seals data keys and nothing else.
-pub struct MasterKey(SealingKey);
+/// One key of the platform's own. It seals data keys and nothing else.
+pub struct MasterKey {
+    key: SealingKey,
+    id: String,
+}
 
 impl MasterKey {
     /// Reads 32 bytes of base64, as `ENCRYPTION_KEY` holds them.
+    ///
+    /// # Errors
+    /// [`Error::MasterKeyFormat`] if they are not.
     pub fn from_base64(text: &SecretString) -> Result<Self, Error> {
         let bytes = STANDARD.decode(text.expose_secret().trim()).map(Zeroizing::new);
-        Ok(Self(SealingKey::new(&bytes.map_err(|_| Error::MasterKeyFormat)?)?))
+        Self::new(&bytes.map_err(|_| Error::MasterKeyFormat)?)
     }
 
-    /// Reads the key file at `path`; makes one, readable by its owner alone, where there is none.
-    pub fn load_or_create(path: &Path, ambient: &Ambient) -> Result<Self, Error> {
-        let fresh = Zeroizing::new(STANDARD.encode(Zeroizing::new(ambient.bytes::<KEY_LEN>())));
-        match create(path, &fresh) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Error::MasterKeyFile(error)),
-        }
-        let mut text = String::with_capacity(64);
-        File::open(path)
-            .and_then(|file| file.take(1024).read_to_string(&mut text))
-            .map_err(Error::MasterKeyFile)?;
-        Self::from_base64(&SecretString::from(text))
+    /// A new key, and its text in base64.
+    pub(crate) fn generate(ambient: &Ambient) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(Zeroizing::new(ambient.bytes::<KEY_LEN>())))
     }
 
-    pub(crate) fn key(&self) -> &SealingKey {
-        &self.0
+    fn new(bytes: &[u8]) -> Result<Self, Error> {
+        let key = SealingKey::new(bytes)?;
+        // Tells keys apart without telling anything of the key: 64 bits of HMAC-SHA-256 (RFC 2104) under it.
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, bytes), b"jackfield master key id");
+        let id = tag.as_ref().first_chunk().copied().map(u64::from_be_bytes).unwrap_or_default();
+        Ok(Self { key, id: format!("{id:016x}") })
+    }
+
+    /// Names the key in the database.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn seal(&self, context: &[u8], plaintext: &[u8], ambient: &Ambient) -> Result<Vec<u8>, Error> {
+        let message = self.key.seal(context, plaintext, ambient)?;
+        Ok([&[FORMAT], message.as_slice()].concat())
+    }
+
+    pub(crate) fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let message = sealed.strip_prefix(&[FORMAT]).ok_or(Error::Unsealable)?;
+        self.key.open(context, message)
     }
 
     /// A key for something else than sealing data keys; what it protects tells nothing of this one.
@@ -56,21 +68,7 @@ impl MasterKey {
     }
 }
 
-/// Writes the whole key before the name exists, so that no reader and no crash leaves half a key.
-fn create(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
-    if path.exists() {
-        return Err(ErrorKind::AlreadyExists.into());
-    }
-    let mut draft = tempfile::Builder::new()
-        .make_in(folder, |path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))?;
-    draft.write_all(text.as_bytes())?;
-    draft.as_file().sync_all()?;
-    draft.persist_noclobber(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
-}
-
-/// An AES-256-GCM key (NIST SP 800-38D) with a random 96-bit nonce for each message.
+/// An AES-256-GCM key (NIST SP 800-38D) with a random 96-bit nonce before each message.
 pub(crate) struct SealingKey(SecretBox<[u8; KEY_LEN]>);
 
 impl SealingKey {
@@ -85,12 +83,11 @@ impl SealingKey {
         self.cipher()?
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context), &mut message)
             .map_err(|_| Error::Unsealable)?;
-        Ok([&[FORMAT], nonce.as_slice(), &message].concat())
+        Ok([nonce.as_slice(), &message].concat())
     }
 
     pub(crate) fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let rest = sealed.strip_prefix(&[FORMAT]).ok_or(Error::Unsealable)?;
-        let (nonce, message) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Error::Unsealable)?;
+        let (nonce, message) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(Error::Unsealable)?;
         let mut message = Zeroizing::new(message.to_vec());
         let length = self
             .cipher()?
@@ -109,21 +106,7 @@ impl SealingKey {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
-
-    #[test]
-    fn a_key_file_is_made_once_and_for_its_owner_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("master.key");
-        let first = MasterKey::load_or_create(&path, &Ambient::system()).unwrap();
-        let second = MasterKey::load_or_create(&path, &Ambient::system()).unwrap();
-        let sealed = first.key().seal(b"context", b"secret", &Ambient::system()).unwrap();
-        assert_eq!(second.key().open(b"context", &sealed).unwrap().as_slice(), b"secret");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
-    }
 
     #[test]
     fn a_key_of_another_length_is_refused() {
@@ -133,9 +116,18 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_told_apart_by_their_ids() {
+        let id = |byte| MasterKey::new(&[byte; KEY_LEN]).unwrap().id().to_owned();
+        assert_eq!(id(7), id(7));
+        assert_ne!(id(7), id(8));
+        assert_eq!(id(7).len(), 16);
+    }
+
+    #[test]
     fn altered_or_moved_messages_do_not_open() {
-        let key = SealingKey::new(&[7; KEY_LEN]).unwrap();
+        let key = MasterKey::new(&[7; KEY_LEN]).unwrap();
         let sealed = key.seal(b"here", b"secret", &Ambient::system()).unwrap();
+        assert_eq!(key.open(b"here", &sealed).unwrap().as_slice(), b"secret");
         assert!(key.open(b"there", &sealed).is_err());
         for position in 0..sealed.len() {
             let mut altered = sealed.clone();

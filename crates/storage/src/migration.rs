@@ -19,10 +19,11 @@ pub struct Migration {
 }
 
 /// The tables of this crate: the event log, the sealing keys and the blobs that are being written.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 2026_11_21_01,
-    name: "event log, sealing keys, staged blobs",
-    sql: "
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 2026_11_21_01,
+        name: "event log, sealing keys, staged blobs",
+        sql: "
         CREATE TABLE event (
             seq {serial},
             id TEXT NOT NULL UNIQUE,
@@ -47,7 +48,41 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             staged_at BIGINT NOT NULL
         );
     ",
-}];
+    },
+    Migration {
+        version: 2026_11_21_02,
+        name: "versions of data keys, their rotation, the deletion of tenants",
+        // A version takes over from the one before (`former`; 0 for a tenant's first), and but one can. `master` is
+        // the id of the master key that it is wrapped under, unknown for keys that are older than this step.
+        sql: "
+        CREATE TABLE tenant_data_key (
+            tenant TEXT NOT NULL,
+            version BIGINT NOT NULL,
+            former BIGINT NOT NULL,
+            wrapped {bytes} NOT NULL,
+            master TEXT,
+            created_at BIGINT NOT NULL,
+            PRIMARY KEY (tenant, version),
+            UNIQUE (tenant, former)
+        );
+        INSERT INTO tenant_data_key (tenant, version, former, wrapped, created_at)
+            SELECT tenant, 1, 0, wrapped, created_at FROM tenant_key;
+        DROP TABLE tenant_key;
+        ALTER TABLE tenant_data_key RENAME TO tenant_key;
+        CREATE INDEX tenant_key_by_master ON tenant_key (master);
+        CREATE TABLE key_rotation (
+            scope TEXT PRIMARY KEY,
+            holder TEXT NOT NULL,
+            lease_until BIGINT NOT NULL,
+            done_through TEXT NOT NULL
+        );
+        CREATE TABLE tenant_deletion (
+            tenant TEXT PRIMARY KEY,
+            counts TEXT NOT NULL
+        );
+    ",
+    },
+];
 
 /// All steps in this database's words.
 pub(crate) fn migrator(steps: &[&[Migration]], dialect: Dialect) -> Migrator {

@@ -55,6 +55,23 @@ impl Staging {
     }
 }
 
+/// Has the next [`sweep`] delete blobs that a row names which this transaction deletes.
+pub async fn discard(tx: &mut Tx, keys: &[BlobKey]) -> Result<(), Error> {
+    for key in keys {
+        // As a sweep claims them: no transaction settles such a key.
+        on!(tx, |c| {
+            sqlx::query(
+            "INSERT INTO staged_blob (key, staged_at) VALUES ($1, 0) ON CONFLICT (key) DO UPDATE SET staged_at = 0"
+        )
+        .bind(key.as_str())
+        .execute(c)
+        .await
+        .map(drop)
+        })?;
+    }
+    Ok(())
+}
+
 /// Deletes the blobs whose staging is older than `age` and never settled. Returns how many.
 ///
 /// # Errors

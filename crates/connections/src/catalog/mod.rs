@@ -1,8 +1,111 @@
-//! The providers there are: what is built in, and what the operator adds or overrides.
+//! The providers there are: what is built in, and what the operator adds or overrides. Data alone: reading it does no
+//! I/O, and no name of a provider stands in the code.
 
+mod app;
+mod discovery;
+mod entry;
+mod fields;
+mod file;
+mod metadata;
 mod provider;
+mod resolve;
+mod rules;
+mod template;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use fields::{Fields, Findings};
+
+pub use app::PlatformApp;
+pub use discovery::Discovery;
 pub use provider::{
-    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, Provider, ProviderId, Resolved, Revocation,
-    Rotation, SitesShape, TokenAuth, TokenIn, Variable, VariablePattern,
+    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, InvalidProviderId, Provider, ProviderId,
+    Resolved, Revocation, Rotation, SitesShape, TokenAuth, TokenIn, Variable, VariablePattern,
 };
+pub use resolve::ResolveError;
+
+/// Every provider, and the platform's own OAuth apps there.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    providers: BTreeMap<ProviderId, Arc<Provider>>,
+    apps: BTreeMap<ProviderId, PlatformApp>,
+    warnings: Vec<String>,
+}
+
+/// All that is wrong with the catalog's file and the settings of OAuth apps. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct CatalogError {
+    /// One sentence each, naming the entry, the key and what would be right.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for CatalogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("; "))
+    }
+}
+
+impl Catalog {
+    /// The built-in entries with `file`, the operator's `providers.toml`, over them; and the platform's OAuth apps, each
+    /// from its settings (`GOOGLE_CLIENT_ID`, …) as `setting` tells them, else from the keys of its entry.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load(file: Option<&str>, setting: &dyn Fn(&str) -> Option<String>) -> Result<Self, CatalogError> {
+        let mut findings = Findings::default();
+        let entries = file::entries(file, &mut findings);
+        let (mut providers, mut apps) = (BTreeMap::new(), BTreeMap::new());
+        let mut named: BTreeMap<String, &ProviderId> = BTreeMap::new();
+        for (id, table) in &entries {
+            let [setting_name, ..] = app::setting_names(id);
+            if let Some(other) = named.insert(setting_name.clone(), id) {
+                let sentence = format!(
+                    "[providers.{id}] and [providers.{other}] would share the setting {setting_name}"
+                );
+                findings.problems.push(format!("{sentence}; name one of them otherwise"));
+            }
+            let mut fields = Fields::new(format!("providers.{id}"), table, entry::KEYS, &mut findings);
+            let provider = entry::read(id, &mut fields);
+            if let Some(app) = app::read(&provider, &mut fields, setting) {
+                apps.insert(id.clone(), app);
+            }
+            providers.insert(id.clone(), Arc::new(provider));
+        }
+        let Findings { problems, warnings } = findings;
+        if problems.is_empty() {
+            Ok(Self { providers, apps, warnings })
+        } else {
+            Err(CatalogError { problems })
+        }
+    }
+
+    /// The names of the settings of OAuth apps that there are with `file`: four for each provider, sorted. Entries that
+    /// are wrong are counted too, so that their settings are not called unknown besides.
+    pub fn setting_names(file: Option<&str>) -> Vec<String> {
+        file::entries(file, &mut Findings::default()).keys().flat_map(app::setting_names).collect()
+    }
+
+    /// The provider of that name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.providers.get(&ProviderId::parse(name)?)
+    }
+
+    /// Every provider, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.values()
+    }
+
+    /// The platform's own OAuth app at `provider`, where the operator has registered one.
+    pub fn app(&self, provider: &ProviderId) -> Option<&PlatformApp> {
+        self.apps.get(provider)
+    }
+
+    /// What the operator should know of the file, though it can be used.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}

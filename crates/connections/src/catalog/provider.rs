@@ -6,11 +6,24 @@ use std::time::Duration;
 
 use url::Url;
 
+/// The longest name of a provider.
+const MAX_ID_BYTES: usize = 64;
+
 /// Names a provider: 1 to 64 of lower-case letters, digits, `-` and `_`, beginning with a letter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProviderId(pub(super) String);
+pub struct ProviderId(String);
 
 impl ProviderId {
+    /// The id in `text`; `None` if it does not keep to the alphabet. It may name no entry of the catalog.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_name =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+        let sound = text.len() <= MAX_ID_BYTES
+            && text.starts_with(|first: char| first.is_ascii_lowercase())
+            && text.bytes().all(is_name);
+        sound.then(|| Self(text.to_owned()))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -21,6 +34,25 @@ impl ProviderId {
         Self(name)
     }
 }
+
+impl std::str::FromStr for ProviderId {
+    type Err = InvalidProviderId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidProviderId> {
+        let begins_well = text.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
+        let is_allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        if !begins_well || text.len() > 64 || !text.bytes().all(is_allowed) {
+            return Err(InvalidProviderId);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A text that names no provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a provider is named by 1 to 64 of lower-case letters, digits, - and _, after a first letter")]
+pub struct InvalidProviderId;
 
 impl fmt::Display for ProviderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,7 +70,10 @@ pub struct Provider {
     /// How a connection comes about.
     pub flow: Flow,
     /// What the `iss` of its answers must be (RFC 9207), and where its metadata are (OpenID Connect Discovery 1.0).
+    /// A template as the URLs are; what it comes to for one connection is [`Resolved::issuer`].
     pub issuer: Option<String>,
+    /// Whether it is known to put `iss` into its answers, where no metadata are asked.
+    pub promises_iss: bool,
     /// Its URLs; what is missing here is discovered at `issuer`.
     pub endpoints: Endpoints,
     /// What is asked for where the caller asks for nothing.
@@ -49,6 +84,8 @@ pub struct Provider {
     pub authorization_params: BTreeMap<String, String>,
     /// Further parameters of token requests, under the same rule.
     pub token_params: BTreeMap<String, String>,
+    /// Further headers of every request to the endpoints and to the list of sites, such as a version of the API.
+    pub headers: BTreeMap<String, String>,
     /// How the client proves itself at the token endpoint (RFC 6749, section 2.3).
     pub token_auth: TokenAuth,
     /// How token requests are written.
@@ -63,11 +100,13 @@ pub struct Provider {
     pub account: AccountShape,
     /// What the user chooses from after consenting, where one grant covers several sites.
     pub sites: Option<SitesShape>,
-    /// How a token is revoked; `None` where the provider offers no way.
+    /// How a token is revoked; `None` where the provider offers no way. With an `issuer` it is there also where only
+    /// discovery will tell the endpoint: [`Resolved::revocation`] has the last word.
     pub revocation: Option<Revocation>,
     /// Per-connection variables of the URLs, by name; `{name}` in an endpoint stands for its value.
     pub variables: BTreeMap<String, Variable>,
-    /// The hosts that this provider's API is at: where its tokens may be sent.
+    /// The hosts that this provider's API is at: where its tokens may be sent. Templates as the URLs are; what they
+    /// come to is told by [`Provider::hosts`].
     pub api_hosts: Vec<String>,
 }
 
@@ -106,6 +145,8 @@ pub struct Resolved {
     pub userinfo: Option<Url>,
     /// Where tokens are revoked.
     pub revocation: Option<Url>,
+    /// What the `iss` of authorization answers must be, if there is one (RFC 9207).
+    pub issuer: Option<String>,
     /// Whether the provider promises an `iss` in its authorization answers (RFC 9207, section 3).
     pub promises_iss: bool,
 }

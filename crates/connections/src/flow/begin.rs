@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{Browser, Flow};
 use crate::catalog::{self, Provider};
-use crate::protocol::authorize::{self, AuthorizationRequest};
+use crate::protocol::{App, AuthorizationRequest, requested_scopes};
 use crate::{Connections, Error};
 
 /// How long a user has from the first link to the callback.
@@ -60,6 +60,8 @@ pub struct Link {
     pub user_email: Option<String>,
     /// In which tenant.
     pub tenant: TenantId,
+    /// Whether the person must be asked first.
+    pub confirm: bool,
 }
 
 impl Connections {
@@ -77,14 +79,15 @@ impl Connections {
         Ok(Begun { auth_url, state: app_state.unwrap_or(state) })
     }
 
-    /// Begins a flow in whichever browser opens the link first; that one must complete it. For callers that are not in
-    /// the user's browser.
+    /// Begins a flow in whichever browser opens the link; that one must complete it, and only once. For callers that are
+    /// not in the user's browser. With `confirm` its user is asked first: who sends the link is then not trusted to have
+    /// told whose connection it will be.
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
-    pub async fn begin_link(&self, begin: Begin) -> Result<Begun, Error> {
+    pub async fn begin_link(&self, begin: Begin, confirm: bool) -> Result<Begun, Error> {
         let provider = self.consent_provider(&begin.provider)?;
-        let flow = self.flow(begin, &provider).await?;
+        let flow = Flow { confirm, ..self.flow(begin, &provider).await? };
         let link = flow.seal_link(&self.tickets)?;
         let path = format!("api/v1/unified/auth/{}/begin", provider.id);
         let mut auth_url = self.address(&path)?;
@@ -130,31 +133,40 @@ impl Connections {
             provider: provider.id.to_string(),
             expires_at: self.ambient.now().plus(LIFETIME).as_millisecond(),
             browser: None,
+            confirm: false,
             user_email: begin.user_email,
             return_to: begin.return_to,
             app_state: begin.app_state,
             client_id: app.client_id,
-            scopes: begin.scopes,
-            variables: provider.complete_variables(begin.variables).map_err(Error::Invalid)?,
+            scopes: if begin.scopes.is_empty() { self.usual_scopes(provider) } else { begin.scopes },
+            variables: provider.variables(&begin.variables)?,
             session: begin.session,
             actor: begin.actor,
             verifier: Flow::random::<32>(&self.ambient),
         })
     }
 
+    /// What the operator has set to be asked for at this provider; empty for the catalog's defaults.
+    fn usual_scopes(&self, provider: &Provider) -> Vec<String> {
+        let app = self.catalog.app(&provider.id);
+        app.and_then(|app| app.scopes.clone()).unwrap_or_default()
+    }
+
     async fn authorization_url(&self, provider: &Provider, flow: &Flow) -> Result<(Url, String), Error> {
-        let resolved = self.catalog.resolve(provider, &flow.variables).await?;
+        let resolved = self.resolve(provider, &flow.variables, &flow.client_id).await?;
         let state = flow.seal(&self.tickets)?;
         let redirect_uri = self.redirect_uri(&provider.id)?;
+        let login_hint = flow.user_email.iter().map(|email| ("login_hint".to_owned(), email.clone()));
         let request = AuthorizationRequest {
-            client_id: &flow.client_id,
             redirect_uri: redirect_uri.as_str(),
             state: &state,
-            verifier: &flow.verifier,
-            scopes: &flow.scopes,
-            login_hint: flow.user_email.as_deref(),
+            verifier: &flow.verifier(),
+            scopes: &requested_scopes(provider, &flow.asked(provider)),
+            extra: &login_hint.collect(),
         };
-        Ok((authorize::authorization_url(provider, &resolved, &request), state))
+        let app = App { client_id: flow.client_id.clone(), client_secret: None };
+        let url = self.client(provider, &resolved, &app).authorization_url(&request);
+        Ok((url.ok_or_else(|| Error::NotConfigured(provider.id.to_string()))?, state))
     }
 
     /// The provider of this name, if its connections come about by consent.

@@ -4,8 +4,9 @@ use model::TenantId;
 use secrecy::SecretString;
 
 use super::{Browser, Flow};
-use crate::catalog::Provider;
+use crate::catalog::{Provider, Resolved};
 use crate::granted::{Connected, Granted};
+use crate::protocol::requested_scopes;
 use crate::store::flows;
 use crate::{Connections, Error, call_error};
 
@@ -79,8 +80,8 @@ impl Connections {
         callback: Callback<'_>,
     ) -> Result<Connected, Error> {
         let provider = self.consent_provider(&flow.provider)?;
-        let resolved = self.catalog.resolve(&provider, &flow.variables).await?;
-        check_issuer(&provider, resolved.promises_iss, callback.iss)?;
+        let resolved = self.resolve(&provider, &flow.variables, &flow.client_id).await?;
+        check_issuer(&resolved, callback.iss)?;
         if let Some(code) = callback.error {
             return Err(answered(&provider, code));
         }
@@ -91,17 +92,11 @@ impl Connections {
         }
         let called = |error| call_error(&provider, error);
         let redirect_uri = self.redirect_uri(&provider.id)?;
-        let exchange = self.protocol.exchange_code(
-            &provider,
-            &resolved,
-            &app,
-            &code,
-            redirect_uri.as_str(),
-            &flow.verifier,
-        );
-        let answer = exchange.await.map_err(called)?;
-        let account = self.protocol.account(&provider, &resolved, &answer).await.map_err(called)?;
-        let sites = self.protocol.sites(&provider, &resolved, &answer).await.map_err(called)?;
+        let client = self.client(&provider, &resolved, &app);
+        let answer = client.exchange_code(&code, &flow.verifier(), redirect_uri.as_str());
+        let answer = answer.await.map_err(called)?;
+        let account = client.account(&answer).await.map_err(called)?;
+        let sites = client.sites(&answer).await.map_err(called)?;
         let granted = Granted {
             tenant,
             provider: &provider,
@@ -111,8 +106,8 @@ impl Connections {
             label: None,
             account,
             sites,
-            requested: provider.requested_scopes(&flow.scopes),
-            credentials: answer.into_credentials(),
+            requested: requested_scopes(&provider, &flow.asked(&provider)),
+            credentials: answer.tokens,
             actor: &flow.actor,
         };
         self.store_granted(granted).await
@@ -120,11 +115,11 @@ impl Connections {
 }
 
 /// RFC 9207, section 2.4.
-fn check_issuer(provider: &Provider, promised: bool, iss: Option<&str>) -> Result<(), Error> {
-    match (&provider.issuer, iss) {
+fn check_issuer(resolved: &Resolved, iss: Option<&str>) -> Result<(), Error> {
+    match (&resolved.issuer, iss) {
         (Some(issuer), Some(iss)) if issuer == iss => Ok(()),
         (Some(_), Some(_)) => Err(Error::Issuer),
-        (_, None) if promised => Err(Error::Issuer),
+        (_, None) if resolved.promises_iss => Err(Error::Issuer),
         // Who has no issuer in the catalog has a callback of its own, which is what tells it from others.
         (None, Some(_)) | (_, None) => Ok(()),
     }

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::{Ambient, TenantId, Timestamp};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use storage::Tickets;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::Error;
+use crate::catalog::Provider;
+use crate::protocol::Verifier;
 
 /// What a state is sealed for.
 const STATE: &str = "authorization state";
@@ -32,6 +35,9 @@ pub(crate) struct Flow {
     /// The hash of the browser's nonce; absent for a flow that a program began for itself.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub(crate) browser: Option<String>,
+    /// Whether who opens the link is asked first.
+    #[serde(rename = "y", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) confirm: bool,
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub(crate) user_email: Option<String>,
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +98,17 @@ impl Flow {
     fn open_for(tickets: &Tickets, purpose: &str, text: &str) -> Result<Self, Error> {
         let json = tickets.open(purpose, text).ok_or(Error::State)?;
         serde_json::from_slice(&json).map_err(|_| Error::State)
+    }
+
+    /// The secret that proves who began.
+    pub(crate) fn verifier(&self) -> Verifier {
+        SecretString::from(self.verifier.as_str()).into()
+    }
+
+    /// What the caller asked for, by credential: callers know of the first alone.
+    pub(crate) fn asked(&self, provider: &Provider) -> BTreeMap<String, Vec<String>> {
+        let first = provider.credentials.first().filter(|_| !self.scopes.is_empty());
+        first.map(|shape| (shape.name.clone(), self.scopes.clone())).into_iter().collect()
     }
 
     /// Whose flow it is.

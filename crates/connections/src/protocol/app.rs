@@ -2,6 +2,8 @@
 
 use secrecy::SecretString;
 
+use crate::catalog::PlatformApp;
+
 /// A client as registered at a provider (RFC 6749, section 2).
 #[derive(Debug, Clone)]
 pub struct App {
@@ -9,4 +11,10 @@ pub struct App {
     pub client_id: String,
     /// Its secret; `None` for a public client.
     pub client_secret: Option<SecretString>,
+}
+
+impl From<&PlatformApp> for App {
+    fn from(app: &PlatformApp) -> Self {
+        Self { client_id: app.client_id.clone(), client_secret: app.client_secret.clone() }
+    }
 }

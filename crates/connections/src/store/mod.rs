@@ -2,8 +2,12 @@
 
 pub(crate) mod activity;
 pub(crate) mod apps;
+pub(crate) mod broken_apps;
 pub(crate) mod connections;
+pub(crate) mod credentials;
+pub(crate) mod due_credentials;
 pub(crate) mod flows;
 mod schema;
+pub(crate) mod sessions;
 
 pub use schema::MIGRATIONS;

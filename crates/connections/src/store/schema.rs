@@ -49,12 +49,16 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             lease_until BIGINT,
             sent_at BIGINT,
             failures BIGINT NOT NULL,
+            failure TEXT,
             retry_at BIGINT,
             refresh_at BIGINT,
+            forewarn_at BIGINT,
+            own_grant BOOLEAN NOT NULL,
             PRIMARY KEY (tenant, connection_id, name),
             FOREIGN KEY (tenant, connection_id) REFERENCES connection (tenant, id) ON DELETE CASCADE
         );
         CREATE INDEX credential_to_refresh ON credential (refresh_at);
+        CREATE INDEX credential_to_forewarn ON credential (forewarn_at);
         CREATE TABLE oauth_app (
             tenant TEXT NOT NULL,
             provider TEXT NOT NULL,
@@ -65,11 +69,12 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             PRIMARY KEY (tenant, provider)
         );
         CREATE TABLE broken_app (
+            tenant TEXT NOT NULL,
             provider TEXT NOT NULL,
             client_id TEXT NOT NULL,
             broken_at BIGINT NOT NULL,
             probe_at BIGINT NOT NULL,
-            PRIMARY KEY (provider, client_id)
+            PRIMARY KEY (tenant, provider, client_id)
         );
         CREATE TABLE redeemed_flow (
             id TEXT PRIMARY KEY,

@@ -4,4 +4,15 @@
 
 mod activity;
 mod activity_outage;
+mod discovery;
+mod hostile_provider;
+mod metadata_server;
 mod place;
+mod protocol_answers;
+mod protocol_faults;
+mod protocol_flow;
+mod protocol_resources;
+mod protocol_revoking;
+mod protocol_secrecy;
+mod random_input;
+mod vault;

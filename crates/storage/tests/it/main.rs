@@ -1,11 +1,13 @@
 //! The storage traits held to their contracts on every backend: SQLite and PostgreSQL, a folder and S3.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod blobs;
 mod database;
 mod migrations;
+mod rotation;
 mod sealer;
+mod secrets;
 mod staging;
 
 use std::sync::LazyLock;
@@ -26,7 +28,7 @@ const NOTES: &[Migration] = &[Migration {
           CREATE INDEX note_by_state ON note (is_done, title)",
 }];
 
-const MIGRATIONS: &[&[Migration]] = &[storage::MIGRATIONS, NOTES];
+const MIGRATIONS: &[&[Migration]] = &[storage::MIGRATIONS, NOTES, secrets::TABLE];
 
 /// Makes a test of each function on SQLite, and one on PostgreSQL.
 macro_rules! on_both_databases {
@@ -66,6 +68,11 @@ impl Place {
 
     fn is_sqlite(&self) -> bool {
         matches!(self.url, DatabaseUrl::Sqlite(_))
+    }
+
+    /// A literal of bytes, from hexadecimal.
+    fn bytes(&self, hex: &str) -> String {
+        if self.is_sqlite() { format!("x'{hex}'") } else { format!("'\\x{hex}'::bytea") }
     }
 
     async fn open(&self) -> Database {

@@ -4,7 +4,7 @@ use model::{Ambient, TenantId};
 use secrecy::ExposeSecret as _;
 use storage::{Database, Error, MasterKey, Sealed, Sealer};
 
-use crate::{Place, column, on_both_databases};
+use crate::{Place, column, on_both_databases, secrets};
 
 on_both_databases!(
     what_is_sealed_opens_in_its_place_alone,
@@ -12,6 +12,7 @@ on_both_databases!(
     a_tenants_first_secrets_at_once_share_one_key,
     a_key_that_was_rolled_back_is_not_used,
     a_tenant_whose_key_is_gone_has_no_secrets,
+    what_an_earlier_version_sealed_still_opens,
 );
 
 /// 32 bytes in base64.
@@ -121,13 +122,56 @@ async fn a_tenant_whose_key_is_gone_has_no_secrets(place: Place) {
     let database = place.open().await;
     let first = sealer(&database, KEY).await.unwrap();
     let secret = seal(&database, &first, "acme", "card", "hush").await;
+    assert_eq!(open(&database, &first, "acme", "card", &secret).await.unwrap(), "hush");
     let mut tx = database.begin().await.unwrap();
     storage::on!(tx, |c| sqlx::query("DELETE FROM tenant_key").execute(c).await.map(drop)).unwrap();
     tx.commit().await.unwrap();
-    let fresh = sealer(&database, KEY).await.unwrap();
-    let refused = open(&database, &fresh, "acme", "card", &secret).await;
-    assert!(matches!(refused, Err(Error::Unsealable)));
+    // Not even one that has opened it a moment ago.
+    for sealer in [&first, &sealer(&database, KEY).await.unwrap()] {
+        let refused = open(&database, sealer, "acme", "card", &secret).await;
+        assert!(matches!(refused, Err(Error::Unsealable)));
+    }
     // A new key does not open what the old one sealed.
-    seal(&database, &fresh, "acme", "card", "new").await;
-    assert!(matches!(open(&database, &fresh, "acme", "card", &secret).await, Err(Error::Unsealable)));
+    seal(&database, &first, "acme", "card", "new").await;
+    assert!(matches!(open(&database, &first, "acme", "card", &secret).await, Err(Error::Unsealable)));
+}
+
+/// Made by another implementation of AES-256-GCM, in the form of the schema's first step, under [`KEY`].
+const OLD: [&str; 2] = [
+    "INSERT INTO master_key (singleton, proof) VALUES (1, {PROOF})",
+    "INSERT INTO tenant_key (tenant, wrapped, created_at) VALUES ('acme', {WRAPPED}, 0)",
+];
+const OLD_PROOF: &str = "010101010101010101010101010ce7df3c27f3bf7b5ed73fa76882e415";
+const OLD_WRAPPED: &str = "010202020202020202020202029c2f1ebcbede365ccc82a5ff347edd141beea86b93537ff64559d604706c4ec594762f6616e23ada92752ad187bc3b0b";
+const OLD_VALUE: &str = "010303030303030303030303034d8bd06b0606a1a40289378b568f06e1113e12b7";
+
+async fn what_an_earlier_version_sealed_still_opens(place: Place) {
+    let old = &[&storage::MIGRATIONS[..1], crate::NOTES, secrets::TABLE];
+    let database = Database::open(&place.url, old, Ambient::system()).await.unwrap();
+    let mut tx = database.begin().await.unwrap();
+    for sql in OLD {
+        let sql =
+            sql.replace("{PROOF}", &place.bytes(OLD_PROOF)).replace("{WRAPPED}", &place.bytes(OLD_WRAPPED));
+        storage::on!(tx, |c| sqlx::query(sqlx::AssertSqlSafe(sql)).execute(c).await.map(drop)).unwrap();
+    }
+    secrets::put(&mut tx, "acme", "shop", "card", &unhex(OLD_VALUE)).await;
+    tx.commit().await.unwrap();
+    database.close().await;
+
+    let database = place.open().await;
+    assert!(matches!(sealer(&database, OTHER_KEY).await, Err(Error::WrongMasterKey)));
+    let sealer = sealer(&database, KEY).await.unwrap();
+    assert_eq!(secrets::get(&database, &sealer, "acme", "shop", "card").await.unwrap(), "hush");
+    // Further values are sealed under the same key, and all of them anew when it is rotated.
+    secrets::write(&database, &sealer, "acme", "shop", "new", "more").await.unwrap();
+    assert_eq!(column(&database, "SELECT CAST(version AS TEXT) FROM tenant_key").await, ["1"]);
+    let report = secrets::rotate(&database, &sealer, None).await;
+    assert_eq!((report.rewrapped, report.values, report.destroyed), (1, 2, 1));
+    assert_eq!(column(&database, "SELECT CAST(version AS TEXT) FROM tenant_key").await, ["2"]);
+    assert_eq!(secrets::get(&database, &sealer, "acme", "shop", "card").await.unwrap(), "hush");
+    assert_eq!(secrets::get(&database, &sealer, "acme", "shop", "new").await.unwrap(), "more");
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }

@@ -1,0 +1,227 @@
+//! Beginning a flow: the address at the provider, or a link that leads there.
+
+use std::collections::BTreeMap;
+
+use ::connections::{Begin, Begun};
+use axum::extract::{FromRequestParts, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::HeaderMap;
+use http::request::Parts;
+use model::{CredentialKind, ErrorCode};
+use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
+use utoipa::{IntoParams, ToSchema};
+
+use super::user_email;
+use crate::browser_cookie::BrowserCookie;
+use crate::extract::{Json, Path, Query, User};
+use crate::problem::{Problem, ProblemBody};
+use crate::return_to::ReturnTo;
+use crate::{App, connect};
+
+/// What a flow is begun with.
+#[derive(Debug, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct BeginQuery {
+    /// An opaque value that is handed back in the end, 512 bytes at most.
+    state: Option<String>,
+    /// What to ask for; repeat it for several. The provider's defaults where left out.
+    #[param(required = false, explode)]
+    scopes: Vec<String>,
+    /// Whose connection it will be: a user's own address; an admin or an API key may name any in its tenant.
+    user_email: Option<String>,
+    /// Where the browser goes in the end; its origin must be in RETURN_TO_ORIGINS.
+    return_to: Option<String>,
+    /// The values of the provider's variables, as `variables[subdomain]=acme`.
+    #[param(required = false, style = DeepObject, explode)]
+    variables: BTreeMap<String, String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for BeginQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut query = Self::default();
+        for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            if value.contains('\0') {
+                return Err(Problem::new(ErrorCode::InvalidRequest, "the query must not contain %00"));
+            }
+            let field = match name.as_ref() {
+                "state" => &mut query.state,
+                "user_email" => &mut query.user_email,
+                "return_to" => &mut query.return_to,
+                // No scope has a blank in it, so several may come in one value.
+                "scopes" => {
+                    query.scopes.extend(value.split_whitespace().map(str::to_owned));
+                    continue;
+                }
+                other => {
+                    let variable = other.strip_prefix("variables[").and_then(|rest| rest.strip_suffix(']'));
+                    if let Some(variable) = variable {
+                        query.variables.insert(variable.to_owned(), value.into_owned());
+                    }
+                    continue;
+                }
+            };
+            if field.replace(value.into_owned()).is_some() {
+                return Err(Problem::new(ErrorCode::InvalidRequest, format!("{name} must be given once")));
+            }
+        }
+        Ok(query)
+    }
+}
+
+/// Where to send the user's browser.
+#[derive(Debug, Serialize, ToSchema)]
+struct BegunBody {
+    /// `true`.
+    success: bool,
+    /// The provider.
+    #[schema(example = "google")]
+    provider: String,
+    /// Where the user consents.
+    #[schema(format = Uri)]
+    auth_url: String,
+    /// The caller's own `state` if it gave one, else the flow's.
+    state: String,
+}
+
+/// Who completes the flow.
+enum Binding {
+    /// The browser that this answer goes to.
+    ThisBrowser,
+    /// Whichever browser opens the link first, after its user has seen what it begins or not.
+    Link { confirm: bool },
+    /// Any: a developer's program on its own machine.
+    Any,
+}
+
+impl Binding {
+    /// A user's credential comes from the user's browser; a backend's API key does not. A page of another site cannot be
+    /// given a cookie, so its user opens a link instead, and is told first what it begins.
+    fn of(caller: &User, headers: &HeaderMap) -> Self {
+        let site = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
+        match (caller.principal().credential, site) {
+            (CredentialKind::ApiKey, _) => Self::Link { confirm: false },
+            (CredentialKind::User, Some(b"cross-site")) => Self::Link { confirm: true },
+            (CredentialKind::Development, None) => Self::Any,
+            (CredentialKind::User | CredentialKind::Development, _) => Self::ThisBrowser,
+        }
+    }
+}
+
+/// Begins a connection: gives the address where the user consents.
+///
+/// For a user's credential the answer also sets a cookie: the same browser must come back from the provider. For an API key
+/// the address is a link on this server, and the browser that opens it must come back.
+#[utoipa::path(
+    get, path = "/api/v1/unified/auth/{provider}/url", tag = "connections", operation_id = "beginConnection",
+    params(("provider" = String, Path, description = "the provider's name in the catalog"), BeginQuery),
+    responses(
+        (status = 200, body = BegunBody),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("session" = [])),
+)]
+pub(super) async fn url(
+    State(app): State<App>,
+    caller: User,
+    headers: HeaderMap,
+    Path(provider): Path<String>,
+    query: BeginQuery,
+) -> Result<Response, Problem> {
+    let binding = Binding::of(&caller, &headers);
+    let begin = begin(&app, &caller, &provider, query)?;
+    let connections = app.connections();
+    let (begun, cookie) = match binding {
+        Binding::Link { confirm } => (connections.begin_link(begin, confirm).await?, None),
+        Binding::Any => (connections.begin(begin, None).await?, None),
+        Binding::ThisBrowser => {
+            let cookie = BrowserCookie::of(&app, &headers);
+            (connections.begin(begin, Some(cookie.browser())).await?, Some(cookie))
+        }
+    };
+    let Begun { auth_url, state } = begun;
+    let body = BegunBody { success: true, provider, auth_url: auth_url.into(), state };
+    let mut response = Json(body).into_response();
+    if let Some((name, value)) = cookie.as_ref().map(BrowserCookie::header) {
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
+}
+
+fn begin(app: &App, caller: &User, provider: &str, query: BeginQuery) -> Result<Begin, Problem> {
+    let return_to = query.return_to.as_deref().map(|url| ReturnTo::parse(url, app.return_to())).transpose();
+    let return_to =
+        return_to.map_err(|violation| Problem::new(ErrorCode::InvalidRequest, violation.detail))?;
+    Ok(Begin {
+        tenant: caller.tenant().clone(),
+        actor: caller.principal().subject.clone(),
+        provider: provider.to_owned(),
+        user_email: user_email(caller, query.user_email.as_deref())?,
+        scopes: query.scopes,
+        return_to: return_to.map(|url| url.with(&[]).into()),
+        app_state: query.state,
+        variables: query.variables,
+        session: None,
+    })
+}
+
+/// A link that begins a flow.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LinkQuery {
+    /// The sealed flow.
+    link: String,
+}
+
+/// Opens a link that `GET …/url` gave: binds the flow to this browser and goes on to the provider.
+#[utoipa::path(
+    get, path = "/api/v1/unified/auth/{provider}/begin", tag = "connections", operation_id = "openConnectionLink",
+    params(("provider" = String, Path, description = "the provider's name in the catalog"), LinkQuery),
+    responses(
+        (status = 200, description = "a page that asks whether to go on", content_type = "text/html"),
+        (status = 303, description = "to the provider"),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn open_link(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path(provider): Path<String>,
+    Query(query): Query<LinkQuery>,
+) -> Result<Response, Problem> {
+    let link = app.connections().link(&provider, &query.link)?;
+    if link.confirm {
+        return Ok(connect::pages::confirm(&app, &link));
+    }
+    follow(&app, &headers, &provider, &query.link).await
+}
+
+/// Goes on to the provider, after the user has seen what the link begins.
+#[utoipa::path(
+    post, path = "/api/v1/unified/auth/{provider}/begin", tag = "connections", operation_id = "confirmConnectionLink",
+    params(("provider" = String, Path, description = "the provider's name in the catalog"), LinkQuery),
+    responses(
+        (status = 303, description = "to the provider"),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn confirm_link(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path(provider): Path<String>,
+    Query(query): Query<LinkQuery>,
+) -> Result<Response, Problem> {
+    if !connect::is_own_page(&headers, &app.options().public_url) {
+        let detail = "only the page of this server may go on from here: open the link itself";
+        return Err(Problem::new(ErrorCode::OriginNotAllowed, detail));
+    }
+    follow(&app, &headers, &provider, &query.link).await
+}
+
+async fn follow(app: &App, headers: &HeaderMap, provider: &str, link: &str) -> Result<Response, Problem> {
+    let cookie = BrowserCookie::of(app, headers);
+    let url = app.connections().follow_link(provider, link, cookie.browser()).await?;
+    Ok(([cookie.header()], Redirect::to(url.as_str())).into_response())
+}

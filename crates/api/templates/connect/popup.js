@@ -1,0 +1,1 @@
+(() => { const { origin, ...message } = document.currentScript.dataset; if (!opener) return; opener.postMessage({ type: "jackfield:connection", ...message }, origin); const button = document.getElementById("close"); button.hidden = false; button.addEventListener("click", () => close()); })();
