@@ -150,9 +150,9 @@ impl Connections {
         };
         let app = apps::put(&mut tx, tenant, &provider.id, &new.client_id, sealed.as_ref(), now).await?;
         tx.record(event(tenant, EventKind::OauthAppConfigured, &provider.id, &new.client_id, by));
+        self.vault.trust_app(&mut tx, Some(tenant), &provider.id, &new.client_id).await?;
         tx.commit().await?;
         self.apps.changed(tenant, &provider.id).await;
-        self.vault.app_changed(&provider.id, &new.client_id).await?;
         Ok(app)
     }
 

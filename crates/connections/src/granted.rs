@@ -6,10 +6,11 @@ use model::{Event, EventKind, TenantId};
 use serde_json::json;
 use storage::Tx;
 
+use crate::activity::{Action, Entry};
 use crate::catalog::Provider;
 use crate::connection::{Account, Connection, Site, Status, Tokens};
 use crate::store::connections;
-use crate::{Connections, Error, key};
+use crate::{Connections, Error, key, vault};
 
 /// The most connections a user may have.
 pub(crate) const MAX_CONNECTIONS: i64 = 100;
@@ -71,6 +72,8 @@ impl Connections {
         connections::put(&mut tx, granted.tenant, &connection).await?;
         let missing_scopes = self.store_credentials(&mut tx, &granted, &connection).await?;
         tx.record(event(granted.tenant, kind, &connection, granted.actor));
+        let entry = Entry::new(granted.tenant, granted.actor, Action::Connect).about(&connection);
+        self.activity.record_in(&mut tx, entry).await?;
         tx.commit().await?;
         self.vault.forget(granted.tenant, &connection.id);
         Ok(Connected {
@@ -104,8 +107,14 @@ impl Connections {
             let scopes = tokens.scopes.as_deref().unwrap_or(requested);
             missing.extend(requested.iter().filter(|scope| !scopes.contains(scope)).cloned());
             let key = key(granted.tenant, &connection.id, name);
-            let rotation = granted.provider.rotation;
-            self.vault.store_tokens(tx, &key, tokens, scopes, rotation, connection.authorized_at).await?;
+            let given = vault::Granted {
+                tokens,
+                scopes,
+                rotation: granted.provider.rotation,
+                flow: granted.provider.flow,
+                authorized_at: connection.authorized_at,
+            };
+            self.vault.store_tokens(tx, &key, &given).await?;
         }
         Ok(missing)
     }

@@ -12,6 +12,7 @@ mod granted;
 mod manage;
 pub mod protocol;
 mod redeemer;
+mod revocation_run;
 mod revoke;
 mod sessions;
 mod store;
@@ -32,11 +33,15 @@ pub use error::Error;
 pub use flow::{Begin, Begun, Browser, Callback, Completion, Link};
 pub use granted::Connected;
 pub use manage::{Changes, Listing, Page, ProviderInfo, Whose};
+pub use revocation_run::{
+    Outcome as RevocationOutcome, ProviderReport, RevocationRun, RunFilter, RunOptions, RunReport,
+};
 pub use revoke::{Revocation, RevokedCredential};
 pub use sessions::{Consent, NewSession, Session, SessionProvider, SessionView};
 pub use store::MIGRATIONS;
 pub use validate::Validity;
 
+use activity::Activity;
 use apps::Apps;
 use catalog::{Catalog, Discovery, Provider, ProviderId, Resolved};
 use protocol::{App, Client, Http};
@@ -54,6 +59,7 @@ pub struct Connections {
     http: Http,
     vault: Vault,
     apps: Apps,
+    activity: Activity,
     public_url: Url,
     ambient: Ambient,
 }
@@ -65,8 +71,6 @@ pub struct Parts {
     pub database: Database,
     /// Seals tokens.
     pub sealer: Sealer,
-    /// Seals the state of flows.
-    pub tickets: Tickets,
     /// The providers.
     pub catalog: Catalog,
     /// Asks issuers for their endpoints.
@@ -76,41 +80,49 @@ pub struct Parts {
     /// Where browsers reach this server.
     pub public_url: Url,
     /// Bounds of the vault.
-    pub vault: vault::Options,
+    pub vault: vault::Settings,
     /// Time and randomness.
     pub ambient: Ambient,
 }
 
 impl Connections {
-    /// The broker on its parts.
+    /// The broker on its parts. The record of activity is written by a task of the runtime that this is called in.
     pub fn new(parts: Parts) -> Self {
         let catalog = Arc::new(parts.catalog);
         let apps = Apps::new(parts.database.clone(), parts.sealer.clone(), Arc::clone(&catalog));
+        let activity = Activity::start(parts.database.clone(), parts.ambient.clone());
         let redeemer = Redeemer {
             catalog: Arc::clone(&catalog),
             discovery: parts.discovery.clone(),
             http: parts.http.clone(),
             apps: apps.clone(),
+            activity: activity.clone(),
         };
         let vault = Vault::new(
             parts.database.clone(),
             parts.sealer.clone(),
             Arc::new(redeemer),
-            parts.vault,
             parts.ambient.clone(),
+            parts.vault,
         );
         Self {
             database: parts.database,
             sealer: parts.sealer,
-            tickets: Arc::new(parts.tickets),
+            tickets: Arc::new(parts.sealer.tickets()),
             catalog,
             discovery: parts.discovery,
             http: parts.http,
             vault,
             apps,
+            activity,
             public_url: parts.public_url,
             ambient: parts.ambient,
         }
+    }
+
+    /// The record of what is done with connections.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// The vault, for callers of providers' APIs.

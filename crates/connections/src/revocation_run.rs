@@ -13,7 +13,7 @@ use model::{Coded as _, ErrorCode, TenantId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::revocation_runs::{self, RunRow, TargetRow};
-use crate::{Connections, Error};
+use crate::{Connections, Error, Revocation};
 
 /// How many connections are at work at the same time; most of them wait for their provider's turn.
 const PAGE: i64 = 100;
@@ -72,6 +72,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What became of the connection that `revocation` is of.
+    pub(crate) fn of(revocation: &Revocation) -> Self {
+        if revocation.is_complete() { Self::AtProvider } else { Self::OnlyHere }
+    }
+
     /// The word on the wire and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -307,6 +312,6 @@ impl Worker<'_> {
 }
 
 /// The reason as it is kept.
-pub(crate) fn reason(text: &str) -> String {
+pub(crate) fn kept_reason(text: &str) -> String {
     text.chars().filter(|char| !char.is_control()).take(MAX_REASON).collect()
 }

@@ -63,7 +63,7 @@ impl MasterKey {
 
     /// A key for something else than sealing data keys; what it protects tells nothing of this one.
     pub(crate) fn root(&self, label: &str) -> hmac::Key {
-        let own = hmac::Key::new(hmac::HMAC_SHA256, self.0.0.expose_secret());
+        let own = hmac::Key::new(hmac::HMAC_SHA256, self.key.0.expose_secret());
         hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&own, format!("jackfield {label}").as_bytes()).as_ref())
     }
 }

@@ -56,6 +56,11 @@ impl MasterKeys {
         self.keys.load().first().cloned().ok_or(Error::MasterKeyFormat)
     }
 
+    /// The keys as they are known at the moment, the first of which is the one that seals.
+    pub(crate) fn known(&self) -> Arc<Vec<Arc<MasterKey>>> {
+        self.keys.load_full()
+    }
+
     /// The file that the keys are from.
     pub(crate) fn file(&self) -> Option<&KeyFile> {
         self.file.as_ref()

@@ -3,6 +3,7 @@
 //! No opened key is kept: the row of the key is read each time, so that a key that was destroyed opens and seals nothing
 //! from the next call on, in every replica.
 
+use std::fmt;
 use std::sync::Arc;
 
 use model::{Ambient, TenantId};
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::data_key::{self, DataKeyRow};
 use crate::master_key::{KEY_LEN, SealingKey};
 use crate::sealed::{Sealed, context};
-use crate::{Conn, Database, Error, MasterKey, MasterKeys, Tx, proof, tenant_deletion};
+use crate::{Conn, Database, Error, MasterKey, MasterKeys, Tickets, Tx, proof, tenant_deletion};
 
 /// Seals and opens tenants' secrets. Cheap to clone.
 #[derive(Clone)]
@@ -25,6 +26,12 @@ pub struct Sealer {
 pub(crate) struct DataKey {
     pub(crate) version: i64,
     key: SealingKey,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer")
+    }
 }
 
 impl Sealer {
@@ -41,6 +48,11 @@ impl Sealer {
         let sealer = Self { masters: Arc::new(masters.into()), ambient };
         proof::check(database, &sealer).await?;
         Ok(sealer)
+    }
+
+    /// Tickets under the same master keys.
+    pub fn tickets(&self) -> Tickets {
+        Tickets::new(Arc::clone(&self.masters), self.ambient.clone())
     }
 
     /// Seals `plaintext` for `purpose`, which names the row and column (and nothing secret), under the newest data key

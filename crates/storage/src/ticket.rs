@@ -5,10 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::Ambient;
 use std::fmt;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::master_key::SealingKey;
-use crate::{Error, MasterKey};
+use crate::{Error, MasterKey, MasterKeys};
 
 /// Random bytes that each ticket's own key is made with.
 const SALT_LEN: usize = 16;
@@ -18,22 +19,21 @@ const SALT_LEN: usize = 16;
 /// Each ticket has a key of its own, derived from the master key, so that their number is not bounded by what one
 /// AES-GCM key may seal with random nonces (NIST SP 800-38D, section 8.3).
 pub struct Tickets {
-    /// The first seals; all of them open.
-    roots: Vec<hmac::Key>,
+    masters: Arc<MasterKeys>,
     ambient: Ambient,
 }
 
 impl Tickets {
-    /// Tickets under `master`.
-    pub fn new(master: &MasterKey, ambient: Ambient) -> Self {
-        Self { roots: vec![master.root("tickets")], ambient }
+    /// Tickets under the first of `masters`; the others open what they sealed before.
+    pub(crate) fn new(masters: Arc<MasterKeys>, ambient: Ambient) -> Self {
+        Self { masters, ambient }
     }
 
     /// Seals `plaintext` for `purpose` into a text of letters, digits, `-` and `_`, about 4/3 as long plus 43.
     pub fn seal(&self, purpose: &str, plaintext: &[u8]) -> Result<String, Error> {
         let salt = self.ambient.bytes::<SALT_LEN>();
-        let root = self.roots.first().ok_or(Error::Unsealable)?;
-        let sealed = ticket_key(root, purpose, &salt)?.seal(purpose.as_bytes(), plaintext, &self.ambient)?;
+        let key = ticket_key(self.masters.primary()?.as_ref(), purpose, &salt)?;
+        let sealed = key.seal(purpose.as_bytes(), plaintext, &self.ambient)?;
         Ok(URL_SAFE_NO_PAD.encode([salt.as_slice(), &sealed].concat()))
     }
 
@@ -41,9 +41,10 @@ impl Tickets {
     pub fn open(&self, purpose: &str, ticket: &str) -> Option<Zeroizing<Vec<u8>>> {
         let bytes = URL_SAFE_NO_PAD.decode(ticket).ok()?;
         let (salt, sealed) = bytes.split_first_chunk::<SALT_LEN>()?;
-        self.roots
-            .iter()
-            .find_map(|root| ticket_key(root, purpose, salt).ok()?.open(purpose.as_bytes(), sealed).ok())
+        let open = |master: &Arc<MasterKey>| {
+            ticket_key(master, purpose, salt).ok()?.open(purpose.as_bytes(), sealed).ok()
+        };
+        self.masters.known().iter().find_map(open)
     }
 }
 
@@ -53,8 +54,8 @@ impl fmt::Debug for Tickets {
     }
 }
 
-fn ticket_key(root: &hmac::Key, purpose: &str, salt: &[u8]) -> Result<SealingKey, Error> {
-    let mut context = hmac::Context::with_key(root);
+fn ticket_key(master: &MasterKey, purpose: &str, salt: &[u8]) -> Result<SealingKey, Error> {
+    let mut context = hmac::Context::with_key(&master.root("tickets"));
     context.update(salt);
     context.update(purpose.as_bytes());
     SealingKey::new(context.sign().as_ref())
@@ -66,7 +67,8 @@ mod tests {
 
     fn tickets(key: u8) -> Tickets {
         let text = base64::engine::general_purpose::STANDARD.encode([key; 32]);
-        Tickets::new(&MasterKey::from_base64(&text.into()).unwrap(), Ambient::system())
+        let master = MasterKey::from_base64(&text.into()).unwrap();
+        Tickets::new(Arc::new(master.into()), Ambient::system())
     }
 
     #[test]

@@ -170,7 +170,9 @@ mod tests {
     #[test]
     fn what_no_page_gave_is_no_cursor() {
         let long = "9".repeat(400);
-        for text in ["", "-", "1", "1-", "-1", "1-2-3", "+1-2", "1--2", " 1-2", "1-2;", "١-٢", &format!("{long}-1")] {
+        for text in
+            ["", "-", "1", "1-", "-1", "1-2-3", "+1-2", "1--2", " 1-2", "1-2;", "١-٢", &format!("{long}-1")]
+        {
             assert!(matches!(text.parse::<Place>(), Err(Error::Cursor)), "{text:?}");
         }
     }

@@ -139,7 +139,11 @@ mod tests {
         let dropped = pending.take_dropped();
         assert_eq!(dropped + pending.len() as u64, 25_000);
         let oldest = pending.take(MAX_PENDING).into_iter().map(|(_, tally)| tally.last_at).min();
-        assert_eq!(oldest, Some(at(i64::try_from(dropped).unwrap())), "a younger one went before an older one");
+        assert_eq!(
+            oldest,
+            Some(at(i64::try_from(dropped).unwrap())),
+            "a younger one went before an older one"
+        );
     }
 
     #[test]

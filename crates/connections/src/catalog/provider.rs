@@ -110,6 +110,13 @@ pub struct Provider {
     pub api_hosts: Vec<String>,
 }
 
+impl Provider {
+    /// Whether an OAuth app there has a secret.
+    pub fn needs_client_secret(&self) -> bool {
+        self.token_auth != TokenAuth::None
+    }
+}
+
 /// How a connection to a provider comes about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {

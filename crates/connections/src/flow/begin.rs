@@ -101,7 +101,12 @@ impl Connections {
     /// [`Error::State`], [`Error::FlowExpired`].
     pub fn link(&self, provider: &str, link: &str) -> Result<Link, Error> {
         let (flow, provider) = self.open_link(provider, link)?;
-        Ok(Link { provider_name: provider.name.clone(), tenant: flow.tenant()?, user_email: flow.user_email })
+        Ok(Link {
+            provider_name: provider.name.clone(),
+            tenant: flow.tenant()?,
+            confirm: flow.confirm,
+            user_email: flow.user_email,
+        })
     }
 
     /// Where `browser`, which opened the link, goes.

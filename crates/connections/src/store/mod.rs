@@ -7,6 +7,7 @@ pub(crate) mod connections;
 pub(crate) mod credentials;
 pub(crate) mod due_credentials;
 pub(crate) mod flows;
+pub(crate) mod revocation_runs;
 mod schema;
 pub(crate) mod sessions;
 
