@@ -6,6 +6,7 @@ use model::{Event, EventKind, TenantId};
 use serde_json::json;
 use storage::Tx;
 
+use crate::activity::{Action, Entry};
 use crate::catalog::Provider;
 use crate::connection::{Account, Connection, Site, Status, Tokens};
 use crate::store::connections;
@@ -71,6 +72,8 @@ impl Connections {
         connections::put(&mut tx, granted.tenant, &connection).await?;
         let missing_scopes = self.store_credentials(&mut tx, &granted, &connection).await?;
         tx.record(event(granted.tenant, kind, &connection, granted.actor));
+        let entry = Entry::new(granted.tenant, granted.actor, Action::Connect).about(&connection);
+        self.activity.record_in(&mut tx, entry).await?;
         tx.commit().await?;
         self.vault.forget(granted.tenant, &connection.id);
         Ok(Connected {

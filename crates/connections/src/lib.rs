@@ -12,6 +12,7 @@ mod granted;
 mod manage;
 pub mod protocol;
 mod redeemer;
+mod revocation_run;
 mod revoke;
 mod sessions;
 mod store;
@@ -32,11 +33,15 @@ pub use error::Error;
 pub use flow::{Begin, Begun, Browser, Callback, Completion, Link};
 pub use granted::Connected;
 pub use manage::{Changes, Listing, Page, ProviderInfo, Whose};
+pub use revocation_run::{
+    Outcome as RevocationOutcome, ProviderReport, RevocationRun, RunFilter, RunOptions, RunReport,
+};
 pub use revoke::{Revocation, RevokedCredential};
 pub use sessions::{Consent, NewSession, Session, SessionProvider, SessionView};
-pub use store::MIGRATIONS;
+pub use store::{MIGRATIONS, SEALED, TENANT_DATA};
 pub use validate::Validity;
 
+use activity::Activity;
 use apps::Apps;
 use catalog::{Catalog, Discovery, Provider, ProviderId, Resolved};
 use protocol::{App, Client, Http};
@@ -54,6 +59,7 @@ pub struct Connections {
     http: Http,
     vault: Vault,
     apps: Apps,
+    activity: Activity,
     public_url: Url,
     ambient: Ambient,
 }
@@ -80,15 +86,17 @@ pub struct Parts {
 }
 
 impl Connections {
-    /// The broker on its parts.
+    /// The broker on its parts. The record of activity is written by a task of the runtime that this is called in.
     pub fn new(parts: Parts) -> Self {
         let catalog = Arc::new(parts.catalog);
         let apps = Apps::new(parts.database.clone(), parts.sealer.clone(), Arc::clone(&catalog));
+        let activity = Activity::start(parts.database.clone(), parts.ambient.clone());
         let redeemer = Redeemer {
             catalog: Arc::clone(&catalog),
             discovery: parts.discovery.clone(),
             http: parts.http.clone(),
             apps: apps.clone(),
+            activity: activity.clone(),
         };
         let vault = Vault::new(
             parts.database.clone(),
@@ -106,9 +114,15 @@ impl Connections {
             http: parts.http,
             vault,
             apps,
+            activity,
             public_url: parts.public_url,
             ambient: parts.ambient,
         }
+    }
+
+    /// The record of what is done with connections.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// The vault, for callers of providers' APIs.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{EventKind, TenantId, Timestamp, Violation};
 
+use crate::activity::{Action, Entry};
 use crate::catalog::{Flow, ProviderId};
 use crate::connection::{Connection, Status};
 use crate::granted::{MAX_CONNECTIONS, event};
@@ -207,6 +208,8 @@ impl Connections {
             connections::make_default(&mut tx, tenant, &connection).await?;
         }
         tx.record(event(tenant, EventKind::ConnectionUpdated, &connection, by));
+        let entry = Entry::new(tenant, by, Action::Update).about(&connection);
+        self.activity.record_in(&mut tx, entry).await?;
         tx.commit().await?;
         self.connection(tenant, id).await
     }

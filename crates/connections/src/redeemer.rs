@@ -1,12 +1,15 @@
 //! How the vault's grants are redeemed: the catalog says where, the apps say as whom, the protocol says it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 
+use crate::activity::{ACTOR, Action, Activity, Entry, Outcome};
 use crate::apps::Apps;
 use crate::catalog::{Catalog, Discovery, Flow, ProviderId, Rotation};
 use crate::connection::Tokens;
+use crate::error::call_code;
 use crate::protocol::{App, CallError, Client, Http, Sent};
 use crate::vault::{Grant, Redeem};
 
@@ -16,11 +19,32 @@ pub(crate) struct Redeemer {
     pub(crate) discovery: Discovery,
     pub(crate) http: Http,
     pub(crate) apps: Apps,
+    pub(crate) activity: Activity,
 }
 
 #[async_trait]
 impl Redeem for Redeemer {
     async fn redeem(&self, grant: &Grant) -> Result<Tokens, CallError> {
+        let began = Instant::now();
+        let redeemed = self.ask(grant).await;
+        let entry = Entry::new(&grant.tenant, ACTOR, Action::Refresh)
+            .connection(&grant.connection)
+            .provider(&grant.provider)
+            .took(began.elapsed());
+        self.activity.record(match &redeemed {
+            Ok(_) => entry,
+            Err(error) => entry.outcome(Outcome::of_error(call_code(error))).detail(&error.to_string()),
+        });
+        redeemed
+    }
+
+    fn rotation(&self, provider: &ProviderId) -> Rotation {
+        self.catalog.get(provider.as_str()).map(|provider| provider.rotation).unwrap_or_default()
+    }
+}
+
+impl Redeemer {
+    async fn ask(&self, grant: &Grant) -> Result<Tokens, CallError> {
         let provider = self.catalog.get(grant.provider.as_str()).ok_or(CallError::InvalidClient)?;
         // What fails before the provider is called is no word of the provider's.
         let unsent = CallError::Unreachable(Sent::No);
@@ -37,9 +61,5 @@ impl Redeem for Redeemer {
         let app = app.map_err(|_| unsent)?.ok_or(CallError::InvalidClient)?;
         let client = Client { http: &self.http, provider, resolved: &resolved, app: &app };
         client.refresh(&grant.credential, secret).await
-    }
-
-    fn rotation(&self, provider: &ProviderId) -> Rotation {
-        self.catalog.get(provider.as_str()).map(|provider| provider.rotation).unwrap_or_default()
     }
 }

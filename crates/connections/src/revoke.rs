@@ -1,14 +1,21 @@
 //! Revoking: at the provider as far as it offers a way, and here in any case.
 
+use std::time::{Duration, Instant};
+
 use model::{EventKind, TenantId};
 
+use crate::activity::{Action, Entry};
 use crate::catalog::Flow;
 use crate::connection::Connection;
 use crate::granted::event;
 use crate::manage::not_found;
 use crate::protocol::Revoked;
-use crate::store::connections;
+use crate::revocation_run;
+use crate::store::{connections, revocation_runs};
 use crate::{Connections, Error, key};
+
+/// How long one credential may take at the provider: a renewal of nothing, two calls, and what they need to begin.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What became of a connection's tokens. Here they are gone in any case.
 #[derive(Debug)]
@@ -23,6 +30,11 @@ impl Revocation {
     /// Whether the provider has confirmed that none of the tokens holds any more.
     pub fn is_complete(&self) -> bool {
         self.credentials.iter().all(|credential| credential.at_provider)
+    }
+
+    /// Why the provider has not confirmed, for the first credential of which it has not.
+    pub fn reason(&self) -> Option<&str> {
+        self.credentials.iter().find_map(|credential| credential.reason.as_deref())
     }
 }
 
@@ -46,10 +58,24 @@ impl Connections {
     /// # Errors
     /// [`Error::ConnectionNotFound`].
     pub async fn revoke(&self, tenant: &TenantId, id: &str, by: &str) -> Result<Revocation, Error> {
+        self.revoke_in(tenant, id, by, None).await
+    }
+
+    /// As [`revoke`](Self::revoke), counted in `run` by the transaction that deletes the connection.
+    pub(crate) async fn revoke_in(
+        &self,
+        tenant: &TenantId,
+        id: &str,
+        by: &str,
+        run: Option<&str>,
+    ) -> Result<Revocation, Error> {
+        let began = Instant::now();
         let connection = self.connection(tenant, id).await?;
         let mut credentials = Vec::with_capacity(connection.credentials.len());
         for credential in &connection.credentials {
-            let outcome = self.revoke_credential(tenant, &connection, &credential.name).await;
+            let outcome = self.revoke_credential(tenant, &connection, &credential.name);
+            let outcome = tokio::time::timeout(DEADLINE, outcome).await;
+            let outcome = outcome.unwrap_or_else(|_| Err("the provider did not answer in time".to_owned()));
             credentials.push(RevokedCredential {
                 name: credential.name.clone(),
                 at_provider: outcome.is_ok(),
@@ -57,7 +83,7 @@ impl Connections {
             });
         }
         let revocation = Revocation { credentials, connection };
-        self.delete(tenant, &revocation, by).await?;
+        self.delete(tenant, &revocation, by, run, began.elapsed()).await?;
         Ok(revocation)
     }
 
@@ -92,7 +118,14 @@ impl Connections {
         }
     }
 
-    async fn delete(&self, tenant: &TenantId, revocation: &Revocation, by: &str) -> Result<(), Error> {
+    async fn delete(
+        &self,
+        tenant: &TenantId,
+        revocation: &Revocation,
+        by: &str,
+        run: Option<&str>,
+        took: Duration,
+    ) -> Result<(), Error> {
         let connection = &revocation.connection;
         let mut tx = self.database.begin().await?;
         if !connections::delete(&mut tx, tenant, &connection.id).await? {
@@ -110,6 +143,15 @@ impl Connections {
             data.insert("at_provider".to_owned(), revocation.is_complete().into());
         }
         tx.record(event);
+        let reason = revocation.reason().unwrap_or_default();
+        let entry = Entry::new(tenant, by, Action::Revoke).about(connection).took(took);
+        let entry = if revocation.is_complete() { entry } else { entry.detail(&format!("only here: {reason}")) };
+        self.activity.record_in(&mut tx, entry).await?;
+        if let Some(run) = run {
+            let outcome = revocation_run::Outcome::of(revocation);
+            let reason = revocation_run::kept_reason(reason);
+            revocation_runs::note(&mut tx, run, connection.provider.as_str(), outcome, &reason).await?;
+        }
         tx.commit().await?;
         self.vault.forget(tenant, &connection.id);
         Ok(())

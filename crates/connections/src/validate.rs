@@ -1,7 +1,10 @@
 //! Whether a connection works at this moment, by asking the provider.
 
+use std::time::Instant;
+
 use model::{Coded as _, ErrorCode};
 
+use crate::activity::{Action, Entry};
 use crate::catalog::Provider;
 use crate::connection::{Connection, CredentialKey};
 use crate::manage::Whose;
@@ -22,7 +25,7 @@ impl Connections {
     ///
     /// # Errors
     /// [`Error::UnknownProvider`], [`Error::ConnectionNotFound`]. What is wrong with the connection itself is the answer.
-    pub async fn validate(&self, whose: &Whose) -> Result<Validity, Error> {
+    pub async fn validate(&self, whose: &Whose, by: &str) -> Result<Validity, Error> {
         let connection = match self.meant(whose).await {
             Ok(connection) => connection,
             Err(Error::ConnectionRequired { .. }) => return Ok(missing()),
@@ -32,7 +35,11 @@ impl Connections {
         let mut reason = None;
         if let Some(credential) = connection.credentials.first() {
             let key = key(&whose.tenant, &connection.id, &credential.name);
-            reason = self.probe(&provider, &connection, &key).await.err().map(|error| error.code());
+            let began = Instant::now();
+            let probed = self.probe(&provider, &connection, &key).await;
+            let entry = Entry::new(&whose.tenant, by, Action::Validate).about(&connection).ended(&probed);
+            self.activity.record(entry.took(began.elapsed()));
+            reason = probed.err().map(|error| error.code());
         }
         let connection = self.connection(&whose.tenant, &connection.id).await?;
         Ok(Validity { reason, connection: Some(connection) })
@@ -62,10 +69,15 @@ impl Connections {
     ///
     /// # Errors
     /// As [`meant`](Self::meant); those of the vault where the provider does not renew them.
-    pub async fn refresh(&self, whose: &Whose) -> Result<Connection, Error> {
+    pub async fn refresh(&self, whose: &Whose, by: &str) -> Result<Connection, Error> {
         let connection = self.meant(whose).await?;
         for credential in connection.credentials.iter().filter(|each| each.expires_at.is_some()) {
-            self.vault.refresh(&key(&whose.tenant, &connection.id, &credential.name)).await?;
+            let began = Instant::now();
+            let key = key(&whose.tenant, &connection.id, &credential.name);
+            let refreshed = self.vault.refresh(&key).await;
+            let entry = Entry::new(&whose.tenant, by, Action::Refresh).about(&connection).ended(&refreshed);
+            self.activity.record(entry.took(began.elapsed()));
+            refreshed?;
         }
         self.connection(&whose.tenant, &connection.id).await
     }

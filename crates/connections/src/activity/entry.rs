@@ -16,7 +16,7 @@ const MAX_DETAIL: usize = 200;
 /// What was done. What a connector did stands beside it as an operation, which is text: connectors come and go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// A user was asked for consent, and the flow ended.
+    /// A user came back from a provider, and no connection came of it.
     Authorize,
     /// A connection came about or was renewed by its user.
     Connect,

@@ -12,3 +12,7 @@ pub use entry::{Action, Entry, Outcome, UnknownWord};
 pub use list::{Filter, Page, Recorded};
 pub(crate) use pending::Tally;
 pub use recorder::Activity;
+pub(crate) use recorder::record_in;
+
+/// Who does what nobody asked for, such as renewing a token ahead of its end.
+pub(crate) const ACTOR: &str = "jackfield";

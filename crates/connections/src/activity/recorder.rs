@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::{Ambient, Coded as _, ErrorCode};
+use model::{Ambient, Coded as _, ErrorCode, Timestamp};
 use storage::{Database, Tx};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -86,9 +86,7 @@ impl Activity {
 
     /// Notes an entry if and when `tx` commits.
     pub async fn record_in(&self, tx: &mut Tx, entry: Entry) -> Result<(), storage::Error> {
-        let now = self.shared.ambient.now();
-        let tally = Tally { first_at: now, last_at: now, count: 1, duration: entry.duration };
-        activity::insert(tx, &[(entry.fact, tally)]).await
+        record_in(tx, entry, self.shared.ambient.now()).await
     }
 
     /// Writes what there is and stops; within 5 seconds, or what could not be written is counted as dropped.
@@ -192,6 +190,12 @@ impl Shared {
             );
         }
     }
+}
+
+/// Notes an entry of the moment `now` if and when `tx` commits.
+pub(crate) async fn record_in(tx: &mut Tx, entry: Entry, now: Timestamp) -> Result<(), storage::Error> {
+    let tally = Tally { first_at: now, last_at: now, count: 1, duration: entry.duration };
+    activity::insert(tx, &[(entry.fact, tally)]).await
 }
 
 /// Writes what comes until told to stop, and then the rest.

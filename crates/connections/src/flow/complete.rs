@@ -4,7 +4,8 @@ use model::TenantId;
 use secrecy::SecretString;
 
 use super::{Browser, Flow};
-use crate::catalog::{Provider, Resolved};
+use crate::activity::{Action, Entry};
+use crate::catalog::{Provider, ProviderId, Resolved};
 use crate::granted::{Connected, Granted};
 use crate::protocol::requested_scopes;
 use crate::store::flows;
@@ -54,10 +55,29 @@ impl Connections {
         if flow.provider != callback.provider || callback.tenant.is_some_and(|own| *own != tenant) {
             return Err(Error::State);
         }
-        flow.check_browser(callback.browser.map(Browser::hash).as_deref())?;
-        self.redeem_flow(&flow).await?;
+        let admitted = self.admit(&flow, callback.browser).await;
+        self.note_failure(&flow, &tenant, &admitted);
+        admitted?;
         let result = self.finish(&flow, &tenant, callback).await;
+        self.note_failure(&flow, &tenant, &result);
         Ok(Completion { return_to: flow.return_to, session: flow.session, app_state: flow.app_state, result })
+    }
+
+    /// Whether the answer may be taken: from the browser that began, in time, once.
+    async fn admit(&self, flow: &Flow, browser: Option<&Browser>) -> Result<(), Error> {
+        flow.check_browser(browser.map(Browser::hash).as_deref())?;
+        self.redeem_flow(flow).await
+    }
+
+    fn note_failure<T>(&self, flow: &Flow, tenant: &TenantId, result: &Result<T, Error>) {
+        if result.is_err() {
+            let entry = Entry::new(tenant, &flow.actor, Action::Authorize).ended(result);
+            let entry = entry.provider(&ProviderId::from_stored(flow.provider.clone()));
+            self.activity.record(match &flow.user_email {
+                Some(user_email) => entry.user_email(user_email),
+                None => entry,
+            });
+        }
     }
 
     async fn redeem_flow(&self, flow: &Flow) -> Result<(), Error> {

@@ -14,6 +14,7 @@ use super::schedule::{self, PROBE_INTERVAL, Repeat, Term};
 use super::stored::{Stored, access_purpose, refresh_purpose};
 use super::token::AccessToken;
 use super::{Error, Inner};
+use crate::activity::{self, ACTOR, Action, Entry};
 use crate::connection::{CredentialKey, Tokens};
 use crate::protocol::{CallError, Sent};
 use crate::store::broken_apps;
@@ -246,8 +247,13 @@ pub(super) async fn bury(
     let marked = credentials::mark_connection(tx, &key.tenant, &key.connection, reason, now).await?;
     if let Some((provider, user_email)) = marked {
         tx.record(event(key, EventKind::ConnectionNeedsReauth, &provider, &user_email));
+        activity::record_in(tx, needs_reauth(key, reason), now).await?;
     }
     Ok(true)
+}
+
+fn needs_reauth(key: &CredentialKey, reason: &str) -> Entry {
+    Entry::new(&key.tenant, ACTOR, Action::NeedsReauth).connection(&key.connection).detail(reason)
 }
 
 async fn refuse_app(

@@ -15,6 +15,8 @@ use crate::protocol::CallError;
 pub struct Grant {
     /// Whose it is.
     pub tenant: TenantId,
+    /// The connection's id.
+    pub connection: String,
     /// Which provider gave it.
     pub provider: ProviderId,
     /// The OAuth app that it was given to.

@@ -112,6 +112,7 @@ async fn redeem(
     };
     let grant = Grant {
         tenant: key.tenant.clone(),
+        connection: key.connection.clone(),
         provider: stored.provider.clone(),
         client_id: stored.app.client_id.clone(),
         variables: stored.variables.clone(),

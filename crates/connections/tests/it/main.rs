@@ -1,10 +1,13 @@
-//! Connections against servers on loopback, honest and hostile, and the tokens that must survive them.
+//! Providers as they are at their worst, and the tokens that must survive them.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+mod activity;
+mod activity_outage;
 mod discovery;
 mod hostile_provider;
 mod metadata_server;
+mod place;
 mod protocol_answers;
 mod protocol_faults;
 mod protocol_flow;
