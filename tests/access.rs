@@ -39,6 +39,7 @@ const ROUTES: &[Route] = &[
     ("GET", "/api-keys", "/api-keys", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
     ("POST", "/api-keys", "/api-keys", Json(r#"{"name":""}"#), [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
     ("DELETE", "/api-keys/{id}", "/api-keys/none", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("DELETE", "/tenants/{tenantId}", "/tenants/none", Nothing, [401, 403, 403, 403, 404], [401, 403, 403, 403, 404]),
     ("GET", "/plugins/available", "/plugins/available", Nothing, ALL, OTHER_PUBLIC),
     ("GET", "/plugins/by-extension-point", "/plugins/by-extension-point?point=checkout", Nothing, ALL, OTHER_PUBLIC),
     ("GET", "/plugins/{id}", "/plugins/shared", Nothing, ALL, OTHER_PUBLIC),

@@ -18,6 +18,7 @@ mod crash;
 mod deployment;
 mod health;
 mod isolation;
+mod key_rotation;
 mod limits;
 mod outages;
 mod plugin_cli;
@@ -26,6 +27,7 @@ mod plugins;
 mod replicas;
 mod sessions;
 mod shutdown;
+mod tenant_deletion;
 mod tenants;
 
 use serde_json::Value;

@@ -6,7 +6,7 @@ use std::process::Command;
 use model::{Ambient, TenantId};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use storage::{MasterKey, Sealed, Sealer};
+use storage::{MasterKeys, Sealed, Sealer};
 use testkit::Backend;
 
 use crate::deployment::{ADMIN, Deployment, PLATFORM, POSTGRES, USER, on_both_backends, plugin, with};
@@ -86,7 +86,7 @@ async fn a_configuration_follows_its_schema(backend: Backend) {
 async fn opened(deployment: &Deployment) -> Value {
     let ambient = Ambient::system();
     let database = deployment.database().await;
-    let key = MasterKey::load_or_create(&deployment.folder().join("data/encryption.key"), &ambient).unwrap();
+    let key = MasterKeys::load_or_create(&deployment.folder().join("data/encryption.key"), &ambient).unwrap();
     let sealer = Sealer::open(&database, key, ambient).await.unwrap();
     let mut conn = database.read().await.unwrap();
     let (plugin, secrets): (String, Vec<u8>) = storage::on!(conn, |c| {

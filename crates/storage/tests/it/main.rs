@@ -4,11 +4,13 @@
 
 mod blobs;
 mod database;
+mod master_keys;
 mod migrations;
 mod rotation;
 mod sealer;
 mod secrets;
 mod staging;
+mod tenant_deletion;
 
 use std::sync::LazyLock;
 
