@@ -48,13 +48,16 @@ fn merge(
         }
         (None, like) => base(id, like, builtin, findings),
     };
-    for (key, value) in own.iter().filter(|(key, _)| *key != "like") {
-        let takes_away = REMOVABLE.contains(&key.as_str()) && value.as_str() == Some("");
-        if takes_away {
-            merged.remove(key);
-        } else {
-            merged.insert(key.clone(), value.clone());
+    let takes_away = |key: &str, value: &Value| REMOVABLE.contains(&key) && value.as_str() == Some("");
+    for (key, _) in own.iter().filter(|(key, value)| takes_away(key, value)) {
+        merged.remove(key);
+        if key == "revocation_url" {
+            // How to revoke goes with the place.
+            merged.remove("revocation");
         }
+    }
+    for (key, value) in own.iter().filter(|(key, value)| *key != "like" && !takes_away(key, value)) {
+        merged.insert(key.clone(), value.clone());
     }
     merged
 }
