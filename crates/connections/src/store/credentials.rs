@@ -262,6 +262,18 @@ pub(crate) async fn bury(
     Ok(changed == 1)
 }
 
+/// Keeps others from changing a connection until this transaction ends. Whoever changes a connection and its
+/// credentials in one transaction begins with the connection, or two such could wait for each other.
+pub(crate) async fn lock_connection(tx: &mut Tx, tenant: &TenantId, id: &str) -> Result<(), Error> {
+    on!(tx, |c| sqlx::query("UPDATE connection SET updated_at = updated_at WHERE tenant = $1 AND id = $2")
+        .bind(tenant.as_str())
+        .bind(id)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
 /// Marks a connection as needing consent. Its provider and user if it was not so marked before.
 pub(crate) async fn mark_connection(
     tx: &mut Tx,

@@ -33,6 +33,8 @@ pub(super) enum Conclusion {
     GrantRefused,
     /// It does not accept the OAuth app.
     AppRefused,
+    /// Nothing was sent, though the row may say so.
+    Unsent,
 }
 
 /// New tokens.
@@ -94,6 +96,7 @@ impl Conclusion {
             Self::SetBack(setback) => setback.failure,
             Self::GrantRefused => "grant_refused",
             Self::AppRefused => "app_refused",
+            Self::Unsent => "unsent",
         }
     }
 
@@ -101,14 +104,14 @@ impl Conclusion {
     pub(super) fn trouble_until(&self) -> Option<Timestamp> {
         match self {
             Self::SetBack(setback) => setback.retry_at,
-            Self::Renewed(_) | Self::GrantRefused | Self::AppRefused => None,
+            Self::Renewed(_) | Self::GrantRefused | Self::AppRefused | Self::Unsent => None,
         }
     }
 
     /// What a caller is told who has no other token.
     pub(super) fn error(&self, now: Timestamp) -> Error {
         match self {
-            Self::Renewed(_) => Error::Interrupted,
+            Self::Renewed(_) | Self::Unsent => Error::Interrupted,
             Self::SetBack(setback) => {
                 decision::trouble(Some(setback.failure), setback.retry_at.unwrap_or(now))
             }
@@ -132,6 +135,7 @@ impl Conclusion {
             Self::SetBack(setback) => credentials::set_back(&mut tx, key, hold, setback).await?,
             Self::GrantRefused => bury(vault, &mut tx, key, hold, REFUSED).await?,
             Self::AppRefused => refuse_app(vault, &mut tx, key, stored, hold).await?,
+            Self::Unsent => credentials::release(&mut tx, key, hold, stored.sent_at).await?,
         };
         if !is_ours {
             return Ok(Written::Overtaken);
@@ -190,6 +194,9 @@ impl Renewal {
         hold: Hold,
         is_late: bool,
     ) -> Result<bool, storage::Error> {
+        if is_late {
+            credentials::lock_connection(tx, &key.tenant, &key.connection).await?;
+        }
         let now = vault.ambient.now();
         let is_in_use = schedule::is_in_use(stored.last_used_at, stored.authorized_at, now);
         let idle_ttl = stored.rotation.idle_ttl;
@@ -240,6 +247,7 @@ pub(super) async fn bury(
     hold: Hold,
     reason: &str,
 ) -> Result<bool, storage::Error> {
+    credentials::lock_connection(tx, &key.tenant, &key.connection).await?;
     if !credentials::bury(tx, key, hold, REAUTHORIZE).await? {
         return Ok(false);
     }

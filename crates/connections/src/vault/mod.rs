@@ -31,7 +31,7 @@ pub use token::AccessToken;
 
 use cache::{Entry, Tokens};
 use conclusion::Renewal;
-use decision::Demand;
+use decision::{Demand, Step};
 use flight::Flights;
 use stored::Stored;
 
@@ -55,7 +55,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cached_tokens: 10_000, background_per_second: 50 }
+        Self { cached_tokens: 10_000, background_per_second: 100 }
     }
 }
 
@@ -109,7 +109,7 @@ impl Vault {
     }
 
     /// The access token of `key`, renewed if it has ended or is about to within the tolerance of clocks (30 seconds).
-    /// One that ends soon is given out at once while it is renewed. Answers within about 40 seconds.
+    /// One that ends soon is given out at once while it is renewed. Answers within a minute.
     ///
     /// A caller may be dropped at any time: the renewal that it waits for goes on.
     pub async fn access_token(&self, key: &CredentialKey) -> Outcome {
@@ -237,18 +237,21 @@ impl Inner {
     }
 }
 
-/// Reads a token for all who want it at the moment. `None` if it is not to be given out as it is.
+/// Reads a token for all who want it at the moment. `None` if there is something to be done first.
 async fn look(vault: Arc<Inner>, key: CredentialKey) -> Result<Option<Arc<AccessToken>>, Error> {
     let epoch = vault.tokens.epoch();
     let Some(stored) = Stored::load(&vault, &key).await? else {
         vault.tokens.forget(&key);
         return Err(Error::ConnectionRequired);
     };
-    if !stored.state.is_sure(vault.ambient.now()) {
-        return Ok(None);
+    match stored.state.decide(Demand::Need, None, vault.ambient.now()) {
+        Step::Serve => {
+            vault.keep(&key, &stored, None, epoch);
+            Ok(Some(stored.token))
+        }
+        Step::Fail(error) => Err(error),
+        Step::Wait | Step::Redeem | Step::GiveUp(_) => Ok(None),
     }
-    vault.keep(&key, &stored, None, epoch);
-    Ok(Some(stored.token))
 }
 
 /// Whether what came of others' work is what `demand` asks for.

@@ -1,8 +1,7 @@
 //! Renewing in the background what is in use and ends soon, and what would die of idleness; telling of grants that will
 //! die whatever is done.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -63,8 +62,12 @@ impl Vault {
         drop(conn);
         let found = due.len();
         // Each replica in an order of its own, so that they seldom meet at the same row.
-        let order = RandomState::new();
-        due.sort_by_cached_key(|row| order.hash_one((&vault.replica, &row.connection_id)));
+        let order = vault.random();
+        due.sort_by_cached_key(|row| {
+            let mut hasher = DefaultHasher::new();
+            (order, &row.tenant, &row.connection_id).hash(&mut hasher);
+            hasher.finish()
+        });
         let mut pace =
             tokio::time::interval(Duration::from_secs(1) / vault.settings.background_per_second.max(1));
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -106,7 +106,7 @@ async fn redeem(
     let refresh = match stored.refresh_token(vault, key).await {
         Ok(refresh) => refresh,
         Err(error) => {
-            let _ = release(vault, key, stored, hold).await;
+            unsaved::insist(vault, key, stored, hold, Conclusion::Unsent);
             return Err(error);
         }
     };
@@ -119,7 +119,15 @@ async fn redeem(
         credential: key.name.clone(),
         refresh,
     };
-    let Some(sent_at) = mark_sent(vault, key, stored, hold).await? else { return Ok(None) };
+    let sent_at = match mark_sent(vault, key, stored, hold).await {
+        Ok(Some(sent_at)) => sent_at,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            // The mark may stand though its commit failed; taken for true, it could cost the grant.
+            unsaved::insist(vault, key, stored, hold, Conclusion::Unsent);
+            return Err(error);
+        }
+    };
     step("marked", key);
     let began = Instant::now();
     let answer = tokio::time::timeout(HTTP_DEADLINE + GRACE, vault.redeem.redeem(&grant)).await;
@@ -154,18 +162,17 @@ async fn mark_sent(
     let began = Instant::now();
     let now = vault.ambient.now();
     let mut tx = vault.database.begin().await?;
+    if !credentials::mark_sent(&mut tx, key, hold, now, now.plus(LEASE)).await? {
+        return Ok(None);
+    }
     let may_try = stored.state.probe_at.is_none()
         || broken_apps::claim_probe(&mut tx, &stored.app, now, now.plus(PROBE_INTERVAL)).await?;
     if !may_try {
-        credentials::release(&mut tx, key, hold, stored.sent_at).await?;
-        tx.commit().await?;
+        drop(tx);
+        release(vault, key, stored, hold).await?;
         return Ok(None);
     }
-    let is_ours = credentials::mark_sent(&mut tx, key, hold, now, now.plus(LEASE)).await?;
     tx.commit().await?;
-    if !is_ours {
-        return Ok(None);
-    }
     // The lease must outlast the redemption, however long the database took to answer.
     if began.elapsed() > HTTP_DEADLINE {
         release(vault, key, stored, hold).await?;

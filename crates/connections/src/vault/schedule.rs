@@ -21,6 +21,8 @@ const IDLE_AFTER: Duration = Duration::from_hours(24);
 const SKEW: Duration = Duration::from_secs(30);
 /// The most that a provider's `Retry-After` is honoured.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
+/// No provider is asked again at once, whatever the jitter.
+const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_BASE: Duration = Duration::from_secs(2);
 const BACKOFF_MAX: Duration = Duration::from_mins(10);
 /// Below this lifetime a token is renewed only when somebody wants it: ahead of time it would be renewed all the time.
@@ -142,7 +144,7 @@ fn absolute_end(
 pub(super) fn backoff(failures: i64, retry_after: Option<Duration>, random: u64) -> Duration {
     let doublings = u32::try_from(failures.clamp(0, 16)).unwrap_or(16);
     let ceiling = BACKOFF_BASE.saturating_mul(1 << doublings).min(BACKOFF_MAX);
-    retry_after.unwrap_or_default().min(RETRY_AFTER_MAX) + part(ceiling, random)
+    retry_after.unwrap_or_default().min(RETRY_AFTER_MAX) + BACKOFF_MIN + part(ceiling, random)
 }
 
 /// Until when a refresh token that may have been redeemed at `sent_at` may be redeemed again.
@@ -253,12 +255,13 @@ mod tests {
 
     #[test]
     fn backoff_grows_and_heeds_the_provider_within_an_hour() {
-        assert_eq!(backoff(0, None, u64::MAX), Duration::from_secs(2));
-        assert_eq!(backoff(3, None, u64::MAX), Duration::from_secs(16));
-        assert_eq!(backoff(1000, None, u64::MAX), Duration::from_mins(10));
-        assert_eq!(backoff(3, None, 0), Duration::ZERO, "full jitter");
-        assert_eq!(backoff(0, Some(Duration::from_secs(90)), 0), Duration::from_secs(90));
-        assert_eq!(backoff(0, Some(Duration::MAX), 0), Duration::from_hours(1));
+        let beyond = |failures, retry_after, random| backoff(failures, retry_after, random) - BACKOFF_MIN;
+        assert_eq!(beyond(0, None, u64::MAX), Duration::from_secs(2));
+        assert_eq!(beyond(3, None, u64::MAX), Duration::from_secs(16));
+        assert_eq!(beyond(1000, None, u64::MAX), Duration::from_mins(10));
+        assert_eq!(beyond(3, None, 0), Duration::ZERO, "full jitter");
+        assert_eq!(beyond(0, Some(Duration::from_secs(90)), 0), Duration::from_secs(90));
+        assert_eq!(beyond(0, Some(Duration::MAX), 0), Duration::from_hours(1));
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use connections::catalog::Rotation;
 use connections::protocol::CallError;
+use connections::vault::refresher;
 
 use super::provider::Fault;
-use super::{LASTING, Place, ROTATING, World, get, on_both_databases, tokens};
+use super::{LASTING, Place, ROTATING, World, get, on_both_databases, tokens, until};
 
 on_both_databases!(
     what_is_used_is_renewed_ahead_and_apart,
@@ -17,6 +18,7 @@ on_both_databases!(
     the_end_of_a_grant_is_told_once,
     a_use_is_written_down_once_an_hour,
     a_token_that_ended_unused_is_told,
+    the_task_does_it_all_unasked,
 );
 
 async fn what_is_used_is_renewed_ahead_and_apart(place: Place) {
@@ -27,7 +29,7 @@ async fn what_is_used_is_renewed_ahead_and_apart(place: Place) {
     let mut renewed = Vec::new();
     // From half an hour to a quarter of an hour before their end.
     world.advance(1799);
-    for _ in 0..16 {
+    for _ in 0..17 {
         renewed.push(world.vault.refresh_due(1000).await.unwrap());
         world.advance(60);
     }
@@ -172,4 +174,28 @@ async fn a_token_that_ended_unused_is_told(place: Place) {
     assert_eq!(world.vault.refresh_due(10).await.unwrap(), 1);
     assert_eq!(world.events("jackfield.connection.needs_reauth").await.len(), 1);
     assert_eq!(world.vault.refresh_due(10).await.unwrap(), 0);
+}
+
+async fn the_task_does_it_all_unasked(place: Place) {
+    let lasting = Rotation { absolute_ttl: Some(Duration::from_hours(24 * 30)), ..LASTING };
+    let world = World::new(place, lasting).await;
+    let key = world.connect("c1").await;
+    get(&world.vault, &key).await;
+    world.run("UPDATE credential SET forewarn_at = issued_at").await;
+    world.advance(2700);
+    let task = tokio::spawn(refresher::run(world.vault.clone(), Duration::from_millis(50)));
+    until("it is renewed", async || world.text("SELECT CAST(version AS TEXT) FROM credential").await == "2")
+        .await;
+    until("its end is told", async || world.events("jackfield.connection.expiring").await.len() == 1).await;
+    until("its use is noted", async || {
+        world.text("SELECT CAST(last_used_at - created_at AS TEXT) FROM connection").await == "0"
+    })
+    .await;
+    // Whatever goes wrong, it goes on.
+    world.run("ALTER TABLE credential RENAME TO away").await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.run("ALTER TABLE away RENAME TO credential").await;
+    world.advance(2700);
+    until("it is renewed again", async || world.provider.redemptions() == 2).await;
+    task.abort();
 }

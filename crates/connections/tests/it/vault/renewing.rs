@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connections::catalog::Flow;
-use connections::connection::Tokens;
+use connections::connection::{CredentialKey, Tokens};
 
 use super::{LASTING, Place, ROTATING, World, get, on_both_databases, outcome, secret, tokens, until};
 
@@ -19,6 +19,7 @@ on_both_databases!(
     a_grant_of_the_clients_own_is_redeemed_again,
     a_consent_without_refresh_token_keeps_the_former_one,
     a_row_of_another_tenant_does_not_open,
+    credentials_of_one_connection_live_and_die_apart,
     bytes_that_were_sealed_anew_under_the_same_version_are_no_change,
 );
 
@@ -187,7 +188,7 @@ async fn a_consent_without_refresh_token_keeps_the_former_one(place: Place) {
 async fn a_row_of_another_tenant_does_not_open(place: Place) {
     let world = World::new(place, ROTATING).await;
     let key = world.connect("c1").await;
-    let theirs = connections::connection::CredentialKey { tenant: "evil".parse().unwrap(), ..key.clone() };
+    let theirs = CredentialKey { tenant: "evil".parse().unwrap(), ..key.clone() };
     world
         .run(
             "INSERT INTO connection SELECT 'evil', id, provider, user_email, label, is_default, status, status_reason,
@@ -200,7 +201,7 @@ async fn a_row_of_another_tenant_does_not_open(place: Place) {
     assert_eq!(get(&world.vault, &key).await, "connection_required");
     // Nor does one that was moved to another connection or under another name.
     world.run("UPDATE credential SET tenant = 'acme', name = 'bot'").await;
-    let bot = connections::connection::CredentialKey { name: "bot".into(), ..key.clone() };
+    let bot = CredentialKey { name: "bot".into(), ..key.clone() };
     assert_eq!(get(&world.vault, &bot).await, "internal");
     world.run("UPDATE credential SET name = 'main'").await;
     assert_eq!(get(&world.vault, &key).await, "access-c1-0");
@@ -232,4 +233,30 @@ async fn bytes_that_were_sealed_anew_under_the_same_version_are_no_change(place:
     world.advance(3600);
     assert_eq!(get(&world.vault, &key).await, "access-c1-2", "the refresh token as it was sealed anew");
     assert!(world.vault.settle(Duration::from_secs(5)).await);
+}
+
+async fn credentials_of_one_connection_live_and_die_apart(place: Place) {
+    let world = World::new(place, ROTATING).await;
+    let bot = world.connect("c1").await;
+    let user = CredentialKey { name: "user".into(), ..bot.clone() };
+    let mut tx = world.database.begin().await.unwrap();
+    world.store(&mut tx, &user, &tokens("user"), Flow::AuthorizationCode).await;
+    tx.commit().await.unwrap();
+    world.provider.revoke("user");
+    world.advance(3600);
+    assert_eq!(get(&world.vault, &user).await, "reauthorization_required");
+    assert_eq!(get(&world.vault, &bot).await, "access-c1-1");
+    assert_eq!(world.text("SELECT status FROM connection").await, "needs_reauth");
+    world.provider.revoke("c1");
+    world.advance(3600);
+    assert_eq!(get(&world.vault, &bot).await, "reauthorization_required");
+    let told = world.events("jackfield.connection.needs_reauth").await;
+    assert_eq!(told.len(), 1, "the connection needed its user already");
+    assert!(told[0].data.contains(r#""credential":"user""#));
+    let mut tx = world.database.begin().await.unwrap();
+    assert!(world.vault.delete_tokens(&mut tx, &user).await.unwrap());
+    assert!(!world.vault.delete_tokens(&mut tx, &user).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(get(&world.vault, &user).await, "connection_required");
+    assert!(world.vault.open_tokens(&user).await.unwrap().is_none());
 }

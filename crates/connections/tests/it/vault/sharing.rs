@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use connections::protocol::CallError;
+
+use super::provider::Fault;
 use super::{Place, ROTATING, World, get, on_both_databases, outcome, until};
 
 on_both_databases!(
@@ -10,6 +13,7 @@ on_both_databases!(
     another_replicas_renewal_is_waited_for_only_where_nothing_holds,
     a_death_before_sending_loses_nothing,
     many_connections_are_renewed_side_by_side,
+    who_read_the_row_before_the_provider_refused_does_not_ask_again,
 );
 
 async fn a_caller_that_goes_away_cancels_nothing(place: Place) {
@@ -122,4 +126,21 @@ async fn many_connections_are_renewed_side_by_side(place: Place) {
     for (n, answer) in answers.iter().enumerate() {
         assert_eq!(*answer, format!("access-c{n}-1"));
     }
+}
+
+async fn who_read_the_row_before_the_provider_refused_does_not_ask_again(place: Place) {
+    let world = World::new(place, ROTATING).await;
+    let key = world.connect("c1").await;
+    world.advance(3600);
+    for _ in 0..60 {
+        let retry_after = Some(Duration::from_mins(10));
+        world.provider.fail(Fault::Refuse(CallError::RateLimited { retry_after }));
+    }
+    // Many that wait for few connections to the database: some act long after they have read.
+    let replicas: Vec<_> = (0..60).map(|_| world.replica()).collect();
+    let callers = replicas.iter().map(|replica| get(replica, &key));
+    for answer in futures::future::join_all(callers).await {
+        assert_eq!(answer, "upstream_rate_limited");
+    }
+    assert_eq!(world.provider.calls(), 1);
 }
