@@ -107,8 +107,8 @@ impl Connections {
         );
         Self {
             database: parts.database,
-            sealer: parts.sealer,
             tickets: Arc::new(parts.sealer.tickets()),
+            sealer: parts.sealer,
             catalog,
             discovery: parts.discovery,
             http: parts.http,
