@@ -13,6 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use model::Ambient;
 use registry::Registry;
 use secrecy::SecretString;
+use storage::Tenants;
 use url::Url;
 
 use crate::address::{Network, PeerAddress, client_address};
@@ -57,6 +58,8 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// Accounts that users connect elsewhere.
     pub connections: Connections,
+    /// Deletes tenants.
+    pub tenants: Arc<Tenants>,
     /// What must answer for the server to be ready.
     pub probes: Vec<Box<dyn Probe>>,
     /// What has been counted, ready to be rendered.
@@ -118,6 +121,10 @@ impl App {
     /// Where browsers may be sent in the end.
     pub(crate) fn return_to(&self) -> &Origins {
         &self.0.options.return_to
+    }
+
+    pub(crate) fn tenants(&self) -> &Arc<Tenants> {
+        &self.0.parts.tenants
     }
 
     pub(crate) fn metrics(&self) -> &PrometheusHandle {

@@ -20,6 +20,7 @@ pub mod rate_limit;
 pub mod return_to;
 mod router;
 mod service;
+mod tenants;
 mod unified;
 
 pub use access::RequestContext;

@@ -24,6 +24,7 @@ use crate::problem::Problem;
     tags(
         (name = "service", description = "About the server itself"),
         (name = "identity", description = "API keys"),
+        (name = "tenants", description = "Tenants as a whole"),
         (name = "plugins", description = "Plugins, installations and their configuration"),
         (name = "marketplace", description = "The shared catalog"),
         (name = "connections", description = "Accounts that users connect at other providers"),

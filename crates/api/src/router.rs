@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use crate::layers::Deadline;
 use crate::{
     App, access, api_keys, bundles, connect, health, layers, marketplace, openapi, plugins, problem,
-    rate_limit, service, unified,
+    rate_limit, service, tenants, unified,
 };
 
 /// How many uploads are in memory at the same time; further ones wait within their deadline.
@@ -25,11 +25,17 @@ const MAX_UPLOADS: usize = 16;
 /// The routes that are in the contract.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
-        .merge(service_routes())
-        .merge(api_keys::routes())
-        .merge(plugin_routes())
+        .merge(quick_routes())
         .merge(publishing_routes())
         .merge(plugins::public_routes())
+}
+
+/// Routes that act for a caller, with small bodies.
+fn quick_routes() -> OpenApiRouter<App> {
+    service_routes()
+        .merge(api_keys::routes())
+        .merge(tenants::routes())
+        .merge(plugin_routes())
         .merge(unified::routes())
         .merge(connect::routes())
 }
@@ -53,31 +59,29 @@ fn service_routes() -> OpenApiRouter<App> {
         .routes(routes!(problem::explain))
 }
 
-/// The whole surface, ready to be served. The server puts a [`PeerAddress`](crate::PeerAddress) into each request.
-pub fn router(app: App) -> Router {
+/// The whole surface, ready to be served, with the pages of other parts that the program has `mounted`. The server puts
+/// a [`PeerAddress`](crate::PeerAddress) into each request.
+pub fn router(app: App, mounted: Router) -> Router {
     let options = app.options();
     let cors = options.origins.cors();
     // Layers wrap what was added before them, so the answer to a wrong method comes before CORS, which must see
     // preflights.
-    let quick = service_routes().merge(api_keys::routes()).merge(plugin_routes());
-    let quick = quick.merge(unified::routes()).merge(connect::routes());
+    let quick = Router::from(quick_routes()).merge(unified::aliases()).merge(connect::aliases());
     let guarded = limited(quick, options.deadline, options.max_body_bytes)
-        .merge(unified::aliases())
-        .merge(connect::aliases())
         .merge(limited(
-            publishing_routes().layer(GlobalConcurrencyLimitLayer::new(MAX_UPLOADS)),
+            Router::from(publishing_routes()).layer(GlobalConcurrencyLimitLayer::new(MAX_UPLOADS)),
             options.upload_deadline,
             options.max_upload_bytes,
         ))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(cors);
-    let public = limited(plugins::public_routes(), options.deadline, options.max_body_bytes);
+    let public = limited(plugins::public_routes().into(), options.deadline, options.max_body_bytes);
     let open = documentation()
         .merge(public)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(options.origins.public_cors());
 
-    let hosted = limited(connect::hosted().into(), options.deadline, options.max_body_bytes)
+    let hosted = limited(mounted.with_state(()).merge(connect::hosted()), options.deadline, options.max_body_bytes)
         .method_not_allowed_fallback(problem::method_not_allowed);
 
     let accounted = guarded
@@ -95,8 +99,8 @@ pub fn router(app: App) -> Router {
 }
 
 /// Routes that take no longer and no more than this.
-fn limited(routes: OpenApiRouter<App>, deadline: Duration, max_body_bytes: usize) -> Router<App> {
-    Router::from(routes)
+fn limited(routes: Router<App>, deadline: Duration, max_body_bytes: usize) -> Router<App> {
+    routes
         .layer(from_fn_with_state(Deadline(deadline), layers::deadline))
         .layer(DefaultBodyLimit::max(max_body_bytes))
 }

@@ -12,6 +12,7 @@ use storage::{Database, Sealer};
 use crate::catalog::{Catalog, Provider, ProviderId};
 use crate::protocol::App;
 use crate::store::apps;
+use crate::store::sealed::APP_SECRET;
 use crate::{Connections, Error};
 
 /// The longest client id and client secret.
@@ -81,7 +82,7 @@ impl Apps {
         let Some((app, sealed)) = apps::find(&mut conn, tenant, provider).await? else { return Ok(None) };
         let client_secret = match sealed {
             Some(sealed) => {
-                let bytes = self.sealer.unseal(&mut conn, tenant, &purpose(provider), &sealed).await?;
+                let bytes = self.sealer.unseal(&mut conn, tenant, &APP_SECRET.purpose(&[provider.as_str()]), &sealed).await?;
                 let text =
                     std::str::from_utf8(bytes.expose_secret()).map_err(|_| storage::Error::Unsealable)?;
                 Some(SecretString::from(text))
@@ -144,7 +145,7 @@ impl Connections {
         let sealed = match &new.client_secret {
             Some(secret) => {
                 let secret = secret.expose_secret().as_bytes();
-                Some(self.sealer.seal(&mut tx, tenant, &purpose(&provider.id), secret).await?)
+                Some(self.sealer.seal(&mut tx, tenant, &APP_SECRET.purpose(&[provider.id.as_str()]), secret).await?)
             }
             None => None,
         };
@@ -170,10 +171,6 @@ impl Connections {
         self.apps.changed(tenant, &provider).await;
         Ok(())
     }
-}
-
-fn purpose(provider: &ProviderId) -> String {
-    format!("oauth app {provider} secret")
 }
 
 fn check(new: &NewOauthApp, provider: &Provider) -> Result<(), Error> {

@@ -38,7 +38,7 @@ pub use revocation_run::{
 };
 pub use revoke::{Revocation, RevokedCredential};
 pub use sessions::{Consent, NewSession, Session, SessionProvider, SessionView};
-pub use store::MIGRATIONS;
+pub use store::{MIGRATIONS, SEALED, TENANT_DATA};
 pub use validate::Validity;
 
 use activity::Activity;

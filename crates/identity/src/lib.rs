@@ -20,7 +20,7 @@ mod key_set;
 mod session;
 mod tokens;
 
-pub use api_key::{ApiKey, ApiKeys, MAX_LIVE_KEYS, MIGRATIONS, Maker, NewApiKey};
+pub use api_key::{ApiKey, ApiKeys, MAX_LIVE_KEYS, MIGRATIONS, Maker, NewApiKey, TENANT_DATA};
 pub use authenticator::Authenticator;
 pub use config::{Config, IssuerUrl};
 pub use credentials::{Carrier, Credentials};

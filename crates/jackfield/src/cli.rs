@@ -13,7 +13,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::keys::KeysCommand;
 use crate::plugin::PluginCommand;
 use crate::settings::{self, Loaded, Places, SettingsError};
-use crate::{keys, logging, parts, plugin, serve};
+use crate::tenants::TenantsCommand;
+use crate::{keys, logging, parts, plugin, serve, tenants};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line or settings.";
 
@@ -21,7 +22,7 @@ const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line
 #[derive(Debug, Parser)]
 #[command(name = "jackfield", version, after_help = EXIT_CODES, propagate_version = true)]
 struct Cli {
-    /// The settings file of serve, keys and settings, in place of jackfield.toml in the current folder.
+    /// The settings file of serve, keys, tenants and settings, in place of jackfield.toml in the current folder.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -35,12 +36,15 @@ enum Command {
         after_help = "Examples:\n  jackfield serve\n  jackfield serve --dev\n  HOST=0.0.0.0 DATABASE_URL=postgres://… jackfield serve\n\nStops on SIGTERM or SIGINT once the requests in flight are answered; a second signal stops it at once."
     )]
     Serve(ServeArgs),
-    /// Make, list and revoke API keys.
+    /// Make, list and revoke API keys; replace the keys that seal secrets.
     #[command(
         subcommand,
         after_help = "Example:\n  jackfield keys create --name deploy --tenant acme --role admin"
     )]
     Keys(KeysCommand),
+    /// Delete tenants.
+    #[command(subcommand, after_help = "Example:\n  jackfield tenants delete acme")]
+    Tenants(TenantsCommand),
     /// Make, check, build, publish and install plugins.
     #[command(
         subcommand,
@@ -84,13 +88,20 @@ struct SettingsArgs {
     markdown: bool,
 }
 
+/// A command line that cannot be followed as it is.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
 /// Runs the command that the command line names.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            let code = if error.is::<SettingsError>() || error.is::<serve::NotLoopback>() { 2 } else { 1 };
+            let is_usage =
+                error.is::<SettingsError>() || error.is::<serve::NotLoopback>() || error.is::<Usage>();
+            let code = if is_usage { 2 } else { 1 };
             // Nothing is left to tell it to if standard error is gone.
             let _ = writeln!(std::io::stderr(), "error: {}", told(&error));
             ExitCode::from(code)
@@ -109,6 +120,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys(command) => {
             let loaded = load(cli.config.as_deref())?;
             runtime()?.block_on(keys::run(&loaded.settings, command))?;
+        }
+        Command::Tenants(command) => {
+            let loaded = load(cli.config.as_deref())?;
+            runtime()?.block_on(tenants::run(&loaded.settings, command))?;
         }
         Command::Plugin(command) => return Ok(runtime()?.block_on(plugin::run(command))),
         Command::Settings(args) if args.default_file => print(&settings::default_file())?,

@@ -1,4 +1,4 @@
-//! `jackfield keys`: API keys, made at the command line by who runs the server.
+//! `jackfield keys`: API keys, made at the command line by who runs the server. Sealing keys are in `rotate`.
 
 use std::fmt::Write as _;
 
@@ -13,6 +13,7 @@ use storage::DatabaseUrl;
 use crate::cli::print;
 use crate::parts::open_database;
 use crate::plugin::note;
+use crate::rotate::{self, RotateArgs};
 use crate::settings::Settings;
 
 /// What to do with keys.
@@ -29,6 +30,14 @@ pub(crate) enum KeysCommand {
     /// Revoke a key: it is refused from the next request on.
     #[command(after_help = "Example:\n  jackfield keys revoke 01JD3ZK8X8N4V0Q7R5T2W9Y6AB")]
     Revoke(RevokeArgs),
+    /// Replace the keys that seal tenants' secrets, while servers go on.
+    ///
+    /// Makes a new data key for each tenant, seals everything anew under it, and destroys the former key. Data keys are
+    /// wrapped under ENCRYPTION_KEY in place of a key of ENCRYPTION_KEYS_ACCEPTED. May be interrupted and run again.
+    #[command(
+        after_help = "Examples:\n  jackfield keys rotate\n  jackfield keys rotate --tenant acme\n  jackfield keys rotate --master"
+    )]
+    Rotate(RotateArgs),
 }
 
 /// Where a key holds.
@@ -96,11 +105,17 @@ pub(crate) async fn run(settings: &Settings, command: KeysCommand) -> anyhow::Re
     note_which_database(settings, &command)?;
     let ambient = Ambient::system();
     let database = open_database(settings, &ambient).await?;
+    if let KeysCommand::Rotate(args) = command {
+        let done = rotate::run(settings, &database, &ambient, args).await;
+        database.close().await;
+        return done;
+    }
     let keys = ApiKeys::new(database.clone(), ambient);
     let text = match command {
         KeysCommand::Create(args) => create(&keys, args).await,
         KeysCommand::List(args) => list(&keys, args).await,
         KeysCommand::Revoke(args) => revoke(&keys, args).await,
+        KeysCommand::Rotate(_) => Ok(String::new()),
     };
     database.close().await;
     print(&text?)
@@ -108,21 +123,30 @@ pub(crate) async fn run(settings: &Settings, command: KeysCommand) -> anyhow::Re
 
 /// Says so where there is no database yet: the command may run in another folder than the server does.
 fn note_which_database(settings: &Settings, command: &KeysCommand) -> anyhow::Result<()> {
-    let DatabaseUrl::Sqlite(path) = settings.database()? else { return Ok(()) };
-    if path.exists() {
-        return Ok(());
+    if !matches!(command, KeysCommand::Create(_)) {
+        return require_database(settings);
     }
-    let path = path.display();
-    if matches!(command, KeysCommand::Create(_)) {
+    if let DatabaseUrl::Sqlite(path) = settings.database()?
+        && !path.exists()
+    {
+        let path = path.display();
         note(&format!(
             "there was no database at {path}; it is made now, for a server with the same settings"
         ));
-        return Ok(());
     }
-    anyhow::bail!(
-        "there is no database at {path}: run this with the server's settings, in its folder or with its DATA_DIR, \
-         DATABASE_PATH or DATABASE_URL"
-    )
+    Ok(())
+}
+
+/// Refuses to make a database where the command is about what is in one.
+pub(crate) fn require_database(settings: &Settings) -> anyhow::Result<()> {
+    match settings.database()? {
+        DatabaseUrl::Sqlite(path) if !path.exists() => anyhow::bail!(
+            "there is no database at {}: run this with the server's settings, in its folder or with its DATA_DIR, \
+             DATABASE_PATH or DATABASE_URL",
+            path.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 async fn create(keys: &ApiKeys, args: CreateArgs) -> anyhow::Result<String> {

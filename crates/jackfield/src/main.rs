@@ -8,9 +8,11 @@ mod keys;
 mod logging;
 mod parts;
 mod plugin;
+mod rotate;
 mod serve;
 mod server;
 mod settings;
+mod tenants;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,9 @@ use bundler::{Bundler, Limits, WorkerCommand};
 use identity::{Authenticator, Config};
 use model::Ambient;
 use registry::{Platform, Registry};
-use storage::{Blobs, Database, DatabaseUrl, Folder, Migration, S3, Sealer};
+use storage::{
+    Blobs, Database, DatabaseUrl, Folder, Forget, Migration, S3, SealedColumn, Sealer, TenantData, Tenants,
+};
 use url::Url;
 
 use crate::settings::Settings;
@@ -18,6 +20,12 @@ pub(crate) const BUNDLER_WORKER: &str = "bundler-worker";
 
 /// The tables of every part.
 const MIGRATIONS: &[&[Migration]] = &[storage::MIGRATIONS, identity::MIGRATIONS, registry::MIGRATIONS];
+
+/// The sealed columns of every part: what rotating keys seals anew.
+pub(crate) const SEALED: &[&[SealedColumn]] = &[registry::SEALED];
+
+/// What every part keeps of a tenant: what deleting it deletes. The log is the last.
+const TENANT_DATA: &[&[TenantData]] = &[registry::TENANT_DATA, identity::TENANT_DATA, storage::TENANT_DATA];
 
 /// The database, its schema up to date.
 pub(crate) async fn open_database(settings: &Settings, ambient: &Ambient) -> anyhow::Result<Database> {
@@ -62,22 +70,34 @@ pub(crate) fn bundler(settings: &Settings) -> anyhow::Result<Bundler> {
     Ok(Bundler::new(worker, limits))
 }
 
-/// The registry, on storage that is open.
-pub(crate) async fn registry(
+/// What seals tenants' secrets, once the master key has proven to be that of the database.
+pub(crate) async fn sealer(
     settings: &Settings,
-    (database, blobs): (&Database, &Arc<dyn Blobs>),
+    database: &Database,
+    ambient: &Ambient,
+) -> anyhow::Result<Sealer> {
+    Ok(Sealer::open(database, settings.master_keys(ambient)?, ambient.clone()).await?)
+}
+
+/// What deletes tenants. `forget` drops what parts of this process remember of one.
+pub(crate) fn tenants(database: &Database, forget: Vec<Forget>, ambient: &Ambient) -> Tenants {
+    Tenants::new(database.clone(), TENANT_DATA, forget, ambient.clone())
+}
+
+/// The registry, on storage that is open.
+pub(crate) fn registry(
+    settings: &Settings,
+    (database, blobs, sealer): (&Database, &Arc<dyn Blobs>, &Sealer),
     bundler: Bundler,
     public_url: &Url,
     ambient: &Ambient,
 ) -> anyhow::Result<Registry> {
-    let master = settings.master_key(ambient)?;
-    let sealer = Sealer::open(database, master, ambient.clone()).await?;
     let platform = Platform {
         version: settings.platform_version.clone(),
         public_url: public_url.clone(),
         bundle_cache_bytes: u64::try_from(settings.bundle_cache_size.0)?,
     };
-    Ok(Registry::new(database.clone(), Arc::clone(blobs), sealer, bundler, platform, ambient.clone()))
+    Ok(Registry::new(database.clone(), Arc::clone(blobs), sealer.clone(), bundler, platform, ambient.clone()))
 }
 
 /// What tells who is calling.
@@ -103,4 +123,50 @@ pub(crate) fn authenticator(
         extra_roots,
     };
     Ok(Authenticator::new(&config, database.clone(), ambient.clone())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Columns of bytes that hold nothing that a tenant's data key seals.
+    const NOT_SEALED: [&str; 3] = ["api_key.secret_hash", "master_key.proof", "tenant_key.wrapped"];
+    async fn columns() -> Vec<(String, String, String)> {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("test.db"));
+        let database = Database::open(&url, MIGRATIONS, Ambient::system()).await.unwrap();
+        let mut conn = database.read().await.unwrap();
+        let storage::Engine::Sqlite(sqlite) = conn.engine() else { panic!("it is SQLite") };
+        sqlx::query_as(
+            "SELECT t.name, c.name, c.type FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'",
+        )
+        .fetch_all(sqlite)
+        .await
+        .unwrap()
+    }
+
+    /// A sealed column that no list names would be lost when keys are rotated.
+    #[tokio::test]
+    async fn every_column_of_bytes_is_known_to_be_sealed_or_not() {
+        let columns = columns().await;
+        let is_known = |table: &str, column: &str| {
+            NOT_SEALED.contains(&format!("{table}.{column}").as_str())
+                || SEALED
+                    .iter()
+                    .copied()
+                    .flatten()
+                    .any(|sealed| (sealed.table, sealed.column) == (table, column))
+        };
+        let bytes = columns.iter().filter(|(table, _, kind)| kind == "BLOB" && !table.starts_with('_'));
+        let unknown: Vec<_> = bytes.filter(|(table, column, _)| !is_known(table, column)).collect();
+        assert!(unknown.is_empty(), "name them in SEALED of their crate, or here: {unknown:?}");
+        for sealed in SEALED.iter().copied().flatten() {
+            for name in sealed.keys.iter().chain([&"tenant", &sealed.column]) {
+                let is_it =
+                    |(table, column, _): &(String, String, String)| table == sealed.table && column == name;
+                let is_there = columns.iter().any(is_it);
+                assert!(is_there, "{}.{name}", sealed.table);
+            }
+        }
+    }
 }

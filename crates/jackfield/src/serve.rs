@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bundler::Bundler;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use model::Ambient;
-use storage::{Blobs, Database};
+use model::{Ambient, TenantId};
+use storage::{Blobs, Database, Tenants};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -62,17 +62,24 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         .with_context(|| format!("cannot listen on {address} (HOST, PORT)"))?;
     let address = listener.local_addr()?;
     let public_url = settings.public_url(address)?;
-    let registry =
-        parts::registry(&settings, (&database, &blobs), bundler.clone(), &public_url, &ambient).await?;
+    let sealer = parts::sealer(&settings, &database, &ambient).await?;
+    let storage = (&database, &blobs, &sealer);
+    let registry = Arc::new(parts::registry(&settings, storage, bundler.clone(), &public_url, &ambient)?);
+    let forget = {
+        let registry = Arc::clone(&registry);
+        move |_: &TenantId| registry.forget_files()
+    };
+    let tenants = Arc::new(parts::tenants(&database, vec![Box::new(forget)], &ambient));
     let parts = api::Parts {
         ambient: ambient.clone(),
         authenticator,
-        registry: Arc::new(registry),
+        registry,
+        tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
     };
     let app = api::App::new(options(&settings, args.dev, public_url.clone())?, parts);
-    let sweeping = tokio::spawn(sweep(app.clone(), database.clone(), blobs, ambient));
+    let sweeping = tokio::spawn(sweep(app.clone(), tenants, database.clone(), blobs, ambient));
     let warming = tokio::spawn(warm(bundler.clone()));
     tracing::info!(server.address = %address, server.url = %public_url, development = args.dev, "listening");
     if args.dev {
@@ -130,13 +137,23 @@ async fn warm(bundler: Bundler) {
     }
 }
 
-/// Forgets, every minute, what is no longer needed: quiet callers, and blobs of publishes that never ended.
-async fn sweep(app: api::App, database: Database, blobs: Arc<dyn Blobs>, ambient: Ambient) {
+/// Forgets, every minute, what is no longer needed: quiet callers, blobs of publishes that never ended, what
+/// interrupted deletions of tenants have left.
+async fn sweep(
+    app: api::App,
+    tenants: Arc<Tenants>,
+    database: Database,
+    blobs: Arc<dyn Blobs>,
+    ambient: Ambient,
+) {
     let mut interval = tokio::time::interval(SWEEP_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
         app.sweep();
+        if let Err(error) = tenants.finish_interrupted().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the deletion of a tenant cannot go on");
+        }
         match storage::sweep(&database, blobs.as_ref(), STAGED_FOR, &ambient).await {
             Ok(0) => {}
             Ok(swept) => tracing::info!(blobs = swept, "removed the blobs of publishes that did not end"),

@@ -1,6 +1,7 @@
 //! Serving bundles: from memory when they are hot, from the blob store when they are not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use model::PluginId;
@@ -13,6 +14,8 @@ use crate::{Encoding, Error, Registry};
 
 /// The most files whose description is kept in memory.
 const MAX_DESCRIBED: u64 = 100_000;
+/// How long a file is kept in memory: so long may another replica serve it after its tenant was deleted.
+const KEPT_FOR: Duration = Duration::from_mins(10);
 
 /// Names under which older hosts ask for the file that a version begins with.
 const ENTRY_ALIASES: [&str; 2] = ["index.js", "bundle.js"];
@@ -58,7 +61,7 @@ impl From<FileRow> for BundleFile {
     }
 }
 
-/// Files and contents that were asked for lately. Neither ever changes, so nothing needs to be invalidated.
+/// Files and contents that were asked for lately. Neither ever changes; they go with their tenant alone.
 pub(crate) struct Cache {
     files: Memory<FilePath, Arc<BundleFile>>,
     contents: Memory<(Arc<str>, Encoding), Bytes>,
@@ -67,9 +70,10 @@ pub(crate) struct Cache {
 impl Cache {
     pub(crate) fn new(max_bytes: u64) -> Self {
         Self {
-            files: Memory::builder().max_capacity(MAX_DESCRIBED).build(),
+            files: Memory::builder().max_capacity(MAX_DESCRIBED).time_to_live(KEPT_FOR).build(),
             contents: Memory::builder()
                 .max_capacity(max_bytes)
+                .time_to_live(KEPT_FOR)
                 .weigher(|(key, _): &(Arc<str>, Encoding), content: &Bytes| {
                     u32::try_from(key.len() + content.len()).unwrap_or(u32::MAX)
                 })
@@ -79,6 +83,12 @@ impl Cache {
 }
 
 impl Registry {
+    /// Forgets what a deleted tenant's files may be among. Addresses do not name their tenant, so it is all of them.
+    pub fn forget_files(&self) {
+        self.cache.files.invalidate_all();
+        self.cache.contents.invalidate_all();
+    }
+
     /// Where browsers load a file of a version from.
     pub fn file_url(&self, id: &PluginId, version: &str, filename: &str) -> String {
         let base = self.platform.public_url.as_str().trim_end_matches('/');

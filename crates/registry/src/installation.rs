@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use storage::Tx;
 
 use crate::plugin::Plugin;
-use crate::store::{installations, plugins};
+use crate::store::{CONFIGURATION, installations, plugins};
 use crate::{Error, Registry, Version, compatibility, configuration};
 
 /// The most plugins that one tenant may have installed.
@@ -197,7 +197,7 @@ impl Registry {
         let mut tx = self.database.begin().await?;
         let current = lock(&mut tx, tenant, id).await?;
         let key = &current.plugin.key;
-        let purpose = format!("installation {key} configuration");
+        let purpose = CONFIGURATION.purpose(&[key]);
         let former = match installations::secrets(&mut tx, tenant, key).await? {
             Some(sealed) => Some(self.sealer.unseal(&mut tx, tenant, &purpose, &sealed).await?),
             None => None,

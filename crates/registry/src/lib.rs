@@ -41,7 +41,7 @@ pub use prepare::{File, MAX_BUNDLE, Prepared, Runnable, prepare};
 pub use publish::{Author, Published, Uploaded};
 pub use ratings::Rating;
 pub use source::{Draft, MANIFEST_FILE, Source};
-pub use store::MIGRATIONS;
+pub use store::{MIGRATIONS, SEALED, TENANT_DATA};
 pub use version::{Version, VersionError};
 
 /// What the registry needs to know of the platform that it serves.

@@ -4,6 +4,7 @@
 //! Domain crates own their tables and their SQL. This crate owns connecting, transactions, migrations, the words in
 //! which the two databases differ, and the durable primitives on top.
 
+mod backoff;
 pub mod blobs;
 mod data_key;
 mod database;
@@ -33,5 +34,5 @@ pub use rotation::{GRACE, LEASE, Rotation, RotationReport};
 pub use sealed::{Sealed, SealedColumn};
 pub use sealer::Sealer;
 pub use staged::{Staging, discard, sweep};
-pub use tenant_deletion::{Deleted, Forget, TENANT_DATA, TenantData, Tenants};
+pub use tenant_deletion::{Deleted, Forget, Step, TENANT_DATA, TenantData, Tenants};
 pub use ticket::Tickets;

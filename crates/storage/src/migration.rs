@@ -78,6 +78,7 @@ pub const MIGRATIONS: &[Migration] = &[
         );
         CREATE TABLE tenant_deletion (
             tenant TEXT PRIMARY KEY,
+            asked_by TEXT NOT NULL,
             counts TEXT NOT NULL
         );
     ",

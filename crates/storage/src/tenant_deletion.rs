@@ -3,20 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use model::{Ambient, Event, EventKind, TenantId};
 use serde_json::json;
 
+use crate::backoff::Backoff;
 use crate::{Conn, Database, Error, Tx, data_key, on};
 
 /// The most rows that one transaction deletes.
 const BATCH: i64 = 500;
-/// How often a step is tried.
-const ATTEMPTS: u32 = 5;
-/// The longest wait after the first failure; it doubles with each.
-const BACKOFF: Duration = Duration::from_millis(100);
 /// What the destroyed data keys are called in the report.
 const DATA_KEYS: &str = "data keys";
 
@@ -43,6 +39,23 @@ pub const TENANT_DATA: &[TenantData] =
 /// How many of each kind were deleted, by [`TenantData::name`].
 pub type Deleted = BTreeMap<String, u64>;
 
+/// What a step of a deletion has done, with the counts of all steps so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Some rows went.
+    Deleted(Deleted),
+    /// There were none left.
+    Ended(Deleted),
+    /// Another process went on with it, and has ended it.
+    EndedElsewhere,
+}
+
+/// A deletion as it is stored.
+struct Deletion {
+    by: String,
+    counts: Deleted,
+}
+
 /// Deletes tenants.
 pub struct Tenants {
     database: Database,
@@ -61,50 +74,70 @@ impl Tenants {
     }
 
     /// Destroys the tenant's key, then deletes all that it has. Where an earlier deletion was interrupted, this one goes
-    /// on with it and reports both. `None` if there was nothing.
+    /// on with it and reports both. `None` if there was nothing. `by` is noted in the log.
     ///
     /// It may take as long as there is to delete, at some thousand rows a second. Whoever writes for the tenant
     /// meanwhile is refused as soon as there is something to seal ([`Error::TenantDeleted`]), and what others write is
     /// deleted too, as long as it comes before the end; what comes later makes a new tenant.
     pub async fn delete(&self, tenant: &TenantId, by: &str) -> Result<Option<Deleted>, Error> {
-        self.attempt(|| self.begin(tenant)).await?;
+        self.attempt(|| self.begin(tenant, by)).await?;
         self.forget_all(tenant);
+        let mut so_far = Deleted::new();
         loop {
-            if let Some(deleted) = self.attempt(|| self.step(tenant, by)).await? {
-                // What a request in flight has brought back meanwhile.
-                self.forget_all(tenant);
-                return Ok(Some(deleted).filter(|deleted| !deleted.is_empty()));
+            match self.attempt(|| self.step(tenant)).await? {
+                Step::Deleted(deleted) => so_far = deleted,
+                Step::Ended(deleted) => break so_far = deleted,
+                Step::EndedElsewhere => break,
             }
         }
+        // What a request in flight has brought back meanwhile.
+        self.forget_all(tenant);
+        Ok(Some(so_far).filter(|deleted| !deleted.is_empty()))
+    }
+
+    /// Goes on with deletions that were interrupted, a few at a time. Returns how many it has ended.
+    pub async fn finish_interrupted(&self) -> Result<usize, Error> {
+        let mut conn = self.database.read().await?;
+        let rows: Vec<(String, String)> = on!(conn, |c| sqlx::query_as(
+            "SELECT tenant, asked_by FROM tenant_deletion ORDER BY tenant LIMIT 10"
+        )
+        .fetch_all(c)
+        .await)?;
+        drop(conn);
+        for (tenant, by) in &rows {
+            self.delete(&tenant.parse().map_err(|_| Error::TenantDeleted)?, by).await?;
+        }
+        Ok(rows.len())
     }
 
     /// Destroys the tenant's key. From here on nothing of it opens, whatever else happens.
-    pub async fn begin(&self, tenant: &TenantId) -> Result<(), Error> {
+    pub async fn begin(&self, tenant: &TenantId, by: &str) -> Result<(), Error> {
         let mut tx = self.database.begin().await?;
         on!(tx, |c| sqlx::query(
-            "INSERT INTO tenant_deletion (tenant, counts) VALUES ($1, '{}') ON CONFLICT (tenant) DO NOTHING"
+            "INSERT INTO tenant_deletion (tenant, asked_by, counts) VALUES ($1, $2, '{}') \
+             ON CONFLICT (tenant) DO NOTHING"
         )
         .bind(tenant.as_str())
+        .bind(by)
         .execute(c)
         .await
         .map(drop))?;
-        // Another deletion may have ended this very moment; then there is nothing to note the count in, and no count.
-        if let Some(mut deleted) = hold(&mut tx, tenant).await? {
-            destroy_keys(&mut tx, tenant, &mut deleted).await?;
-            note(&mut tx, tenant, &deleted).await?;
+        // Another deletion may have ended this very moment; the first step will find that out.
+        if let Some(mut deletion) = hold(&mut tx, tenant).await? {
+            destroy_keys(&mut tx, tenant, &mut deletion.counts).await?;
+            note(&mut tx, tenant, &deletion.counts).await?;
         }
         tx.commit().await
     }
 
-    /// Deletes some rows; or ends the deletion, and tells what went in all of its steps, once there are none.
-    pub async fn step(&self, tenant: &TenantId, by: &str) -> Result<Option<Deleted>, Error> {
+    /// Deletes some rows; or ends the deletion once there are none.
+    pub async fn step(&self, tenant: &TenantId) -> Result<Step, Error> {
         let mut tx = self.database.begin().await?;
-        let Some(mut deleted) = hold(&mut tx, tenant).await? else {
-            // Another process went on with it, ended it, and has told what went.
-            return Ok(Some(Deleted::new()));
+        let Some(Deletion { by, mut counts }) = hold(&mut tx, tenant).await? else {
+            return Ok(Step::EndedElsewhere);
         };
         // A transaction that began before may have made a key again.
-        let mut count = destroy_keys(&mut tx, tenant, &mut deleted).await?;
+        let mut count = destroy_keys(&mut tx, tenant, &mut counts).await?;
         for data in &self.data {
             let left = BATCH.saturating_sub(i64::try_from(count).unwrap_or(BATCH));
             if left <= 0 {
@@ -112,20 +145,20 @@ impl Tenants {
             }
             let rows = (data.delete)(&mut tx, tenant, left).await?;
             count += rows;
-            add(&mut deleted, data.name, rows);
+            add(&mut counts, data.name, rows);
         }
         if count > 0 {
-            note(&mut tx, tenant, &deleted).await?;
+            note(&mut tx, tenant, &counts).await?;
             tx.commit().await?;
-            return Ok(None);
+            return Ok(Step::Deleted(counts));
         }
         end(&mut tx, tenant).await?;
-        if !deleted.is_empty() {
-            let (kind, data) = (EventKind::TenantDeleted, json!({"deleted": deleted, "by": by}));
+        if !counts.is_empty() {
+            let (kind, data) = (EventKind::TenantDeleted, json!({"deleted": counts, "by": by}));
             tx.record(Event { tenant: None, kind, subject: tenant.to_string(), data });
         }
         tx.commit().await?;
-        Ok(Some(deleted))
+        Ok(Step::Ended(counts))
     }
 
     fn forget_all(&self, tenant: &TenantId) {
@@ -139,22 +172,10 @@ impl Tenants {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let mut attempt = 1;
+        let mut backoff = Backoff::new(&self.ambient);
         loop {
             match step().await {
-                Err(error) if attempt < ATTEMPTS => {
-                    tracing::debug!(
-                        error = &error as &dyn std::error::Error,
-                        attempt,
-                        "a step is tried again"
-                    );
-                    let most = BACKOFF.saturating_mul(1 << attempt);
-                    tokio::time::sleep(
-                        most.mul_f64(f64::from(u8::from_be_bytes(self.ambient.bytes())) / 255.0),
-                    )
-                    .await;
-                    attempt += 1;
-                }
+                Err(error) => backoff.wait(error).await?,
                 done => return done,
             }
         }
@@ -177,16 +198,16 @@ pub(crate) async fn refuse(conn: &mut Conn, tenant: &TenantId) -> Result<(), Err
     if row.is_some() { Err(Error::TenantDeleted) } else { Ok(()) }
 }
 
-/// What went so far; no other step of the same deletion runs until this transaction ends.
-async fn hold(tx: &mut Tx, tenant: &TenantId) -> Result<Option<Deleted>, Error> {
-    let row: Option<(String,)> = on!(tx, |c| sqlx::query_as(
-        "UPDATE tenant_deletion SET tenant = tenant WHERE tenant = $1 RETURNING counts"
+/// The deletion, of which no other step runs until this transaction ends.
+async fn hold(tx: &mut Tx, tenant: &TenantId) -> Result<Option<Deletion>, Error> {
+    let row: Option<(String, String)> = on!(tx, |c| sqlx::query_as(
+        "UPDATE tenant_deletion SET tenant = tenant WHERE tenant = $1 RETURNING asked_by, counts"
     )
     .bind(tenant.as_str())
     .fetch_optional(c)
     .await)?;
     // Only this module writes the counts; were they damaged, the deletion would still have to go on.
-    Ok(row.map(|(counts,)| serde_json::from_str(&counts).unwrap_or_default()))
+    Ok(row.map(|(by, counts)| Deletion { by, counts: serde_json::from_str(&counts).unwrap_or_default() }))
 }
 
 async fn note(tx: &mut Tx, tenant: &TenantId, deleted: &Deleted) -> Result<(), Error> {

@@ -28,7 +28,7 @@ pub(super) struct CreateConnectSession {
     #[schema(example = json!(["google", "slack"]))]
     providers: Vec<String>,
     /// Where the user goes on to in the end; its origin must be in RETURN_TO_ORIGINS.
-    #[schema(format = Uri, example = "https://app.acme.example/settings")]
+    #[schema(format = "uri", example = "https://app.acme.example/settings")]
     return_to: Option<String>,
 }
 
@@ -38,7 +38,7 @@ struct ConnectSession {
     /// Its id, as it stands in events as `connect-session:<id>`. It opens nothing.
     id: String,
     /// What the user opens. Whoever has it acts for that user: give it to nobody else. It cannot be had again.
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     url: String,
     /// When it ends, 10 minutes after it was made.
     #[schema(value_type = String, format = DateTime)]

@@ -80,7 +80,7 @@ struct BegunBody {
     #[schema(example = "google")]
     provider: String,
     /// Where the user consents.
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     auth_url: String,
     /// The caller's own `state` if it gave one, else the flow's.
     state: String,

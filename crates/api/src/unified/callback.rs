@@ -5,7 +5,7 @@ use ::connections::{Callback, Completion, Connected};
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, header};
-use model::{Coded as _, CredentialKind, ErrorCode, Timestamp};
+use model::{CredentialKind, Timestamp};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

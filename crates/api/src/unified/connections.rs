@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::RevokedBody;
-use super::{AccountBody, required_user_email, user_email};
+use super::{AccountBody, required_user_email};
 use crate::App;
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};

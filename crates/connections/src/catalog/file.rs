@@ -138,5 +138,8 @@ fn syntax(text: &str, error: &toml::de::Error) -> String {
     let line = error
         .span()
         .map_or(1, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
-    format!("the file is no TOML at line {line}: {}", error.message().lines().next().unwrap_or_default())
+    format!(
+        "the providers' file is no TOML at line {line}: {}",
+        error.message().lines().next().unwrap_or_default()
+    )
 }

@@ -128,6 +128,17 @@ pub enum Flow {
     ApiKey,
 }
 
+impl Flow {
+    /// The word in the catalog and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::ClientCredentials => "client_credentials",
+            Self::ApiKey => "api_key",
+        }
+    }
+}
+
 /// A provider's URLs, as templates: `{variable}` may stand in them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints {

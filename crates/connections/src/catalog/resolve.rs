@@ -7,7 +7,7 @@ use model::{Coded, ErrorCode, Violation};
 use url::Url;
 
 use super::discovery::Discovery;
-use super::provider::{Flow, Provider, Resolved};
+use super::provider::{Flow, Provider, Resolved, VariablePattern};
 use super::rules::needs_userinfo;
 use super::template::{self, CLIENT_ID, Template};
 
@@ -82,7 +82,8 @@ impl Provider {
         if is_whole { Ok(resolved) } else { Err(ResolveError::Undiscovered) }
     }
 
-    /// The values of every variable: as given, else by default. An empty value counts as not given.
+    /// The values of every variable: as given, else by default. An empty value counts as not given. Parts of a host
+    /// come back in lower case, so that one place has one name; these are the values to keep.
     ///
     /// # Errors
     /// Each value that is missing, unknown or outside of its pattern, by its name.
@@ -99,7 +100,9 @@ impl Provider {
             let value = given.get(name).filter(|value| !value.is_empty()).or(variable.default.as_ref());
             match value {
                 Some(value) if variable.pattern.accepts(value) => {
-                    values.insert(name.clone(), value.clone());
+                    let is_host = variable.pattern != VariablePattern::PathSegment;
+                    let value = if is_host { value.to_ascii_lowercase() } else { value.clone() };
+                    values.insert(name.clone(), value);
                 }
                 Some(_) => {
                     violations.push(Violation::new(

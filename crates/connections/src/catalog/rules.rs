@@ -150,9 +150,6 @@ fn check_flow(provider: &Provider, fields: &mut Fields<'_>) {
     if provider.flow != Flow::AuthorizationCode {
         useless("credentials", fields.has("credentials"), fields);
     }
-    if fields.has("revocation") && provider.revocation.is_none() {
-        fields.wrong("revocation", "has a meaning only with revocation_url or issuer");
-    }
     if provider.promises_iss && !has_issuer {
         fields.wrong("promises_iss", "needs issuer: what the answers' iss must be");
     }

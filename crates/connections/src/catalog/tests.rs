@@ -251,7 +251,7 @@ fn a_reserved_parameter_cannot_come_in_by_the_url_or_as_a_scope() {
 #[test]
 fn a_file_that_is_no_toml_is_told_by_its_line_and_not_by_its_content() {
     let error = load("[providers.a]\nclient_secret = \"hush-hush\nname = 1").unwrap_err();
-    assert_problems(&error, &["the file is no TOML at line 2"]);
+    assert_problems(&error, &["the providers' file is no TOML at line 2"]);
     assert!(!error.to_string().contains("hush-hush"), "{error}");
 }
 
@@ -384,7 +384,34 @@ fn api_hosts_follow_the_variables() {
     )
     .unwrap();
     let shop = provider(&catalog, "shop");
-    let hosts = shop.hosts(&BTreeMap::from([("shop".to_owned(), "Acme".to_owned())])).unwrap();
+    let given = BTreeMap::from([("shop".to_owned(), "Acme".to_owned())]);
+    assert_eq!(shop.variables(&given).unwrap()["shop"], "acme");
+    let hosts = shop.hosts(&given).unwrap();
     assert_eq!(hosts, ["acme.shops.example", "api.shops.example:8443"]);
     assert!(matches!(shop.hosts(&BTreeMap::new()), Err(ResolveError::Variables(_))));
+}
+
+const PAGE: &str = include_str!("../../../../docs/add-a-provider.md");
+
+#[test]
+fn the_examples_of_the_documentation_are_sound() {
+    let mut count = 0;
+    for block in PAGE.split("```toml\n").skip(1) {
+        let example = block.split("```").next().unwrap();
+        let catalog = load(example).unwrap_or_else(|error| panic!("{error}\n{example}"));
+        assert_eq!(catalog.warnings(), &[] as &[String], "{example}");
+        count += 1;
+    }
+    assert!(count >= 10, "only {count} examples were found");
+}
+
+#[test]
+fn every_key_is_in_the_documentation() {
+    for key in entry::KEYS {
+        assert!(PAGE.contains(&format!("`{key}`")), "{key}");
+    }
+    for (name, provider) in Catalog::load(None, &|_| None).unwrap().providers {
+        assert!(PAGE.contains(&format!("`{name}`")), "{name}");
+        drop(provider);
+    }
 }

@@ -111,8 +111,13 @@ pub(super) fn bearer(request: RequestBuilder, token: &SecretString) -> Result<Re
 
 /// `Basic`, with id and secret form-encoded first, as RFC 6749 has it and RFC 7617 alone does not.
 fn basic(id: &str, secret: &SecretString) -> HeaderValue {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = Zeroizing::new(format!("{}:{}", encode(id), encode(secret.expose_secret())));
+    // A space as `%20` is understood also where `+` is taken for itself.
+    let encode = |text: &str| {
+        Zeroizing::new(
+            form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20"),
+        )
+    };
+    let pair = Zeroizing::new(format!("{}:{}", *encode(id), *encode(secret.expose_secret())));
     let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
     // Base64 is always a header's value; an empty one would only be refused by the provider.
     let mut value = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
@@ -130,6 +135,6 @@ mod tests {
         assert!(value.is_sensitive());
         let encoded = value.to_str().unwrap().strip_prefix("Basic ").unwrap();
         let pair = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
-        assert_eq!(pair, "a%3Ab+c:p%40ss%3Aw%C3%B6rd%2F%2B%25");
+        assert_eq!(pair, "a%3Ab%20c:p%40ss%3Aw%C3%B6rd%2F%2B%25");
     }
 }

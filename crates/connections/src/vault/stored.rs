@@ -12,6 +12,7 @@ use super::decision::State;
 use super::schedule::{Repeat, Term};
 use super::token::AccessToken;
 use super::{Error, Inner};
+use crate::store::sealed::{ACCESS_TOKEN, REFRESH_TOKEN};
 use crate::catalog::{ProviderId, Rotation};
 use crate::connection::CredentialKey;
 use crate::store::broken_apps::AppRef;
@@ -39,12 +40,12 @@ pub(super) struct Stored {
 
 /// Names the sealed access token of a credential to the sealer.
 pub(super) fn access_purpose(key: &CredentialKey) -> String {
-    format!("credential {} {} access", key.connection, key.name)
+    ACCESS_TOKEN.purpose(&[&key.connection, &key.name])
 }
 
 /// Names the sealed refresh token of a credential to the sealer.
 pub(super) fn refresh_purpose(key: &CredentialKey) -> String {
-    format!("credential {} {} refresh", key.connection, key.name)
+    REFRESH_TOKEN.purpose(&[&key.connection, &key.name])
 }
 
 impl Stored {

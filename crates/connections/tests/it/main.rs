@@ -11,6 +11,7 @@ mod place;
 mod protocol_answers;
 mod protocol_faults;
 mod protocol_flow;
+mod protocol_providers;
 mod protocol_resources;
 mod protocol_revoking;
 mod protocol_secrecy;

@@ -114,7 +114,7 @@ async fn a_connection_closed_without_an_answer_leaves_the_outcome_open() {
 async fn a_refusal_is_known_by_its_status_though_its_body_never_comes() {
     let hostile = HostileProvider::start().await;
     let tokens = hostile.issue();
-    let speaker = Speaker::within(SHORT, &hostile);
+    let speaker = Speaker::within(SHORT * 5, &hostile);
     for fault in [Fault::CutOff, Fault::Trickle] {
         hostile.script("/token", [Step::Refused(fault)]);
         let error = refreshed(&speaker, &tokens).await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use model::{Scope, TenantId, Timestamp};
 use sqlx::FromRow;
-use storage::{Conn, Database, Migration, Tx, on};
+use storage::{Conn, Database, Migration, TenantData, Tx, on};
 
 use super::{ApiKey, tenant_of};
 use crate::Error;
@@ -30,6 +30,10 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         CREATE INDEX api_key_by_tenant ON api_key (tenant, created_at);
     ",
 }];
+
+/// The rows of this crate that a tenant has.
+pub const TENANT_DATA: &[TenantData] =
+    &[TenantData { name: "API keys", delete: |tx, tenant, limit| Box::pin(delete(tx, tenant, limit)) }];
 
 /// A key with the hash of its secret.
 pub(super) struct Stored {
@@ -187,4 +191,15 @@ pub(super) async fn touch(
     .map_err(storage::Error::from)?;
     tx.commit().await?;
     Ok(())
+}
+
+async fn delete(tx: &mut Tx, tenant: &TenantId, limit: i64) -> Result<u64, storage::Error> {
+    Ok(on!(tx, |c| sqlx::query(
+        "DELETE FROM api_key WHERE id IN (SELECT id FROM api_key WHERE tenant = $1 ORDER BY id LIMIT $2)"
+    )
+    .bind(tenant.as_str())
+    .bind(limit)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?)
 }

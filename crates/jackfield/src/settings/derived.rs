@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use api::origins::Origins;
 use api::rate_limit::RateLimits;
-use secrecy::{ExposeSecret, SecretString};
-use storage::{DatabaseUrl, MasterKey, S3Config};
+use secrecy::ExposeSecret;
+use storage::{DatabaseUrl, MasterKey, MasterKeys, S3Config};
 use url::Url;
 
 use super::table::Settings;
@@ -17,13 +17,22 @@ use super::value::{Problems, Value};
 impl Settings {
     /// Names what does not fit together.
     pub(super) fn check(&self, problems: &mut Problems) {
-        for (name, list) in [("CORS_ORIGINS", &self.cors_origins), ("ALLOWED_ORIGINS", &self.allowed_origins)]
-        {
+        for (name, list) in [
+            ("CORS_ORIGINS", &self.cors_origins),
+            ("ALLOWED_ORIGINS", &self.allowed_origins),
+            ("RETURN_TO_ORIGINS", &self.return_to_origins),
+        ] {
             for text in &list.0 {
                 if let Err(error) = Origins::parse([text.0.as_str()]) {
                     problems.push(format!("{name}: {error}"));
                 }
             }
+        }
+        if self.return_to_origins.0.iter().any(|text| text.0 == "*") {
+            problems.push(
+                "RETURN_TO_ORIGINS must name each origin: `*` would let anybody have users sent anywhere"
+                    .into(),
+            );
         }
         if let Err(sentences) = self.s3() {
             problems.extend(sentences);
@@ -37,11 +46,20 @@ impl Settings {
         if self.encryption_key.as_ref().is_some_and(|key| MasterKey::from_base64(key).is_err()) {
             problems.push("ENCRYPTION_KEY must be 32 bytes in base64, as `openssl rand -base64 32` prints them; its value is not".into());
         }
+        if self.encryption_keys_accepted.0.iter().any(|key| MasterKey::from_base64(key).is_err()) {
+            problems.push("ENCRYPTION_KEYS_ACCEPTED must be keys of 32 bytes in base64 with commas between; one of them is not".into());
+        }
+        if self.encryption_key.is_none() && !self.encryption_keys_accepted.0.is_empty() {
+            problems.push("ENCRYPTION_KEY must be set where ENCRYPTION_KEYS_ACCEPTED is: to replace the generated key file, give a new key there and accept the one in the file".into());
+        }
         if !self.jwt_issuers.0.is_empty() && self.jwt_audience.is_none() {
             problems.push("JWT_AUDIENCE must be set where JWT_ISSUERS is: without it a token made for another product of the issuer would be accepted".into());
         }
         if let Some(Err(error)) = self.extra_ca_file.as_ref().map(std::fs::read) {
             problems.push(format!("EXTRA_CA_FILE must be a readable file: {error}"));
+        }
+        if let Some(Err(error)) = self.providers_file.as_ref().map(std::fs::read_to_string) {
+            problems.push(format!("PROVIDERS_FILE must be a readable file: {error}"));
         }
         if self
             .plugin_server_url
@@ -176,12 +194,13 @@ impl Settings {
         )
     }
 
-    /// The master key: the one that was given, or the generated file.
-    pub(crate) fn master_key(&self, ambient: &model::Ambient) -> anyhow::Result<MasterKey> {
-        let given: Option<&SecretString> = self.encryption_key.as_ref();
-        Ok(match given {
-            Some(key) => MasterKey::from_base64(key)?,
-            None => MasterKey::load_or_create(&self.key_file(), ambient)?,
-        })
+    /// The master keys: those that were given, or the generated file.
+    pub(crate) fn master_keys(&self, ambient: &model::Ambient) -> anyhow::Result<MasterKeys> {
+        let Some(key) = &self.encryption_key else {
+            return Ok(MasterKeys::load_or_create(&self.key_file(), ambient)?);
+        };
+        let accepted: Result<Vec<MasterKey>, _> =
+            self.encryption_keys_accepted.0.iter().map(MasterKey::from_base64).collect();
+        Ok(MasterKeys::given(MasterKey::from_base64(key)?, accepted?)?)
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use connections::catalog::Catalog;
+
+use super::sources::static_names;
 use super::table::{ACCEPTED, REFUSED, Setting, TABLE};
 use super::value::Values;
 
@@ -28,11 +31,35 @@ pub(crate) fn default_file() -> String {
             None => writeln!(text, "# {key} ="),
         };
     }
+    text.push_str("\n# OAuth apps\n#\n");
+    for line in APPS.iter().chain(&["", "Built in:"]) {
+        let _ = writeln!(text, "{}", format!("# {line}").trim_end());
+    }
+    let names = app_names();
+    for line in wrapped(&names.iter().map(String::as_str).collect::<Vec<_>>()) {
+        let _ = writeln!(text, "# {line}");
+    }
     text.push_str("\n# Accepted, not used yet\n#\n");
     for line in wrapped(ACCEPTED) {
         let _ = writeln!(text, "# {line}");
     }
     text
+}
+
+/// What is said of the settings that each provider has.
+const APPS: &[&str] = &[
+    "The platform's own client at a provider is set by four names. They begin with the provider's name in upper",
+    "case, `-` written as `_`; entries of PROVIDERS_FILE have them too. The id and the secret belong together.",
+    "",
+    "NAME_CLIENT_ID: its client id.",
+    "NAME_CLIENT_SECRET: its client secret.",
+    "NAME_REDIRECT_URI: where users come back to, as registered there; else this server's own address for it.",
+    "NAME_SCOPES: what is asked for by default, as `a, b` or `[\"a\", \"b\"]`; else the entry's `default_scopes`.",
+];
+
+/// The names of the settings of OAuth apps that are always there.
+fn app_names() -> Vec<String> {
+    Catalog::setting_names(None)
 }
 
 /// A number or truth as it is, everything else quoted.
@@ -78,6 +105,19 @@ pub(crate) fn markdown() -> String {
         }
         let _ = writeln!(text, "{}", row(setting));
     }
+    text.push_str("\n## OAuth apps\n\n");
+    for line in APPS {
+        let listed = line.strip_prefix("NAME_").and_then(|line| line.split_once(": "));
+        let _ = match listed {
+            Some((name, rest)) => writeln!(text, "- `NAME_{name}`: {rest}"),
+            None => writeln!(text, "{line}"),
+        };
+    }
+    text.push_str("\nBuilt in:\n\n");
+    let names: Vec<String> = app_names().iter().map(|name| format!("`{name}`")).collect();
+    for line in wrapped(&names.iter().map(String::as_str).collect::<Vec<_>>()) {
+        let _ = writeln!(text, "{line}");
+    }
     text.push_str(
         "\n## Accepted, not used yet\n\nNamed in a warning at start, until their features are there:\n\n",
     );
@@ -114,6 +154,18 @@ pub(crate) fn show(values: &Values) -> String {
             _ => (setting.default.unwrap_or_default().to_owned(), "default".to_owned()),
         };
         let _ = writeln!(text, "{} = {value}  ({source})", setting.name);
+    }
+    text.push_str(&show_apps(values));
+    text
+}
+
+/// The settings of OAuth apps that were given.
+fn show_apps(values: &Values) -> String {
+    let mut text = String::new();
+    for name in values.names().filter(|name| !static_names().any(|known| known == *name)) {
+        let (Some(value), Some(source)) = (values.get(name), values.source(name)) else { continue };
+        let value = if name.ends_with("_CLIENT_SECRET") { "********" } else { value };
+        let _ = writeln!(text, "{name} = {value}  ({source})");
     }
     text
 }

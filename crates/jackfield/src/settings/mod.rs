@@ -10,6 +10,8 @@ mod value;
 use std::fmt;
 use std::path::Path;
 
+use connections::catalog::Catalog;
+
 pub(crate) use document::{default_file, markdown, show};
 pub(crate) use table::Settings;
 pub(crate) use value::LogFormat;
@@ -29,6 +31,12 @@ pub(crate) struct Places<'a> {
 pub(crate) struct Loaded {
     /// The settings.
     pub(crate) settings: Settings,
+    /// The providers, and the OAuth apps there.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the parts that use it are wired in one place, not here")
+    )]
+    pub(crate) catalog: Catalog,
     /// What was given, and where.
     pub(crate) values: Values,
     /// What the operator should know, though the program can go on.
@@ -58,7 +66,7 @@ pub(crate) fn load(
     places: Places<'_>,
 ) -> Result<Loaded, SettingsError> {
     let mut problems = Problems::new();
-    let values = sources::gather(environment, places, &mut problems);
+    let sources::Gathered { values, providers } = sources::gather(environment, places, &mut problems);
     for (name, instead) in table::REFUSED {
         if let Some(source) = values.source(name) {
             problems.push(format!("{name} is set (from {source}): {instead}"));
@@ -68,14 +76,27 @@ pub(crate) fn load(
     if let Some(settings) = &settings {
         settings.check(&mut problems);
     }
-    match settings {
-        Some(settings) if problems.is_empty() => {
+    let catalog = catalog(providers.as_deref(), &values, &mut problems);
+    match (settings, catalog) {
+        (Some(settings), Some(catalog)) if problems.is_empty() => {
             let mut warnings = settings.warnings();
+            warnings.extend(catalog.warnings().iter().cloned());
             warnings.extend(unused(&values));
-            Ok(Loaded { settings, values, warnings })
+            Ok(Loaded { settings, catalog, values, warnings })
         }
         _ => Err(SettingsError(problems)),
     }
+}
+
+/// The providers of `file` and the built-in ones, with the OAuth apps that are set.
+fn catalog(file: Option<&str>, values: &Values, problems: &mut Problems) -> Option<Catalog> {
+    let taken = |name: &String| sources::static_names().any(|known| known == name);
+    for name in Catalog::setting_names(file).into_iter().filter(taken) {
+        problems
+            .push(format!("a provider's name may not make its setting {name}, which means something else"));
+    }
+    let catalog = Catalog::load(file, &|name| values.get(name).map(str::to_owned));
+    catalog.map_err(|error| problems.extend(error.problems)).ok()
 }
 
 /// Reads an argument of the command line as the setting of its kind is read.
@@ -176,12 +197,14 @@ mod tests {
         let given = [
             ("JWT_SECRET", secret),
             ("DATABASE_URL", "postgres://u:hush-hush@h/d"),
+            ("SLACK_CLIENT_ID", "slack-app"),
             ("SLACK_CLIENT_SECRET", "hush-hush"),
         ];
         let loaded = load_with(&given, "", "").unwrap();
         assert_eq!(loaded.settings.jwt_secret.as_ref().unwrap().expose_secret(), secret);
         let shown = format!("{loaded:?} {} {:?}", show(&loaded.values), loaded.warnings);
         assert!(!shown.contains("hush-hush"), "{shown}");
+        assert!(shown.contains("SLACK_CLIENT_SECRET = ********  (environment)"), "{shown}");
         let wrong = load_with(&[("ENCRYPTION_KEY", "hush-hush")], "", "").unwrap_err();
         assert!(wrong.contains("ENCRYPTION_KEY") && !wrong.contains("hush-hush"), "{wrong}");
     }
@@ -209,14 +232,18 @@ mod tests {
             AWS_ACCESS_KEY_ID=minioadmin     # Default MinIO access key\nAWS_SECRET_ACCESS_KEY=minioadmin\n\
             S3_ENDPOINT=http://localhost:9000  # MinIO server URL\nS3_PORT=9000\nS3_USE_SSL=false\n\
             PLUGIN_ASSETS_BUCKET=plugin-bundles\nCORS_ORIGINS=[\"http://localhost:3000\"]\n\
-            GOOGLE_CLIENT_ID=id\nJWT_SECRET=short\n";
+            GOOGLE_CLIENT_ID=id\nGOOGLE_CLIENT_SECRET=secret\n\
+            GOOGLE_REDIRECT_URI=http://127.0.0.1:8081/auth/google/callback\nAPP_CLIENT_ID=id\nJWT_SECRET=short\n";
         let loaded = load_with(&[], dotenv, "").unwrap();
         let s3 = loaded.settings.s3().unwrap().unwrap();
         assert_eq!(s3.endpoint.unwrap().as_str(), "http://localhost:9000/");
         assert_eq!(s3.bucket, "plugin-bundles");
         assert_eq!(s3.access_key_id, "minioadmin");
         let warnings = loaded.warnings.join("\n");
-        assert!(warnings.contains("GOOGLE_CLIENT_ID"), "{warnings}");
+        assert!(warnings.contains("APP_CLIENT_ID") && !warnings.contains("GOOGLE"), "{warnings}");
+        let google = loaded.catalog.get("google").unwrap();
+        let redirect = loaded.catalog.app(&google.id).unwrap().redirect_uri.as_ref().unwrap();
+        assert_eq!(redirect.as_str(), "http://127.0.0.1:8081/auth/google/callback");
     }
 
     #[test]
@@ -229,6 +256,58 @@ mod tests {
         assert_eq!(loaded.settings.port, 2);
         assert_eq!(loaded.settings.jwt_secret.unwrap().expose_secret(), "pa$$ word#1");
         assert_eq!(loaded.settings.cors_origins.0.len(), 2);
+    }
+
+    /// Loads with `providers` as the file that PROVIDERS_FILE names.
+    fn load_providers(environment: &[(&str, &str)], providers: &str, file: &str) -> Result<Loaded, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own-providers.toml");
+        std::fs::write(&path, providers).unwrap();
+        let file = format!("providers_file = {:?}\n{file}", path.to_str().unwrap());
+        load_with(environment, "", &file)
+    }
+
+    #[test]
+    fn a_provider_of_ones_own_has_settings_of_its_own() {
+        let providers = "[providers.my-crm]\nissuer = \"https://id.crm.example\"\nclient_id = \"from-file\"";
+        let loaded = load_providers(
+            &[("MY_CRM_CLIENT_ID", "from-environment")],
+            providers,
+            "my_crm_client_secret = \"hush-hush\"\nmy_crm_scopes = [\"a\", \"b\"]",
+        )
+        .unwrap();
+        let crm = loaded.catalog.app(&loaded.catalog.get("my-crm").unwrap().id).unwrap();
+        assert_eq!(crm.client_id, "from-environment");
+        assert_eq!(crm.client_secret.as_ref().unwrap().expose_secret(), "hush-hush");
+        assert_eq!(crm.scopes.as_ref().unwrap(), &["a", "b"]);
+        let shown = format!("{loaded:?} {}", show(&loaded.values));
+        assert!(!shown.contains("hush-hush"), "{shown}");
+        assert!(shown.contains("MY_CRM_CLIENT_ID = from-environment  (environment)"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_providers_is_named_with_the_rest() {
+        let error = load_providers(
+            &[("PORT", "x"), ("SLACK_CLIENT_ID", "half"), ("RETURN_TO_ORIGINS", "*, https://a.example/x")],
+            "[providers.app]\nissuer = \"https://id.example\"\n[providers.crm]\ntoken_ulr = \"x\"",
+            "my_crm_client_id = \"x\"\ngoogle_clientid = \"x\"",
+        )
+        .unwrap_err();
+        for part in [
+            "PORT must be a port",
+            "SLACK_CLIENT_SECRET must be set",
+            "a provider's name may not make its setting APP_CLIENT_ID, which means something else",
+            "[providers.crm] token_ulr is not known; did you mean token_url?",
+            "my_crm_client_id is no setting",
+            "google_clientid is no setting; did you mean google_client_id?",
+        ] {
+            assert!(error.contains(part), "{part:?} is not in {error}");
+        }
+        let error = load_with(&[("RETURN_TO_ORIGINS", "*, https://a.example/x")], "", "").unwrap_err();
+        assert!(error.contains("RETURN_TO_ORIGINS must name each origin"), "{error}");
+        assert!(error.contains("RETURN_TO_ORIGINS: \"https://a.example/x\" is no origin"), "{error}");
+        let error = load_with(&[("PROVIDERS_FILE", "nowhere.toml")], "", "").unwrap_err();
+        assert!(error.contains("PROVIDERS_FILE must be a readable file"), "{error}");
     }
 
     #[test]

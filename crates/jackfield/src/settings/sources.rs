@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use connections::catalog::Catalog;
+
 use super::Places;
 use super::dotenv;
 use super::table::{ACCEPTED, REFUSED, TABLE};
@@ -9,77 +11,127 @@ use super::value::{Problems, Source, Values};
 
 const FILE_NAME: &str = "jackfield.toml";
 
+const PROVIDERS_FILE: &str = "PROVIDERS_FILE";
+
+/// What the sources hold.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    /// Everything that was given, by name.
+    pub(super) values: Values,
+    /// What the file named by PROVIDERS_FILE holds.
+    pub(super) providers: Option<String>,
+}
+
 /// Everything that was given, by name.
 pub(super) fn gather(
     environment: impl IntoIterator<Item = (String, String)>,
     places: Places<'_>,
     problems: &mut Problems,
-) -> Values {
+) -> Gathered {
+    let environment: Vec<(String, String)> = environment.into_iter().collect();
+    let dotenv = read_dotenv(&places.folder.join(".env"), problems);
+    let file = read_file(places, problems);
+    // The names of OAuth apps' settings follow from the providers' file, so that file is found first.
     let mut values = Values::default();
-    for (name, text) in environment {
-        if is_known(&name) {
-            values.add(&name, text, Source::Environment);
-        }
+    let is_providers_file = |name: &str| name == PROVIDERS_FILE;
+    add(&mut values, [(&environment, Source::Environment), (&dotenv, Source::DotEnv)], is_providers_file);
+    for (_, text) in
+        file.iter().filter_map(|(key, value)| Some((named(key, is_providers_file)?, plain(value)?)))
+    {
+        values.add(PROVIDERS_FILE, text, Source::File);
     }
-    read_dotenv(&places.folder.join(".env"), &mut values, problems);
-    let named = places.file.map(Path::to_path_buf);
-    let path = named.clone().unwrap_or_else(|| places.folder.join(FILE_NAME));
-    match std::fs::read_to_string(&path) {
-        Ok(text) => read_file(&text, &mut values, problems),
-        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => problems.push(format!("{} must be a readable file: {error}", path.display())),
-    }
-    values
+    // `Settings::check` tells of a file that cannot be read.
+    let providers = values.get(PROVIDERS_FILE).and_then(|path| std::fs::read_to_string(path.trim()).ok());
+    let names = Names { apps: Catalog::setting_names(providers.as_deref()) };
+    let is_known = |name: &str| names.iter().any(|known| known == name);
+    add(&mut values, [(&environment, Source::Environment), (&dotenv, Source::DotEnv)], is_known);
+    add_file(&file, &names, &mut values, problems);
+    Gathered { values, providers }
 }
 
-fn is_known(name: &str) -> bool {
-    names().any(|known| known == name)
+/// The names that mean something.
+struct Names {
+    apps: Vec<String>,
 }
 
-fn names() -> impl Iterator<Item = &'static str> {
+impl Names {
+    fn iter<'a>(&'a self) -> impl Iterator<Item = &'a str> {
+        self.apps.iter().map(String::as_str).chain(static_names().map(|name| -> &'a str { name }))
+    }
+}
+
+/// The names that do not depend on which providers there are.
+pub(super) fn static_names() -> impl Iterator<Item = &'static str> {
     let described = TABLE.iter().map(|setting| setting.name);
     described.chain(ACCEPTED.iter().copied()).chain(REFUSED.iter().map(|(name, _)| *name))
 }
 
-/// Reads `.env` without touching the environment of the process. Names that are not ours belong to somebody else.
-fn read_dotenv(path: &Path, values: &mut Values, problems: &mut Problems) {
+/// Adds what is known of each source; the stronger come first.
+fn add(values: &mut Values, sources: [(&Vec<(String, String)>, Source); 2], is_known: impl Fn(&str) -> bool) {
+    for (pairs, source) in sources {
+        for (name, text) in pairs.iter().filter(|(name, _)| is_known(name)) {
+            values.add(name, text.clone(), source);
+        }
+    }
+}
+
+/// The name that a key of the settings file means, in upper or lower case, if it is known.
+fn named(key: &str, is_known: impl Fn(&str) -> bool) -> Option<String> {
+    let name = key.to_ascii_uppercase();
+    let is_one_case = key == name || key == key.to_ascii_lowercase();
+    (is_one_case && is_known(&name)).then_some(name)
+}
+
+/// Reads `.env` without touching the environment of the process; of two lines for one name the last comes first, as it
+/// is the first that is added that holds. Names that are not ours belong to somebody else.
+fn read_dotenv(path: &Path, problems: &mut Problems) -> Vec<(String, String)> {
+    let mut found = Vec::new();
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-        Err(error) => return problems.push(format!(".env must be a readable file: {error}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return found,
+        Err(error) => {
+            problems.push(format!(".env must be a readable file: {error}"));
+            return found;
+        }
     };
-    let mut found = Vec::new();
     for read in dotenv::parse(&text) {
         match read {
             Ok((name, text)) => found.push((name, text)),
             Err(wrong) => problems.push(format!("line {} of .env {}", wrong.line, wrong.must)),
         }
     }
-    // The first that is added holds, and of two lines the last shall.
-    for (name, text) in found.into_iter().rev().filter(|(name, _)| is_known(name)) {
-        values.add(&name, text, Source::DotEnv);
-    }
+    found.reverse();
+    found
 }
 
-fn read_file(text: &str, values: &mut Values, problems: &mut Problems) {
-    let table: toml::Table = match text.parse() {
-        Ok(table) => table,
+/// The keys of the settings file; none where there is no such file.
+fn read_file(places: Places<'_>, problems: &mut Problems) -> toml::Table {
+    let path = places.file.map_or_else(|| places.folder.join(FILE_NAME), Path::to_path_buf);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if places.file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            return toml::Table::new();
+        }
         Err(error) => {
-            let line = error.span().map_or(1, |span| line_at(text, span.start));
-            return problems.push(format!("{FILE_NAME} is no TOML at line {line}: {}", error.message()));
+            problems.push(format!("{} must be a readable file: {error}", path.display()));
+            return toml::Table::new();
         }
     };
-    for (key, value) in &table {
-        let name = key.to_ascii_uppercase();
-        let is_one_case = *key == name || *key == key.to_ascii_lowercase();
-        if !is_known(&name) || !is_one_case {
-            problems.push(unknown(key, &name));
-        } else if let Some(text) = plain(value) {
-            values.add(&name, text, Source::File);
-        } else {
-            problems.push(format!(
+    text.parse().unwrap_or_else(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| line_at(&text, span.start));
+        problems.push(format!("{FILE_NAME} is no TOML at line {line}: {}", error.message()));
+        toml::Table::new()
+    })
+}
+
+fn add_file(table: &toml::Table, names: &Names, values: &mut Values, problems: &mut Problems) {
+    for (key, value) in table {
+        match (named(key, |name| names.iter().any(|known| known == name)), plain(value)) {
+            (None, _) => problems.push(unknown(key, &key.to_ascii_uppercase(), names)),
+            (Some(name), Some(text)) => values.add(&name, text, Source::File),
+            (Some(_), None) => problems.push(format!(
                 "{key} must be a text, a number, true or false, or a list of texts (from {FILE_NAME})"
-            ));
+            )),
         }
     }
 }
@@ -88,9 +140,9 @@ fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-fn unknown(key: &str, name: &str) -> String {
+fn unknown(key: &str, name: &str, names: &Names) -> String {
     let nearest =
-        names().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+        names.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
     match nearest {
         Some(nearest) if strsim::jaro_winkler(nearest, name) > 0.8 => {
             let nearest = if key == name { nearest.to_owned() } else { nearest.to_ascii_lowercase() };

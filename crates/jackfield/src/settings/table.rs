@@ -106,6 +106,9 @@ settings! {
         /// The key that seals secrets: 32 bytes in base64, as `openssl rand -base64 32` prints them. Without it, a
         /// generated file in DATA_DIR. Every replica needs the same.
         encryption_key: Option<SecretString> = "ENCRYPTION_KEY";
+        /// Further keys of that kind that open what was sealed under them, and seal nothing anew: while ENCRYPTION_KEY is
+        /// replaced, the new one before and the former one after, until `jackfield keys rotate` has ended.
+        encryption_keys_accepted: List<SecretString> = "ENCRYPTION_KEYS_ACCEPTED" or "";
         /// The bucket that keeps the bundles. Without it and S3_ENDPOINT, the folder `blobs` in DATA_DIR does.
         plugin_assets_bucket: Option<Text> = "PLUGIN_ASSETS_BUCKET";
         /// The S3 server, where it is not AWS: a URL, or a host with S3_PORT and S3_USE_SSL.
@@ -159,6 +162,15 @@ settings! {
         /// The largest bundle.
         bundler_max_output: Bytes = "BUNDLER_MAX_OUTPUT" or "5MiB";
     }
+    "Connections" {
+        /// A file of further providers that accounts can be connected at, or of keys that override those of a built-in
+        /// one: see `docs/add-a-provider.md`. The OAuth app at each provider is set by the names under
+        /// "OAuth apps" below.
+        providers_file: Option<PathBuf> = "PROVIDERS_FILE";
+        /// Origins that users may be sent back to by `return_to` after they connected an account, besides this server's
+        /// own.
+        return_to_origins: List<Text> = "RETURN_TO_ORIGINS" or "";
+    }
     "Outgoing calls" {
         /// A file of further certificate authorities (PEM), trusted besides those of the system.
         extra_ca_file: Option<PathBuf> = "EXTRA_CA_FILE";
@@ -170,25 +182,13 @@ settings! {
 pub(crate) const ACCEPTED: &[&str] = &[
     "APP_CLIENT_ID",
     "APP_SECRET",
-    "ATLASSIAN_CLIENT_ID",
-    "ATLASSIAN_CLIENT_SECRET",
-    "ATLASSIAN_REDIRECT_URI",
-    "ATLASSIAN_SCOPES",
     "AUTHORIZE_URL",
     "BITBUCKET_BASE_URL",
-    "BITBUCKET_CLIENT_ID",
-    "BITBUCKET_CLIENT_SECRET",
-    "BITBUCKET_REDIRECT_URI",
-    "BITBUCKET_SCOPES",
     "CALENDAR_BASE_URL",
     "CONFLUENCE_BASE_URL",
     "DRIVE_BASE_URL",
     "GITHUB_BASE_URL",
     "GMAIL_BASE_URL",
-    "GOOGLE_CLIENT_ID",
-    "GOOGLE_CLIENT_SECRET",
-    "GOOGLE_REDIRECT_URI",
-    "GOOGLE_SCOPES",
     "ISSUER",
     "JIRA_BASE_URL",
     "LEXMODO_GRPC_ADDRESS",
@@ -198,14 +198,8 @@ pub(crate) const ACCEPTED: &[&str] = &[
     "PLUGIN_NAME",
     "PLUGIN_SCOPE",
     "PLUGIN_TYPE",
-    "PROVIDERS_FILE",
     "REDIRECT_URI",
-    "RETURN_TO_ORIGINS",
     "SLACK_BASE_URL",
-    "SLACK_CLIENT_ID",
-    "SLACK_CLIENT_SECRET",
-    "SLACK_REDIRECT_URI",
-    "SLACK_SCOPES",
     "TOKEN_URL",
 ];
 

@@ -75,6 +75,11 @@ impl Values {
         self.0.get(name).map(|(_, source)| *source)
     }
 
+    /// The names of all that was given, sorted.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     pub(super) fn read<T: Value>(
         &self,
         name: &str,
@@ -178,11 +183,12 @@ impl Value for Text {
 }
 
 /// Several values: a JSON array of texts, or texts with commas between.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct List<T>(pub(crate) Vec<T>);
 
 impl<T: Value + ListItem> Value for List<T> {
     const EXPECTS: &'static str = T::LIST;
+    const SECRET: bool = T::SECRET;
 
     fn parse(text: &str) -> Option<Self> {
         let texts = serde_json::from_str::<Vec<String>>(text).unwrap_or_else(|_| {
@@ -203,6 +209,10 @@ pub(crate) trait ListItem {
 
 impl ListItem for Text {
     const LIST: &'static str = r#"a list: `a, b` or `["a", "b"]`"#;
+}
+
+impl ListItem for SecretString {
+    const LIST: &'static str = "a list of keys with commas between";
 }
 
 impl ListItem for IssuerUrl {

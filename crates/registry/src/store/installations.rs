@@ -162,7 +162,7 @@ pub(crate) async fn insert(
     .execute(c)
     .await
     .map(drop))?;
-    add_to_install_count(tx, &plugin.key, 1).await
+    Ok(add_to_install_count(tx, &plugin.key, 1).await?)
 }
 
 /// Takes an installation away, its secrets with it.
@@ -179,7 +179,11 @@ pub(crate) async fn delete(tx: &mut Tx, tenant: &TenantId, plugin_key: &str) -> 
     Ok(deleted == 1)
 }
 
-async fn add_to_install_count(tx: &mut Tx, plugin_key: &str, change: i64) -> Result<(), Error> {
+pub(super) async fn add_to_install_count(
+    tx: &mut Tx,
+    plugin_key: &str,
+    change: i64,
+) -> Result<(), storage::Error> {
     on!(tx, |c| sqlx::query("UPDATE plugin SET install_count = install_count + $2 WHERE key = $1")
         .bind(plugin_key)
         .bind(change)

@@ -5,8 +5,11 @@ pub(crate) mod installations;
 pub(crate) mod listings;
 pub(crate) mod plugins;
 pub(crate) mod ratings;
+mod tenant_data;
 
-use storage::Migration;
+use storage::{Migration, SealedColumn};
+
+pub use tenant_data::TENANT_DATA;
 
 /// The registry's tables.
 pub const MIGRATIONS: &[Migration] = &[
@@ -101,6 +104,17 @@ pub const MIGRATIONS: &[Migration] = &[
     ",
     },
 ];
+
+/// The secret part of an installation's configuration.
+pub(crate) const CONFIGURATION: SealedColumn = SealedColumn {
+    table: "installation",
+    keys: &["plugin_key"],
+    column: "secrets",
+    purpose: "installation {plugin_key} configuration",
+};
+
+/// The registry's sealed columns.
+pub const SEALED: &[SealedColumn] = &[CONFIGURATION];
 
 /// The owner column of the shared catalog; no tenant id is empty.
 pub(crate) const SHARED: &str = "";

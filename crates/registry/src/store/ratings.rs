@@ -29,12 +29,7 @@ pub(crate) struct NewRating<'a> {
 
 /// Adds the user's rating, or replaces the earlier one, and brings the plugin's mean up to date.
 pub(crate) async fn put(tx: &mut Tx, new: &NewRating<'_>) -> Result<RatingRow, Error> {
-    // The plugin's row first: two ratings at once would otherwise add up from what the other does not see yet.
-    on!(tx, |c| sqlx::query("UPDATE plugin SET id = id WHERE key = $1")
-        .bind(new.plugin_key)
-        .execute(c)
-        .await
-        .map(drop))?;
+    lock_plugin(tx, new.plugin_key).await?;
     let row = on!(tx, |c| {
         sqlx::query_as(
         "INSERT INTO rating (plugin_key, tenant, subject, author, rating, review, created_at, updated_at) \
@@ -52,17 +47,34 @@ pub(crate) async fn put(tx: &mut Tx, new: &NewRating<'_>) -> Result<RatingRow, E
     .fetch_one(c)
     .await
     })?;
+    add_up(tx, new.plugin_key).await?;
+    Ok(row)
+}
+
+/// Locks the plugin's row, before its ratings change: two at once would otherwise add up from what the other does not see
+/// yet.
+pub(super) async fn lock_plugin(tx: &mut Tx, plugin_key: &str) -> Result<(), storage::Error> {
+    on!(tx, |c| sqlx::query("UPDATE plugin SET id = id WHERE key = $1")
+        .bind(plugin_key)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Brings the plugin's mean up to date.
+pub(super) async fn add_up(tx: &mut Tx, plugin_key: &str) -> Result<(), storage::Error> {
     on!(tx, |c| {
         sqlx::query(
-        "UPDATE plugin SET rating_sum = CAST((SELECT SUM(rating) FROM rating WHERE plugin_key = $1) AS BIGINT), \
-         rating_count = (SELECT COUNT(*) FROM rating WHERE plugin_key = $1) WHERE key = $1"
+        "UPDATE plugin SET rating_sum = CAST(COALESCE((SELECT SUM(rating) FROM rating WHERE plugin_key = $1), 0) \
+         AS BIGINT), rating_count = (SELECT COUNT(*) FROM rating WHERE plugin_key = $1) WHERE key = $1"
     )
-    .bind(new.plugin_key)
+    .bind(plugin_key)
     .execute(c)
     .await
     .map(drop)
     })?;
-    Ok(row)
+    Ok(())
 }
 
 /// The ratings of a plugin, newest first.

@@ -16,6 +16,7 @@ use serde_json::json;
 
 pub use lease::LEASE;
 
+use crate::backoff::Backoff;
 use crate::data_key::{self, Which};
 use crate::sealer::DataKey;
 use crate::{Database, Error, SealedColumn, Sealer, Tx, proof};
@@ -165,6 +166,20 @@ impl Rotation {
             Stage::Ended => Stage::Ended,
         };
         Ok(!matches!(self.stage, Stage::Ended))
+    }
+
+    /// [`Rotation::step`], tried again for some seconds where another transaction stands in the way or the database is
+    /// away.
+    pub async fn advance(&mut self) -> Result<bool, Error> {
+        let ambient = self.sealer.ambient().clone();
+        let mut backoff = Backoff::new(&ambient);
+        loop {
+            match self.step().await {
+                Err(error @ Error::RotationTaken) => return Err(error),
+                Err(error) => backoff.wait(error).await?,
+                done => return done,
+            }
+        }
     }
 
     /// Lets another process go on at once with what this one has not done.

@@ -41,7 +41,7 @@ pub(crate) enum Fault {
     Hang,
     /// The connection breaks in the middle of the body.
     CutOff,
-    /// One byte comes every 50 milliseconds.
+    /// One byte comes every 200 milliseconds.
     Trickle,
 }
 
@@ -117,7 +117,7 @@ async fn spoil(response: Response, fault: Fault) -> Response {
             Body::from_stream(stream::once(async { Ok(half) }).chain(broken))
         }
         Fault::Trickle => Body::from_stream(stream::unfold(bytes, |mut rest: Bytes| async move {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
             (!rest.is_empty()).then(|| (Ok::<_, Infallible>(rest.split_to(1)), rest))
         })),
     };

@@ -10,7 +10,7 @@ use connections::connection::Tokens;
 use connections::protocol::{CallError, Sent};
 use connections::vault::{Grant, Redeem};
 use model::{Ambient, Timestamp};
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 
 /// What goes wrong with one call.
@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     LoseCall,
     /// It is done when a permit is there.
     Hold(Arc<Semaphore>),
+    /// It is done after a while.
+    Delay(Duration),
 }
 
 /// A grant: its refresh token is `refresh-NAME-GENERATION`.
@@ -46,27 +48,13 @@ struct State {
 /// The provider.
 pub(crate) struct Provider {
     ambient: Ambient,
-    rotation: Mutex<Rotation>,
-    lifetime: Mutex<Duration>,
+    rotation: Rotation,
     state: Mutex<State>,
 }
 
 impl Provider {
     pub(crate) fn new(ambient: Ambient, rotation: Rotation) -> Arc<Self> {
-        Arc::new(Self {
-            ambient,
-            rotation: Mutex::new(rotation),
-            lifetime: Mutex::new(Duration::from_hours(1)),
-            state: Mutex::default(),
-        })
-    }
-
-    pub(crate) fn set_rotation(&self, rotation: Rotation) {
-        *self.rotation.lock().unwrap() = rotation;
-    }
-
-    pub(crate) fn set_lifetime(&self, lifetime: Duration) {
-        *self.lifetime.lock().unwrap() = lifetime;
+        Arc::new(Self { ambient, rotation, state: Mutex::default() })
     }
 
     /// What goes wrong next, after what was told before.
@@ -128,12 +116,16 @@ impl Provider {
                 gate.acquire().await.unwrap().forget();
                 self.act(refresh)
             }
+            Some(Fault::Delay(pause)) => {
+                tokio::time::sleep(pause).await;
+                self.act(refresh)
+            }
             None => self.act(refresh),
         }
     }
 
     fn act(&self, refresh: Option<&str>) -> Result<Tokens, CallError> {
-        let rotation = *self.rotation.lock().unwrap();
+        let rotation = self.rotation;
         let now = self.ambient.now();
         let mut state = self.state();
         let (name, shown) = match refresh {
@@ -160,7 +152,7 @@ impl Provider {
         let tokens = Tokens {
             access: format!("access-{name}-{}", held.accesses).into(),
             refresh: rotation.rotates.then(|| format!("refresh-{name}-{}", held.generation).into()),
-            expires_in: Some(*self.lifetime.lock().unwrap()),
+            expires_in: Some(Duration::from_hours(1)),
             scopes: None,
         };
         state.redemptions += 1;
@@ -172,10 +164,10 @@ impl Provider {
 impl Redeem for Provider {
     async fn redeem(&self, grant: &Grant) -> Result<Tokens, CallError> {
         assert_eq!((grant.provider.as_str(), grant.client_id.as_str()), ("sample", "app"));
-        self.answer(grant.refresh.as_ref().map(|refresh| refresh.expose_secret())).await
+        self.answer(grant.refresh.as_ref().map(ExposeSecret::expose_secret)).await
     }
 
     fn rotation(&self, _: &ProviderId) -> Rotation {
-        *self.rotation.lock().unwrap()
+        self.rotation
     }
 }

@@ -125,7 +125,7 @@ async fn a_forced_refresh_renews_what_still_holds(place: Place) {
     assert_eq!(get(&world.vault, &key).await, "access-c1-1");
     // Those who force it at the same time share one.
     let gate = world.provider.hold();
-    let (first, second, _) = tokio::join!(world.vault.refresh(&key), world.vault.refresh(&key), async {
+    let (first, second, ()) = tokio::join!(world.vault.refresh(&key), world.vault.refresh(&key), async {
         until("the call has begun", async || world.provider.calls() == 2).await;
         gate.add_permits(1);
     });
