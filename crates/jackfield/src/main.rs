@@ -4,6 +4,7 @@
 //! callers and storage is made in the crates below it.
 
 mod cli;
+mod connections;
 mod keys;
 mod logging;
 mod parts;
