@@ -81,8 +81,9 @@ pub fn router(app: App, mounted: Router) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(options.origins.public_cors());
 
-    let hosted = limited(mounted.with_state(()).merge(connect::hosted()), options.deadline, options.max_body_bytes)
-        .method_not_allowed_fallback(problem::method_not_allowed);
+    let hosted =
+        limited(mounted.with_state(()).merge(connect::hosted()), options.deadline, options.max_body_bytes)
+            .method_not_allowed_fallback(problem::method_not_allowed);
 
     let accounted = guarded
         .merge(open)

@@ -33,7 +33,11 @@ pub(crate) struct Apps {
 
 impl Apps {
     pub(crate) fn new(database: Database, sealer: Sealer, catalog: Arc<Catalog>) -> Self {
-        let own = Cache::builder().max_capacity(CACHED_APPS).time_to_live(CACHED_FOR).build();
+        let own = Cache::builder()
+            .max_capacity(CACHED_APPS)
+            .time_to_live(CACHED_FOR)
+            .support_invalidation_closures()
+            .build();
         Self { database, sealer, catalog, own }
     }
 
@@ -82,7 +86,10 @@ impl Apps {
         let Some((app, sealed)) = apps::find(&mut conn, tenant, provider).await? else { return Ok(None) };
         let client_secret = match sealed {
             Some(sealed) => {
-                let bytes = self.sealer.unseal(&mut conn, tenant, &APP_SECRET.purpose(&[provider.as_str()]), &sealed).await?;
+                let bytes = self
+                    .sealer
+                    .unseal(&mut conn, tenant, &APP_SECRET.purpose(&[provider.as_str()]), &sealed)
+                    .await?;
                 let text =
                     std::str::from_utf8(bytes.expose_secret()).map_err(|_| storage::Error::Unsealable)?;
                 Some(SecretString::from(text))
@@ -90,6 +97,13 @@ impl Apps {
             None => None,
         };
         Ok(Some(App { client_id: app.client_id, client_secret }))
+    }
+
+    /// Drops what is in memory of a tenant.
+    pub(crate) fn forget_tenant(&self, tenant: &TenantId) {
+        let tenant = tenant.clone();
+        // It refuses only where the cache was made without this ability.
+        let _ = self.own.invalidate_entries_if(move |(owner, _), _| *owner == tenant);
     }
 
     async fn changed(&self, tenant: &TenantId, provider: &ProviderId) {
@@ -145,7 +159,11 @@ impl Connections {
         let sealed = match &new.client_secret {
             Some(secret) => {
                 let secret = secret.expose_secret().as_bytes();
-                Some(self.sealer.seal(&mut tx, tenant, &APP_SECRET.purpose(&[provider.id.as_str()]), secret).await?)
+                Some(
+                    self.sealer
+                        .seal(&mut tx, tenant, &APP_SECRET.purpose(&[provider.id.as_str()]), secret)
+                        .await?,
+                )
             }
             None => None,
         };

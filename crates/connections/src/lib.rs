@@ -125,6 +125,17 @@ impl Connections {
         &self.activity
     }
 
+    /// Drops what this process remembers of a tenant.
+    pub fn forget(&self, tenant: &TenantId) {
+        self.vault.forget_tenant(tenant);
+        self.apps.forget_tenant(tenant);
+    }
+
+    /// Forgets the flows that were completed so long ago that their states are refused by age. Tells how many.
+    pub async fn sweep_flows(&self) -> Result<u64, Error> {
+        store::flows::sweep(&self.database, self.ambient.now()).await
+    }
+
     /// The vault, for callers of providers' APIs.
     pub fn vault(&self) -> &Vault {
         &self.vault

@@ -241,8 +241,7 @@ impl Worker<'_> {
             let page = self.page(&cursor).await?;
             let Some(last) = page.last().cloned() else { break };
             let turns = stream::iter(page).map(|target| self.turn(target));
-            let turns: Vec<Turn> =
-                turns.buffer_unordered(usize::try_from(PAGE).unwrap_or(1)).collect().await;
+            let turns: Vec<Turn> = turns.buffer_unordered(usize::try_from(PAGE).unwrap_or(1)).collect().await;
             for turn in turns {
                 match turn {
                     Turn::Done => {}

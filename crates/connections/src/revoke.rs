@@ -145,7 +145,8 @@ impl Connections {
         tx.record(event);
         let reason = revocation.reason().unwrap_or_default();
         let entry = Entry::new(tenant, by, Action::Revoke).about(connection).took(took);
-        let entry = if revocation.is_complete() { entry } else { entry.detail(&format!("only here: {reason}")) };
+        let entry =
+            if revocation.is_complete() { entry } else { entry.detail(&format!("only here: {reason}")) };
         self.activity.record_in(&mut tx, entry).await?;
         if let Some(run) = run {
             let outcome = revocation_run::Outcome::of(revocation);

@@ -3,6 +3,7 @@
 //! This crate reads the command line and the settings, wires the parts, and serves. Every decision about plugins,
 //! callers and storage is made in the crates below it.
 
+mod background;
 mod cli;
 mod connections;
 mod keys;
@@ -10,6 +11,7 @@ mod logging;
 mod parts;
 mod plugin;
 mod rotate;
+mod sandbox;
 mod serve;
 mod server;
 mod settings;

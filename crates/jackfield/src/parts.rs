@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bundler::{Bundler, Limits, WorkerCommand};
+use connections::catalog::{Catalog, Discovery};
+use connections::protocol::{Http, HttpConfig};
+use connections::{Connections, vault};
 use identity::{Authenticator, Config};
-use model::Ambient;
+use model::{Ambient, TenantId};
 use registry::{Platform, Registry};
+use reqwest::Certificate;
 use storage::{
     Blobs, Database, DatabaseUrl, Folder, Forget, Migration, S3, SealedColumn, Sealer, TenantData, Tenants,
 };
@@ -19,13 +23,15 @@ use crate::settings::Settings;
 pub(crate) const BUNDLER_WORKER: &str = "bundler-worker";
 
 /// The tables of every part.
-const MIGRATIONS: &[&[Migration]] = &[storage::MIGRATIONS, identity::MIGRATIONS, registry::MIGRATIONS];
+const MIGRATIONS: &[&[Migration]] =
+    &[storage::MIGRATIONS, identity::MIGRATIONS, registry::MIGRATIONS, connections::MIGRATIONS];
 
 /// The sealed columns of every part: what rotating keys seals anew.
-pub(crate) const SEALED: &[&[SealedColumn]] = &[registry::SEALED];
+pub(crate) const SEALED: &[&[SealedColumn]] = &[registry::SEALED, connections::SEALED];
 
 /// What every part keeps of a tenant: what deleting it deletes. The log is the last.
-const TENANT_DATA: &[&[TenantData]] = &[registry::TENANT_DATA, identity::TENANT_DATA, storage::TENANT_DATA];
+const TENANT_DATA: &[&[TenantData]] =
+    &[registry::TENANT_DATA, connections::TENANT_DATA, identity::TENANT_DATA, storage::TENANT_DATA];
 
 /// The database, its schema up to date.
 pub(crate) async fn open_database(settings: &Settings, ambient: &Ambient) -> anyhow::Result<Database> {
@@ -100,27 +106,58 @@ pub(crate) fn registry(
     Ok(Registry::new(database.clone(), Arc::clone(blobs), sealer.clone(), bundler, platform, ambient.clone()))
 }
 
+/// The accounts that users connect elsewhere.
+pub(crate) fn connections(
+    settings: &Settings,
+    (database, sealer): (&Database, &Sealer),
+    catalog: Catalog,
+    public_url: &Url,
+    ambient: &Ambient,
+) -> anyhow::Result<Connections> {
+    let config = HttpConfig { extra_roots: extra_roots(settings)?, ..HttpConfig::default() };
+    let http =
+        Http::new(&config, ambient.clone()).context("the authorities of this system cannot be read")?;
+    Ok(Connections::new(connections::Parts {
+        database: database.clone(),
+        sealer: sealer.clone(),
+        catalog,
+        discovery: Discovery::new(http.outward().clone(), ambient.clone()),
+        http,
+        public_url: public_url.clone(),
+        vault: vault::Settings::default(),
+        ambient: ambient.clone(),
+    }))
+}
+
+/// What drops all that this process remembers of a tenant.
+pub(crate) fn forget(registry: &Arc<Registry>, connections: &Connections) -> Vec<Forget> {
+    let (registry, connections) = (Arc::clone(registry), connections.clone());
+    vec![
+        Box::new(move |_: &TenantId| registry.forget_files()),
+        Box::new(move |tenant: &TenantId| connections.forget(tenant)),
+    ]
+}
+
+/// Further authorities that are trusted besides the system's.
+fn extra_roots(settings: &Settings) -> anyhow::Result<Vec<Certificate>> {
+    let Some(path) = &settings.extra_ca_file else { return Ok(Vec::new()) };
+    let pem = std::fs::read(path).context("EXTRA_CA_FILE must be a readable file")?;
+    Certificate::from_pem_bundle(&pem).context("EXTRA_CA_FILE must hold certificates in PEM")
+}
+
 /// What tells who is calling.
 pub(crate) fn authenticator(
     settings: &Settings,
     database: &Database,
     ambient: &Ambient,
 ) -> anyhow::Result<Authenticator> {
-    let extra_roots = match &settings.extra_ca_file {
-        Some(path) => {
-            let pem = std::fs::read(path).context("EXTRA_CA_FILE must be a readable file")?;
-            reqwest::Certificate::from_pem_bundle(&pem)
-                .context("EXTRA_CA_FILE must hold certificates in PEM")?
-        }
-        None => Vec::new(),
-    };
     let config = Config {
         jwt_secret: settings.jwt_secret.clone(),
         nextauth_secret: settings.nextauth_secret.clone(),
         auth_secret: settings.auth_secret.clone(),
         issuers: settings.jwt_issuers.0.clone(),
         audience: settings.jwt_audience.as_ref().map(|audience| audience.0.clone()),
-        extra_roots,
+        extra_roots: extra_roots(settings)?,
     };
     Ok(Authenticator::new(&config, database.clone(), ambient.clone())?)
 }

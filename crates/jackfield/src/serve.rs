@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bundler::Bundler;
+use axum::Router;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use model::{Ambient, TenantId};
-use storage::{Blobs, Database, Tenants};
+use model::Ambient;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::time::MissedTickBehavior;
 use url::Url;
 
+use crate::background::Background;
 use crate::cli::ServeArgs;
 use crate::parts;
+use crate::sandbox::Sandbox;
 use crate::server::{self, Bounds};
 use crate::settings::{Loaded, Settings};
 
@@ -27,11 +27,8 @@ use crate::settings::{Loaded, Settings};
 )]
 pub(crate) struct NotLoopback(IpAddr);
 
-/// How often what is no longer needed is forgotten.
-const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
-
-/// How old the blobs of an unfinished publish must be to be removed; longer than any publish may take.
-const STAGED_FOR: Duration = Duration::from_hours(24);
+/// How long tokens that are being renewed may take to be written down: longer than a call to a provider.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(12);
 
 /// How long the database may take to be closed. Whatever was committed is safe without.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -65,22 +62,36 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let sealer = parts::sealer(&settings, &database, &ambient).await?;
     let storage = (&database, &blobs, &sealer);
     let registry = Arc::new(parts::registry(&settings, storage, bundler.clone(), &public_url, &ambient)?);
-    let forget = {
-        let registry = Arc::clone(&registry);
-        move |_: &TenantId| registry.forget_files()
+    let (catalog, mounted) = if args.dev {
+        let sandbox = Sandbox::new(loaded.catalog, &public_url, &ambient)?;
+        (sandbox.catalog, sandbox.router)
+    } else {
+        (loaded.catalog, Router::new())
     };
-    let tenants = Arc::new(parts::tenants(&database, vec![Box::new(forget)], &ambient));
+    let connections = parts::connections(&settings, (&database, &sealer), catalog, &public_url, &ambient)?;
+    let forget = parts::forget(&registry, &connections);
+    let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
         ambient: ambient.clone(),
         authenticator,
         registry,
+        connections: connections.clone(),
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
     };
     let app = api::App::new(options(&settings, args.dev, public_url.clone())?, parts);
-    let sweeping = tokio::spawn(sweep(app.clone(), tenants, database.clone(), blobs, ambient));
-    let warming = tokio::spawn(warm(bundler.clone()));
+    let background = Background {
+        app: app.clone(),
+        bundler: bundler.clone(),
+        connections: connections.clone(),
+        tenants,
+        database: database.clone(),
+        blobs,
+        activity_retention: settings.activity_retention.0,
+        ambient,
+    };
+    let background = background.start();
     tracing::info!(server.address = %address, server.url = %public_url, development = args.dev, "listening");
     if args.dev {
         tracing::warn!(
@@ -93,10 +104,13 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     }
 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
-    let cut_off = server::serve(listener, api::router(app), bounds, stop).await;
-    sweeping.abort();
-    warming.abort();
+    let cut_off = server::serve(listener, api::router(app, mounted), bounds, stop).await;
+    drop(background);
     bundler.shutdown().await;
+    if !connections.vault().settle(SETTLE_DEADLINE).await {
+        tracing::warn!("the renewal of a token is cut off; the next start finds out what became of it");
+    }
+    connections.activity().close().await;
     // What was cut off may still hold connections of the database, and would keep this process for as long.
     if tokio::time::timeout(CLOSE_DEADLINE, database.close()).await.is_err() {
         tracing::warn!("the database is left with statements running");
@@ -112,6 +126,7 @@ fn options(settings: &Settings, development: bool, public_url: Url) -> anyhow::R
     Ok(api::Options {
         development,
         origins: settings.origins(&public_url, development)?,
+        return_to: settings.return_to(&public_url, development)?,
         public_url,
         max_body_bytes: settings.max_body_size.0,
         max_upload_bytes: settings.max_upload_size.0,
@@ -128,43 +143,6 @@ fn install_metrics() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Full("http_request_duration_seconds".into()), &DURATION_BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
         .context("the metrics cannot be set up")
-}
-
-/// Starts a worker ahead of the first build, and notices early if none can be started.
-async fn warm(bundler: Bundler) {
-    if let Err(error) = bundler.warm().await {
-        tracing::error!(error = &error as &dyn std::error::Error, "no plugin can be built: no worker starts");
-    }
-}
-
-/// Forgets, every minute, what is no longer needed: quiet callers, blobs of publishes that never ended, what
-/// interrupted deletions of tenants have left.
-async fn sweep(
-    app: api::App,
-    tenants: Arc<Tenants>,
-    database: Database,
-    blobs: Arc<dyn Blobs>,
-    ambient: Ambient,
-) {
-    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        app.sweep();
-        if let Err(error) = tenants.finish_interrupted().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the deletion of a tenant cannot go on");
-        }
-        match storage::sweep(&database, blobs.as_ref(), STAGED_FOR, &ambient).await {
-            Ok(0) => {}
-            Ok(swept) => tracing::info!(blobs = swept, "removed the blobs of publishes that did not end"),
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "leftover blobs could not be removed"
-                );
-            }
-        }
-    }
 }
 
 /// Comes with the first SIGTERM or SIGINT. The second ends the process at once.

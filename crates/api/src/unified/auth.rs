@@ -86,8 +86,8 @@ pub(super) async fn validate(
     Path(provider): Path<String>,
     Query(query): Query<WhoseQuery>,
 ) -> Result<Json<ValidityBody>, Problem> {
-    let by = &caller.principal().subject;
-    let validity = app.connections().validate(&whose(&caller, provider, query)?, by).await?;
+    let whose = whose(&caller, provider, query)?;
+    let validity = app.connections().validate(&whose, &caller.principal().subject).await?;
     Ok(Json(validity.into()))
 }
 
@@ -131,8 +131,8 @@ pub(super) async fn refresh(
     Path(provider): Path<String>,
     Query(query): Query<WhoseQuery>,
 ) -> Result<Json<RefreshedBody>, Problem> {
-    let by = &caller.principal().subject;
-    let connection = app.connections().refresh(&whose(&caller, provider, query)?, by).await?;
+    let whose = whose(&caller, provider, query)?;
+    let connection = app.connections().refresh(&whose, &caller.principal().subject).await?;
     let result = RefreshResult { expires_at: connection.expires_at(), scopes: connection.scopes() };
     Ok(Json(RefreshedBody {
         success: true,

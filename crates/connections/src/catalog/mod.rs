@@ -83,6 +83,24 @@ impl Catalog {
         }
     }
 
+    /// The same with the entries of `file` that it lacks.
+    ///
+    /// # Errors
+    /// Everything that is wrong with `file`.
+    pub fn with(mut self, file: &str) -> Result<Self, CatalogError> {
+        let other = Self::load(Some(file), &|_| None)?;
+        for (id, provider) in other.providers {
+            if self.providers.contains_key(&id) {
+                continue;
+            }
+            if let Some(app) = other.apps.get(&id) {
+                self.apps.insert(id.clone(), app.clone());
+            }
+            self.providers.insert(id, provider);
+        }
+        Ok(self)
+    }
+
     /// The names of the settings of OAuth apps that there are with `file`: four for each provider, sorted. Entries that
     /// are wrong are counted too, so that their settings are not called unknown besides.
     pub fn setting_names(file: Option<&str>) -> Vec<String> {

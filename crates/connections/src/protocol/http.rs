@@ -75,6 +75,11 @@ impl Http {
         })
     }
 
+    /// The client for whatever is not on this machine.
+    pub fn outward(&self) -> &Client {
+        &self.outward
+    }
+
     /// A request for JSON.
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
         let client = if is_loopback(&url) { &self.loopback } else { &self.outward };

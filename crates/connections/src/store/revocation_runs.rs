@@ -179,7 +179,8 @@ pub(crate) async fn note(
     outcome: Outcome,
     reason: &str,
 ) -> Result<(), Error> {
-    on!(tx, |c| sqlx::query(
+    on!(tx, |c| {
+        sqlx::query(
         "INSERT INTO revocation_outcome (run_id, provider, outcome, reason, connections) VALUES ($1, $2, $3, $4, 1)
          ON CONFLICT (run_id, provider, outcome, reason)
          DO UPDATE SET connections = revocation_outcome.connections + 1"
@@ -190,7 +191,8 @@ pub(crate) async fn note(
     .bind(reason)
     .execute(c)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     Ok(())
 }
 

@@ -12,11 +12,11 @@ use super::decision::State;
 use super::schedule::{Repeat, Term};
 use super::token::AccessToken;
 use super::{Error, Inner};
-use crate::store::sealed::{ACCESS_TOKEN, REFRESH_TOKEN};
 use crate::catalog::{ProviderId, Rotation};
 use crate::connection::CredentialKey;
 use crate::store::broken_apps::AppRef;
 use crate::store::credentials::{self, CredentialRow, Hold};
+use crate::store::sealed::{ACCESS_TOKEN, REFRESH_TOKEN};
 
 /// A credential, read and opened.
 #[derive(Clone)]

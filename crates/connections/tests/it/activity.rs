@@ -172,7 +172,8 @@ async fn tenants_see_their_own(place: Place) {
         assert_eq!(own.len(), 5);
         assert!(own.iter().all(|recorded| recorded.actor.starts_with("acme")), "{own:?}");
         let foreign = fixture.activity.list(&other, &filter, None, Some(2)).await.unwrap();
-        let page = fixture.activity.list(&acme(), &filter, foreign.next_cursor.as_deref(), None).await.unwrap();
+        let page =
+            fixture.activity.list(&acme(), &filter, foreign.next_cursor.as_deref(), None).await.unwrap();
         assert!(page.entries.iter().all(|recorded| recorded.actor.starts_with("acme")), "{page:?}");
     }
 }
@@ -199,7 +200,14 @@ async fn filters_narrow(place: Place) {
         (Filter { user_email: user("ann@example.com"), ..Filter::default() }, "20"),
         (Filter { user_email: user("ANN@example.com"), ..Filter::default() }, ""),
         (Filter { connection: Some("c2".into()), ..Filter::default() }, "31"),
-        (Filter { user_email: user("ann@example.com"), connection: Some("c2".into()), ..Filter::default() }, ""),
+        (
+            Filter {
+                user_email: user("ann@example.com"),
+                connection: Some("c2".into()),
+                ..Filter::default()
+            },
+            "",
+        ),
         (Filter { provider: Some("google".into()), ..Filter::default() }, "31"),
         (Filter { action: Some(Action::Use), ..Filter::default() }, "10"),
         (Filter { outcome: Some("denied".into()), ..Filter::default() }, "3"),

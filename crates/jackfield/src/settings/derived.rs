@@ -186,6 +186,13 @@ impl Settings {
         Ok(if development { origins.and_loopback() } else { origins })
     }
 
+    /// Where browsers may be sent in the end.
+    pub(crate) fn return_to(&self, public_url: &Url, development: bool) -> anyhow::Result<Origins> {
+        let texts = self.return_to_origins.0.iter().map(|text| text.0.as_str());
+        let origins = Origins::parse(texts)?.and_own(public_url);
+        Ok(if development { origins.and_loopback() } else { origins })
+    }
+
     /// How many requests a minute.
     pub(crate) fn rate_limits(&self) -> RateLimits {
         RateLimits::new(

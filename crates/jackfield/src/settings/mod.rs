@@ -32,10 +32,6 @@ pub(crate) struct Loaded {
     /// The settings.
     pub(crate) settings: Settings,
     /// The providers, and the OAuth apps there.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the parts that use it are wired in one place, not here")
-    )]
     pub(crate) catalog: Catalog,
     /// What was given, and where.
     pub(crate) values: Values,

@@ -11,7 +11,7 @@ use registry::Version;
 use secrecy::SecretString;
 use url::Url;
 
-use super::value::{Bytes, List, LogDirectives, LogFormat, Problems, Seconds, Text, Values};
+use super::value::{Bytes, Days, List, LogDirectives, LogFormat, Problems, Seconds, Text, Values};
 
 /// What is known of a setting besides its value.
 #[derive(Debug, Clone, Copy)]
@@ -170,6 +170,8 @@ settings! {
         /// Origins that users may be sent back to by `return_to` after they connected an account, besides this server's
         /// own.
         return_to_origins: List<Text> = "RETURN_TO_ORIGINS" or "";
+        /// For how many days the record of what was done with connections is kept.
+        activity_retention: Days = "ACTIVITY_RETENTION" or "90";
     }
     "Outgoing calls" {
         /// A file of further certificate authorities (PEM), trusted besides those of the system.

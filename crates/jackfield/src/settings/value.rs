@@ -237,6 +237,19 @@ impl Value for Seconds {
     }
 }
 
+/// A time in whole days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Days(pub(crate) Duration);
+
+impl Value for Days {
+    const EXPECTS: &'static str = "a number of days from 1 to 3650, such as 90";
+
+    fn parse(text: &str) -> Option<Self> {
+        let days: u64 = text.strip_suffix('d').unwrap_or(text).trim().parse().ok()?;
+        (1..=3650).contains(&days).then(|| Self(Duration::from_hours(24 * days)))
+    }
+}
+
 /// An amount of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bytes(pub(crate) usize);
