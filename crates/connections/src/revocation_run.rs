@@ -181,6 +181,13 @@ impl Connections {
         Ok(counts.into_iter().collect())
     }
 
+    /// How many connections a run has still before it, those included that it could not delete.
+    pub async fn revocations_left(&self, run: &RevocationRun) -> Result<i64, Error> {
+        let mut conn = self.database.read().await?;
+        let counts = revocation_runs::count_targets(&mut conn, &run.filter, run.bound()).await?;
+        Ok(counts.into_iter().map(|(_, count)| count).sum())
+    }
+
     /// Works at a run until its end, or until told to stop; `progress` is called after each connection. What is deleted
     /// is counted in the transaction that deletes it, so that the report holds however often the run was interrupted.
     ///

@@ -10,11 +10,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
+use crate::connections::ConnectionsCommand;
 use crate::keys::KeysCommand;
 use crate::plugin::PluginCommand;
 use crate::settings::{self, Loaded, Places, SettingsError};
 use crate::tenants::TenantsCommand;
-use crate::{keys, logging, parts, plugin, serve, tenants};
+use crate::{connections, keys, logging, parts, plugin, serve, tenants};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line or settings.";
 
@@ -45,6 +46,12 @@ enum Command {
     /// Delete tenants.
     #[command(subcommand, after_help = "Example:\n  jackfield tenants delete acme")]
     Tenants(TenantsCommand),
+    /// List and revoke the accounts that users have connected.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  jackfield connections list --tenant acme\n  jackfield connections revoke --provider slack --before 2026-11-20T08:00:00Z"
+    )]
+    Connections(ConnectionsCommand),
     /// Make, check, build, publish and install plugins.
     #[command(
         subcommand,
@@ -124,6 +131,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tenants(command) => {
             let loaded = load(cli.config.as_deref())?;
             runtime()?.block_on(tenants::run(&loaded.settings, command))?;
+        }
+        Command::Connections(command) => {
+            let loaded = load(cli.config.as_deref())?;
+            return runtime()?.block_on(connections::run(loaded, command));
         }
         Command::Plugin(command) => return Ok(runtime()?.block_on(plugin::run(command))),
         Command::Settings(args) if args.default_file => print(&settings::default_file())?,

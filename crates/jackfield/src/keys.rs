@@ -94,7 +94,8 @@ pub(crate) struct RevokeArgs {
     json: bool,
 }
 
-fn parse_time(text: &str) -> Result<Timestamp, String> {
+/// Reads a time in RFC 3339.
+pub(crate) fn parse_time(text: &str) -> Result<Timestamp, String> {
     let time = text.parse::<jiff::Timestamp>();
     time.map(|time| Timestamp::from_millisecond(time.as_millisecond()))
         .map_err(|_| "a time in RFC 3339, such as 2027-01-01T00:00:00Z".to_owned())

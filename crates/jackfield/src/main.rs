@@ -5,6 +5,7 @@
 
 mod background;
 mod cli;
+mod connections;
 mod keys;
 mod logging;
 mod parts;

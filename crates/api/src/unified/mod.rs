@@ -1,5 +1,6 @@
 //! The unified surface: accounts that users connect at other providers. Its JSON is in snake_case.
 
+mod activity;
 mod auth;
 mod begin;
 mod callback;
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(auth::revoke))
         .routes(routes!(auth::status))
         .routes(routes!(auth::providers))
+        .routes(routes!(activity::list))
         .routes(routes!(oauth_apps::list))
         .routes(routes!(oauth_apps::put, oauth_apps::remove))
         .merge(connections::routes())

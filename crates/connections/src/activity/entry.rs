@@ -93,6 +93,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every word of an outcome.
+    pub const WORDS: [&str; 3] = ["ok", "denied", "failed"];
+
     /// How an error ends what it ends.
     pub fn of_error(code: ErrorCode) -> Self {
         match code {
@@ -255,6 +258,9 @@ mod tests {
         assert_eq!(Outcome::of_error(ErrorCode::AccessDenied), Outcome::Denied(ErrorCode::AccessDenied));
         assert_eq!(Outcome::of_error(ErrorCode::UpstreamTimeout).as_str(), "failed");
         assert_eq!(Outcome::Ok.code(), None);
+        let code = ErrorCode::Internal;
+        let words = [Outcome::Ok, Outcome::Denied(code), Outcome::Failed(code)].map(Outcome::as_str);
+        assert_eq!(words, Outcome::WORDS);
     }
 
     #[test]
