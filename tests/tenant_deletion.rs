@@ -38,7 +38,7 @@ async fn furnished(backend: Backend) -> Deployment {
             .expect(201);
         deployment.post(who, "/api-keys", &json!({"name": "key", "role": "admin"})).await.expect(201);
         // A file for a version that never comes.
-        let fields = [("pluginId", "upload"), ("version", "1.0.0")];
+        let fields = [("pluginId", "early"), ("version", "1.0.0")];
         let file = format!("export default {{ name: '{}', extensionPoints: {{}} }};", who.0);
         deployment.upload(who, "/plugins/storage/upload", file, &fields).await.expect(201);
     }

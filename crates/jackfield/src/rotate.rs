@@ -149,7 +149,8 @@ impl Told<'_> {
             writeln!(text, "replaced the master key, which wraps all data keys from now on")
                 .context("no memory")?;
         }
-        writeln!(text, "rotated the keys of {} tenants: {}", report.tenants, message(report))
+        let noun = if report.tenants == 1 { "tenant" } else { "tenants" };
+        writeln!(text, "rotated the keys of {} {noun}: {}", report.tenants, message(report))
             .context("no memory")?;
         if self.args.master {
             note("back up the key file again: the former one opens nothing any more");
