@@ -1,7 +1,7 @@
 //! A provider in memory that rotates, forgives and punishes as real ones do, and fails as it is told to.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -54,6 +54,7 @@ pub(crate) struct Provider {
     state: Mutex<State>,
     stall: Mutex<Option<Receiver<()>>>,
     is_stalled: AtomicBool,
+    readings: AtomicUsize,
 }
 
 impl Provider {
@@ -64,6 +65,7 @@ impl Provider {
             state: Mutex::default(),
             stall: Mutex::default(),
             is_stalled: AtomicBool::new(false),
+            readings: AtomicUsize::new(0),
         })
     }
 
@@ -94,6 +96,11 @@ impl Provider {
     /// Whether somebody is waiting for that word.
     pub(crate) fn is_stalled(&self) -> bool {
         self.is_stalled.load(Ordering::SeqCst)
+    }
+
+    /// How many rows were read: for each, the rotation is asked for.
+    pub(crate) fn readings(&self) -> usize {
+        self.readings.load(Ordering::SeqCst)
     }
 
     /// Ends a grant, as its user may.
@@ -190,6 +197,7 @@ impl Redeem for Provider {
     }
 
     fn rotation(&self, _: &ProviderId) -> Rotation {
+        self.readings.fetch_add(1, Ordering::SeqCst);
         let stall = self.stall.lock().unwrap().take();
         if let Some(stall) = stall {
             self.is_stalled.store(true, Ordering::SeqCst);

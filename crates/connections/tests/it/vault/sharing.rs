@@ -36,6 +36,8 @@ async fn a_caller_that_goes_away_cancels_nothing(place: Place) {
         assert_eq!(caller.await.unwrap(), "access-c1-1");
     }
     assert_eq!(world.provider.calls(), 1);
+    let readings = world.provider.readings();
+    assert!(readings < 50, "a hundred callers share their looks and waits: {readings}");
     // Even if all go.
     world.advance(3600);
     let gate = world.provider.hold();
