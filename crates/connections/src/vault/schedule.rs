@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn backoff_grows_and_heeds_the_provider_within_an_hour() {
-        let beyond = |failures, retry_after, random| backoff(failures, retry_after, random) - BACKOFF_MIN;
+        let beyond =
+            |failures, retry_after, random| backoff(failures, retry_after, random).abs_diff(BACKOFF_MIN);
         assert_eq!(beyond(0, None, u64::MAX), Duration::from_secs(2));
         assert_eq!(beyond(3, None, u64::MAX), Duration::from_secs(16));
         assert_eq!(beyond(1000, None, u64::MAX), Duration::from_mins(10));

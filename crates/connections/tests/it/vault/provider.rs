@@ -1,6 +1,8 @@
 //! A provider in memory that rotates, forgives and punishes as real ones do, and fails as it is told to.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -50,11 +52,21 @@ pub(crate) struct Provider {
     ambient: Ambient,
     rotation: Rotation,
     state: Mutex<State>,
+    stall: Mutex<Option<Receiver<()>>>,
+    is_stalled: AtomicBool,
+    readings: AtomicUsize,
 }
 
 impl Provider {
     pub(crate) fn new(ambient: Ambient, rotation: Rotation) -> Arc<Self> {
-        Arc::new(Self { ambient, rotation, state: Mutex::default() })
+        Arc::new(Self {
+            ambient,
+            rotation,
+            state: Mutex::default(),
+            stall: Mutex::default(),
+            is_stalled: AtomicBool::new(false),
+            readings: AtomicUsize::new(0),
+        })
     }
 
     /// What goes wrong next, after what was told before.
@@ -72,6 +84,23 @@ impl Provider {
         let gate = Arc::new(Semaphore::new(0));
         self.fail(Fault::Hold(Arc::clone(&gate)));
         gate
+    }
+
+    /// Makes whoever next asks for the rotation, as is done between reading a row and acting on it, wait for a word.
+    pub(crate) fn stall(&self) -> Sender<()> {
+        let (go_on, stall) = channel();
+        *self.stall.lock().unwrap() = Some(stall);
+        go_on
+    }
+
+    /// Whether somebody is waiting for that word.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Ordering::SeqCst)
+    }
+
+    /// How many rows were read: for each, the rotation is asked for.
+    pub(crate) fn readings(&self) -> usize {
+        self.readings.load(Ordering::SeqCst)
     }
 
     /// Ends a grant, as its user may.
@@ -168,6 +197,12 @@ impl Redeem for Provider {
     }
 
     fn rotation(&self, _: &ProviderId) -> Rotation {
+        self.readings.fetch_add(1, Ordering::SeqCst);
+        let stall = self.stall.lock().unwrap().take();
+        if let Some(stall) = stall {
+            self.is_stalled.store(true, Ordering::SeqCst);
+            stall.recv_timeout(Duration::from_secs(20)).unwrap();
+        }
         self.rotation
     }
 }
