@@ -151,7 +151,9 @@ pub(super) async fn list(
     let filter = filter(&caller, &query)?;
     if takes_lines(&headers) {
         if query.cursor.is_some() || query.limit.is_some() {
-            return Err(invalid("an export is all there is: leave cursor and limit out, or accept application/json"));
+            return Err(invalid(
+                "an export is all there is: leave cursor and limit out, or accept application/json",
+            ));
         }
         return Ok(export(&app, &caller, filter));
     }
@@ -173,9 +175,10 @@ fn filter(caller: &User, query: &ActivityQuery) -> Result<Filter, Problem> {
         Some(required_user_email(caller, query.user_email.as_deref())?)
     };
     let outcome = query.outcome.as_deref().map(|word| {
-        Outcome::WORDS.contains(&word).then(|| word.to_owned()).ok_or_else(|| {
-            invalid(format!("outcome must be one of {}", Outcome::WORDS.join(", ")))
-        })
+        Outcome::WORDS
+            .contains(&word)
+            .then(|| word.to_owned())
+            .ok_or_else(|| invalid(format!("outcome must be one of {}", Outcome::WORDS.join(", "))))
     });
     let action = query.action.as_deref().map(str::parse::<::connections::activity::Action>);
     Ok(Filter {

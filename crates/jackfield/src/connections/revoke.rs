@@ -145,7 +145,9 @@ fn conclude(report: &RunReport) -> ExitCode {
     }
     let left = report.left();
     if left > 0 {
-        note(&format!("{left} connections could not be deleted here: run the same again once the cause is gone"));
+        note(&format!(
+            "{left} connections could not be deleted here: run the same again once the cause is gone"
+        ));
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
