@@ -62,12 +62,11 @@ impl Connections {
             &granted.provider.id,
             (&granted.account.id, granted.variables),
         );
-        let (connection, kind) = match known.await? {
-            Some(known) => (self.renewed(known, &granted), EventKind::ConnectionReauthorized),
-            None => {
-                let is_default = self.check_room(&mut tx, &granted, &user_email).await?;
-                (self.made(&granted, user_email, is_default), EventKind::ConnectionCreated)
-            }
+        let (connection, kind) = if let Some(known) = known.await? {
+            (self.renewed(known, &granted), EventKind::ConnectionReauthorized)
+        } else {
+            let is_default = self.check_room(&mut tx, &granted, &user_email).await?;
+            (self.made(&granted, user_email, is_default), EventKind::ConnectionCreated)
         };
         connections::put(&mut tx, granted.tenant, &connection).await?;
         let missing_scopes = self.store_credentials(&mut tx, &granted, &connection).await?;

@@ -82,7 +82,7 @@ impl Connections {
                 reason: outcome.err(),
             });
         }
-        let revocation = Revocation { credentials, connection };
+        let revocation = Revocation { connection, credentials };
         self.delete(tenant, &revocation, by, run, began.elapsed()).await?;
         Ok(revocation)
     }

@@ -131,14 +131,14 @@ pub(super) async fn url(
     query: BeginQuery,
 ) -> Result<Response, Problem> {
     let binding = Binding::of(&caller, &headers);
-    let begin = begin(&app, &caller, &provider, query)?;
+    let wanted = wanted(&app, &caller, &provider, query)?;
     let connections = app.connections();
     let (begun, cookie) = match binding {
-        Binding::Link { confirm } => (connections.begin_link(begin, confirm).await?, None),
-        Binding::Any => (connections.begin(begin, None).await?, None),
+        Binding::Link { confirm } => (connections.begin_link(wanted, confirm).await?, None),
+        Binding::Any => (connections.begin(wanted, None).await?, None),
         Binding::ThisBrowser => {
             let cookie = BrowserCookie::of(&app, &headers);
-            (connections.begin(begin, Some(cookie.browser())).await?, Some(cookie))
+            (connections.begin(wanted, Some(cookie.browser())).await?, Some(cookie))
         }
     };
     let Begun { auth_url, state } = begun;
@@ -150,7 +150,7 @@ pub(super) async fn url(
     Ok(response)
 }
 
-fn begin(app: &App, caller: &User, provider: &str, query: BeginQuery) -> Result<Begin, Problem> {
+fn wanted(app: &App, caller: &User, provider: &str, query: BeginQuery) -> Result<Begin, Problem> {
     let return_to = query.return_to.as_deref().map(|url| ReturnTo::parse(url, app.return_to())).transpose();
     let return_to =
         return_to.map_err(|violation| Problem::new(ErrorCode::InvalidRequest, violation.detail))?;

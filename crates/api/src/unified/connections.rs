@@ -362,8 +362,7 @@ async fn change(
     }
     let changes = Changes { label: body.label, make_default: body.default.is_some(), site: body.site };
     let by = &caller.principal().subject;
-    let changed = app.connections().update(caller.tenant(), &connection.id, changes, by).await?;
-    Ok(Json(changed.into()))
+    Ok(Json(app.connections().update(caller.tenant(), &connection.id, changes, by).await?.into()))
 }
 
 /// Revokes a connection: at the provider as far as it offers a way, and here in any case.

@@ -22,13 +22,13 @@ impl Browser {
     pub fn from_cookie(cookie: Option<&str>, ambient: &Ambient) -> Self {
         let known =
             cookie.filter(|text| URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == NONCE_LEN));
-        match known {
-            Some(nonce) => Self { nonce: nonce.into(), is_new: false },
-            None => {
-                let bytes = Zeroizing::new(ambient.bytes::<NONCE_LEN>());
-                Self { nonce: URL_SAFE_NO_PAD.encode(bytes.as_slice()).into(), is_new: true }
-            }
-        }
+        let is_new = known.is_none();
+        let fresh = || {
+            let bytes = Zeroizing::new(ambient.bytes::<NONCE_LEN>());
+            URL_SAFE_NO_PAD.encode(bytes.as_slice()).into()
+        };
+        let nonce = known.map_or_else(fresh, SecretString::from);
+        Self { nonce, is_new }
     }
 
     /// The value of the cookie.

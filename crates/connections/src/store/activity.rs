@@ -5,6 +5,7 @@ use sqlx::{FromRow, QueryBuilder};
 use storage::{Conn, Error, Tx, on};
 
 use crate::activity::{Fact, Filter, Recorded, Tally};
+use crate::catalog::ProviderId;
 
 /// A place in the record, which is in the order of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(crate) async fn insert(tx: &mut Tx, facts: &[(Fact, Tally)]) -> Result<(), E
             row.push_bind(fact.tenant.as_str())
                 .push_bind(tally.first_at.as_millisecond())
                 .push_bind(tally.last_at.as_millisecond())
-                .push_bind(fact.provider.as_ref().map(|provider| provider.as_str()))
+                .push_bind(fact.provider.as_ref().map(ProviderId::as_str))
                 .push_bind(fact.connection.as_deref())
                 .push_bind(fact.user_email.as_deref())
                 .push_bind(fact.actor.as_str())
