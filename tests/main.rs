@@ -25,6 +25,7 @@ mod plugin_cli;
 mod plugin_publish;
 mod plugins;
 mod replicas;
+mod revocations;
 mod sessions;
 mod shutdown;
 mod tenant_deletion;

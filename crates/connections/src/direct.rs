@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model::{TenantId, Violation};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::activity::{Action, Entry};
 use crate::catalog::{Flow, Provider};
 use crate::granted::{Connected, Granted};
 use crate::protocol::{App, CallError, Client, TokenAnswer, requested_scopes};
@@ -54,11 +55,22 @@ impl Connections {
     pub async fn connect(&self, direct: Direct) -> Result<Connected, Error> {
         let provider = self.provider(&direct.provider)?;
         check(&direct, &provider)?;
+        let entry = Entry::new(&direct.tenant, &direct.actor, Action::Connect)
+            .provider(&provider.id)
+            .user_email(&direct.user_email);
+        let connected = self.connect_to(&provider, direct).await;
+        if connected.is_err() {
+            self.activity.record(entry.ended(&connected));
+        }
+        connected
+    }
+
+    async fn connect_to(&self, provider: &Provider, direct: Direct) -> Result<Connected, Error> {
         let variables = provider.variables(&direct.variables)?;
-        let called = |error| call_error(&provider, error);
+        let called = |error| call_error(provider, error);
         let app = app(&direct.grant);
-        let resolved = self.resolve(&provider, &variables, &app.client_id).await?;
-        let client = self.client(&provider, &resolved, &app);
+        let resolved = self.resolve(provider, &variables, &app.client_id).await?;
+        let client = self.client(provider, &resolved, &app);
         let answer = prove(&direct.grant, client).await.map_err(called)?;
         let mut account = client.account(&answer).await.map_err(called)?;
         if account.id.is_empty() {
@@ -68,14 +80,14 @@ impl Connections {
         }
         let granted = Granted {
             tenant: &direct.tenant,
-            provider: &provider,
+            provider,
             user_email: Some(direct.user_email),
             client_id: &app.client_id,
             variables: &variables,
             label: direct.label,
             account,
             sites: Vec::new(),
-            requested: requested_scopes(&provider, &BTreeMap::new()),
+            requested: requested_scopes(provider, &BTreeMap::new()),
             credentials: answer.tokens,
             actor: &direct.actor,
         };

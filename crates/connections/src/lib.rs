@@ -136,7 +136,8 @@ impl Connections {
         store::flows::sweep(&self.database, self.ambient.now()).await
     }
 
-    /// The vault, for callers of providers' APIs.
+    /// The vault, for callers of providers' APIs. They record each use, of which they alone know by whom it was, what
+    /// for and how it ended, in [`activity`](Self::activity).
     pub fn vault(&self) -> &Vault {
         &self.vault
     }

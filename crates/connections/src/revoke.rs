@@ -14,7 +14,7 @@ use crate::revocation_run;
 use crate::store::{connections, revocation_runs};
 use crate::{Connections, Error, key};
 
-/// How long one credential may take at the provider: a renewal of nothing, two calls, and what they need to begin.
+/// How long one credential may take at the provider: the looking up of its endpoints and two calls.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What became of a connection's tokens. Here they are gone in any case.

@@ -152,6 +152,7 @@ impl Shared {
                 return;
             }
             tokio::select! { () = sleep(self.jittered(pause)) => {}, () = self.closing.cancelled() => {} }
+            self.count_dropped(0);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -209,7 +210,6 @@ async fn write(shared: Arc<Shared>) {
         shared.write_batch(batch).await;
         shared.count_dropped(0);
     }
-    shared.count_dropped(0);
 }
 
 /// What is locked is whole at any moment, also if a thread ended while it held the lock.

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod activity;
+mod activity_of_connections;
 mod activity_outage;
+mod broker;
 mod discovery;
 mod hostile_provider;
 mod metadata_server;
@@ -16,4 +18,5 @@ mod protocol_resources;
 mod protocol_revoking;
 mod protocol_secrecy;
 mod random_input;
+mod revocation_runs;
 mod vault;
