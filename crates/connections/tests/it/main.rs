@@ -16,4 +16,5 @@ mod protocol_resources;
 mod protocol_revoking;
 mod protocol_secrecy;
 mod random_input;
+mod sessions;
 mod vault;
