@@ -70,6 +70,7 @@ const ROUTES: &[Route] = &[
     ("GET", "/marketplace/{id}", "/marketplace/shared", Nothing, ALL, ALL),
     ("POST", "/marketplace", "/marketplace", Json("{}"), [401, 403, 403, 403, 422], [401, 403, 403, 403, 422]),
     ("DELETE", "/marketplace/{id}", "/marketplace/none", Nothing, [401, 403, 403, 403, 404], [401, 403, 403, 403, 404]),
+    ("POST", "/api/v1/unified/connect/sessions", "/api/v1/unified/connect/sessions", Json(r#"{"user_email":"ann@acme.example","providers":["none"]}"#), [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
 ];
 
 /// In everything that is the other tenant's alone.

@@ -13,6 +13,7 @@ mod api_keys;
 mod bad_input;
 mod bad_plugins;
 mod bundles;
+mod connect;
 mod consistency;
 mod crash;
 mod deployment;

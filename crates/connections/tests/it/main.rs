@@ -19,4 +19,5 @@ mod protocol_revoking;
 mod protocol_secrecy;
 mod random_input;
 mod revocation_runs;
+mod sessions;
 mod vault;
