@@ -76,6 +76,8 @@ impl Conclusion {
         match answer {
             Ok(tokens) => Self::Renewed(Renewal::new(tokens, stored, sent_at)),
             Err(CallError::InvalidGrant) => Self::GrantRefused,
+            // Where the client's id and secret are the grant, it is the grant that is refused.
+            Err(CallError::InvalidClient) if stored.own_grant => Self::GrantRefused,
             Err(CallError::InvalidClient) => Self::AppRefused,
             Err(CallError::RateLimited { retry_after }) => setback(RATE_LIMITED, retry_after),
             Err(CallError::Unavailable { retry_after, .. }) => setback(UNAVAILABLE, retry_after),
@@ -182,7 +184,10 @@ impl Renewal {
             scopes: tokens.scopes.unwrap_or_else(|| stored.token.scopes.clone()),
             version: stored.hold.version + 1,
         };
-        Self { token: Arc::new(token), term, refresh: tokens.refresh }
+        // The client's own grant is redeemed with the client's secret, which no answer replaces (RFC 6749, section
+        // 4.4.3).
+        let refresh = tokens.refresh.filter(|_| !stored.own_grant);
+        Self { token: Arc::new(token), term, refresh }
     }
 
     async fn write(

@@ -25,7 +25,7 @@ pub struct Grant {
     pub variables: BTreeMap<String, String>,
     /// The credential's name within its connection.
     pub credential: String,
-    /// The refresh token; `None` for a grant that is the client's own (client credentials).
+    /// The refresh token, or the client's secret where the grant is the client's own (client credentials).
     pub refresh: Option<SecretString>,
 }
 

@@ -1,14 +1,17 @@
 //! OAuth apps that a provider no longer accepts.
 
+use connections::catalog::Flow;
 use connections::protocol::CallError;
+use secrecy::ExposeSecret as _;
 use storage::on;
 
 use super::provider::Fault;
-use super::{Place, ROTATING, World, get, key, on_both_databases};
+use super::{FORGIVING, Place, ROTATING, World, get, key, on_both_databases, tokens};
 
 on_both_databases!(
     a_broken_app_is_told_once_and_tried_every_ten_minutes,
     a_broken_app_of_a_tenant_is_its_own_affair,
+    a_clients_own_grant_is_refused_with_its_secret,
 );
 
 async fn a_broken_app_is_told_once_and_tried_every_ten_minutes(place: Place) {
@@ -70,10 +73,10 @@ async fn a_broken_app_of_a_tenant_is_its_own_affair(place: Place) {
     theirs.tenant = "evil".parse().unwrap();
     let mut tx = world.database.begin().await.unwrap();
     super::insert_connection(&mut tx, &theirs, world.ambient.now().as_millisecond()).await;
-    world.store(&mut tx, &theirs, &super::tokens("c2"), connections::catalog::Flow::AuthorizationCode).await;
+    world.store(&mut tx, &theirs, &tokens("c2"), Flow::AuthorizationCode).await;
     on!(tx, |c| sqlx::query(
-        "INSERT INTO oauth_app (tenant, provider, client_id, scopes, created_at, updated_at)
-         VALUES ('evil', 'sample', 'app', '[]', 0, 0)"
+        "INSERT INTO oauth_app (tenant, provider, client_id, created_at, updated_at)
+         VALUES ('evil', 'sample', 'app', 0, 0)"
     )
     .execute(c)
     .await
@@ -92,4 +95,22 @@ async fn a_broken_app_of_a_tenant_is_its_own_affair(place: Place) {
     world.vault.trust_app(&mut tx, Some(&theirs.tenant), &provider, "app").await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(get(&world.vault, &theirs).await, "access-c2-1");
+}
+
+async fn a_clients_own_grant_is_refused_with_its_secret(place: Place) {
+    let world = World::new(place, FORGIVING).await;
+    // The client's secret stands in the refresh token's place.
+    let key = world.connect_with("c1", tokens("own"), Flow::ClientCredentials).await;
+    world.advance(3600);
+    assert_eq!(get(&world.vault, &key).await, "access-own-1");
+    let kept = world.vault.open_tokens(&key).await.unwrap().unwrap().refresh.unwrap();
+    assert_eq!(kept.expose_secret(), "refresh-own-0", "no answer replaces it");
+    world.advance(3600);
+    world.provider.fail(Fault::Refuse(CallError::InvalidClient));
+    for _ in 0..3 {
+        assert_eq!(get(&world.vault, &key).await, "reauthorization_required");
+    }
+    assert_eq!(world.provider.calls(), 2);
+    assert_eq!(world.events("jackfield.connection.needs_reauth").await.len(), 1);
+    assert_eq!(world.events("jackfield.oauth_app.broken").await.len(), 0, "others' are nothing to it");
 }

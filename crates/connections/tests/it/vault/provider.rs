@@ -201,7 +201,7 @@ impl Redeem for Provider {
         let stall = self.stall.lock().unwrap().take();
         if let Some(stall) = stall {
             self.is_stalled.store(true, Ordering::SeqCst);
-            stall.recv_timeout(Duration::from_secs(20)).unwrap();
+            tokio::task::block_in_place(|| stall.recv_timeout(Duration::from_secs(20))).unwrap();
         }
         self.rotation
     }
