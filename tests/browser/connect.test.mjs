@@ -132,7 +132,8 @@ for (const javaScriptEnabled of [true, false]) {
       const { url } = await link({ providers: ["sandbox"] });
       await page.goto(url);
       await section("Sandbox").getByRole("button", { name: "Connect Sandbox" }).click();
-      await page.getByRole("button", { name: /allow/i }).first().click();
+      await page.getByRole("radio").first().check();
+      await page.getByRole("button", { name: "Allow" }).click();
       await told().getByText(/^Connected to Sandbox as /).waitFor();
       assert.equal(await page.getByRole("link", { name: /^Continue/ }).count(), 0);
     });
