@@ -132,7 +132,8 @@ for (const javaScriptEnabled of [true, false]) {
       const { url } = await link({ providers: ["sandbox"] });
       await page.goto(url);
       await section("Sandbox").getByRole("button", { name: "Connect Sandbox" }).click();
-      await page.getByRole("button", { name: /allow/i }).first().click();
+      await page.getByRole("radio").first().check();
+      await page.getByRole("button", { name: "Allow" }).click();
       await told().getByText(/^Connected to Sandbox as /).waitFor();
       assert.equal(await page.getByRole("link", { name: /^Continue/ }).count(), 0);
     });
@@ -207,6 +208,30 @@ describe("the page", () => {
   });
 });
 
+describe("a connection that the provider has ended", () => {
+  it("is shown as such and connected again", async () => {
+    await newPage();
+    const tenant = `connect-${crypto.randomUUID().slice(0, 8)}`;
+    await page.goto((await link({ providers: ["club"] }, tenant)).url);
+    await page.getByRole("button", { name: "Connect Club" }).click();
+    await consent("Allow");
+    await told().getByText("Connected to Club as ann@example.com.").waitFor();
+    // As when Ann removes the application from her account at the club.
+    await fetch(`${club.base}/test/forget`, { method: "POST" });
+    const refreshed = await fetch(`${server.base}/api/v1/unified/auth/club/refresh?user_email=ann@acme.example`, {
+      method: "POST", headers: { "x-tenant-id": tenant },
+    });
+    assert.equal(refreshed.status, 401, await refreshed.text());
+    await page.goto((await link({ providers: ["club"] }, tenant)).url);
+    await section("Club").getByText("Reconnect needed").waitFor();
+    await section("Club").getByRole("button", { name: /^Reconnect/ }).click();
+    await page.getByRole("button", { name: "Allow" }).click();
+    await told().getByText("Connected to Club as ann@example.com.").waitFor();
+    await section("Club").getByText("Connected", { exact: true }).waitFor();
+    assert.equal(await section("Club").getByRole("button", { name: /^Reconnect/ }).count(), 0);
+  });
+});
+
 describe("a popup", () => {
   it("tells the page that has opened it, on the allowed origin, and closes", async () => {
     await newPage();
@@ -217,8 +242,8 @@ describe("a popup", () => {
     await consent("Allow", popup);
     await popup.getByRole("status").getByText("Connected to Club").waitFor();
     const messages = await received(1);
-    assert.equal(messages[0].origin, server.base);
-    const { connectionId, ...rest } = messages[0].data;
+    assert.equal(messages[0]?.origin, server.base);
+    const { connectionId, ...rest } = messages[0]?.data;
     assert.deepEqual(rest, { type: "jackfield:connection", status: "connected", provider: "club" });
     assert.match(connectionId, /^[0-9A-Z]{26}$/);
     const closed = popup.waitForEvent("close");
