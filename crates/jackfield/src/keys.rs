@@ -106,17 +106,12 @@ pub(crate) async fn run(settings: &Settings, command: KeysCommand) -> anyhow::Re
     note_which_database(settings, &command)?;
     let ambient = Ambient::system();
     let database = open_database(settings, &ambient).await?;
-    if let KeysCommand::Rotate(args) = command {
-        let done = rotate::run(settings, &database, &ambient, args).await;
-        database.close().await;
-        return done;
-    }
-    let keys = ApiKeys::new(database.clone(), ambient);
+    let keys = ApiKeys::new(database.clone(), ambient.clone());
     let text = match command {
         KeysCommand::Create(args) => create(&keys, args).await,
         KeysCommand::List(args) => list(&keys, args).await,
         KeysCommand::Revoke(args) => revoke(&keys, args).await,
-        KeysCommand::Rotate(_) => Ok(String::new()),
+        KeysCommand::Rotate(args) => rotate::run(settings, &database, &ambient, args).await,
     };
     database.close().await;
     print(&text?)

@@ -31,13 +31,13 @@ pub(crate) struct RotateArgs {
     json: bool,
 }
 
-/// Rotates, and tells what came of it.
+/// Rotates. Returns the report; prints it where it is followed by a failure.
 pub(crate) async fn run(
     settings: &Settings,
     database: &Database,
     ambient: &Ambient,
     args: RotateArgs,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<String> {
     if args.master && settings.encryption_key.is_some() {
         return Err(Usage(HOW_TO_REPLACE_GIVEN.into()).into());
     }
@@ -50,8 +50,9 @@ pub(crate) async fn run(
     let is_former_free = args.tenant.is_none() && sealer.drop_former_masters(database).await?;
     let accepted = settings.encryption_keys_accepted.0.len();
     let report = Told { args: &args, report: &report, is_former_free: is_former_free && accepted > 0 };
-    print(&if args.json { report.as_json() } else { report.as_text()? })?;
-    report.fail_if_incomplete()
+    let text = if args.json { report.as_json() } else { report.as_text()? };
+    report.fail_if_incomplete().or_else(|error| print(&text).and(Err(error)))?;
+    Ok(text)
 }
 
 const HOW_TO_REPLACE_GIVEN: &str = "--master replaces the key in the generated key file, and ENCRYPTION_KEY is set \
@@ -135,6 +136,7 @@ impl Told<'_> {
             "formerKeysDestroyed": report.destroyed,
             "unreadable": report.unreadable,
             "tenantsWithFormerKeys": report.kept,
+            "acceptedKeysUnused": self.is_former_free,
         });
         format!("{body:#}\n")
     }

@@ -40,7 +40,8 @@ pub enum Error {
     /// Some data keys are wrapped under a master key that is not there.
     #[error(
         "some tenants' keys are wrapped under a master key that is not given: put the former key into \
-         ENCRYPTION_KEYS_ACCEPTED until `jackfield keys rotate` has ended; nothing was changed"
+         ENCRYPTION_KEYS_ACCEPTED, or into a further line of the key file, until `jackfield keys rotate` has ended; \
+         nothing was changed"
     )]
     MasterKeyMissing,
     /// More master keys than there may be.

@@ -78,7 +78,7 @@ enum Stage {
     Wrap(String, i64),
     /// Give a new key to the next tenant after this one.
     Renew(String),
-    /// Seal anew: this tenant, this column, after this row.
+    /// Seal anew: this tenant, from this column on, there after this row.
     Seal {
         tenant: TenantId,
         column: usize,
@@ -97,6 +97,14 @@ enum Stage {
 enum Time {
     First,
     Again,
+}
+
+/// What one step of sealing anew has done.
+#[derive(Default)]
+struct Sealing {
+    rows: i64,
+    sealed: u64,
+    unreadable: Vec<String>,
 }
 
 impl Rotation {
@@ -265,36 +273,47 @@ impl Rotation {
         &mut self,
         tenant: TenantId,
         column: usize,
-        after: Vec<String>,
+        mut after: Vec<String>,
         time: Time,
     ) -> Result<Stage, Error> {
         let mut tx = self.begin_step().await?;
-        let row = data_key::hold_newest(&mut tx, &tenant).await?;
-        let (Some(row), Some(place)) = (row, self.columns.get(column).copied()) else {
-            return self.sealed(tx, &tenant, time).await;
+        let Some(row) = data_key::hold_newest(&mut tx, &tenant).await? else {
+            return self.sealed(tx, &tenant, time, Sealing::default()).await;
         };
         let newest = self.sealer.unwrap(&tenant, &row).await?;
-        let batch = values::lock_others(&mut tx, &place, &tenant, newest.version, &after, BATCH).await?;
-        let mut sealed = 0;
-        for value in &batch {
-            match self.seal_one(&mut tx, &place, &tenant, value, &newest).await {
-                Ok(changed) => sealed += u64::from(changed),
-                Err(Error::Unsealable) => {
-                    self.report.kept.insert(tenant.clone());
-                    let place = format!("{} of tenant {tenant}", place.place(&value.keys));
-                    self.report.unreadable.insert(place);
+        let mut done = Sealing::default();
+        for (number, place) in self.columns.iter().enumerate().skip(column) {
+            let left = BATCH.saturating_sub(done.rows);
+            let batch = values::lock_others(&mut tx, place, &tenant, newest.version, &after, left).await?;
+            for value in &batch {
+                match self.seal_one(&mut tx, place, &tenant, value, &newest).await {
+                    Ok(changed) => done.sealed += u64::from(changed),
+                    Err(Error::Unsealable) => {
+                        done.unreadable.push(format!("{} of tenant {tenant}", place.place(&value.keys)));
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
+            done.rows = done.rows.saturating_add(i64::try_from(batch.len()).unwrap_or(BATCH));
+            after = batch.last().map(|last| last.keys.clone()).unwrap_or_default();
+            if done.rows >= BATCH {
+                tx.commit().await?;
+                self.account(&tenant, done);
+                // A table without further keys has one row of the tenant.
+                let column = if after.is_empty() { number + 1 } else { number };
+                return Ok(Stage::Seal { tenant, column, after, time });
+            }
+            after.clear();
         }
-        tx.commit().await?;
-        self.report.values += sealed;
-        Ok(match batch.last() {
-            Some(last) if !place.keys.is_empty() => {
-                Stage::Seal { tenant, column, after: last.keys.clone(), time }
-            }
-            _ => Stage::Seal { tenant, column: column + 1, after: Vec::new(), time },
-        })
+        self.sealed(tx, &tenant, time, done).await
+    }
+
+    fn account(&mut self, tenant: &TenantId, done: Sealing) {
+        self.report.values += done.sealed;
+        if !done.unreadable.is_empty() {
+            self.report.kept.insert(tenant.clone());
+            self.report.unreadable.extend(done.unreadable);
+        }
     }
 
     async fn seal_one(
@@ -313,11 +332,18 @@ impl Rotation {
     }
 
     /// A tenant has been gone through.
-    async fn sealed(&mut self, mut tx: Tx, tenant: &TenantId, time: Time) -> Result<Stage, Error> {
+    async fn sealed(
+        &mut self,
+        mut tx: Tx,
+        tenant: &TenantId,
+        time: Time,
+        done: Sealing,
+    ) -> Result<Stage, Error> {
         if time == Time::First {
             self.lease.note(&mut tx, tenant.as_str()).await?;
         }
         tx.commit().await?;
+        self.account(tenant, done);
         Ok(match time {
             Time::First => {
                 self.report.tenants += 1;

@@ -35,19 +35,22 @@ async fn a_step_that_fails_leaves_no_half_of_it(place: Place) {
     place.open().await.close().await;
     let step = |sql| [Migration { version: 2026_11_21_91, name: "next", sql }];
     let wrong = step("CREATE TABLE half (a TEXT); CREATE TABLE half (b TEXT)");
-    let refused =
-        Database::open(&place.url, &[storage::MIGRATIONS, crate::NOTES, &wrong], Ambient::system()).await;
+    let refused = Database::open(&place.url, &[MIGRATIONS, &[&wrong]].concat(), Ambient::system()).await;
     assert!(matches!(refused, Err(Error::Migration(_))));
     // Put right, it runs; so no table was left over.
     let right = step("CREATE TABLE half (a TEXT)");
-    let database =
-        Database::open(&place.url, &[storage::MIGRATIONS, crate::NOTES, &right], Ambient::system()).await;
+    let database = Database::open(&place.url, &[MIGRATIONS, &[&right]].concat(), Ambient::system()).await;
     assert_eq!(column(&database.unwrap(), "SELECT a FROM half").await, [""; 0]);
 }
 
 async fn a_step_that_was_changed_is_refused(place: Place) {
     place.open().await.close().await;
     let changed = [Migration { sql: "CREATE TABLE note (title TEXT)", ..crate::NOTES[0] }];
-    let refused = Database::open(&place.url, &[storage::MIGRATIONS, &changed], Ambient::system()).await;
+    let refused = Database::open(
+        &place.url,
+        &[storage::MIGRATIONS, crate::secrets::TABLE, &changed],
+        Ambient::system(),
+    )
+    .await;
     assert!(matches!(refused, Err(Error::Migration(_))));
 }

@@ -16,6 +16,7 @@ on_both_databases!(
     a_rotation_that_stops_at_any_step_goes_on,
     writers_and_readers_notice_nothing,
     a_writer_who_commits_late_is_waited_for,
+    who_has_read_a_value_may_open_it_for_a_while,
     what_was_moved_to_another_tenant_opens_neither_before_nor_after,
     two_at_once_do_not_meet,
 );
@@ -211,6 +212,30 @@ async fn a_writer_who_commits_late_is_waited_for(place: Place) {
     assert_eq!((report.values, report.destroyed), (3, 1), "{report:?}");
     assert_eq!(get(&database, &sealer, "acme", "late", "late").await.unwrap(), "late");
     assert_open(&database, &sealer, "acme", 2).await;
+}
+
+async fn who_has_read_a_value_may_open_it_for_a_while(place: Place) {
+    let database = place.open().await;
+    let sealer = sealer(&database, &Ambient::system()).await;
+    let mut tx = database.begin().await.unwrap();
+    let read = sealer.seal(&mut tx, &tenant("acme"), "secret p n", b"hush").await.unwrap();
+    put(&mut tx, "acme", "p", "n", read.as_bytes()).await;
+    tx.commit().await.unwrap();
+    let mut rotation = begin(&database, &sealer, None).await.unwrap().with_grace(Duration::from_hours(1));
+    while rotation.report().tenants == 0 {
+        assert!(rotation.step().await.unwrap());
+    }
+    for _ in 0..3 {
+        assert!(rotation.step().await.unwrap());
+    }
+    assert_eq!(rotation.release().await.unwrap().values, 1, "it is sealed anew");
+    let open = || async {
+        sealer.unseal(&mut database.read().await.unwrap(), &tenant("acme"), "secret p n", &read).await
+    };
+    assert!(open().await.is_ok());
+    assert_eq!(rotate(&database, &sealer, None).await.destroyed, 1);
+    assert!(matches!(open().await, Err(Error::Unsealable)));
+    assert_eq!(get(&database, &sealer, "acme", "p", "n").await.unwrap(), "hush");
 }
 
 async fn what_was_moved_to_another_tenant_opens_neither_before_nor_after(place: Place) {

@@ -93,8 +93,8 @@ pub(crate) async fn write_in(
     text: &str,
 ) -> Result<(), Error> {
     let purpose = SEALED[0].purpose(&[place, name]);
-    let sealed = sealer.seal(tx, &tenant(name_of_tenant), &purpose, text.as_bytes()).await?;
-    put(tx, name_of_tenant, place, name, sealed.as_bytes()).await;
+    let secret = sealer.seal(tx, &tenant(name_of_tenant), &purpose, text.as_bytes()).await?;
+    put(tx, name_of_tenant, place, name, secret.as_bytes()).await;
     Ok(())
 }
 
@@ -130,8 +130,8 @@ pub(crate) async fn get(
     .fetch_one(c)
     .await)?;
     let purpose = SEALED[0].purpose(&[place, name]);
-    let sealed = Sealed::from_bytes(bytes);
-    let opened = sealer.unseal(&mut conn, &tenant(name_of_tenant), &purpose, &sealed).await?;
+    let secret = Sealed::from_bytes(bytes);
+    let opened = sealer.unseal(&mut conn, &tenant(name_of_tenant), &purpose, &secret).await?;
     Ok(String::from_utf8(opened.expose_secret().to_vec()).unwrap())
 }
 
