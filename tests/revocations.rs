@@ -76,7 +76,7 @@ impl Place {
             if is_enough(left) {
                 return left;
             }
-            assert!(began.elapsed() < Duration::from_secs(60), "{left} are left");
+            assert!(began.elapsed() < Duration::from_mins(1), "{left} are left");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

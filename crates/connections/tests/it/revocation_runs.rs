@@ -67,10 +67,10 @@ async fn a_run_revokes_what_its_filter_means(place: Place) {
     {
         broker.connect(tenant, provider, id).await;
     }
-    broker.clock.advance(Duration::from_secs(60));
+    broker.clock.advance(Duration::from_mins(1));
     let before = broker.ambient.now();
     broker.connect("other", "honest", "o3").await;
-    broker.clock.advance(Duration::from_secs(60));
+    broker.clock.advance(Duration::from_mins(1));
 
     let user = RunFilter { user_email: Some("a2@example.com".into()), ..RunFilter::default() };
     let provider =
@@ -149,7 +149,7 @@ async fn an_interrupted_run_goes_on_where_it_was(place: Place) {
     // Another filter is another run.
     let other = begin(&broker, of_tenant("other")).await;
     assert!(!other.is_continued);
-    broker.clock.advance(Duration::from_secs(3600));
+    broker.clock.advance(Duration::from_hours(1));
     let second = begin(&broker, of_tenant("acme")).await;
     assert!(second.is_continued);
     assert_eq!((&second.id, second.started_at), (&first.id, first.started_at));
