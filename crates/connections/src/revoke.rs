@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use model::{EventKind, TenantId};
 
 use crate::activity::{Action, Entry};
-use crate::catalog::Flow;
+use crate::catalog::{Flow, Provider};
 use crate::connection::Connection;
 use crate::granted::event;
 use crate::manage::not_found;
-use crate::protocol::Revoked;
+use crate::protocol::{App, Revoked};
 use crate::revocation_run;
 use crate::store::{connections, revocation_runs};
 use crate::{Connections, Error, key};
@@ -47,6 +47,15 @@ pub struct RevokedCredential {
     pub at_provider: bool,
     /// Why it has not, and what remains to be done.
     pub reason: Option<String>,
+}
+
+/// What remains to be done where the provider offers no way to revoke.
+fn unsupported(provider: &Provider) -> String {
+    let instead = match provider.flow {
+        Flow::AuthorizationCode => "the user can remove the app in the account's settings there",
+        Flow::ClientCredentials | Flow::ApiKey => "the key or client can be deleted where it was made",
+    };
+    format!("{} offers no way to revoke: {instead}", provider.name)
 }
 
 impl Connections {
@@ -100,20 +109,18 @@ impl Connections {
         let mut tokens = tokens.ok_or_else(|| "it was revoked meanwhile".to_owned())?;
         let resolved = self.resolve(&provider, &connection.variables, &connection.client_id).await;
         let resolved = resolved.map_err(|error| error.to_string())?;
-        if provider.flow != Flow::AuthorizationCode {
-            // What stands in its place is the client's own secret, which is nobody's to send there as a token.
-            tokens.refresh = None;
-        }
-        let app = self.apps.of_client(tenant, &provider.id, &connection.client_id).await;
-        let app = app.map_err(|_| "the OAuth app could not be read".to_owned())?;
-        let app =
-            app.ok_or_else(|| "the OAuth app that it was made with is no longer known here".to_owned())?;
+        let app = if provider.flow == Flow::AuthorizationCode {
+            let app = self.apps.of_client(tenant, &provider.id, &connection.client_id).await;
+            let app = app.map_err(|_| "the OAuth app could not be read".to_owned())?;
+            app.ok_or_else(|| "the OAuth app that it was made with is no longer known here".to_owned())?
+        } else {
+            // What stands in the refresh token's place is the client's own secret: it proves the client, and is no
+            // token to be revoked.
+            App { client_id: connection.client_id.clone(), client_secret: tokens.refresh.take() }
+        };
         match self.client(&provider, &resolved, &app).revoke(&tokens).await {
             Ok(Revoked::AtProvider) => Ok(()),
-            Ok(Revoked::Unsupported) => Err(format!(
-                "{} offers no way to revoke: the user can remove the app in the account's settings there",
-                provider.name
-            )),
+            Ok(Revoked::Unsupported) => Err(unsupported(&provider)),
             Err(error) => Err(format!("{}: {error}", provider.name)),
         }
     }

@@ -190,10 +190,10 @@ async fn filters_narrow(place: Place) {
             entry = entry.outcome(Outcome::Denied(ErrorCode::AccessDenied));
         }
         fixture.activity.record(entry);
-        fixture.clock.advance(Duration::from_secs(60));
+        fixture.clock.advance(Duration::from_mins(1));
     }
     fixture.settle().await;
-    let at = |minute: u64| Some(begin.plus(Duration::from_secs(60 * minute)));
+    let at = |minute: u64| Some(begin.plus(Duration::from_mins(minute)));
     let user = |email: &str| Some(email.to_owned());
     let cases = [
         (Filter::default(), "3210"),
@@ -263,7 +263,7 @@ async fn pages_hold_each_entry_once(place: Place) {
     let page = fixture.activity.list(&acme(), &Filter::default(), None, Some(0)).await.unwrap();
     assert_eq!(page.entries.len(), 1);
     let page = fixture.activity.list(&acme(), &Filter::default(), None, Some(u32::MAX)).await.unwrap();
-    assert_eq!(page.entries.len(), 200.min(100 + 100 + 15 + 1 + 1));
+    assert_eq!(page.entries.len(), 200, "no limit is larger");
 }
 
 async fn an_export_is_all_there_is(place: Place) {

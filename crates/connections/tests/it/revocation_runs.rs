@@ -36,7 +36,7 @@ async fn connect_many(broker: &Broker, count: usize) {
     broker.clock.advance(Duration::from_secs(1));
 }
 
-async fn left(broker: &Broker) -> Vec<String> {
+async fn ids(broker: &Broker) -> Vec<String> {
     let mut conn = broker.database.read().await.unwrap();
     let sql = "SELECT id FROM connection ORDER BY id";
     let rows: Vec<(String,)> = on!(conn, |c| sqlx::query_as(sql).fetch_all(c).await).unwrap();
@@ -52,7 +52,7 @@ async fn begin(broker: &Broker, filter: RunFilter) -> RevocationRun {
     broker.connections.begin_revocations(filter).await.unwrap()
 }
 
-async fn run(broker: &Broker, run: &RevocationRun, rate: u32) -> RunReport {
+async fn work(broker: &Broker, run: &RevocationRun, rate: u32) -> RunReport {
     broker.connections.run_revocations(run, &options(rate), &|| {}).await.unwrap()
 }
 
@@ -67,10 +67,10 @@ async fn a_run_revokes_what_its_filter_means(place: Place) {
     {
         broker.connect(tenant, provider, id).await;
     }
-    broker.clock.advance(Duration::from_secs(60));
+    broker.clock.advance(Duration::from_mins(1));
     let before = broker.ambient.now();
     broker.connect("other", "honest", "o3").await;
-    broker.clock.advance(Duration::from_secs(60));
+    broker.clock.advance(Duration::from_mins(1));
 
     let user = RunFilter { user_email: Some("a2@example.com".into()), ..RunFilter::default() };
     let provider =
@@ -84,12 +84,12 @@ async fn a_run_revokes_what_its_filter_means(place: Place) {
         (RunFilter::default(), &[]),
     ] {
         let counted: i64 = broker.connections.count_revocations(&filter).await.unwrap().values().sum();
-        let present = left(&broker).await.len();
+        let present = ids(&broker).await.len();
         let run = begin(&broker, filter).await;
         assert!(!run.is_continued);
-        let report = run(&broker, &run, 1000).await;
+        let report = work(&broker, &run, 1000).await;
         assert!(report.is_finished);
-        assert_eq!(left(&broker).await, left, "{run:?}");
+        assert_eq!(ids(&broker).await, left, "{run:?}");
         assert_eq!(report.at_provider() + report.only_here(), counted);
         assert_eq!(counted, i64::try_from(present - left.len()).unwrap());
     }
@@ -101,7 +101,7 @@ async fn a_provider_gets_no_more_than_its_rate(place: Place) {
     connect_many(&broker, 6).await;
     let began = Instant::now();
     let run = begin(&broker, of_tenant("acme")).await;
-    let report = run(&broker, &run, 4).await;
+    let report = work(&broker, &run, 4).await;
     assert!(began.elapsed() >= Duration::from_millis(1200), "{:?}", began.elapsed());
     assert_eq!((report.at_provider(), report.only_here(), report.left()), (6, 0, 0));
 }
@@ -115,8 +115,8 @@ async fn reasons_are_told_by_provider(place: Place) {
     broker.clock.advance(Duration::from_secs(1));
     broker.hostile.script("/revoke", [Step::say(500, "text/plain", "no")]);
     let run = begin(&broker, of_tenant("acme")).await;
-    let report = run(&broker, &run, 1000).await;
-    assert_eq!(left(&broker).await, [""; 0]);
+    let report = work(&broker, &run, 1000).await;
+    assert_eq!(ids(&broker).await, [""; 0]);
     let [gone, honest, mute] = ["gone", "honest", "mute"].map(|name| &report.providers[name]);
     assert_eq!((honest.at_provider, honest.only_here.values().sum::<i64>()), (2, 1));
     assert!(honest.only_here.keys().all(|reason| reason.contains("500")), "{honest:?}");
@@ -141,7 +141,7 @@ async fn an_interrupted_run_goes_on_where_it_was(place: Place) {
     };
     let report = broker.connections.run_revocations(&first, &options, &progress).await.unwrap();
     assert!(!report.is_finished);
-    let left = left(&broker).await.len();
+    let left = ids(&broker).await.len();
     assert!((1..=8).contains(&left), "{left}");
     assert_eq!(report.left(), i64::try_from(left).unwrap());
     assert_eq!(report.at_provider(), i64::try_from(12 - left).unwrap());
@@ -149,11 +149,11 @@ async fn an_interrupted_run_goes_on_where_it_was(place: Place) {
     // Another filter is another run.
     let other = begin(&broker, of_tenant("other")).await;
     assert!(!other.is_continued);
-    broker.clock.advance(Duration::from_secs(3600));
+    broker.clock.advance(Duration::from_hours(1));
     let second = begin(&broker, of_tenant("acme")).await;
     assert!(second.is_continued);
     assert_eq!((&second.id, second.started_at), (&first.id, first.started_at));
-    let report = run(&broker, &second, 1000).await;
+    let report = work(&broker, &second, 1000).await;
     assert!(report.is_finished);
     assert_eq!((report.at_provider(), report.left()), (12, 0), "the report is of both parts");
     assert_eq!(asked(&broker), 12);
@@ -178,12 +178,12 @@ async fn a_killed_run_repeats_only_what_was_at_work(place: Place) {
     }
     killed.abort();
     assert!(killed.await.unwrap_err().is_cancelled());
-    assert_eq!(left(&broker).await.len(), 2);
+    assert_eq!(ids(&broker).await.len(), 2);
     let second = begin(&broker, of_tenant("acme")).await;
     assert!(second.is_continued);
-    let report = run(&broker, &second, 1000).await;
+    let report = work(&broker, &second, 1000).await;
     assert_eq!((report.at_provider(), report.only_here(), report.left()), (3, 0, 0));
-    assert_eq!(left(&broker).await, [""; 0]);
+    assert_eq!(ids(&broker).await, [""; 0]);
 }
 
 async fn what_is_connected_meanwhile_stays(place: Place) {
@@ -191,9 +191,9 @@ async fn what_is_connected_meanwhile_stays(place: Place) {
     connect_many(&broker, 3).await;
     let run = begin(&broker, of_tenant("acme")).await;
     broker.connect("acme", "honest", "young").await;
-    let report = run(&broker, &run, 1000).await;
+    let report = work(&broker, &run, 1000).await;
     assert_eq!((report.at_provider(), report.left()), (3, 0));
-    assert_eq!(left(&broker).await, ["young"]);
+    assert_eq!(ids(&broker).await, ["young"]);
 }
 
 async fn two_runs_at_once_do_no_harm(place: Place) {
@@ -205,8 +205,8 @@ async fn two_runs_at_once_do_no_harm(place: Place) {
     let (first, second) =
         tokio::join!(one.run_revocations(&run, &slow, &|| {}), two.run_revocations(&run, &fast, &|| {}));
     assert!(first.unwrap().is_finished && second.unwrap().is_finished);
-    assert_eq!(left(&broker).await, [""; 0]);
-    let report = run(&broker, &run, 1000).await;
+    assert_eq!(ids(&broker).await, [""; 0]);
+    let report = work(&broker, &run, 1000).await;
     assert_eq!(report.at_provider() + report.only_here(), 30, "each is counted once: {report:?}");
 }
 
@@ -218,7 +218,7 @@ async fn an_old_run_is_not_gone_on_with(place: Place) {
     let new = begin(&broker, of_tenant("acme")).await;
     assert!(!new.is_continued);
     assert_ne!(new.id, old.id);
-    assert_eq!(run(&broker, &new, 1000).await.at_provider(), 2);
+    assert_eq!(work(&broker, &new, 1000).await.at_provider(), 2);
 }
 
 async fn what_cannot_be_deleted_is_told(place: Place) {
@@ -226,15 +226,15 @@ async fn what_cannot_be_deleted_is_told(place: Place) {
     connect_many(&broker, 3).await;
     broker.run_sql("UPDATE connection SET sites = 'torn' WHERE id = 'c001'").await;
     let run = begin(&broker, of_tenant("acme")).await;
-    let report = run(&broker, &run, 1000).await;
+    let report = work(&broker, &run, 1000).await;
     assert!(report.is_finished);
     assert_eq!((report.at_provider(), report.left()), (2, 1));
     let honest = &report.providers["honest"];
     assert_eq!(honest.not_deleted.values().collect::<Vec<_>>(), [&1]);
-    assert_eq!(left(&broker).await, ["c001"]);
+    assert_eq!(ids(&broker).await, ["c001"]);
     // Once it can be read again, so can it be deleted.
     broker.run_sql("UPDATE connection SET sites = '[]'").await;
     let again = begin(&broker, of_tenant("acme")).await;
     assert!(!again.is_continued);
-    assert_eq!(run(&broker, &again, 1000).await.at_provider(), 1);
+    assert_eq!(work(&broker, &again, 1000).await.at_provider(), 1);
 }

@@ -22,9 +22,10 @@ use crate::plugin::note;
 /// Who revokes, for the record.
 const ACTOR: &str = "operator";
 
+/// Which connections: at least one of them must be said.
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = true, args = ["tenant", "provider", "before", "user", "all"])]
-pub(crate) struct RevokeArgs {
+#[group(required = true, multiple = true)]
+pub(crate) struct WhichArgs {
     /// Those of this tenant.
     #[arg(long)]
     tenant: Option<TenantId>,
@@ -40,6 +41,20 @@ pub(crate) struct RevokeArgs {
     /// All of all tenants.
     #[arg(long, conflicts_with_all = ["tenant", "provider", "before", "user"])]
     all: bool,
+}
+
+impl From<WhichArgs> for RunFilter {
+    fn from(which: WhichArgs) -> Self {
+        // `--all` goes with none of the others: the empty filter is what it means.
+        let WhichArgs { tenant, provider, before, user, all: _ } = which;
+        Self { tenant, provider, user_email: user, before }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RevokeArgs {
+    #[command(flatten)]
+    which: WhichArgs,
     /// How many revocations begin in a second, for each provider.
     #[arg(long, default_value = "5")]
     rate: NonZeroU32,
@@ -53,12 +68,7 @@ pub(crate) struct RevokeArgs {
 
 /// Revokes, and tells what came of it.
 pub(super) async fn run(connections: &Connections, args: RevokeArgs) -> anyhow::Result<ExitCode> {
-    let filter = RunFilter {
-        tenant: args.tenant,
-        provider: args.provider,
-        user_email: args.user,
-        before: args.before,
-    };
+    let filter = RunFilter::from(args.which);
     if !args.yes {
         confirm(&connections.count_revocations(&filter).await?)?;
     }
