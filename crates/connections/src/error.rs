@@ -86,6 +86,11 @@ pub enum Error {
     /// The tenant has as many connect sessions as one may have at a time.
     #[error("a tenant may have at most {0} connect sessions at a time: wait until some have ended")]
     TooManySessions(i64),
+    /// The operator does not let tokens be handed out.
+    #[error(
+        "tokens are not handed out here: call the provider through this server, or have its operator set TOKEN_READS"
+    )]
+    TokenReadsOff,
     /// There is no such thing.
     #[error("there is no {0}")]
     NotFound(&'static str),
@@ -129,7 +134,8 @@ impl Coded for Error {
             Self::UnknownProvider(_)
             | Self::ConnectionNotFound(_)
             | Self::SessionEnded
-            | Self::NotFound(_) => ErrorCode::NotFound,
+            | Self::NotFound(_)
+            | Self::TokenReadsOff => ErrorCode::NotFound,
             Self::NotConfigured(_) | Self::Quota(_) | Self::ChangedMeanwhile(_) | Self::FlowRedeemed => {
                 ErrorCode::Conflict
             }

@@ -16,6 +16,7 @@ mod revocation_run;
 mod revoke;
 mod sessions;
 mod store;
+mod token_read;
 mod validate;
 pub mod vault;
 
@@ -61,6 +62,7 @@ pub struct Connections {
     apps: Apps,
     activity: Activity,
     public_url: Url,
+    token_reads: bool,
     ambient: Ambient,
 }
 
@@ -79,6 +81,8 @@ pub struct Parts {
     pub http: Http,
     /// Where browsers reach this server.
     pub public_url: Url,
+    /// Whether access tokens may be handed out.
+    pub token_reads: bool,
     /// Bounds of the vault.
     pub vault: vault::Settings,
     /// Time and randomness.
@@ -116,6 +120,7 @@ impl Connections {
             apps,
             activity,
             public_url: parts.public_url,
+            token_reads: parts.token_reads,
             ambient: parts.ambient,
         }
     }

@@ -124,6 +124,7 @@ pub(crate) fn connections(
         discovery: Discovery::new(http.outward().clone(), ambient.clone()),
         http,
         public_url: public_url.clone(),
+        token_reads: settings.token_reads,
         vault: vault::Settings::default(),
         ambient: ambient.clone(),
     }))

@@ -217,7 +217,7 @@ async fn list(
     Ok(Json(ConnectionsBody { success: true, connections, next_cursor: page.next_cursor }))
 }
 
-fn sees_all(caller: &User) -> bool {
+pub(super) fn sees_all(caller: &User) -> bool {
     caller.is_at_least(Role::Admin) || caller.principal().credential == CredentialKind::ApiKey
 }
 

@@ -6,6 +6,7 @@ mod begin;
 mod callback;
 mod connections;
 mod oauth_apps;
+mod token;
 
 use model::{Caller, CredentialKind, ErrorCode, Role};
 use serde::Serialize;
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(oauth_apps::list))
         .routes(routes!(oauth_apps::put, oauth_apps::remove))
         .merge(connections::routes())
+        .routes(routes!(token::token))
 }
 
 /// The same handlers under the shorter paths that redirect URIs and documents name.

@@ -116,6 +116,7 @@ async fn connections(database: &Database, hostile: &HostileProvider, ambient: &A
         discovery: Discovery::new(http.outward().clone(), ambient.clone()),
         http,
         public_url: "http://localhost:4000".parse().unwrap(),
+        token_reads: false,
         vault: vault::Settings::default(),
         ambient: ambient.clone(),
     })

@@ -74,6 +74,7 @@ impl World {
             discovery: Discovery::new(client, ambient.clone()),
             http: Http::new(&HttpConfig::default(), ambient.clone()).unwrap(),
             public_url: "https://jackfield.example/".parse().unwrap(),
+            token_reads: false,
             vault: vault::Settings::default(),
             ambient: ambient.clone(),
         });

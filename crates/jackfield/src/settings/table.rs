@@ -170,6 +170,9 @@ settings! {
         /// Origins that users may be sent back to by `return_to` after they connected an account, besides this server's
         /// own.
         return_to_origins: List<Text> = "RETURN_TO_ORIGINS" or "";
+        /// Whether an admin or an API key may read a connection's access token. Off: tokens stay here, and whatever is
+        /// done with them goes through this server. Each read is on record.
+        token_reads: bool = "TOKEN_READS" or "false";
         /// For how many days the record of what was done with connections is kept.
         activity_retention: Days = "ACTIVITY_RETENTION" or "90";
     }
