@@ -16,7 +16,8 @@ use testkit::{Backend, Builder, Postgres, TestServer};
 pub(crate) static POSTGRES: LazyLock<Postgres> = LazyLock::new(|| Postgres::start().unwrap());
 
 /// Every table of the program.
-const MIGRATIONS: &[&[Migration]] = &[storage::MIGRATIONS, identity::MIGRATIONS, registry::MIGRATIONS];
+const MIGRATIONS: &[&[Migration]] =
+    &[storage::MIGRATIONS, identity::MIGRATIONS, registry::MIGRATIONS, connections::MIGRATIONS];
 
 /// Somebody with a role in a tenant.
 pub(crate) type Who = (&'static str, Role);

@@ -168,7 +168,9 @@ mod tests {
     use super::*;
 
     /// Columns of bytes that hold nothing that a tenant's data key seals.
-    const NOT_SEALED: [&str; 3] = ["api_key.secret_hash", "master_key.proof", "tenant_key.wrapped"];
+    const NOT_SEALED: [&str; 4] =
+        ["api_key.secret_hash", "connect_session.token_hash", "master_key.proof", "tenant_key.wrapped"];
+
     async fn columns() -> Vec<(String, String, String)> {
         let folder = tempfile::tempdir().unwrap();
         let url = DatabaseUrl::Sqlite(folder.path().join("test.db"));
