@@ -59,6 +59,7 @@ pub(super) async fn obtain(
             Step::Redeem => match redeem(&vault, &key, &stored, demand).await {
                 Ok(Some(token)) => return Ok(token),
                 Ok(None) => {}
+                Err(error @ Error::ReauthorizationRequired(_)) => return Err(error),
                 Err(_) if stored.state.may_serve(refused, now) => return Ok(stored.token),
                 Err(error) => return Err(error),
             },

@@ -118,8 +118,16 @@ impl Stored {
         key: &CredentialKey,
     ) -> Result<Option<SecretString>, Error> {
         let Some(sealed) = &self.sealed_refresh else { return Ok(None) };
+        let purpose = refresh_purpose(key);
         let mut conn = vault.database.read().await?;
-        open(&vault.sealer, &mut conn, key, &refresh_purpose(key), sealed).await.map(Some)
+        match open(&vault.sealer, &mut conn, key, &purpose, sealed).await {
+            // As above: it may have been sealed anew under the same version.
+            Err(Error::Storage(error)) if matches!(*error, storage::Error::Unsealable) => {}
+            opened => return opened.map(Some),
+        }
+        let row = credentials::find(&mut conn, key).await?.filter(|row| row.version == self.hold.version);
+        let Some(bytes) = row.and_then(|row| row.sealed_refresh) else { return Err(Error::Interrupted) };
+        open(&vault.sealer, &mut conn, key, &purpose, &Sealed::from_bytes(bytes)).await.map(Some)
     }
 }
 

@@ -13,6 +13,7 @@ use super::{FORGIVING, LASTING, Place, ROTATING, World, get, on_both_databases, 
 
 on_both_databases!(
     a_refused_grant_is_told_once_and_never_tried_again,
+    a_refusal_ends_even_a_token_that_still_holds,
     a_refusal_that_a_new_consent_has_overtaken_is_nothing,
     a_provider_in_trouble_is_left_alone_for_as_long_as_it_asks,
     trouble_of_every_kind_serves_what_still_holds,
@@ -56,6 +57,18 @@ async fn a_refused_grant_is_told_once_and_never_tried_again(place: Place) {
     // A new consent ends it.
     world.reconnect(&key, &tokens("c9")).await;
     assert_eq!(get(&world.vault, &key).await, "access-c9-0");
+}
+
+async fn a_refusal_ends_even_a_token_that_still_holds(place: Place) {
+    let world = World::new(place, ROTATING).await;
+    let key = world.connect("c1").await;
+    assert_eq!(get(&world.vault, &key).await, "access-c1-0");
+    world.provider.revoke("c1");
+    world.advance(3580);
+    for vault in [&world.vault, &world.replica()] {
+        assert_eq!(get(vault, &key).await, "reauthorization_required");
+    }
+    assert_eq!(world.provider.calls(), 1);
 }
 
 async fn a_refusal_that_a_new_consent_has_overtaken_is_nothing(place: Place) {
