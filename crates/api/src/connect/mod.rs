@@ -49,13 +49,13 @@ pub(crate) fn result(app: &App, session: &str, provider: &str, completion: &Comp
         Err(error) => Told::failed(provider, error),
     };
     // Kept beside the session, which may have ended while its user was at the provider.
-    back(app, session, told.returning_to(completion.return_to.as_deref()))
+    back(app, session, &told.returning_to(completion.return_to.as_deref()))
 }
 
 /// Leads to the page of a session, which then tells `told`.
-fn back(app: &App, token: &str, told: Told) -> Response {
+fn back(app: &App, token: &str, told: &Told) -> Response {
     let path = page::address(app, token);
-    let sealed = serde_json::to_vec(&told).ok();
+    let sealed = serde_json::to_vec(told).ok();
     let sealed = sealed.and_then(|message| app.connections().seal_for_page(token, &message).ok());
     let address = sealed.map_or_else(|| path.clone(), |sealed| format!("{path}?told={sealed}"));
     Redirect::to(&address).into_response()
