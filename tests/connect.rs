@@ -144,13 +144,13 @@ async fn a_key_connects_and_the_account_is_disconnected(backend: Backend) {
     );
 
     let refused = browser
-        .submit(&page.form("API key").unwrap().set("api_key", "bad").set("label", "Ours"))
+        .submit(&page.form("API key").unwrap().set("api_key", "wrong-key").set("label", "Ours"))
         .await
         .unwrap();
     assert_eq!(refused.status, 422);
     assert!(told(&refused).contains("Keys does not accept this key."), "{}", refused.body);
     assert!(
-        refused.body.contains("value=\"Ours\"") && !refused.body.contains("bad\""),
+        refused.body.contains("value=\"Ours\"") && !refused.body.contains("wrong-key"),
         "only secrets are typed again"
     );
     assert_eq!(connected(&deployment).await, 0);

@@ -45,7 +45,7 @@ pub(super) async fn key(State(app): State<App>, Path(token): Path<String>, form:
     let connected =
         app.connections().connect_in_session(&token, &entered.provider, variables, form.text("label"), grant);
     match connected.await {
-        Ok(connected) => back(&app, &token, Told::connected(&connected)),
+        Ok(connected) => back(&app, &token, &Told::connected(&connected)),
         Err(error) => refused(&app, &token, &error, &entered).await,
     }
 }
@@ -58,7 +58,7 @@ pub(super) async fn disconnect(State(app): State<App>, Path(token): Path<String>
             let name = revocation.connection.provider.as_str();
             let provider = app.connections().provider(name);
             let provider_name = provider.as_ref().map_or(name, |provider| provider.name.as_str());
-            back(&app, &token, Told::disconnected(provider_name, &revocation))
+            back(&app, &token, &Told::disconnected(provider_name, &revocation))
         }
         Err(error) => refused(&app, &token, &error, &Entered::default()).await,
     }
@@ -68,7 +68,7 @@ pub(super) async fn disconnect(State(app): State<App>, Path(token): Path<String>
 pub(super) async fn site(State(app): State<App>, Path(token): Path<String>, form: Form) -> Response {
     let (id, site) = (form.text("connection").unwrap_or_default(), form.text("site").unwrap_or_default());
     match app.connections().choose_site_in_session(&token, &id, site).await {
-        Ok(connection) => back(&app, &token, Told::site_chosen(&connection)),
+        Ok(connection) => back(&app, &token, &Told::site_chosen(&connection)),
         Err(error) => refused(&app, &token, &error, &Entered::default()).await,
     }
 }

@@ -35,7 +35,7 @@ impl Form {
 
     /// The values of the provider's variables, without those left blank.
     pub(super) fn variables(&self) -> BTreeMap<String, String> {
-        let named = self.0.iter().filter_map(|(name, _)| name.strip_prefix(VARIABLE));
+        let named = self.0.keys().filter_map(|name| name.strip_prefix(VARIABLE));
         named.filter_map(|name| Some((name.to_owned(), self.text(&format!("{VARIABLE}{name}"))?))).collect()
     }
 }

@@ -14,6 +14,7 @@ use axum::Router;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use connections::Completion;
+use secrecy::{ExposeSecret as _, SecretString};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -43,19 +44,19 @@ pub(crate) fn hosted() -> Router<App> {
 }
 
 /// Leads the browser back from the provider to the page of the session that the flow was part of.
-pub(crate) fn result(app: &App, session: &str, provider: &str, completion: &Completion) -> Response {
+pub(crate) fn result(app: &App, session: &SecretString, provider: &str, completion: &Completion) -> Response {
     let told = match &completion.result {
         Ok(connected) => Told::connected(connected),
         Err(error) => Told::failed(provider, error),
     };
     // Kept beside the session, which may have ended while its user was at the provider.
-    back(app, session, told.returning_to(completion.return_to.as_deref()))
+    back(app, session.expose_secret(), &told.returning_to(completion.return_to.as_deref()))
 }
 
 /// Leads to the page of a session, which then tells `told`.
-fn back(app: &App, token: &str, told: Told) -> Response {
+fn back(app: &App, token: &str, told: &Told) -> Response {
     let path = page::address(app, token);
-    let sealed = serde_json::to_vec(&told).ok();
+    let sealed = serde_json::to_vec(told).ok();
     let sealed = sealed.and_then(|message| app.connections().seal_for_page(token, &message).ok());
     let address = sealed.map_or_else(|| path.clone(), |sealed| format!("{path}?told={sealed}"));
     Redirect::to(&address).into_response()

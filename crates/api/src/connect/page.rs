@@ -54,14 +54,27 @@ struct Ended<'a> {
 struct ProviderView<'a> {
     id: &'a str,
     name: &'a str,
-    can_consent: bool,
-    takes_key: bool,
-    takes_client: bool,
+    /// How another account is connected; `None` where none can be.
+    flow: Option<Flow>,
     is_entered: bool,
     client_id: &'a str,
     label: &'a str,
     variables: Vec<VariableView<'a>>,
     connections: Vec<ConnectionView<'a>>,
+}
+
+impl ProviderView<'_> {
+    fn can_consent(&self) -> bool {
+        self.flow == Some(Flow::AuthorizationCode)
+    }
+
+    fn takes_key(&self) -> bool {
+        self.flow == Some(Flow::ApiKey)
+    }
+
+    fn takes_client(&self) -> bool {
+        self.flow == Some(Flow::ClientCredentials)
+    }
 }
 
 struct VariableView<'a> {
@@ -181,9 +194,7 @@ fn provider<'a>(each: &'a SessionProvider, entered: &'a Entered) -> ProviderView
     ProviderView {
         id,
         name: &info.name,
-        can_consent: info.configured && info.flow == Flow::AuthorizationCode,
-        takes_key: info.configured && info.flow == Flow::ApiKey,
-        takes_client: info.configured && info.flow == Flow::ClientCredentials,
+        flow: info.configured.then_some(info.flow),
         is_entered,
         client_id: if is_entered { &entered.client_id } else { "" },
         label: if is_entered { &entered.label } else { "" },

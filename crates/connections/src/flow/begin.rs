@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{TenantId, Violation};
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{Browser, Flow};
@@ -39,7 +40,7 @@ pub struct Begin {
     /// The values of the provider's variables.
     pub variables: BTreeMap<String, String>,
     /// The connect session that the flow is part of, by its token.
-    pub session: Option<String>,
+    pub session: Option<SecretString>,
 }
 
 /// A flow that was begun.
@@ -145,7 +146,7 @@ impl Connections {
             client_id: app.client_id,
             scopes: if begin.scopes.is_empty() { self.usual_scopes(provider) } else { begin.scopes },
             variables: provider.variables(&begin.variables)?,
-            session: begin.session,
+            session: begin.session.map(|token| token.expose_secret().to_owned()),
             actor: begin.actor,
             verifier: Flow::random::<32>(&self.ambient),
         })

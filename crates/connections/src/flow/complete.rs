@@ -36,7 +36,7 @@ pub struct Completion {
     /// Where the browser is to go.
     pub return_to: Option<String>,
     /// The connect session that the flow is part of, by its token.
-    pub session: Option<String>,
+    pub session: Option<SecretString>,
     /// The caller's own value.
     pub app_state: Option<String>,
     /// What came of it.
@@ -60,7 +60,12 @@ impl Connections {
         admitted?;
         let result = self.finish(&flow, &tenant, callback).await;
         self.note_failure(&flow, &tenant, &result);
-        Ok(Completion { return_to: flow.return_to, session: flow.session, app_state: flow.app_state, result })
+        Ok(Completion {
+            return_to: flow.return_to,
+            session: flow.session.map(SecretString::from),
+            app_state: flow.app_state,
+            result,
+        })
     }
 
     /// Whether the answer may be taken: from the browser that began, in time, once.

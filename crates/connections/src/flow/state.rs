@@ -1,6 +1,7 @@
 //! The `state` of a flow: everything that the callback must know, sealed, so that beginning writes nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,7 +22,7 @@ const STATE: &str = "authorization state";
 const LINK: &str = "authorization link";
 
 /// A flow that was begun. The names on the wire are short, because the whole travels in URLs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Flow {
     /// 128 random bits: each flow is completed once.
     #[serde(rename = "i")]
@@ -62,6 +63,12 @@ pub(crate) struct Flow {
     /// The PKCE verifier (RFC 7636): 43 characters of 256 random bits. Nobody but this server can open the state.
     #[serde(rename = "v")]
     pub(crate) verifier: String,
+}
+
+impl fmt::Debug for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flow").field("id", &self.id).field("provider", &self.provider).finish_non_exhaustive()
+    }
 }
 
 impl Flow {
