@@ -200,6 +200,10 @@ impl Connections {
     ) -> Result<Connection, Error> {
         let mut tx = self.database.begin().await?;
         let found = connections::find(&mut tx, tenant, id).await?;
+        let Connection { user_email, provider, .. } = found.ok_or_else(|| not_found(id))?;
+        // Whose it is stays; all else may have changed before the lock was had, its status above all.
+        connections::lock_of_user(&mut tx, tenant, &user_email, &provider).await?;
+        let found = connections::find(&mut tx, tenant, id).await?;
         let mut connection = found.ok_or_else(|| not_found(id))?;
         apply(&mut connection, &changes)?;
         connection.updated_at = self.ambient.now();

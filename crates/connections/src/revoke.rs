@@ -135,6 +135,7 @@ impl Connections {
     ) -> Result<(), Error> {
         let connection = &revocation.connection;
         let mut tx = self.database.begin().await?;
+        connections::lock_of_user(&mut tx, tenant, &connection.user_email, &connection.provider).await?;
         if !connections::delete(&mut tx, tenant, &connection.id).await? {
             return Err(not_found(&connection.id));
         }

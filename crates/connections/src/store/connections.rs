@@ -222,22 +222,50 @@ pub(crate) async fn put(tx: &mut Tx, tenant: &TenantId, connection: &Connection)
     Ok(())
 }
 
-/// Makes `id` the one that is meant where none is named, and no other of the same user and provider.
+/// Keeps others from changing a user's connections to a provider until this transaction ends. Whoever changes a connection
+/// after having read it begins with this, and with the connections before their credentials: two such could otherwise
+/// wait for each other, or write what the other has changed.
+pub(crate) async fn lock_of_user(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    user_email: &str,
+    provider: &ProviderId,
+) -> Result<(), Error> {
+    on!(tx, |c| sqlx::query(
+        "UPDATE connection SET updated_at = updated_at WHERE tenant = $1 AND user_email = $2 AND provider = $3"
+    )
+    .bind(tenant.as_str())
+    .bind(user_email)
+    .bind(provider.as_str())
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
+/// Makes `connection` the one that is meant where none is named, and no other of the same user and provider, which are
+/// locked.
 pub(crate) async fn make_default(
     tx: &mut Tx,
     tenant: &TenantId,
     connection: &Connection,
 ) -> Result<(), Error> {
-    on!(tx, |c| sqlx::query(
-        "UPDATE connection SET is_default = (id = $4) WHERE tenant = $1 AND user_email = $2 AND provider = $3"
-    )
-    .bind(tenant.as_str())
-    .bind(&connection.user_email)
-    .bind(connection.provider.as_str())
-    .bind(&connection.id)
-    .execute(c)
-    .await
-    .map(drop))?;
+    // In two steps: there may be one default at any moment.
+    for sql in [
+        "UPDATE connection SET is_default = FALSE \
+         WHERE tenant = $1 AND user_email = $2 AND provider = $3 AND id <> $4 AND is_default",
+        "UPDATE connection SET is_default = TRUE \
+         WHERE tenant = $1 AND user_email = $2 AND provider = $3 AND id = $4",
+    ] {
+        on!(tx, |c| sqlx::query(sql)
+            .bind(tenant.as_str())
+            .bind(&connection.user_email)
+            .bind(connection.provider.as_str())
+            .bind(&connection.id)
+            .execute(c)
+            .await
+            .map(drop))?;
+    }
     Ok(())
 }
 
