@@ -229,7 +229,7 @@ impl Connections {
             return_to: open.return_to,
             app_state: None,
             variables,
-            session: Some(token.to_owned()),
+            session: Some(token.into()),
         };
         Ok(self.begin(begin, Some(browser)).await?.auth_url)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{TenantId, Violation};
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{Browser, Flow};
@@ -39,7 +40,7 @@ pub struct Begin {
     /// The values of the provider's variables.
     pub variables: BTreeMap<String, String>,
     /// The connect session that the flow is part of, by its token.
-    pub session: Option<String>,
+    pub session: Option<SecretString>,
 }
 
 /// A flow that was begun.
@@ -143,16 +144,22 @@ impl Connections {
             return_to: begin.return_to,
             app_state: begin.app_state,
             client_id: app.client_id,
-            scopes: if begin.scopes.is_empty() { self.usual_scopes(provider) } else { begin.scopes },
+            scopes: if begin.scopes.is_empty() { self.set_scopes(provider) } else { begin.scopes },
             variables: provider.variables(&begin.variables)?,
-            session: begin.session,
+            session: begin.session.map(|token| token.expose_secret().to_owned()),
             actor: begin.actor,
             verifier: Flow::random::<32>(&self.ambient),
         })
     }
 
+    /// What is asked for at this provider where a caller asks for nothing.
+    pub(crate) fn usual_scopes(&self, provider: &Provider) -> Vec<String> {
+        let set = self.set_scopes(provider);
+        if set.is_empty() { provider.default_scopes.clone() } else { set }
+    }
+
     /// What the operator has set to be asked for at this provider; empty for the catalog's defaults.
-    fn usual_scopes(&self, provider: &Provider) -> Vec<String> {
+    fn set_scopes(&self, provider: &Provider) -> Vec<String> {
         let app = self.catalog.app(&provider.id);
         app.and_then(|app| app.scopes.clone()).unwrap_or_default()
     }

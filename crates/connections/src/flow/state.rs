@@ -1,6 +1,7 @@
 //! The `state` of a flow: everything that the callback must know, sealed, so that beginning writes nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,7 +22,7 @@ const STATE: &str = "authorization state";
 const LINK: &str = "authorization link";
 
 /// A flow that was begun. The names on the wire are short, because the whole travels in URLs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Flow {
     /// 128 random bits: each flow is completed once.
     #[serde(rename = "i")]
@@ -62,6 +63,18 @@ pub(crate) struct Flow {
     /// The PKCE verifier (RFC 7636): 43 characters of 256 random bits. Nobody but this server can open the state.
     #[serde(rename = "v")]
     pub(crate) verifier: String,
+}
+
+/// Without the verifier and the session's token.
+impl fmt::Debug for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, tenant, provider, .. } = self;
+        f.debug_struct("Flow")
+            .field("id", id)
+            .field("tenant", tenant)
+            .field("provider", provider)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Flow {
@@ -129,6 +142,37 @@ impl Flow {
             Ok(())
         } else {
             Err(Error::OtherBrowser)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proves_something_is_not_shown() {
+        let flow = Flow {
+            id: "flow-1".into(),
+            tenant: "acme".into(),
+            provider: "notes".into(),
+            expires_at: 0,
+            browser: Some("hash-of-nonce".into()),
+            confirm: false,
+            user_email: None,
+            return_to: None,
+            app_state: Some("state-of-app".into()),
+            client_id: "client".into(),
+            scopes: Vec::new(),
+            variables: BTreeMap::new(),
+            session: Some("token-of-session".into()),
+            actor: "ann".into(),
+            verifier: "verifier-of-flow".into(),
+        };
+        let shown = format!("{flow:?}");
+        assert!(shown.contains("flow-1"), "{shown}");
+        for secret in ["hash-of-nonce", "state-of-app", "token-of-session", "verifier-of-flow"] {
+            assert!(!shown.contains(secret), "{shown}");
         }
     }
 }
