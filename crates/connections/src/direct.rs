@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::activity::{Action, Entry};
 use crate::catalog::{Flow, Provider};
 use crate::granted::{Connected, Granted};
+use crate::manage::checked_label;
 use crate::protocol::{App, CallError, Client, TokenAnswer, requested_scopes};
 use crate::{Connections, Error, call_error};
 
@@ -84,7 +85,7 @@ impl Connections {
             user_email: Some(direct.user_email),
             client_id: &app.client_id,
             variables: &variables,
-            label: direct.label,
+            label: direct.label.map(|label| label.trim().to_owned()),
             account,
             sites: Vec::new(),
             requested: requested_scopes(provider, &BTreeMap::new()),
@@ -146,10 +147,11 @@ fn check(direct: &Direct, provider: &Provider) -> Result<(), Error> {
         !text.is_empty() && text.len() <= MAX_TEXT && text.bytes().all(|byte| byte.is_ascii_graphic())
     };
     let wrong = texts.into_iter().filter(|(_, text)| !is_sound(text));
-    let wrong: Vec<Violation> = wrong
+    let mut wrong: Vec<Violation> = wrong
         .map(|(pointer, _)| {
             Violation::new(pointer, format!("must have 1 to {MAX_TEXT} visible ASCII characters"))
         })
         .collect();
+    wrong.extend(direct.label.as_deref().and_then(|label| checked_label(label).err()));
     if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
 }

@@ -54,33 +54,46 @@ impl Connections {
         let own = granted.account.email.as_deref().map(crate::user_email);
         let user_email = granted.user_email.clone().or_else(|| own.and_then(Result::ok));
         let user_email = user_email.ok_or(Error::UserUnknown)?;
+        let (id, missing_scopes) = match self.try_store(&granted, &user_email).await {
+            // The same account, or another first one, came at the same time. It is there now and is found.
+            Err(Error::Storage(storage::Error::Duplicate(_))) => {
+                self.try_store(&granted, &user_email).await?
+            }
+            stored => stored?,
+        };
+        self.vault.forget(granted.tenant, &id);
+        Ok(Connected {
+            tenant: granted.tenant.clone(),
+            connection: self.connection(granted.tenant, &id).await?,
+            provider_name: granted.provider.name.clone(),
+            missing_scopes,
+        })
+    }
+
+    /// Stores it, and tells the connection's id and what was not granted.
+    async fn try_store(
+        &self,
+        granted: &Granted<'_>,
+        user_email: &str,
+    ) -> Result<(String, Vec<String>), Error> {
+        let provider = &granted.provider.id;
         let mut tx = self.database.begin().await?;
-        let known = connections::find_account(
-            &mut tx,
-            granted.tenant,
-            &user_email,
-            &granted.provider.id,
-            (&granted.account.id, granted.variables),
-        );
+        connections::lock_of_user(&mut tx, granted.tenant, user_email, provider).await?;
+        let account = (granted.account.id.as_str(), granted.variables);
+        let known = connections::find_account(&mut tx, granted.tenant, user_email, provider, account);
         let (connection, kind) = if let Some(known) = known.await? {
-            (self.renewed(known, &granted), EventKind::ConnectionReauthorized)
+            (self.renewed(known, granted), EventKind::ConnectionReauthorized)
         } else {
-            let is_default = self.check_room(&mut tx, &granted, &user_email).await?;
-            (self.made(&granted, user_email, is_default), EventKind::ConnectionCreated)
+            let is_default = self.check_room(&mut tx, granted, user_email).await?;
+            (self.made(granted, user_email, is_default), EventKind::ConnectionCreated)
         };
         connections::put(&mut tx, granted.tenant, &connection).await?;
-        let missing_scopes = self.store_credentials(&mut tx, &granted, &connection).await?;
+        let missing_scopes = self.store_credentials(&mut tx, granted, &connection).await?;
         tx.record(event(granted.tenant, kind, &connection, granted.actor));
         let entry = Entry::new(granted.tenant, granted.actor, Action::Connect).about(&connection);
         self.activity.record_in(&mut tx, entry).await?;
         tx.commit().await?;
-        self.vault.forget(granted.tenant, &connection.id);
-        Ok(Connected {
-            tenant: granted.tenant.clone(),
-            connection: self.connection(granted.tenant, &connection.id).await?,
-            provider_name: granted.provider.name.clone(),
-            missing_scopes,
-        })
+        Ok((connection.id, missing_scopes))
     }
 
     /// Refuses one connection too many; tells whether the new one is the user's first to this provider.
@@ -118,7 +131,7 @@ impl Connections {
         Ok(missing)
     }
 
-    fn made(&self, granted: &Granted<'_>, user_email: String, is_default: bool) -> Connection {
+    fn made(&self, granted: &Granted<'_>, user_email: &str, is_default: bool) -> Connection {
         let now = self.ambient.now();
         let account = &granted.account;
         let label = granted.label.clone().or_else(|| account.email.clone()).or_else(|| account.name.clone());
@@ -126,7 +139,7 @@ impl Connections {
         Connection {
             id: model::new_id(&self.ambient),
             provider: granted.provider.id.clone(),
-            user_email,
+            user_email: user_email.to_owned(),
             label: label.unwrap_or_else(|| granted.provider.name.clone()),
             is_default,
             status: status(&granted.sites, site.as_ref()),

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use model::{Ambient, TenantId};
 use storage::{Database, Sealer, Tickets};
+use tracing::Instrument as _;
 use url::Url;
 
 pub use apps::{NewOauthApp, OauthApp};
@@ -191,6 +192,19 @@ impl Connections {
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connections").field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}
+
+/// Does `work` to its end, even if whoever waits for it goes away: what a provider has done cannot be rolled back.
+pub(crate) async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let task = tokio::spawn(work.in_current_span());
+    match task.await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The program is ending: nobody is told any more.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -99,7 +99,7 @@ impl Connections {
                 name: provider.name.clone(),
                 flow: provider.flow,
                 configured: !needs_app || is_own || self.catalog.app(&provider.id).is_some(),
-                scopes: provider.default_scopes.clone(),
+                scopes: self.usual_scopes(provider),
                 redirect_uri: needs_app
                     .then(|| self.redirect_uri(&provider.id).map(|url| url.to_string()))
                     .transpose()?,
@@ -200,6 +200,10 @@ impl Connections {
     ) -> Result<Connection, Error> {
         let mut tx = self.database.begin().await?;
         let found = connections::find(&mut tx, tenant, id).await?;
+        let Connection { user_email, provider, .. } = found.ok_or_else(|| not_found(id))?;
+        // Whose it is stays; all else may have changed before the lock was had, its status above all.
+        connections::lock_of_user(&mut tx, tenant, &user_email, &provider).await?;
+        let found = connections::find(&mut tx, tenant, id).await?;
         let mut connection = found.ok_or_else(|| not_found(id))?;
         apply(&mut connection, &changes)?;
         connection.updated_at = self.ambient.now();
@@ -219,15 +223,26 @@ pub(crate) fn not_found(id: &str) -> Error {
     Error::ConnectionNotFound(id.chars().take(64).collect())
 }
 
+/// What a user calls a connection, without blanks around it.
+pub(crate) fn checked_label(label: &str) -> Result<&str, Violation> {
+    let label = label.trim();
+    let length = label.chars().count();
+    if (1..=MAX_LABEL).contains(&length) && !label.chars().any(char::is_control) {
+        return Ok(label);
+    }
+    Err(Violation::new(
+        "/label",
+        format!("label must have 1 to {MAX_LABEL} characters, none of them a control"),
+    ))
+}
+
 fn apply(connection: &mut Connection, changes: &Changes) -> Result<(), Error> {
     let mut wrong = Vec::new();
     if let Some(label) = &changes.label {
-        let label = label.trim();
-        let length = label.chars().count();
-        if length == 0 || length > MAX_LABEL || label.chars().any(char::is_control) {
-            wrong.push(Violation::new("/label", format!("label must have 1 to {MAX_LABEL} characters")));
+        match checked_label(label) {
+            Ok(label) => label.clone_into(&mut connection.label),
+            Err(violation) => wrong.push(violation),
         }
-        label.clone_into(&mut connection.label);
     }
     if let Some(chosen) = &changes.site {
         if connection.sites.iter().any(|site| site.id == *chosen) {

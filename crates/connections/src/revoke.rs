@@ -12,10 +12,10 @@ use crate::manage::not_found;
 use crate::protocol::{App, Revoked};
 use crate::revocation_run;
 use crate::store::{connections, revocation_runs};
-use crate::{Connections, Error, key};
+use crate::{Connections, Error, key, to_its_end};
 
-/// How long one credential may take at the provider: the looking up of its endpoints and two calls.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// How long one credential may take at the provider: a renewal in flight, the looking up of its endpoints and two calls.
+const DEADLINE: Duration = Duration::from_secs(40);
 
 /// What became of a connection's tokens. Here they are gone in any case.
 #[derive(Debug)]
@@ -62,12 +62,14 @@ impl Connections {
     /// Revokes a connection.
     ///
     /// A provider that cannot be reached, or has no way to revoke, does not keep the tokens here: they are deleted, and
-    /// the answer says that the provider may go on taking them.
+    /// the answer says that the provider may go on taking them. So it is also if the caller is dropped meanwhile.
     ///
     /// # Errors
     /// [`Error::ConnectionNotFound`].
     pub async fn revoke(&self, tenant: &TenantId, id: &str, by: &str) -> Result<Revocation, Error> {
-        self.revoke_in(tenant, id, by, None).await
+        let (this, tenant) = (self.clone(), tenant.clone());
+        let (id, by) = (id.to_owned(), by.to_owned());
+        to_its_end(async move { this.revoke_in(&tenant, &id, &by, None).await }).await
     }
 
     /// As [`revoke`](Self::revoke), counted in `run` by the transaction that deletes the connection.
@@ -104,7 +106,9 @@ impl Connections {
         name: &str,
     ) -> Result<(), String> {
         let provider = self.provider(connection.provider.as_str()).map_err(|error| error.to_string())?;
-        let tokens = self.vault.open_tokens(&key(tenant, &connection.id, name)).await;
+        let key = key(tenant, &connection.id, name);
+        self.vault.suspend_renewals(&key).await.map_err(|_| "its tokens could not be read".to_owned())?;
+        let tokens = self.vault.open_tokens(&key).await;
         let tokens = tokens.map_err(|_| "its tokens could not be opened".to_owned())?;
         let mut tokens = tokens.ok_or_else(|| "it was revoked meanwhile".to_owned())?;
         let resolved = self.resolve(&provider, &connection.variables, &connection.client_id).await;
@@ -135,6 +139,7 @@ impl Connections {
     ) -> Result<(), Error> {
         let connection = &revocation.connection;
         let mut tx = self.database.begin().await?;
+        connections::lock_of_user(&mut tx, tenant, &connection.user_email, &connection.provider).await?;
         if !connections::delete(&mut tx, tenant, &connection.id).await? {
             return Err(not_found(&connection.id));
         }

@@ -144,7 +144,7 @@ impl Connections {
             return_to: begin.return_to,
             app_state: begin.app_state,
             client_id: app.client_id,
-            scopes: if begin.scopes.is_empty() { self.usual_scopes(provider) } else { begin.scopes },
+            scopes: if begin.scopes.is_empty() { self.set_scopes(provider) } else { begin.scopes },
             variables: provider.variables(&begin.variables)?,
             session: begin.session.map(|token| token.expose_secret().to_owned()),
             actor: begin.actor,
@@ -152,8 +152,14 @@ impl Connections {
         })
     }
 
+    /// What is asked for at this provider where a caller asks for nothing.
+    pub(crate) fn usual_scopes(&self, provider: &Provider) -> Vec<String> {
+        let set = self.set_scopes(provider);
+        if set.is_empty() { provider.default_scopes.clone() } else { set }
+    }
+
     /// What the operator has set to be asked for at this provider; empty for the catalog's defaults.
-    fn usual_scopes(&self, provider: &Provider) -> Vec<String> {
+    fn set_scopes(&self, provider: &Provider) -> Vec<String> {
         let app = self.catalog.app(&provider.id);
         app.and_then(|app| app.scopes.clone()).unwrap_or_default()
     }

@@ -9,7 +9,7 @@ use crate::catalog::{Provider, ProviderId, Resolved};
 use crate::granted::{Connected, Granted};
 use crate::protocol::requested_scopes;
 use crate::store::flows;
-use crate::{Connections, Error, call_error};
+use crate::{Connections, Error, call_error, to_its_end};
 
 /// What the provider sent the browser back with.
 #[derive(Debug, Default)]
@@ -30,6 +30,13 @@ pub struct Callback<'a> {
     pub iss: Option<&'a str>,
 }
 
+/// What of a callback concerns the provider alone.
+struct Answer {
+    code: Option<SecretString>,
+    error: Option<String>,
+    iss: Option<String>,
+}
+
 /// The end of a flow whose state was sound.
 #[derive(Debug)]
 pub struct Completion {
@@ -44,7 +51,8 @@ pub struct Completion {
 }
 
 impl Connections {
-    /// Completes the flow that the state names. Nothing is changed unless all of it holds.
+    /// Completes the flow that the state names. Nothing is changed unless all of it holds. A caller that is dropped after
+    /// the flow was taken stops nothing: the code can be redeemed once.
     ///
     /// # Errors
     /// [`Error::State`], [`Error::OtherBrowser`], [`Error::FlowRedeemed`] where the answer cannot be trusted to belong
@@ -55,10 +63,23 @@ impl Connections {
         if flow.provider != callback.provider || callback.tenant.is_some_and(|own| *own != tenant) {
             return Err(Error::State);
         }
-        let admitted = self.admit(&flow, callback.browser).await;
-        self.note_failure(&flow, &tenant, &admitted);
-        admitted?;
-        let result = self.finish(&flow, &tenant, callback).await;
+        let checked = flow.check_browser(callback.browser.map(Browser::hash).as_deref());
+        self.note_failure(&flow, &tenant, &checked);
+        checked?;
+        let answer = Answer {
+            code: callback.code,
+            error: callback.error.map(str::to_owned),
+            iss: callback.iss.map(str::to_owned),
+        };
+        let this = self.clone();
+        to_its_end(async move { this.conclude(flow, tenant, answer).await }).await
+    }
+
+    async fn conclude(&self, flow: Flow, tenant: TenantId, answer: Answer) -> Result<Completion, Error> {
+        let redeemed = self.redeem_flow(&flow).await;
+        self.note_failure(&flow, &tenant, &redeemed);
+        redeemed?;
+        let result = self.finish(&flow, &tenant, answer).await;
         self.note_failure(&flow, &tenant, &result);
         Ok(Completion {
             return_to: flow.return_to,
@@ -66,12 +87,6 @@ impl Connections {
             app_state: flow.app_state,
             result,
         })
-    }
-
-    /// Whether the answer may be taken: from the browser that began, in time, once.
-    async fn admit(&self, flow: &Flow, browser: Option<&Browser>) -> Result<(), Error> {
-        flow.check_browser(browser.map(Browser::hash).as_deref())?;
-        self.redeem_flow(flow).await
     }
 
     fn note_failure<T>(&self, flow: &Flow, tenant: &TenantId, result: &Result<T, Error>) {
@@ -85,6 +100,7 @@ impl Connections {
         }
     }
 
+    /// Takes the flow: in time, once.
     async fn redeem_flow(&self, flow: &Flow) -> Result<(), Error> {
         flow.check_age(self.ambient.now())?;
         let mut tx = self.database.begin().await?;
@@ -95,19 +111,14 @@ impl Connections {
         Ok(tx.commit().await?)
     }
 
-    async fn finish(
-        &self,
-        flow: &Flow,
-        tenant: &TenantId,
-        callback: Callback<'_>,
-    ) -> Result<Connected, Error> {
+    async fn finish(&self, flow: &Flow, tenant: &TenantId, answer: Answer) -> Result<Connected, Error> {
         let provider = self.consent_provider(&flow.provider)?;
         let resolved = self.resolve(&provider, &flow.variables, &flow.client_id).await?;
-        check_issuer(&resolved, callback.iss)?;
-        if let Some(code) = callback.error {
+        check_issuer(&resolved, answer.iss.as_deref())?;
+        if let Some(code) = &answer.error {
             return Err(answered(&provider, code));
         }
-        let code = callback.code.ok_or(Error::CodeMissing)?;
+        let code = answer.code.ok_or(Error::CodeMissing)?;
         let app = self.apps.of_tenant(tenant, &provider.id).await?;
         if app.client_id != flow.client_id {
             return Err(Error::ChangedMeanwhile("the OAuth app"));

@@ -65,9 +65,15 @@ pub(crate) struct Flow {
     pub(crate) verifier: String,
 }
 
+/// Without the verifier and the session's token.
 impl fmt::Debug for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flow").field("id", &self.id).field("provider", &self.provider).finish_non_exhaustive()
+        let Self { id, tenant, provider, .. } = self;
+        f.debug_struct("Flow")
+            .field("id", id)
+            .field("tenant", tenant)
+            .field("provider", provider)
+            .finish_non_exhaustive()
     }
 }
 
@@ -136,6 +142,37 @@ impl Flow {
             Ok(())
         } else {
             Err(Error::OtherBrowser)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proves_something_is_not_shown() {
+        let flow = Flow {
+            id: "flow-1".into(),
+            tenant: "acme".into(),
+            provider: "notes".into(),
+            expires_at: 0,
+            browser: Some("hash-of-nonce".into()),
+            confirm: false,
+            user_email: None,
+            return_to: None,
+            app_state: Some("state-of-app".into()),
+            client_id: "client".into(),
+            scopes: Vec::new(),
+            variables: BTreeMap::new(),
+            session: Some("token-of-session".into()),
+            actor: "ann".into(),
+            verifier: "verifier-of-flow".into(),
+        };
+        let shown = format!("{flow:?}");
+        assert!(shown.contains("flow-1"), "{shown}");
+        for secret in ["hash-of-nonce", "state-of-app", "token-of-session", "verifier-of-flow"] {
+            assert!(!shown.contains(secret), "{shown}");
         }
     }
 }

@@ -90,6 +90,21 @@ pub(crate) struct Filter<'a> {
     pub(crate) limit: i64,
 }
 
+macro_rules! narrowed {
+    ($user:literal) => {
+        concat!(
+            columns!(),
+            $user,
+            " AND id > $2 AND ($4 = '' OR provider = $4) AND ($5 = '' OR status = $5) \
+             AND ($6 = 0 OR EXISTS (SELECT 1 FROM credential c WHERE c.tenant = connection.tenant \
+             AND c.connection_id = connection.id AND c.dies_at < $6)) ORDER BY id LIMIT $7"
+        )
+    };
+}
+
+const LIST: &str = narrowed!("AND $3 = ''");
+const LIST_OF_USER: &str = narrowed!("AND user_email = $3");
+
 /// Connections by id, which is by age.
 pub(crate) async fn list(
     conn: &mut Conn,
@@ -97,25 +112,21 @@ pub(crate) async fn list(
     filter: &Filter<'_>,
 ) -> Result<Vec<Connection>, Error> {
     let rows: Vec<ConnectionRow> = on!(conn, |c| {
-        sqlx::query_as(concat!(
-        columns!(),
-        "AND id > $2 AND ($3 = '' OR user_email = $3) AND ($4 = '' OR provider = $4) AND ($5 = '' OR status = $5) \
-         AND ($6 = 0 OR EXISTS (SELECT 1 FROM credential c WHERE c.tenant = connection.tenant \
-         AND c.connection_id = connection.id AND c.dies_at < $6)) ORDER BY id LIMIT $7"
-    ))
-    .bind(tenant.as_str())
-    .bind(filter.after)
-    .bind(filter.user_email)
-    .bind(filter.provider)
-    .bind(filter.status)
-    .bind(filter.dies_before.map_or(0, Timestamp::as_millisecond))
-    .bind(filter.limit)
-    .fetch_all(c)
-    .await
+        // A user's own are few, and found by an index that the general condition would not be looked up in.
+        sqlx::query_as(if filter.user_email.is_empty() { LIST } else { LIST_OF_USER })
+            .bind(tenant.as_str())
+            .bind(filter.after)
+            .bind(filter.user_email)
+            .bind(filter.provider)
+            .bind(filter.status)
+            .bind(filter.dies_before.map_or(0, Timestamp::as_millisecond))
+            .bind(filter.limit)
+            .fetch_all(c)
+            .await
     })?;
     let mut connections: Vec<Connection> =
         rows.into_iter().map(Connection::try_from).collect::<Result<_, _>>()?;
-    add_credentials(conn, tenant, &mut connections).await?;
+    add_credentials(conn, tenant, filter, &mut connections).await?;
     Ok(connections)
 }
 
@@ -222,22 +233,52 @@ pub(crate) async fn put(tx: &mut Tx, tenant: &TenantId, connection: &Connection)
     Ok(())
 }
 
-/// Makes `id` the one that is meant where none is named, and no other of the same user and provider.
+/// Keeps others from changing a user's connections to a provider until this transaction ends. Whoever changes a connection
+/// after having read it begins with this, and with the connections before their credentials: two such could otherwise
+/// wait for each other, or write what the other has changed.
+pub(crate) async fn lock_of_user(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    user_email: &str,
+    provider: &ProviderId,
+) -> Result<(), Error> {
+    on!(tx, |c| {
+        sqlx::query(
+        "UPDATE connection SET updated_at = updated_at WHERE tenant = $1 AND user_email = $2 AND provider = $3"
+    )
+    .bind(tenant.as_str())
+    .bind(user_email)
+    .bind(provider.as_str())
+    .execute(c)
+    .await
+    .map(drop)
+    })?;
+    Ok(())
+}
+
+/// Makes `connection` the one that is meant where none is named, and no other of the same user and provider, which are
+/// locked.
 pub(crate) async fn make_default(
     tx: &mut Tx,
     tenant: &TenantId,
     connection: &Connection,
 ) -> Result<(), Error> {
-    on!(tx, |c| sqlx::query(
-        "UPDATE connection SET is_default = (id = $4) WHERE tenant = $1 AND user_email = $2 AND provider = $3"
-    )
-    .bind(tenant.as_str())
-    .bind(&connection.user_email)
-    .bind(connection.provider.as_str())
-    .bind(&connection.id)
-    .execute(c)
-    .await
-    .map(drop))?;
+    // In two steps: there may be one default at any moment.
+    for sql in [
+        "UPDATE connection SET is_default = FALSE \
+         WHERE tenant = $1 AND user_email = $2 AND provider = $3 AND id <> $4 AND is_default",
+        "UPDATE connection SET is_default = TRUE \
+         WHERE tenant = $1 AND user_email = $2 AND provider = $3 AND id = $4",
+    ] {
+        on!(tx, |c| sqlx::query(sql)
+            .bind(tenant.as_str())
+            .bind(&connection.user_email)
+            .bind(connection.provider.as_str())
+            .bind(&connection.id)
+            .execute(c)
+            .await
+            .map(drop))?;
+    }
     Ok(())
 }
 
@@ -265,26 +306,37 @@ async fn with_credentials(
 ) -> Result<Option<Connection>, Error> {
     let Some(row) = row else { return Ok(None) };
     let mut connections = [Connection::try_from(row)?];
-    add_credentials(conn, tenant, &mut connections).await?;
+    add_credentials(conn, tenant, &Filter::default(), &mut connections).await?;
     let [connection] = connections;
     Ok(Some(connection))
 }
 
-/// Reads the credentials of `connections`, which are in the order of their ids.
+/// Reads the credentials of `connections`, which are in the order of their ids and what `filter` has let through. Those
+/// of others that lie between are not read: a tenant may have any number.
 async fn add_credentials(
     conn: &mut Conn,
     tenant: &TenantId,
+    filter: &Filter<'_>,
     connections: &mut [Connection],
 ) -> Result<(), Error> {
     let (Some(first), Some(last)) = (connections.first(), connections.last()) else { return Ok(()) };
     let rows: Vec<CredentialRow> = on!(conn, |c| {
         sqlx::query_as(
-        "SELECT connection_id, name, scopes, expires_at, sealed_refresh IS NOT NULL AS has_refresh_token, dies_at, \
-         refreshed_at FROM credential WHERE tenant = $1 AND connection_id BETWEEN $2 AND $3 ORDER BY connection_id, name"
+        "SELECT k.connection_id, k.name, k.scopes, k.expires_at, k.sealed_refresh IS NOT NULL AS has_refresh_token, \
+         k.dies_at, k.refreshed_at FROM connection c \
+         JOIN credential k ON k.tenant = c.tenant AND k.connection_id = c.id \
+         WHERE c.tenant = $1 AND c.id BETWEEN $2 AND $3 AND ($4 = '' OR c.user_email = $4) \
+         AND ($5 = '' OR c.provider = $5) AND ($6 = '' OR c.status = $6) \
+         AND ($7 = 0 OR EXISTS (SELECT 1 FROM credential d WHERE d.tenant = c.tenant AND d.connection_id = c.id \
+         AND d.dies_at < $7)) ORDER BY k.connection_id, k.name"
     )
     .bind(tenant.as_str())
     .bind(&first.id)
     .bind(&last.id)
+    .bind(filter.user_email)
+    .bind(filter.provider)
+    .bind(filter.status)
+    .bind(filter.dies_before.map_or(0, Timestamp::as_millisecond))
     .fetch_all(c)
     .await
     })?;

@@ -314,11 +314,13 @@ pub(crate) async fn unmark_connection(
     .await)?)
 }
 
-/// What of a credential outlives a new consent that brings no refresh token.
-pub(crate) async fn find_refresh_token(tx: &mut Tx, key: &CredentialKey) -> Result<Option<Sealed>, Error> {
+/// What of a credential outlives a new consent that brings no refresh token. Until the transaction ends nobody renews it
+/// or seals it anew, which would be undone by writing this back.
+pub(crate) async fn hold_refresh_token(tx: &mut Tx, key: &CredentialKey) -> Result<Option<Sealed>, Error> {
     let row: Option<(Option<Vec<u8>>,)> = on!(tx, |c| sqlx::query_as(
-        "SELECT sealed_refresh FROM credential
-         WHERE tenant = $1 AND connection_id = $2 AND name = $3 AND failure IS DISTINCT FROM 'reauthorize'"
+        "UPDATE credential SET fence = fence + 1
+         WHERE tenant = $1 AND connection_id = $2 AND name = $3 AND failure IS DISTINCT FROM 'reauthorize'
+         RETURNING sealed_refresh"
     )
     .bind(key.tenant.as_str())
     .bind(&key.connection)

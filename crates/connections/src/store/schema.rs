@@ -3,7 +3,9 @@
 use storage::Migration;
 
 /// Connections, their credentials, the tenants' own OAuth apps, connect sessions, and what was done with them.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[TABLES, ONE_DEFAULT];
+
+const TABLES: Migration = Migration {
     version: 2026_11_21_20,
     name: "connections",
     sql: "
@@ -136,4 +138,17 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             PRIMARY KEY (run_id, provider, outcome, reason)
         );
     ",
-}];
+};
+
+/// A user has one default connection to a provider, whoever makes connections at the same time.
+const ONE_DEFAULT: Migration = Migration {
+    version: 2026_11_21_21,
+    name: "one default connection",
+    sql: "
+        UPDATE connection SET is_default = FALSE WHERE is_default AND EXISTS
+            (SELECT 1 FROM connection older WHERE older.tenant = connection.tenant
+                AND older.user_email = connection.user_email AND older.provider = connection.provider
+                AND older.is_default AND older.id < connection.id);
+        CREATE UNIQUE INDEX connection_default ON connection (tenant, user_email, provider) WHERE is_default;
+    ",
+};

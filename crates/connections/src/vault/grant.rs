@@ -1,17 +1,25 @@
 //! Putting the tokens of a consent into the vault, and taking them out for good.
 
+use std::time::{Duration, Instant};
+
 use model::{TenantId, Timestamp};
 use serde_json::json;
 use storage::Tx;
 
 use super::conclusion::seal;
-use super::schedule::{self, Term};
+use super::renewal::pause;
+use super::schedule::{self, HTTP_DEADLINE, Term};
 use super::stored::{Stored, access_purpose, refresh_purpose};
 use super::{Error, Vault};
 use crate::catalog::{Flow, ProviderId, Rotation};
 use crate::connection::{CredentialKey, Tokens};
 use crate::store::broken_apps::{self, AppRef};
-use crate::store::credentials::{self, NewTokens};
+use crate::store::credentials::{self, Hold, NewTokens};
+
+/// How long nobody renews what is being revoked: longer than that takes.
+const SUSPENSION: Duration = Duration::from_mins(1);
+/// Within how long a renewal whose process lives has written down what came of it.
+const RENEWAL_ENDS_WITHIN: Duration = HTTP_DEADLINE.saturating_add(Duration::from_secs(2));
 
 /// What one consent gave for one credential.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +49,7 @@ impl Vault {
         let Granted { tokens, scopes, rotation, flow, authorized_at } = *granted;
         let sealed_refresh = match &tokens.refresh {
             Some(refresh) => Some(seal(vault, tx, key, &refresh_purpose(key), refresh).await?),
-            None if flow == Flow::AuthorizationCode => credentials::find_refresh_token(tx, key).await?,
+            None if flow == Flow::AuthorizationCode => credentials::hold_refresh_token(tx, key).await?,
             None => None,
         };
         let own_grant = flow == Flow::ClientCredentials;
@@ -64,6 +72,30 @@ impl Vault {
     /// Deletes one credential. False if there was none. After the commit, [`Vault::forget`] drops what is in memory.
     pub async fn delete_tokens(&self, tx: &mut Tx, key: &CredentialKey) -> Result<bool, Error> {
         Ok(credentials::delete(tx, key).await?)
+    }
+
+    /// Keeps everybody from renewing `key` for a minute, once whoever is at it has come to an end: what is then revoked has
+    /// no successor that nobody knows of. A renewal that does not end in time is waited for no longer.
+    pub async fn suspend_renewals(&self, key: &CredentialKey) -> Result<(), Error> {
+        let vault = &self.0;
+        let began = Instant::now();
+        for polls in 0.. {
+            let mut conn = vault.database.read().await?;
+            let row = credentials::find(&mut conn, key).await?;
+            drop(conn);
+            let Some(row) = row else { break };
+            let seen = Hold { version: row.version, fence: row.fence };
+            let now = vault.ambient.now();
+            let mut tx = vault.database.begin().await?;
+            let hold = credentials::lease(&mut tx, key, seen, &vault.replica, now, now.plus(SUSPENSION));
+            let hold = hold.await?;
+            tx.commit().await?;
+            if hold.is_some() || began.elapsed() > RENEWAL_ENDS_WITHIN {
+                break;
+            }
+            tokio::time::sleep(pause(polls, vault.random())).await;
+        }
+        Ok(())
     }
 
     /// The tokens as they are, ended or not: for revoking them. `None` if there are none.

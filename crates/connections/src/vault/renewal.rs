@@ -84,7 +84,7 @@ fn unsaved_or_error(
 }
 
 /// A pause before the `polls`th look at a lease of another process, with jitter.
-fn pause(polls: u32, random: u64) -> Duration {
+pub(super) fn pause(polls: u32, random: u64) -> Duration {
     let ceiling = POLL_MIN.saturating_mul(1 << polls.min(8)).min(POLL_MAX);
     POLL_MIN / 2 + schedule::part(ceiling, random)
 }

@@ -59,7 +59,7 @@ impl Fixture {
         on!(tx, |c| sqlx::query(
             "INSERT INTO connection (tenant, id, provider, user_email, label, is_default, status, account_id, \
              variables, sites, client_id, authorized_at, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, 'x', TRUE, 'active', $2, '{}', '[]', '', 0, 0, 0)"
+             VALUES ($1, $2, $3, $4, 'x', FALSE, 'active', $2, '{}', '[]', '', 0, 0, 0)"
         )
         .bind(tenant)
         .bind(id)

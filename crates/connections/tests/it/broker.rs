@@ -106,7 +106,7 @@ async fn connections(database: &Database, hostile: &HostileProvider, ambient: &A
     let revocation = format!("revocation_url = \"{}\"", hostile.url("/revoke"));
     let keyed =
         format!("[providers.keyed]\nflow = \"api_key\"\nuserinfo_url = \"{}\"\n", hostile.url("/userinfo"));
-    let file = [entry("honest", &revocation), entry("mute", ""), keyed].concat();
+    let file = [entry("honest", &revocation), entry("mute", "scopes = [\"notes\"]"), keyed].concat();
     let http = http(Duration::from_secs(2));
     let master = MasterKey::from_base64(&MASTER_KEY.into()).unwrap();
     Connections::new(Parts {

@@ -17,6 +17,7 @@ mod protocol_providers;
 mod protocol_resources;
 mod protocol_revoking;
 mod protocol_secrecy;
+mod races;
 mod random_input;
 mod revocation_runs;
 mod sessions;

@@ -231,10 +231,8 @@ async fn a_flow_of_a_session_leads_back_to_it(world: World) {
     // The session may have ended while its user was at the provider.
     world.clock.advance(Duration::from_secs(599));
     let completion = world.connections.complete(denied(&browser, None)).await.unwrap();
-    assert_eq!(
-        completion.session.as_ref().map(|session| session.expose_secret()),
-        Some(token.expose_secret())
-    );
+    let session = completion.session.as_ref().map(SecretString::expose_secret);
+    assert_eq!(session, Some(token.expose_secret()));
     assert!(!format!("{completion:?}").contains(token.expose_secret()));
     assert_eq!(completion.return_to.as_deref(), Some("https://app.example/settings"));
     assert!(matches!(completion.result, Err(Error::AccessDenied(name)) if name == "Club"));

@@ -184,7 +184,7 @@ async fn insert_connection(tx: &mut Tx, key: &CredentialKey, now: i64) {
     on!(tx, |c| sqlx::query(
         "INSERT INTO connection (tenant, id, provider, user_email, label, is_default, status, account_id, variables,
             sites, client_id, authorized_at, created_at, updated_at)
-         VALUES ($1, $2, 'sample', 'ann@acme.test', 'Mine', TRUE, 'active', $2, '{}', '[]', 'app', $3, $3, $3)"
+         VALUES ($1, $2, 'sample', 'ann@acme.test', 'Mine', FALSE, 'active', $2, '{}', '[]', 'app', $3, $3, $3)"
     )
     .bind(key.tenant.as_str())
     .bind(&key.connection)
