@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, header};
 use model::{CredentialKind, Timestamp};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -103,7 +103,7 @@ pub(super) async fn callback(
 
 fn answer(app: &App, headers: &HeaderMap, provider: &str, completion: Completion) -> Response {
     if let Some(session) = &completion.session {
-        return connect::result(app, session.expose_secret(), provider, &completion);
+        return connect::result(app, session, provider, &completion);
     }
     let return_to =
         completion.return_to.as_deref().and_then(|url| ReturnTo::parse(url, app.return_to()).ok());
