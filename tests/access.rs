@@ -88,6 +88,7 @@ const ROUTES: &[Route] = &[
     ("GET", "/api/v1/unified/connections/{id}", "/api/v1/unified/connections/none", Nothing, [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
     ("PATCH", "/api/v1/unified/connections/{id}", "/api/v1/unified/connections/none", Json("{}"), [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
     ("DELETE", "/api/v1/unified/connections/{id}", "/api/v1/unified/connections/none", Nothing, [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/api/v1/unified/connections/{id}/token", "/api/v1/unified/connections/none/token", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
     ("GET", "/api/v1/unified/oauth-apps", "/api/v1/unified/oauth-apps", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
     ("PUT", "/api/v1/unified/oauth-apps/{provider}", "/api/v1/unified/oauth-apps/none", Json(r#"{"client_id":"a"}"#), [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
     ("DELETE", "/api/v1/unified/oauth-apps/{provider}", "/api/v1/unified/oauth-apps/none", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
@@ -113,7 +114,7 @@ client_secret = "a secret of the platform's client"
 async fn furnished(backend: Backend) -> Deployment {
     let deployment = Deployment::start_with(backend, |builder| {
         std::fs::write(builder.folder().join("providers.toml"), PROVIDERS).unwrap();
-        builder.set("PROVIDERS_FILE", "providers.toml")
+        builder.set("PROVIDERS_FILE", "providers.toml").set("TOKEN_READS", "true")
     });
     let schema = json!({
         "properties": {"currency": {"type": "string"}, "secretKey": {"type": "string"}},
@@ -256,6 +257,7 @@ const FOREIGN: &[(&str, &str, Body, u16)] = &[
 /// The same for one connection of `other`'s, by its id.
 const FOREIGN_CONNECTION: &[(&str, &str, Body, u16)] = &[
     ("GET", "/api/v1/unified/connections/{id}", Nothing, 404),
+    ("GET", "/api/v1/unified/connections/{id}/token", Nothing, 404),
     ("PATCH", "/api/v1/unified/connections/{id}", Json(r#"{"label":"mine","default":true}"#), 404),
     ("DELETE", "/api/v1/unified/connections/{id}", Nothing, 404),
     ("GET", "/api/v1/unified/auth/mailer/validate?user_email=ann@other.example&connection_id={id}", Nothing, 404),

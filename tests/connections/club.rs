@@ -117,9 +117,11 @@ async fn token(
     let number = inner.tokens.len();
     let (access, refresh) = (format!("AccessOfTheClub{number}"), format!("RefreshOfTheClub{number}"));
     inner.tokens.extend([access.clone(), refresh.clone()]);
-    inner.bearers.insert(access.clone(), format!("account-of-{id}"));
+    let is_machine = params["grant_type"] == "client_credentials";
+    let account = if is_machine { format!("account-of-{id}") } else { "ann".to_owned() };
+    inner.bearers.insert(access.clone(), account);
     let mut answer = json!({"access_token": access, "token_type": "bearer", "expires_in": "3600"});
-    if params["grant_type"] != "client_credentials" {
+    if !is_machine {
         answer["refresh_token"] = json!(refresh);
     }
     (StatusCode::OK, Json(answer)).into_response()

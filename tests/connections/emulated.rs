@@ -13,13 +13,14 @@ on_both_backends!(google_is_connected_renewed_and_revoked, slack_gives_two_crede
 const GOOGLE_CALLBACK: &str = "http://127.0.0.1:8081/auth/google/callback";
 const SLACK_CALLBACK: &str = "http://127.0.0.1:8081/auth/slack/callback";
 
+/// What is emulated reads a client's secret from the body.
 fn furnished(backend: Backend, emulate: &Emulate) -> Deployment {
     let (google, slack) = (emulate.google(), emulate.slack());
     let file = format!(
         "[providers.google]\nauthorization_url = \"{google}/o/oauth2/v2/auth\"\ntoken_url = \"{google}/oauth2/token\"\n\
          userinfo_url = \"{google}/oauth2/v2/userinfo\"\nrevocation_url = \"{google}/oauth2/revoke\"\n\
          [providers.slack]\nauthorization_url = \"{slack}/oauth/v2/authorize\"\n\
-         token_url = \"{slack}/api/oauth.v2.access\"\nrevocation_url = \"{slack}/api/auth.revoke\"\n\
+         token_url = \"{slack}/api/oauth.v2.access\"\ntoken_auth = \"client_secret_post\"\nrevocation_url = \"{slack}/api/auth.revoke\"\n\
          [[providers.slack.credentials]]\nname = \"bot\"\noptional = true\n\
          [[providers.slack.credentials]]\nname = \"user\"\nat = \"/authed_user\"\noptional = true\n\
          scope_param = \"user_scope\"\ndefault_scopes = [\"channels:read\", \"chat:write\"]\n"

@@ -91,15 +91,17 @@ impl Broker {
         let provider = OidcProvider::start(OidcOptions::default()).unwrap();
         let tap = Tap::start(&format!("{}/token", provider.base())).await;
         let OidcOptions { client_id, client_secret, .. } = provider.options();
-        let file = format!(
-            "[providers.op]\nname = \"The Provider\"\nissuer = \"{base}\"\ntoken_url = \"{token}\"\n\
-             client_id = \"{client_id}\"\nclient_secret = \"{client_secret}\"\n\
-             default_scopes = [\"openid\", \"email\", \"profile\", \"offline_access\", \"notes.read\"]\n\
-             authorization_params = {{ prompt = \"consent\" }}\nrotation = {{ rotates = true }}\n\
-             [providers.other]\nlike = \"op\"\nclient_id = \"{client_id}\"\nclient_secret = \"{client_secret}\"\n",
-            base = provider.base(),
-            token = tap.url(),
-        );
+        let entry = |id: &str, name: &str| {
+            format!(
+                "[providers.{id}]\nname = \"{name}\"\nissuer = \"{base}\"\ntoken_url = \"{token}\"\n\
+                 client_id = \"{client_id}\"\nclient_secret = \"{client_secret}\"\n\
+                 default_scopes = [\"openid\", \"email\", \"profile\", \"offline_access\", \"notes.read\"]\n\
+                 authorization_params = {{ prompt = \"consent\" }}\nrotation = {{ rotates = true }}\n",
+                base = provider.base(),
+                token = tap.url(),
+            )
+        };
+        let file = [entry("op", "The Provider"), entry("other", "Another")].concat();
         let deployment = with_providers(backend, &file, |builder| set(builder.set("RETURN_TO_ORIGINS", APP)));
         for name in ["op", "other"] {
             let callback = format!("{}{AUTH}/{name}/callback", deployment.base());
