@@ -90,6 +90,27 @@ const ROUTES: &[Route] = &[
     ("DELETE", "/api/v1/unified/connections/{id}", "/api/v1/unified/connections/none", Nothing, [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
     ("GET", "/api/v1/unified/connections/{id}/token", "/api/v1/unified/connections/none/token", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
     ("POST", "/api/v1/unified/connect/sessions", "/api/v1/unified/connect/sessions", Json(r#"{"user_email":"ann@acme.example","providers":["none"]}"#), [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
+    ("GET", "/api/v1/unified/auth/{provider}/url", "/api/v1/unified/auth/club/url?user_email=ann@acme.example", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    // Links and callbacks are for browsers: what is sealed in them says whose they are.
+    ("GET", "/api/v1/unified/auth/{provider}/begin", "/api/v1/unified/auth/club/begin?link=none", Nothing, [400; 5], [400; 5]),
+    ("POST", "/api/v1/unified/auth/{provider}/begin", "/api/v1/unified/auth/club/begin?link=none", Nothing, [400; 5], [400; 5]),
+    ("GET", "/api/v1/unified/auth/{provider}/callback", "/api/v1/unified/auth/club/callback?state=none&code=none", Nothing, [400; 5], [400, 403, 403, 403, 400]),
+    ("GET", "/api/v1/unified/auth/{provider}/validate", "/api/v1/unified/auth/mailer/validate?user_email=ann@acme.example", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    // Who has no connection there gets 401, too: `connection_required`.
+    ("GET", "/api/v1/unified/auth/{provider}/refresh", "/api/v1/unified/auth/mailer/refresh?user_email=ann@acme.example", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 401]),
+    ("POST", "/api/v1/unified/auth/{provider}/refresh", "/api/v1/unified/auth/mailer/refresh?user_email=ann@acme.example", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/unified/auth/{provider}/revoke", "/api/v1/unified/auth/mailer/revoke?user_email=ann@acme.example&connection_id=none", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/api/v1/unified/auth/status", "/api/v1/unified/auth/status?user_email=ann@acme.example", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("GET", "/api/v1/unified/auth/providers", "/api/v1/unified/auth/providers", Nothing, [401, 200, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("GET", "/api/v1/unified/connections", "/api/v1/unified/connections", Nothing, [401, 400, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("POST", "/api/v1/unified/connections", "/api/v1/unified/connections", Json(r#"{"provider":"none","user_email":"ann@acme.example","api_key":"k"}"#), [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/api/v1/unified/connections/{id}", "/api/v1/unified/connections/none", Nothing, [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("PATCH", "/api/v1/unified/connections/{id}", "/api/v1/unified/connections/none", Json("{}"), [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("DELETE", "/api/v1/unified/connections/{id}", "/api/v1/unified/connections/none", Nothing, [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/api/v1/unified/connections/{id}/token", "/api/v1/unified/connections/none/token", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/api/v1/unified/oauth-apps", "/api/v1/unified/oauth-apps", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("PUT", "/api/v1/unified/oauth-apps/{provider}", "/api/v1/unified/oauth-apps/none", Json(r#"{"client_id":"a"}"#), [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("DELETE", "/api/v1/unified/oauth-apps/{provider}", "/api/v1/unified/oauth-apps/none", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
 ];
 
 /// In everything that is the other tenant's alone.
@@ -98,8 +119,22 @@ const OTHER_ADMIN: Who = ("other", Role::Admin);
 const ROLES: [Option<Role>; 5] =
     [None, Some(Role::User), Some(Role::Admin), Some(Role::Owner), Some(Role::PlatformAdmin)];
 
+/// One whose connections need no provider that answers, and one that users consent at.
+const PROVIDERS: &str = r#"
+[providers.mailer]
+flow = "api_key"
+[providers.club]
+authorization_url = "https://club.example/authorize"
+token_url = "https://club.example/token"
+client_id = "client-of-the-platform"
+client_secret = "a secret of the platform's client"
+"#;
+
 async fn furnished(backend: Backend) -> Deployment {
-    let deployment = Deployment::start(backend);
+    let deployment = Deployment::start_with(backend, |builder| {
+        std::fs::write(builder.folder().join("providers.toml"), PROVIDERS).unwrap();
+        builder.set("PROVIDERS_FILE", "providers.toml").set("TOKEN_READS", "true")
+    });
     let schema = json!({
         "properties": {"currency": {"type": "string"}, "secretKey": {"type": "string"}},
         "additionalProperties": false, "sensitiveFields": ["secretKey"],
@@ -123,6 +158,14 @@ async fn furnished(backend: Backend) -> Deployment {
     let review = json!({"rating": 1, "review": format!("{MARK} review")});
     deployment.post(OTHER_ADMIN, "/plugins/private/ratings", &review).await.expect(201);
     deployment.post(OTHER_ADMIN, "/api-keys", &json!({"name": format!("{MARK} key")})).await.expect(201);
+    for (who, label) in [(ADMIN, "own"), (OTHER_ADMIN, MARK)] {
+        let user_email = format!("ann@{}.example", who.0);
+        let body =
+            json!({"provider": "mailer", "user_email": user_email, "api_key": "k-1234", "label": label});
+        deployment.post(who, "/api/v1/unified/connections", &body).await.expect(201);
+    }
+    let app = json!({"client_id": format!("client-{MARK}"), "client_secret": format!("{MARK} secret")});
+    deployment.put(OTHER_ADMIN, "/api/v1/unified/oauth-apps/club", &app).await.expect(200);
     deployment
 }
 
@@ -217,19 +260,49 @@ const FOREIGN: &[(&str, &str, Body, u16)] = &[
     ("GET", "/marketplace?search=only", Nothing, 200),
     ("GET", "/marketplace/categories", Nothing, 200),
     ("GET", "/api-keys", Nothing, 200),
+    ("GET", "/api/v1/unified/auth/club/url?user_email=ann@other.example", Nothing, 200),
+    ("GET", "/api/v1/unified/auth/providers", Nothing, 200),
+    ("GET", "/api/v1/unified/auth/status?user_email=ann@other.example", Nothing, 200),
+    ("GET", "/api/v1/unified/auth/mailer/validate?user_email=ann@other.example", Nothing, 200),
+    ("GET", "/api/v1/unified/auth/mailer/refresh?user_email=ann@other.example", Nothing, 401),
+    ("DELETE", "/api/v1/unified/auth/mailer/revoke?user_email=ann@other.example", Nothing, 401),
+    ("GET", "/api/v1/unified/connections?user_email=ann@other.example", Nothing, 200),
+    ("GET", "/api/v1/unified/connections?limit=200", Nothing, 200),
+    ("GET", "/api/v1/unified/activity?user_email=ann@other.example", Nothing, 200),
+    ("GET", "/api/v1/unified/oauth-apps", Nothing, 200),
+    ("DELETE", "/api/v1/unified/oauth-apps/club", Nothing, 404),
+];
+
+/// The same for one connection of `other`'s, by its id.
+const FOREIGN_CONNECTION: &[(&str, &str, Body, u16)] = &[
+    ("GET", "/api/v1/unified/connections/{id}", Nothing, 404),
+    ("GET", "/api/v1/unified/connections/{id}/token", Nothing, 404),
+    ("PATCH", "/api/v1/unified/connections/{id}", Json(r#"{"label":"mine","default":true}"#), 404),
+    ("DELETE", "/api/v1/unified/connections/{id}", Nothing, 404),
+    ("GET", "/api/v1/unified/auth/mailer/validate?user_email=ann@other.example&connection_id={id}", Nothing, 404),
+    ("GET", "/api/v1/unified/auth/mailer/validate?user_email=ann@acme.example&connection_id={id}", Nothing, 404),
+    ("POST", "/api/v1/unified/auth/mailer/refresh?user_email=ann@other.example&connection_id={id}", Nothing, 404),
+    ("DELETE", "/api/v1/unified/auth/mailer/revoke?user_email=ann@other.example&connection_id={id}", Nothing, 404),
+    ("GET", "/api/v1/unified/activity?connection_id={id}", Nothing, 200),
+    ("GET", "/api/v1/unified/connections?cursor={id}", Nothing, 200),
 ];
 
 async fn nothing_of_another_tenant_is_told(backend: Backend) {
     let deployment = furnished(backend).await;
     let before = other_tenant(&deployment).await;
-    assert!(before.matches(MARK).count() >= 4, "the mark is where the tenant itself looks: {before}");
+    assert!(before.matches(MARK).count() >= 6, "the mark is where the tenant itself looks: {before}");
     let key =
         deployment.get_as(OTHER_ADMIN, "/api-keys").await.expect(200)[0]["id"].as_str().unwrap().to_owned();
-    let revoke = format!("/api-keys/{key}");
-    let foreign = FOREIGN.iter().copied().chain([("DELETE", revoke.as_str(), Nothing, 404)]);
-    for (method, url, body, expected) in foreign {
+    let listed = deployment.get_as(OTHER_ADMIN, "/api/v1/unified/connections").await.expect(200);
+    let connection = listed["connections"][0]["id"].as_str().unwrap();
+    let named = |(method, url, body, expected): &(&'static str, &str, Body, u16)| {
+        (*method, url.replace("{id}", connection), *body, *expected)
+    };
+    let foreign = FOREIGN.iter().chain(FOREIGN_CONNECTION).map(named);
+    let revoke = ("DELETE", format!("/api-keys/{key}"), Nothing, 404);
+    for (method, url, body, expected) in foreign.chain([revoke]) {
         for role in ROLES {
-            let named = request(&deployment, method, url, body, role);
+            let named = request(&deployment, method, &url, body, role);
             let answer = Answer::of(if role == Some(Role::PlatformAdmin) {
                 named.header("x-tenant-id", "acme")
             } else {
@@ -242,7 +315,7 @@ async fn nothing_of_another_tenant_is_told(backend: Backend) {
                 Some(Role::Admin | Role::Owner | Role::PlatformAdmin) => {
                     assert_eq!(answer.status, expected, "{who}");
                 }
-                _ => assert!([expected, 401, 403].contains(&answer.status), "{who}"),
+                _ => assert!([expected, 400, 401, 403].contains(&answer.status), "{who}"),
             }
         }
     }
@@ -259,6 +332,9 @@ async fn other_tenant(deployment: &Deployment) -> String {
         "/plugins/installed",
         "/plugins/shared/config",
         "/api-keys",
+        "/api/v1/unified/connections",
+        "/api/v1/unified/oauth-apps",
+        "/api/v1/unified/activity",
     ] {
         let answer = deployment.get_as(OTHER_ADMIN, path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);

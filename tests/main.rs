@@ -14,6 +14,7 @@ mod bad_input;
 mod bad_plugins;
 mod bundles;
 mod connect;
+mod connections;
 mod consistency;
 mod crash;
 mod deployment;

@@ -75,6 +75,10 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // As in queries. What the path would name is not there.
+        if parts.uri.path().contains("%00") {
+            return Err(Problem::new(ErrorCode::NotFound, "nothing has %00 in its name"));
+        }
         match axum::extract::Path::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(segments)) => Ok(Self(segments)),
             Err(rejection) => Err(Problem::new(ErrorCode::InvalidRequest, rejection.body_text())),

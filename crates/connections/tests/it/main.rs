@@ -7,6 +7,7 @@ mod activity_of_connections;
 mod activity_outage;
 mod broker;
 mod discovery;
+mod flows;
 mod hostile_provider;
 mod metadata_server;
 mod place;

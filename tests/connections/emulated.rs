@@ -1,0 +1,116 @@
+//! Google and Slack as others emulate them: the built-in entries, with their hosts replaced.
+
+use reqwest::{Method, Url};
+use serde_json::json;
+use testkit::{Backend, Emulate};
+
+use super::{AUTH, CONNECTIONS, begun, coming_back, user, with_providers};
+use crate::deployment::{Answer, Deployment, each, on_both_backends};
+
+on_both_backends!(google_is_connected_renewed_and_revoked, slack_gives_two_credentials);
+
+/// As the document has them: an address at the shorter path.
+const GOOGLE_CALLBACK: &str = "http://127.0.0.1:8081/auth/google/callback";
+const SLACK_CALLBACK: &str = "http://127.0.0.1:8081/auth/slack/callback";
+
+/// What is emulated reads a client's secret from the body.
+fn furnished(backend: Backend, emulate: &Emulate) -> Deployment {
+    let (google, slack) = (emulate.google(), emulate.slack());
+    let file = format!(
+        "[providers.google]\nauthorization_url = \"{google}/o/oauth2/v2/auth\"\ntoken_url = \"{google}/oauth2/token\"\n\
+         userinfo_url = \"{google}/oauth2/v2/userinfo\"\nrevocation_url = \"{google}/oauth2/revoke\"\n\
+         [providers.slack]\nauthorization_url = \"{slack}/oauth/v2/authorize\"\n\
+         token_url = \"{slack}/api/oauth.v2.access\"\ntoken_auth = \"client_secret_post\"\nrevocation_url = \"{slack}/api/auth.revoke\"\n\
+         [[providers.slack.credentials]]\nname = \"bot\"\noptional = true\n\
+         [[providers.slack.credentials]]\nname = \"user\"\nat = \"/authed_user\"\noptional = true\n\
+         scope_param = \"user_scope\"\ndefault_scopes = [\"channels:read\", \"chat:write\"]\n"
+    );
+    with_providers(backend, &file, |builder| {
+        ["GOOGLE", "SLACK"].iter().fold(builder, |builder, name| {
+            let callback = if *name == "GOOGLE" { GOOGLE_CALLBACK } else { SLACK_CALLBACK };
+            builder
+                .set(&format!("{name}_CLIENT_ID"), Emulate::CLIENT_ID)
+                .set(&format!("{name}_CLIENT_SECRET"), Emulate::CLIENT_SECRET)
+                .set(&format!("{name}_REDIRECT_URI"), callback)
+        })
+    })
+}
+
+async fn send(deployment: &Deployment, method: Method, path: &str) -> Answer {
+    Answer::of(deployment.server.request(method, path).bearer_auth(user("ann@acme.example"))).await
+}
+
+/// From the link to the answer of the callback.
+async fn connect(deployment: &Deployment, emulate: &Emulate, provider: &str, person: &str) -> (Url, Answer) {
+    let begun = begun(&send(deployment, Method::GET, &format!("{AUTH}/{provider}/url")).await);
+    let address = emulate.consent(begun.auth_url.as_str(), person).await.unwrap();
+    (begun.auth_url.clone(), Answer::of(coming_back(deployment, &address, &begun.cookie)).await)
+}
+
+async fn google_is_connected_renewed_and_revoked(backend: Backend) {
+    let emulate = Emulate::start(&[GOOGLE_CALLBACK, SLACK_CALLBACK]).unwrap();
+    let deployment = furnished(backend, &emulate);
+    let (auth_url, connected) = connect(&deployment, &emulate, "google", Emulate::ANN).await;
+    for (name, value) in [
+        ("redirect_uri", GOOGLE_CALLBACK),
+        ("access_type", "offline"),
+        ("prompt", "consent"),
+        ("code_challenge_method", "S256"),
+    ] {
+        assert_eq!(super::parameter(&auth_url, name), value);
+    }
+    let connected = connected.expect(200);
+    assert_eq!(
+        (&connected["user_email"], &connected["user_name"]),
+        (&json!("ann@acme.example"), &json!("Ann Archer")),
+        "{connected:#}"
+    );
+    let validate = || send(&deployment, Method::GET, "/api/v1/unified/auth/google/validate");
+    assert_eq!(validate().await.expect(200)["valid"], true);
+    send(&deployment, Method::GET, &format!("{AUTH}/google/refresh")).await.expect(200);
+    let redemptions = |log: Vec<testkit::Asked>| {
+        let of = |grant: &str| log.iter().filter(|asked| asked.is_of_grant_type(grant)).count();
+        (of("authorization_code"), of("refresh_token"))
+    };
+    assert_eq!(redemptions(emulate.google_log().await.unwrap()), (1, 1));
+    let (_, second) = connect(&deployment, &emulate, "google", Emulate::BEN).await;
+    second.expect(200);
+    let listed = send(&deployment, Method::GET, CONNECTIONS).await.expect(200);
+    assert_eq!(each(&listed["connections"], "label"), [Emulate::ANN, Emulate::BEN]);
+
+    let revoked = send(&deployment, Method::DELETE, &format!("{AUTH}/google/revoke")).await.expect(200);
+    assert_eq!(revoked["revoked_at_provider"], true, "{revoked:#}");
+    assert_eq!(revoked["connection_id"], connected["connection_id"]);
+    let log = emulate.google_log().await.unwrap();
+    assert!(log.iter().any(|asked| asked.endpoint.contains("revoke") && asked.status == 200), "{log:?}");
+    assert_eq!(validate().await.expect(200)["user_info"]["email"], Emulate::BEN);
+    let (_, again) = connect(&deployment, &emulate, "google", Emulate::ANN).await;
+    again.expect(200);
+}
+
+async fn slack_gives_two_credentials(backend: Backend) {
+    let emulate = Emulate::start(&[GOOGLE_CALLBACK, SLACK_CALLBACK]).unwrap();
+    let deployment = furnished(backend, &emulate);
+    let (auth_url, connected) = connect(&deployment, &emulate, "slack", Emulate::ANN).await;
+    assert_eq!(super::parameter(&auth_url, "scope"), "channels:read,chat:write,users:read");
+    assert_eq!(super::parameter(&auth_url, "user_scope"), "channels:read,chat:write");
+    assert!(auth_url.query_pairs().all(|(name, _)| name != "code_challenge"), "{auth_url}");
+    let connected = connected.expect(200);
+    assert_eq!(connected["user_name"], "Example", "{connected:#}");
+    assert!(connected["user_id"].as_str().unwrap().contains(':'), "{connected:#}");
+    let path = format!("{CONNECTIONS}/{}", connected["connection_id"].as_str().unwrap());
+    let connection = send(&deployment, Method::GET, &path).await.expect(200);
+    assert_eq!(each(&connection["credentials"], "name"), ["bot", "user"], "{connection:#}");
+    assert_eq!(connection["credentials"][1]["scopes"], json!(["channels:read", "chat:write"]));
+    assert_eq!(connection["expires_at"], json!(null), "these tokens do not end");
+    let valid = send(&deployment, Method::GET, &format!("{AUTH}/slack/validate")).await.expect(200);
+    assert_eq!(valid["valid"], true, "{valid:#}");
+
+    // What is emulated has no auth.revoke; here they are gone all the same, and the answer says so.
+    let revoked = send(&deployment, Method::DELETE, &format!("{AUTH}/slack/revoke")).await.expect(200);
+    assert_eq!(revoked["revoked_at_provider"], false, "{revoked:#}");
+    assert_eq!(each(&revoked["credentials"], "name"), ["bot", "user"], "{revoked:#}");
+    let log = emulate.slack_log().await.unwrap();
+    assert_eq!(log.iter().filter(|asked| asked.endpoint.contains("auth.revoke")).count(), 2, "{log:?}");
+    assert_eq!(send(&deployment, Method::GET, CONNECTIONS).await.expect(200)["connections"], json!([]));
+}
