@@ -44,7 +44,7 @@ async fn furnished(backend: Backend) -> Deployment {
 /// Takes the keys `good` and `hostile`.
 async fn provider_of_keys() -> String {
     let person = |headers: HeaderMap| async move {
-        match headers.get("authorization").map(|value| value.as_bytes()) {
+        match headers.get("authorization").map(axum::http::HeaderValue::as_bytes) {
             Some(b"Bearer good") => (StatusCode::OK, Json(json!({"id": "1", "email": "ann@keys.example"}))),
             Some(b"Bearer hostile") => (StatusCode::OK, Json(json!({"id": HOSTILE, "name": HOSTILE}))),
             _ => (StatusCode::UNAUTHORIZED, Json(Value::Null)),

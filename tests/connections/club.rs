@@ -35,8 +35,7 @@ struct Inner {
 impl Club {
     pub(super) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let club =
-            Self { base: format!("http://{}", listener.local_addr().unwrap()), inner: Arc::default() };
+        let club = Self { base: format!("http://{}", listener.local_addr().unwrap()), inner: Arc::default() };
         let app = Router::new().route("/me", get(me)).route("/token", post(token)).with_state(club.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         club
@@ -99,11 +98,7 @@ async fn me(State(club): State<Club>, headers: HeaderMap) -> Response {
     }
 }
 
-async fn token(
-    State(club): State<Club>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn token(State(club): State<Club>, headers: HeaderMap, body: Bytes) -> Response {
     let params: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
     let basic = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let pair = STANDARD.decode(basic.trim_start_matches("Basic ")).unwrap_or_default();

@@ -8,7 +8,11 @@ use super::club::Club;
 use super::{AUTH, CONNECTIONS, user, with_providers};
 use crate::deployment::{ADMIN, Answer, Deployment, on_both_backends};
 
-on_both_backends!(keys_are_proven_and_kept, clients_are_proven_and_renewed, what_a_connection_is_made_of_is_checked);
+on_both_backends!(
+    keys_are_proven_and_kept,
+    clients_are_proven_and_renewed,
+    what_a_connection_is_made_of_is_checked
+);
 
 const KEY: &str = "key-Vq7wZ2rT9";
 const SECRET: &str = "SecretOfTheMachine42";
@@ -54,7 +58,8 @@ async fn keys_are_proven_and_kept(backend: Backend) {
 
 async fn clients_are_proven_and_renewed(backend: Backend) {
     let (deployment, club) = furnished(backend).await;
-    let client = |secret: &str| json!({"provider": "machines", "client_id": "machine", "client_secret": secret});
+    let client =
+        |secret: &str| json!({"provider": "machines", "client_id": "machine", "client_secret": secret});
     create(&deployment, &client("wrong")).await.problem("upstream_unavailable");
     let made = create(&deployment, &client(SECRET)).await;
     let connection = made.expect(201);

@@ -24,7 +24,10 @@ async fn a_backends_link_binds_the_browser_that_opens_it(backend: Backend) {
     let answer = broker.get(&key, &format!("{AUTH}/op/url?user_email=ann@acme.example")).await;
     assert!(!answer.headers.contains_key("set-cookie"), "it goes to no browser");
     let link = begun(&answer).auth_url;
-    assert!(link.as_str().starts_with(&format!("{}{AUTH}/op/begin?link=", broker.deployment.base())), "{link}");
+    assert!(
+        link.as_str().starts_with(&format!("{}{AUTH}/op/begin?link=", broker.deployment.base())),
+        "{link}"
+    );
 
     let (own, other) = (Browser::new().unwrap(), Browser::new().unwrap());
     let opened = own.get(link.as_str()).await.unwrap();
@@ -36,7 +39,8 @@ async fn a_backends_link_binds_the_browser_that_opens_it(backend: Backend) {
 
     // Whoever else has the link has opened it in a browser of their own.
     let opened = other.get(link.as_str()).await.unwrap();
-    let of_other = broker.provider.consent_in(&other, opened.location.unwrap().as_str(), "ben", &[]).await.unwrap();
+    let of_other =
+        broker.provider.consent_in(&other, opened.location.unwrap().as_str(), "ben", &[]).await.unwrap();
     for wrong in [&address, &with_parameter(&of_other, "state", Some(&super::parameter(&address, "state")))] {
         let refused = other.get(wrong.as_str()).await.unwrap();
         assert_eq!(refused.status, 400, "{}", refused.body);
@@ -48,12 +52,16 @@ async fn a_backends_link_binds_the_browser_that_opens_it(backend: Backend) {
     assert_eq!(late.status, 409, "a link is good for one connection: {}", late.body);
     let listed = broker.connections().await;
     assert_eq!(listed.len(), 1);
-    assert_eq!((&listed[0]["user_email"], &listed[0]["account"]["id"]), (&json!("ann@acme.example"), &json!("ann")));
+    assert_eq!(
+        (&listed[0]["user_email"], &listed[0]["account"]["id"]),
+        (&json!("ann@acme.example"), &json!("ann"))
+    );
 
     // With no address named, the connection is that of whoever consents.
     let link = begun(&broker.get(&key, &format!("{AUTH}/op/url")).await).auth_url;
     let opened = own.get(link.as_str()).await.unwrap();
-    let address = broker.provider.consent_in(&own, opened.location.unwrap().as_str(), "ann", &[]).await.unwrap();
+    let address =
+        broker.provider.consent_in(&own, opened.location.unwrap().as_str(), "ann", &[]).await.unwrap();
     let connected = own.get(address.as_str()).await.unwrap();
     let connected: serde_json::Value = serde_json::from_str(&connected.body).unwrap();
     assert_eq!(connected["user_email"], "ann@example.com", "{connected:#}");
@@ -85,12 +93,18 @@ async fn a_page_of_another_site_gets_a_link_that_asks_first(backend: Backend) {
     let browser = Browser::new().unwrap();
     let page = browser.get(link.as_str()).await.unwrap();
     assert_eq!((page.status, &page.location), (200, &None), "{}", page.body);
-    assert!(page.body.contains("Connect The Provider?") && page.body.contains("ann@acme.example"), "{}", page.body);
+    assert!(
+        page.body.contains("Connect The Provider?") && page.body.contains("ann@acme.example"),
+        "{}",
+        page.body
+    );
     assert_eq!(page.headers["cache-control"], "no-store");
     assert_eq!(page.headers["referrer-policy"], "no-referrer");
     assert!(!page.headers.contains_key("set-cookie"), "nothing has begun");
     let path = format!("{}?{}", link.path(), link.query().unwrap());
-    for (name, value) in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
+    for (name, value) in
+        [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+    {
         let forged = broker.deployment.server.request(Method::POST, &path).header(name, value);
         Answer::of(forged).await.problem("origin_not_allowed");
     }

@@ -10,8 +10,8 @@ mod random;
 mod refusals;
 mod requests;
 mod roundtrip;
-mod seed_document;
 mod secrecy;
+mod seed_document;
 mod tap;
 mod users;
 
@@ -75,8 +75,11 @@ fn parameter(url: &Url, name: &str) -> String {
 
 /// `url` with another value of the parameter `name`, or without it.
 fn with_parameter(url: &Url, name: &str, value: Option<&str>) -> Url {
-    let kept: Vec<(String, String)> =
-        url.query_pairs().filter(|(key, _)| key != name).map(|(key, value)| (key.into(), value.into())).collect();
+    let kept: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(key, _)| key != name)
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect();
     let mut url = url.clone();
     url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(value.map(|value| (name, value)));
     url

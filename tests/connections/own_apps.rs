@@ -51,7 +51,11 @@ async fn a_tenants_own_app_speaks_for_it_alone(backend: Backend) {
         finish(&deployment, &begun).await.expect(200);
         send(&deployment, tenant, Method::POST, "refresh").await.expect(200);
         let came = club.came().split_off(club.came().len() - 2);
-        assert_eq!(came, [format!("{client} authorization_code"), format!("{client} refresh_token")], "{tenant}");
+        assert_eq!(
+            came,
+            [format!("{client} authorization_code"), format!("{client} refresh_token")],
+            "{tenant}"
+        );
     }
     let listed = deployment.get_as(OTHER, APPS).await.expect(200);
     assert_eq!(listed["oauth_apps"], json!([]));

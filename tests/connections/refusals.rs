@@ -4,7 +4,7 @@ use model::Role;
 use reqwest::Url;
 use testkit::{Backend, SECRET, token_samples};
 
-use super::{APP, AUTH, Broker, Begun, credential, user, with_parameter};
+use super::{APP, AUTH, Begun, Broker, credential, user, with_parameter};
 use crate::deployment::on_both_backends;
 
 on_both_backends!(
@@ -75,7 +75,8 @@ async fn an_answer_that_belongs_to_no_flow_of_this_browser_is_refused(backend: B
 }
 
 async fn another_tenants_user_completes_nothing(backend: Backend) {
-    let secrets = |builder: testkit::Builder| builder.set("NEXTAUTH_SECRET", SECRET).set("AUTH_SECRET", SECRET);
+    let secrets =
+        |builder: testkit::Builder| builder.set("NEXTAUTH_SECRET", SECRET).set("AUTH_SECRET", SECRET);
     let broker = Broker::start_with(backend, secrets).await;
     let owner = credential("other", Role::User, Some("olga@other.example"));
     let begun = broker.begin(&owner, "").await;
@@ -109,7 +110,10 @@ async fn an_answer_of_another_issuer_is_refused(backend: Backend) {
         let (begun, address) = consented(&broker).await;
         let wrong = with_parameter(&address, "iss", iss.as_deref());
         let refused = broker.come_back(&wrong, &begun.cookie).await.problem("invalid_request");
-        assert!(refused["detail"].as_str().unwrap().contains("provider that was asked"), "{iss:?}: {refused:#}");
+        assert!(
+            refused["detail"].as_str().unwrap().contains("provider that was asked"),
+            "{iss:?}: {refused:#}"
+        );
         let denied = with_parameter(&with_parameter(&wrong, "code", None), "error", Some("access_denied"));
         broker.come_back(&denied, &begun.cookie).await.problem("conflict");
     }
@@ -148,7 +152,9 @@ async fn refusals_of_the_provider_are_told(backend: Backend) {
     broker.come_back(&without, &begun.cookie).await.problem("invalid_request");
     assert!(broker.connections().await.is_empty());
 
-    let begun = broker.begin(&user(ANN), &format!("return_to={APP}/done%3Ftab%3D1%26status%3Dmine&state=of+the+app")).await;
+    let begun = broker
+        .begin(&user(ANN), &format!("return_to={APP}/done%3Ftab%3D1%26status%3Dmine&state=of+the+app"))
+        .await;
     assert_eq!(begun.body["state"], "of the app");
     let address = broker.provider.deny(begun.auth_url.as_str(), "ann").await.unwrap();
     let back = broker.come_back(&address, &begun.cookie).await;

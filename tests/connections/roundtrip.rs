@@ -52,9 +52,13 @@ async fn an_account_is_connected_renewed_and_revoked(backend: Backend) {
     assert_eq!(begun.parameter("code_challenge").len(), 43);
     let address = broker.provider.consent(begun.auth_url.as_str(), "ann").await.unwrap();
     let connected = broker.come_back(&address, &begun.cookie).await.expect(200);
-    for (name, value) in
-        [("provider", "op"), ("user_email", ANN), ("user_id", "ann"), ("user_name", "Ann Archer"), ("status", "active")]
-    {
+    for (name, value) in [
+        ("provider", "op"),
+        ("user_email", ANN),
+        ("user_id", "ann"),
+        ("user_name", "Ann Archer"),
+        ("status", "active"),
+    ] {
         assert_eq!(connected[name], value, "{connected:#}");
     }
     assert!(connected["expires_at"].is_string() && connected["missing_scopes"].is_null(), "{connected:#}");
@@ -120,7 +124,8 @@ async fn one_user_has_several_accounts(backend: Backend) {
         let request = broker.request(&ann, Method::PATCH, &format!("{CONNECTIONS}/{id}"));
         Answer::of(request.json(&body))
     };
-    let changed = change(id(&second), json!({"label": " Ben's \u{2603} ", "default": true})).await.expect(200);
+    let changed =
+        change(id(&second), json!({"label": " Ben's \u{2603} ", "default": true})).await.expect(200);
     assert_eq!((&changed["label"], &changed["default"]), (&json!("Ben's \u{2603}"), &json!(true)));
     for (body, pointer) in [
         (json!({"label": " "}), "/label"),

@@ -98,7 +98,8 @@ async fn what_a_flow_handles_is_told_to_nobody(backend: Backend) {
         answer.expect(200);
         answers.push(answer);
     }
-    let mut secrets: Vec<String> = broker.tap.heard().iter().flat_map(super::tap::Exchange::secrets).collect();
+    let mut secrets: Vec<String> =
+        broker.tap.heard().iter().flat_map(super::tap::Exchange::secrets).collect();
     assert!(secrets.len() >= 12, "three token requests were heard");
     secrets.push(broker.provider.options().client_secret.clone());
     secrets.extend([&begun, &failed, &again].map(|begun| begun.cookie.split_once('=').unwrap().1.to_owned()));

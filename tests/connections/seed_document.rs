@@ -47,7 +47,8 @@ async fn the_documented_lines_connect_google(backend: Backend) {
             .set("GOOGLE_CLIENT_SECRET", Emulate::CLIENT_SECRET)
             .set("GOOGLE_REDIRECT_URI", callback)
     });
-    let begun = curl(&deployment, "curl \"http://127.0.0.1:8081/api/v1/unified/auth/google/url\"").await.expect(200);
+    let begun =
+        curl(&deployment, "curl \"http://127.0.0.1:8081/api/v1/unified/auth/google/url\"").await.expect(200);
     assert_eq!((&begun["success"], &begun["provider"]), (&true.into(), &"google".into()));
     let address = emulate.consent(begun["auth_url"].as_str().unwrap(), Emulate::ANN).await.unwrap();
     let connected = finish(&deployment, "google", &address).await;
@@ -59,7 +60,8 @@ async fn the_documented_lines_connect_google(backend: Backend) {
 
 async fn the_sandbox_needs_no_account_anywhere(backend: Backend) {
     let deployment = Deployment::start_with(backend, |builder| builder.arg("--dev"));
-    let begun = curl(&deployment, "curl \"http://127.0.0.1:8081/api/v1/unified/auth/sandbox/url\"").await.expect(200);
+    let begun =
+        curl(&deployment, "curl \"http://127.0.0.1:8081/api/v1/unified/auth/sandbox/url\"").await.expect(200);
     let browser = Browser::new().unwrap();
     let page = browser.get(begun["auth_url"].as_str().unwrap()).await.unwrap();
     let forms = page.forms();

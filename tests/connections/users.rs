@@ -85,7 +85,9 @@ async fn users_reach_their_own_connections_alone(backend: Backend) {
     }
     let elsewhere = credential("other", Role::Admin, Some("ann@acme.example"));
     send(&elsewhere, Method::GET, &own, None).await.problem("not_found");
-    send(&elsewhere, Method::DELETE, &format!("{AUTH}/keys/revoke?{named}&{by_id}"), None).await.problem("not_found");
+    send(&elsewhere, Method::DELETE, &format!("{AUTH}/keys/revoke?{named}&{by_id}"), None)
+        .await
+        .problem("not_found");
 
     let changed = send(key, Method::PATCH, &own, Some(json!({"label": "by the backend"}))).await.expect(200);
     assert_eq!(changed["label"], "by the backend");

@@ -130,7 +130,8 @@ async fn a_faulty_exchange_leaves_nothing(place: Place) {
     let html = "<!doctype html><title>Sign in</title>".repeat(50);
     let huge = format!("{{\"access_token\": \"{}\"}}", "x".repeat(8 << 20));
     let elsewhere = broker.hostile.url("/elsewhere");
-    let token = |token: serde_json::Value| Step::json(200, &json!({"access_token": token, "token_type": "bearer"}));
+    let token =
+        |token: serde_json::Value| Step::json(200, &json!({"access_token": token, "token_type": "bearer"}));
     for (step, code) in [
         (Step::say(200, "text/html", html), ErrorCode::UpstreamUnavailable),
         (Step::say(200, "application/json", ""), ErrorCode::UpstreamUnavailable),
