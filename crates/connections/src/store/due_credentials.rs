@@ -15,6 +15,7 @@ pub(crate) struct DueRow {
     pub(crate) name: String,
     pub(crate) provider: String,
     pub(crate) variables: String,
+    pub(crate) client_id: String,
     pub(crate) authorized_at: i64,
     pub(crate) last_used_at: Option<i64>,
     pub(crate) issued_at: i64,
@@ -37,8 +38,9 @@ pub(crate) struct DyingRow {
 
 /// Up to `limit` credentials that are due and that nobody is renewing, longest due first.
 pub(crate) async fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<DueRow>, Error> {
-    Ok(on!(conn, |c| sqlx::query_as(
-        "SELECT k.tenant, k.connection_id, k.name, c.provider, c.variables, c.authorized_at, c.last_used_at,
+    Ok(on!(conn, |c| {
+        sqlx::query_as(
+        "SELECT k.tenant, k.connection_id, k.name, c.provider, c.variables, c.client_id, c.authorized_at, c.last_used_at,
                 k.issued_at, k.expires_at, k.version, k.refresh_at,
                 (k.own_grant OR k.sealed_refresh IS NOT NULL) AS is_redeemable
          FROM credential k JOIN connection c ON c.tenant = k.tenant AND c.id = k.connection_id
@@ -48,7 +50,8 @@ pub(crate) async fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<V
     .bind(now.as_millisecond())
     .bind(limit)
     .fetch_all(c)
-    .await)?)
+    .await
+    })?)
 }
 
 /// Puts a renewal off to `to`, unless something else did meanwhile.

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::decision::Demand;
 use super::schedule::{self, FOREWARNING, Term};
+use super::troubles::Line;
 use super::{Error, Inner, Vault, uses};
 use crate::catalog::ProviderId;
 use crate::connection::CredentialKey;
@@ -144,7 +145,12 @@ impl Inner {
         if !row.is_redeemable {
             return Turn::Now;
         }
-        if let Some(until) = self.troubles.until(&row.provider, &row.variables, now) {
+        let line = Line {
+            provider: row.provider.clone(),
+            variables: row.variables.clone(),
+            client_id: row.client_id.clone(),
+        };
+        if let Some(until) = self.troubles.until(&line, now) {
             return Turn::At(until.plus(schedule::part(LOOK_AGAIN, self.random())));
         }
         let moment = Timestamp::from_millisecond;

@@ -14,6 +14,7 @@ use super::redeem::Grant;
 use super::schedule::{self, HTTP_DEADLINE, LEASE, PROBE_INTERVAL};
 use super::stored::Stored;
 use super::token::AccessToken;
+use super::troubles::Line;
 use super::{Error, Inner, unsaved};
 use crate::connection::CredentialKey;
 use crate::protocol::{CallError, Sent};
@@ -134,12 +135,18 @@ async fn redeem(
     let answer = tokio::time::timeout(HTTP_DEADLINE + GRACE, vault.redeem.redeem(&grant)).await;
     let answer = answer.unwrap_or(Err(CallError::Unreachable(Sent::Maybe)));
     step("redeemed", key);
+    // A word about this one grant says nothing of the others.
+    let is_refusal = matches!(answer, Err(CallError::Refused { .. } | CallError::TokenRejected));
     let conclusion = Conclusion::new(answer, stored, sent_at, vault.ambient.now(), vault.random());
     metrics::counter!("jackfield_credential_refreshes_total", "outcome" => conclusion.word()).increment(1);
     metrics::histogram!("jackfield_credential_refresh_duration_seconds")
         .record(began.elapsed().as_secs_f64());
-    let (provider, now) = (stored.provider.as_str(), vault.ambient.now());
-    vault.troubles.note(provider, &stored.variables_text, conclusion.trouble_until(), now);
+    let line = Line {
+        provider: stored.provider.to_string(),
+        variables: stored.variables_text.clone(),
+        client_id: stored.app.client_id.clone(),
+    };
+    vault.troubles.note(line, conclusion.trouble_until().filter(|_| !is_refusal), vault.ambient.now());
     conclude(vault, key, stored, demand, hold, conclusion).await
 }
 
