@@ -4,7 +4,7 @@ mod answers;
 mod club;
 mod direct;
 mod emulated;
-
+mod links;
 mod own_apps;
 mod random;
 mod refusals;
