@@ -96,6 +96,8 @@ async fn an_app_is_checked_and_its_secret_kept(backend: Backend) {
     }
     let app = json!({"client_id": OWN, "client_secret": OWN_SECRET});
     put("nobody", app.clone()).await.problem("not_found");
+    put("%00", app.clone()).await.problem("not_found");
+    deployment.delete(ADMIN, &format!("{APPS}/%00")).await.problem("not_found");
     deployment.put(USER, &format!("{APPS}/club"), &app).await.problem("insufficient_role");
 
     // A provider that the platform has no app at becomes one that can be connected to.

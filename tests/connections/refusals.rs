@@ -16,6 +16,7 @@ on_both_backends!(
 );
 
 const ANN: &str = "ann@acme.example";
+const HOSTILE: &str = "<script>alert(1)</script>";
 
 async fn consented(broker: &Broker) -> (Begun, Url) {
     let begun = broker.begin(&user(ANN), "").await;
@@ -130,7 +131,6 @@ async fn refusals_of_the_provider_are_told(backend: Backend) {
     let told = denied.problem("access_denied");
     assert_eq!(told["detail"], "access was not granted at The Provider; nothing was changed", "{told:#}");
 
-    const HOSTILE: &str = "<script>alert(1)</script>";
     for accept in ["application/json", "text/html"] {
         let begun = broker.begin(&user(ANN), "").await;
         let address = broker.provider.deny(begun.auth_url.as_str(), "ann").await.unwrap();

@@ -33,7 +33,9 @@ async fn at_rest(deployment: &Deployment) -> Vec<u8> {
     for (table,) in tables {
         let sql = sqlx::AssertSqlSafe(format!("SELECT row_to_json(t)::text FROM {table} t"));
         let rows: Vec<(String,)> = sqlx::query_as(sql).fetch_all(&mut *postgres).await.unwrap();
-        rows.iter().for_each(|(row,)| dump.extend_from_slice(row.as_bytes()));
+        for (row,) in rows {
+            dump.extend_from_slice(row.as_bytes());
+        }
     }
     dump
 }
@@ -52,7 +54,8 @@ fn check_at_rest(dump: &[u8], known: &str, secrets: &[String]) {
     assert!(holds(dump, known.as_bytes()), "what is no secret is found");
     for secret in secrets {
         assert!(secret.len() >= 12, "{secret} could be there by chance");
-        let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hexadecimal =
+            secret.bytes().fold(String::new(), |hexadecimal, byte| format!("{hexadecimal}{byte:02x}"));
         assert!(!holds(dump, secret.as_bytes()) && !holds(dump, hexadecimal.as_bytes()), "{secret}");
     }
 }
@@ -106,8 +109,8 @@ async fn what_a_flow_handles_is_told_to_nobody(backend: Backend) {
     secrets.extend(states);
     secrets.push(ann.clone());
 
-    let log = broker.deployment.log_with("/op/revoke").unwrap();
-    assert!(log.contains("\"level\":\"DEBUG\"") || log.contains("DEBUG"), "it tells much: {log}");
+    let log = broker.deployment.log_with("{provider}/revoke").unwrap();
+    assert!(log.contains("\"level\":\"DEBUG\""), "it tells much: {log}");
     for secret in &secrets {
         assert!(!log.contains(secret.as_str()), "{secret} is in the log:\n{log}");
         for answer in &answers {

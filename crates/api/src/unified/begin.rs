@@ -193,7 +193,8 @@ pub(super) async fn open_link(
 ) -> Result<Response, Problem> {
     let link = app.connections().link(&provider, &query.link)?;
     if link.confirm {
-        return Ok(connect::pages::confirm(&app, &link));
+        let page = connect::pages::confirm(&app, &link);
+        return Ok(([BrowserCookie::of(&app, &headers).header()], page).into_response());
     }
     follow(&app, &headers, &provider, &query.link).await
 }
@@ -213,8 +214,12 @@ pub(super) async fn confirm_link(
     Path(provider): Path<String>,
     Query(query): Query<LinkQuery>,
 ) -> Result<Response, Problem> {
-    if !connect::is_own_page(&headers, &app.options().public_url) {
-        let detail = "only the page of this server may go on from here: open the link itself";
+    // Who made the link knows its address, so what a page says of itself is not enough: the cookie that came with this
+    // server's page comes back from no page of another site (`SameSite=Lax`).
+    let has_seen = !BrowserCookie::of(&app, &headers).browser().is_new();
+    if !has_seen || !connect::is_own_page(&headers, &app.options().public_url) {
+        let detail =
+            "only the page of this server may go on from here: open the link itself, with cookies allowed";
         return Err(Problem::new(ErrorCode::OriginNotAllowed, detail));
     }
     follow(&app, &headers, &provider, &query.link).await

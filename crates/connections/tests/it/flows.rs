@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use connections::connection::Connection;
+use connections::connection::{Connection, CredentialKey};
 use connections::{Begin, Browser, Callback, Completion, Connections, Error, Listing};
 use model::{Coded as _, ErrorCode};
 use serde_json::json;
 use url::Url;
 
 use crate::broker::Broker;
-use crate::hostile_provider::{Fault, Step};
+use crate::hostile_provider::{Fault, Step, text};
 use crate::place::{Place, on_both_databases};
 
 on_both_databases!(
@@ -244,12 +244,10 @@ async fn two_flows_of_one_account_make_one_connection(place: Place) {
     let listed = listed(&broker).await;
     assert_eq!(listed.iter().map(|each| each.is_default).collect::<Vec<_>>(), [true]);
     // The tokens that are kept are of one grant, and it works.
-    let token = broker.connections.vault().access_token(&connections::connection::CredentialKey {
-        tenant: "acme".parse().unwrap(),
-        connection: ids[0].clone(),
-        name: "main".into(),
-    });
-    let access = crate::hostile_provider::text(Some(&token.await.unwrap().secret));
+    let key =
+        CredentialKey { tenant: "acme".parse().unwrap(), connection: ids[0].clone(), name: "main".into() };
+    let token = broker.connections.vault().access_token(&key).await.unwrap();
+    let access = text(Some(&token.secret));
     assert!(broker.hostile.grants(|grants| grants.is_live(&access)));
 }
 
