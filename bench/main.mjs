@@ -1,17 +1,20 @@
 // Runs the measures one after the other and writes the report. See ./run.
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { authorizing } from "./measures/authorizing.mjs";
 import { bundling } from "./measures/bundling.mjs";
+import { connections } from "./measures/connections.mjs";
 import { installed } from "./measures/installed.mjs";
+import { opening } from "./measures/opening.mjs";
 import { serving } from "./measures/serving.mjs";
 import { startUp } from "./measures/start.mjs";
 import { programs } from "./tools/programs.mjs";
 import { Report } from "./tools/report.mjs";
 
 // The start comes last: it reports the memory that the others note.
-const MEASURES = { bundling, serving, installed, start: startUp };
+const MEASURES = { bundling, serving, installed, authorizing, opening, connections, start: startUp };
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, only: { type: "string" } } });
 const wanted = values.only?.split(",") ?? Object.keys(MEASURES);
@@ -31,9 +34,10 @@ const settings = { programs: built, quick: values.quick, folder, memory: {} };
 for (const [name, measure] of Object.entries(MEASURES)) {
   if (!wanted.includes(name)) continue;
   console.error(`bench: ${name}`);
-  report.add(await measure(settings));
+  await report.add(() => measure(settings));
 }
 console.log(report.toString());
-if (!values.quick && wanted.length === Object.keys(MEASURES).length) {
-  writeFileSync(new URL("RESULTS.md", import.meta.url), report.toString());
+if (!values.quick) {
+  const page = new URL("RESULTS.md", import.meta.url);
+  writeFileSync(page, report.toString(readFileSync(page, "utf8")));
 }

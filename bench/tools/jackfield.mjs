@@ -5,7 +5,10 @@ import { get } from "node:http";
 import { join } from "node:path";
 import { freePort, start, stop, until } from "./process.mjs";
 
-const SECRET = "a secret of the benchmark, longer than 32 bytes";
+export const SECRET = "a secret of the benchmark, longer than 32 bytes";
+
+/** What the tenants' keys of the benchmark are wrapped under: 32 bytes in base64. */
+export const MASTER_KEY = Buffer.alloc(32, "the benchmark's key").toString("base64");
 
 /** A JWS, HS256, good for a day. */
 export function token(claims) {

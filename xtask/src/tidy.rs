@@ -12,7 +12,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 /// imports upwards, and on the middle floor the one arrow is registry → bundler.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &["bundler", "connections", "identity", "model", "registry", "storage"]),
-    ("bench", &["bundler"]),
+    ("bench", &["bundler", "connections", "model", "storage"]),
     ("bundler", &["model"]),
     ("connections", &["model", "storage"]),
     ("identity", &["model", "storage"]),

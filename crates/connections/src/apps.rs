@@ -67,6 +67,18 @@ impl Apps {
         Ok(self.of_platform(provider).filter(|app| app.client_id == client_id))
     }
 
+    /// The tenant's own app of this client id, if it is stored with another secret than `known` has.
+    pub(crate) async fn newer(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        known: &App,
+    ) -> Result<Option<App>, Error> {
+        self.changed(tenant, provider).await;
+        let stored = self.own(tenant, provider).await?.filter(|app| app.client_id == known.client_id);
+        Ok(stored.map(|app| App::clone(&app)).filter(|app| !app.has_secret_of(known)))
+    }
+
     fn of_platform(&self, provider: &ProviderId) -> Option<App> {
         self.catalog.app(provider).map(App::from)
     }

@@ -9,7 +9,7 @@ use storage::Tx;
 use crate::activity::{Action, Entry};
 use crate::catalog::Provider;
 use crate::connection::{Account, Connection, Site, Status, Tokens};
-use crate::store::connections;
+use crate::store::{connections, credentials};
 use crate::{Connections, Error, key, vault};
 
 /// The most connections a user may have.
@@ -89,6 +89,7 @@ impl Connections {
         };
         connections::put(&mut tx, granted.tenant, &connection).await?;
         let missing_scopes = self.store_credentials(&mut tx, granted, &connection).await?;
+        credentials::delete_dead(&mut tx, granted.tenant, &connection.id).await?;
         tx.record(event(granted.tenant, kind, &connection, granted.actor));
         let entry = Entry::new(granted.tenant, granted.actor, Action::Connect).about(&connection);
         self.activity.record_in(&mut tx, entry).await?;

@@ -60,6 +60,13 @@ impl Redeemer {
         let app = self.apps.of_client(&grant.tenant, &grant.provider, &grant.client_id).await;
         let app = app.map_err(|_| unsent)?.ok_or(CallError::InvalidClient)?;
         let client = Client { http: &self.http, provider, resolved: &resolved, app: &app };
-        client.refresh(&grant.credential, secret).await
+        match client.refresh(&grant.credential, secret).await {
+            Err(CallError::InvalidClient) => {}
+            redeemed => return redeemed,
+        }
+        // Another replica may have been given another secret a moment ago. Who was not accepted has redeemed nothing.
+        let newer = self.apps.newer(&grant.tenant, &grant.provider, &app).await;
+        let newer = newer.ok().flatten().ok_or(CallError::InvalidClient)?;
+        Client { app: &newer, ..client }.refresh(&grant.credential, secret).await
     }
 }

@@ -286,8 +286,8 @@ impl Worker<'_> {
         let revoked = self.revoke(&target).await;
         (self.progress)();
         match revoked {
-            // Another process, or its user, was first.
-            Ok(()) | Err(Error::ConnectionNotFound(_)) => Turn::Done,
+            // Another process, or its user, was first, by ending it or by consenting again.
+            Ok(()) | Err(Error::ConnectionNotFound(_) | Error::ChangedMeanwhile(_)) => Turn::Done,
             Err(error) => Turn::NotDeleted { provider: target.provider, reason: error.to_string() },
         }
     }

@@ -17,6 +17,9 @@ use crate::{Connections, Error, key, to_its_end};
 /// How long one credential may take at the provider: a renewal in flight, the looking up of its endpoints and two calls.
 const DEADLINE: Duration = Duration::from_secs(40);
 
+/// How often a connection is revoked whose user keeps consenting again meanwhile.
+const ATTEMPTS: u32 = 3;
+
 /// What became of a connection's tokens. Here they are gone in any case.
 #[derive(Debug)]
 pub struct Revocation {
@@ -69,10 +72,22 @@ impl Connections {
     pub async fn revoke(&self, tenant: &TenantId, id: &str, by: &str) -> Result<Revocation, Error> {
         let (this, tenant) = (self.clone(), tenant.clone());
         let (id, by) = (id.to_owned(), by.to_owned());
-        to_its_end(async move { this.revoke_in(&tenant, &id, &by, None).await }).await
+        to_its_end(async move {
+            for _ in 1..ATTEMPTS {
+                match this.revoke_in(&tenant, &id, &by, None).await {
+                    Err(Error::ChangedMeanwhile(_)) => {}
+                    revoked => return revoked,
+                }
+            }
+            this.revoke_in(&tenant, &id, &by, None).await
+        })
+        .await
     }
 
-    /// As [`revoke`](Self::revoke), counted in `run` by the transaction that deletes the connection.
+    /// Revokes once, counted in `run` by the transaction that deletes the connection.
+    ///
+    /// # Errors
+    /// [`Error::ChangedMeanwhile`] where its user has consented again: what that brought is not revoked.
     pub(crate) async fn revoke_in(
         &self,
         tenant: &TenantId,
@@ -140,6 +155,10 @@ impl Connections {
         let connection = &revocation.connection;
         let mut tx = self.database.begin().await?;
         connections::lock_of_user(&mut tx, tenant, &connection.user_email, &connection.provider).await?;
+        let found = connections::find(&mut tx, tenant, &connection.id).await?;
+        if found.is_some_and(|found| found.authorized_at != connection.authorized_at) {
+            return Err(Error::ChangedMeanwhile("the connection"));
+        }
         if !connections::delete(&mut tx, tenant, &connection.id).await? {
             return Err(not_found(&connection.id));
         }

@@ -121,7 +121,7 @@ pub(crate) fn connections(
         database: database.clone(),
         sealer: sealer.clone(),
         catalog,
-        discovery: Discovery::new(http.outward().clone(), ambient.clone()),
+        discovery: Discovery::new(http.outward().clone(), ambient.clone()).with_public(http.public().clone()),
         http,
         public_url: public_url.clone(),
         token_reads: settings.token_reads,

@@ -10,6 +10,7 @@ use reqwest::Client;
 use tokio::sync::watch;
 
 use super::metadata::{self, Metadata};
+use crate::protocol::Reach;
 
 /// From this age on, a use of the metadata waits until they were fetched anew, or until that failed.
 const MAX_AGE: Duration = Duration::from_hours(1);
@@ -26,6 +27,7 @@ const MAX_ISSUERS: u64 = 1_000;
 #[derive(Clone)]
 pub struct Discovery {
     client: Client,
+    public: Client,
     ambient: Ambient,
     issuers: Cache<String, Arc<Issuer>>,
 }
@@ -49,15 +51,21 @@ impl Discovery {
     /// Asks issuers by way of `client`, which should follow no redirects: an answer that came by one is not believed.
     /// A document may take 5 seconds and 256 KiB.
     pub fn new(client: Client, ambient: Ambient) -> Self {
-        Self { client, ambient, issuers: Cache::new(MAX_ISSUERS) }
+        Self { public: client.clone(), client, ambient, issuers: Cache::new(MAX_ISSUERS) }
+    }
+
+    /// The same, which asks issuers that users name by way of `public`.
+    #[must_use]
+    pub fn with_public(self, public: Client) -> Self {
+        Self { public, ..self }
     }
 
     /// What `issuer` publishes; `None` if that cannot be had now and was not known before.
-    pub(super) async fn metadata(&self, issuer: &str) -> Option<Arc<Metadata>> {
+    pub(super) async fn metadata(&self, issuer: &str, reach: Reach) -> Option<Arc<Metadata>> {
         let issuer = self.issuers.get_with_by_ref(issuer, || {
             Arc::new(Issuer { name: issuer.to_owned(), state: Mutex::default() })
         });
-        if let Some(mut running) = self.attempt(&issuer) {
+        if let Some(mut running) = self.attempt(&issuer, reach) {
             // Nothing is ever sent: the channel closes when the attempt has ended. The attempt has its deadline.
             drop(running.changed().await);
         }
@@ -66,7 +74,7 @@ impl Discovery {
 
     /// Begins an attempt where one is due, or joins the one that runs. It is a task of its own: a caller that goes away
     /// does not stop it, and others share its outcome.
-    fn attempt(&self, issuer: &Arc<Issuer>) -> Option<watch::Receiver<()>> {
+    fn attempt(&self, issuer: &Arc<Issuer>, reach: Reach) -> Option<watch::Receiver<()>> {
         let mut state = issuer.state();
         if let Some(running) = state.running.as_ref().filter(|running| running.has_changed().is_ok()) {
             return Some(running.clone());
@@ -78,14 +86,18 @@ impl Discovery {
         state.running = Some(running.clone());
         let (discovery, issuer) = (self.clone(), Arc::clone(issuer));
         tokio::spawn(async move {
-            discovery.fetch(&issuer).await;
+            discovery.fetch(&issuer, reach).await;
             drop(ended);
         });
         Some(running)
     }
 
-    async fn fetch(&self, issuer: &Issuer) {
-        let outcome = metadata::fetch(&self.client, &issuer.name).await;
+    async fn fetch(&self, issuer: &Issuer, reach: Reach) {
+        let client = match reach {
+            Reach::Anywhere => &self.client,
+            Reach::Public => &self.public,
+        };
+        let outcome = metadata::fetch(client, &issuer.name).await;
         let now = self.ambient.now();
         let mut state = issuer.state();
         match outcome {

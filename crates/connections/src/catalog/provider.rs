@@ -16,12 +16,7 @@ pub struct ProviderId(String);
 impl ProviderId {
     /// The id in `text`; `None` if it does not keep to the alphabet. It may name no entry of the catalog.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_name =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-        let sound = text.len() <= MAX_ID_BYTES
-            && text.starts_with(|first: char| first.is_ascii_lowercase())
-            && text.bytes().all(is_name);
-        sound.then(|| Self(text.to_owned()))
+        text.parse().ok()
     }
 
     /// The name as text.
@@ -42,7 +37,7 @@ impl std::str::FromStr for ProviderId {
         let begins_well = text.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
         let is_allowed =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-        if !begins_well || text.len() > 64 || !text.bytes().all(is_allowed) {
+        if !begins_well || text.len() > MAX_ID_BYTES || !text.bytes().all(is_allowed) {
             return Err(InvalidProviderId);
         }
         Ok(Self(text.to_owned()))

@@ -7,9 +7,10 @@ use model::{Coded, ErrorCode, Violation};
 use url::Url;
 
 use super::discovery::Discovery;
-use super::provider::{Flow, Provider, Resolved, VariablePattern};
+use super::provider::{Endpoints, Flow, Provider, Resolved, VariablePattern};
 use super::rules::needs_userinfo;
 use super::template::{self, CLIENT_ID, Template};
+use crate::protocol::Reach;
 
 /// Why a provider's URLs cannot be had for a connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +68,8 @@ impl Provider {
             issuer,
         };
         if let Some(issuer) = resolved.issuer.as_deref().filter(|_| self.lacks_endpoints()) {
-            let found = discovery.metadata(issuer).await.ok_or(ResolveError::Undiscovered)?;
+            let reach = self.reach();
+            let found = discovery.metadata(issuer, reach).await.ok_or(ResolveError::Undiscovered)?;
             resolved.authorization = resolved.authorization.or_else(|| found.authorization.clone());
             resolved.token = resolved.token.or_else(|| found.token.clone());
             resolved.userinfo = resolved.userinfo.or_else(|| found.userinfo.clone());
@@ -132,6 +134,14 @@ impl Provider {
             Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
         };
         self.api_hosts.iter().map(host).collect()
+    }
+
+    /// Where its endpoints may be: nowhere but at public addresses if a user says, by a variable, at which host.
+    pub(crate) fn reach(&self) -> Reach {
+        let Endpoints { authorization, token, userinfo, revocation } = &self.endpoints;
+        let mut urls = [&self.issuer, authorization, token, userinfo, revocation].into_iter().flatten();
+        let is_free = urls.any(|text| template::is_free_host(text, &self.variables));
+        if is_free { Reach::Public } else { Reach::Anywhere }
     }
 
     /// Whether metadata must be asked for what the entry does not say.

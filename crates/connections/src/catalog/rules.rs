@@ -7,24 +7,13 @@ use url::{Host, Url};
 use super::fields::{Fields, shown};
 use super::provider::{AccountShape, Flow, Provider, Variable};
 use super::template::{self, Template};
+use crate::protocol;
 
-/// Parameters that the program sets itself. Were one of them replaced, the flow would no longer be protected, or no
-/// longer be the flow that it is.
-const RESERVED: &[&str] = &[
-    "client_id",
-    "client_secret",
-    "code",
-    "code_challenge",
-    "code_challenge_method",
-    "code_verifier",
-    "grant_type",
-    "nonce",
-    "redirect_uri",
-    "refresh_token",
-    "response_type",
-    "scope",
-    "state",
-];
+/// Whether the program sets this parameter itself. Were one of them replaced, the flow would no longer be protected, or
+/// no longer be the flow that it is.
+fn is_reserved(name: &str) -> bool {
+    name == "scope" || protocol::is_reserved(name)
+}
 
 /// Headers that the program or HTTP itself sets.
 const RESERVED_HEADERS: &[&str] = &[
@@ -66,7 +55,7 @@ fn check_urls(provider: &Provider, fields: &mut Fields<'_>) {
                 if is_in_the_clear(&url) {
                     fields.warn(key, IN_THE_CLEAR);
                 }
-                for (name, _) in url.query_pairs().filter(|(name, _)| RESERVED.contains(&&**name)) {
+                for (name, _) in url.query_pairs().filter(|(name, _)| is_reserved(name)) {
                     fields.wrong(key, &format!("has the parameter {name}, which is set for each request"));
                 }
                 if key == "issuer" && url.query().is_some() {
@@ -158,7 +147,7 @@ fn check_flow(provider: &Provider, fields: &mut Fields<'_>) {
 fn check_params(key: &str, params: &BTreeMap<String, String>, provider: &Provider, fields: &mut Fields<'_>) {
     for (name, value) in params {
         let is_scopes = provider.credentials.iter().any(|credential| credential.scope_param == *name);
-        if RESERVED.contains(&name.as_str()) || (is_scopes && key == "authorization_params") {
+        if is_reserved(name) || (is_scopes && key == "authorization_params") {
             let instead = if is_scopes { "write default_scopes instead" } else { "leave it out" };
             fields.wrong(key, &format!("may not have {name}, which is set for each request: {instead}"));
         } else if name.is_empty() || name.len() + value.len() > 2048 {
@@ -230,7 +219,7 @@ fn check_credentials(provider: &Provider, fields: &mut Fields<'_>) {
                 "has two with the scope_param {}; each asks for its scopes in a parameter of its own";
             fields.wrong("credentials", &sentence.replace("{}", &shown(&shape.scope_param)));
         }
-        if shape.scope_param != "scope" && RESERVED.contains(&shape.scope_param.as_str()) {
+        if shape.scope_param != "scope" && is_reserved(&shape.scope_param) {
             fields.wrong("credentials", &format!("may not have the scope_param {}", shape.scope_param));
         }
         if !is_pointer(&shape.at) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::protocol::Reach;
 
 fn load(file: &str) -> Result<Catalog, CatalogError> {
     Catalog::load(Some(file), &|_| None)
@@ -328,8 +329,10 @@ fn the_platforms_secret_goes_to_no_host_that_a_tenant_names() {
     let settings = [("SHOP_CLIENT_ID", "s"), ("SHOP_CLIENT_SECRET", "hush")];
     let error = load_with(&entry("{shop}/realm", "host_name"), &settings).unwrap_err();
     assert_problems(&error, &["SHOP_CLIENT_SECRET would be sent to whatever host a user names"]);
-    assert!(load_with(&entry("{shop}/realm", "host_name"), &[]).is_ok());
-    assert!(load_with(&entry("{shop}.shops.example", "host_label"), &settings).is_ok());
+    let free = load_with(&entry("{shop}/realm", "host_name"), &[]).unwrap();
+    assert_eq!(provider(&free, "shop").reach(), Reach::Public);
+    let narrow = load_with(&entry("{shop}.shops.example", "host_label"), &settings).unwrap();
+    assert_eq!(provider(&narrow, "shop").reach(), Reach::Anywhere);
 }
 
 #[test]

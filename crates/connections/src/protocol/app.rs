@@ -1,6 +1,7 @@
 //! The OAuth app that a provider knows the caller as.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
 
 use crate::catalog::PlatformApp;
 
@@ -11,6 +12,19 @@ pub struct App {
     pub client_id: String,
     /// Its secret; `None` for a public client.
     pub client_secret: Option<SecretString>,
+}
+
+impl App {
+    /// Whether both have the same secret, or none.
+    pub(crate) fn has_secret_of(&self, other: &Self) -> bool {
+        match (&self.client_secret, &other.client_secret) {
+            (Some(own), Some(other)) => {
+                own.expose_secret().as_bytes().ct_eq(other.expose_secret().as_bytes()).into()
+            }
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
 }
 
 impl From<&PlatformApp> for App {

@@ -60,7 +60,7 @@ impl<'a> Fields<'a> {
 impl<'a> Client<'a> {
     /// A request for JSON to one of the provider's URLs, with the headers that its entry adds.
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        let request = self.http.request(method, url);
+        let request = self.http.request(method, url, self.provider.reach());
         self.provider.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
     }
 

@@ -12,6 +12,7 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::error::{CallError, Sent};
+use super::public::{PublicAddresses, Reach, is_private_address};
 
 /// How long reaching a provider may take, its name's resolution and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,6 +53,7 @@ impl Default for HttpConfig {
 #[derive(Debug, Clone)]
 pub struct Http {
     outward: Client,
+    public: Client,
     loopback: Client,
     deadline: Duration,
     ambient: Ambient,
@@ -69,6 +71,7 @@ impl Http {
     pub fn new(config: &HttpConfig, ambient: Ambient) -> reqwest::Result<Self> {
         Ok(Self {
             outward: builder(config).build()?,
+            public: builder(config).dns_resolver(PublicAddresses).build()?,
             loopback: builder(config).no_proxy().build()?,
             deadline: config.deadline,
             ambient,
@@ -80,10 +83,21 @@ impl Http {
         &self.outward
     }
 
-    /// A request for JSON.
-    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        let client = if is_loopback(&url) { &self.loopback } else { &self.outward };
-        client.request(method, url).header(ACCEPT, "application/json")
+    /// The client for hosts that users name: it reaches public addresses alone. Behind a proxy, which resolves names
+    /// itself, that is the proxy's to see to; it must then be given by its address.
+    pub fn public(&self) -> &Client {
+        &self.public
+    }
+
+    /// A request for JSON. One that may not reach where it should go fails when it is sent.
+    pub(super) fn request(&self, method: Method, url: Url, reach: Reach) -> RequestBuilder {
+        let request = match reach {
+            Reach::Public if is_private_address(&url) => self.public.request(method, ""),
+            Reach::Public => self.public.request(method, url),
+            Reach::Anywhere if is_loopback(&url) => self.loopback.request(method, url),
+            Reach::Anywhere => self.outward.request(method, url),
+        };
+        request.header(ACCEPT, "application/json")
     }
 
     /// Sends once and reads the answer, within the deadline.
@@ -142,7 +156,7 @@ fn is_loopback(url: &Url) -> bool {
 
 fn failure(error: &reqwest::Error) -> CallError {
     if error.is_builder() {
-        // The catalog lets no such entry through.
+        // The catalog lets no such entry through; discovery may tell such an address.
         CallError::Malformed("the entry's URL or headers cannot be used")
     } else if error.is_connect() {
         CallError::Unreachable(Sent::No)

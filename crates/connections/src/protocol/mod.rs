@@ -8,6 +8,7 @@ mod body;
 mod client;
 mod error;
 mod http;
+mod public;
 mod refusal;
 mod revoke;
 #[cfg(test)]
@@ -21,4 +22,5 @@ pub use authorize::{AuthorizationRequest, Verifier, is_reserved, requested_scope
 pub use client::Client;
 pub use error::{CallError, Sent};
 pub use http::{Http, HttpConfig};
+pub(crate) use public::Reach;
 pub use revoke::Revoked;

@@ -302,7 +302,8 @@ pub(crate) async fn unmark_connection(
     now: Timestamp,
 ) -> Result<Option<(String, String)>, Error> {
     Ok(on!(tx, |c| sqlx::query_as(
-        "UPDATE connection SET status = 'active', status_reason = NULL, updated_at = $3
+        "UPDATE connection SET status_reason = NULL, updated_at = $3,
+            status = CASE WHEN site IS NULL AND sites <> '[]' THEN 'needs_site' ELSE 'active' END
          WHERE tenant = $1 AND id = $2 AND status = 'needs_reauth' AND NOT EXISTS
             (SELECT 1 FROM credential WHERE tenant = $1 AND connection_id = $2 AND failure = 'reauthorize')
          RETURNING provider, user_email"
@@ -367,6 +368,19 @@ pub(crate) async fn replace(
     .await
     .map(drop)
     })?;
+    Ok(())
+}
+
+/// Removes the credentials of a connection that are dead, and that a new consent has not brought to life.
+pub(crate) async fn delete_dead(tx: &mut Tx, tenant: &TenantId, connection: &str) -> Result<(), Error> {
+    on!(tx, |c| sqlx::query(
+        "DELETE FROM credential WHERE tenant = $1 AND connection_id = $2 AND failure = 'reauthorize'"
+    )
+    .bind(tenant.as_str())
+    .bind(connection)
+    .execute(c)
+    .await
+    .map(drop))?;
     Ok(())
 }
 

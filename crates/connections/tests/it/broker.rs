@@ -9,6 +9,7 @@ use connections::connection::{CredentialKey, Tokens};
 use connections::{Connections, Parts, vault};
 use futures::TryStreamExt as _;
 use model::{Ambient, TenantId};
+use secrecy::ExposeSecret as _;
 use storage::{Database, MasterKey, Sealer, on};
 use testkit::ManualClock;
 
@@ -65,6 +66,23 @@ impl Broker {
         self.store(&mut tx, &key, &tokens).await;
         tx.commit().await.unwrap();
         key
+    }
+
+    /// New tokens for a connection, as after its user has consented again; the access token.
+    pub(crate) async fn consent_again(&self, key: &CredentialKey) -> String {
+        let tokens = self.hostile.issue();
+        let mut tx = self.database.begin().await.unwrap();
+        on!(tx, |c| sqlx::query("UPDATE connection SET authorized_at = $3 WHERE tenant = $1 AND id = $2")
+            .bind(key.tenant.as_str())
+            .bind(&key.connection)
+            .bind(self.ambient.now().as_millisecond())
+            .execute(c)
+            .await
+            .map(drop))
+        .unwrap();
+        self.store(&mut tx, key, &tokens).await;
+        tx.commit().await.unwrap();
+        tokens.access.expose_secret().to_owned()
     }
 
     async fn store(&self, tx: &mut storage::Tx, key: &CredentialKey, tokens: &Tokens) {
