@@ -21,7 +21,7 @@ async fn api_key(broker: &Broker) -> String {
 async fn a_backends_link_binds_the_browser_that_opens_it(backend: Backend) {
     let broker = Broker::start(backend).await;
     let key = api_key(&broker).await;
-    let answer = broker.get(&key, &format!("{AUTH}/op/url?user_email=ann@acme.example")).await;
+    let answer = broker.get(&key, &format!("{AUTH}/op/url?user_email=ann@acme.example&confirm=false")).await;
     assert!(!answer.headers.contains_key("set-cookie"), "it goes to no browser");
     let link = begun(&answer).auth_url;
     assert!(
@@ -58,7 +58,7 @@ async fn a_backends_link_binds_the_browser_that_opens_it(backend: Backend) {
     );
 
     // With no address named, the connection is that of whoever consents.
-    let link = begun(&broker.get(&key, &format!("{AUTH}/op/url")).await).auth_url;
+    let link = begun(&broker.get(&key, &format!("{AUTH}/op/url?confirm=false")).await).auth_url;
     let opened = own.get(link.as_str()).await.unwrap();
     let address =
         broker.provider.consent_in(&own, opened.location.unwrap().as_str(), "ann", &[]).await.unwrap();

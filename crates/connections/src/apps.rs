@@ -217,6 +217,10 @@ fn check(new: &NewOauthApp, provider: &Provider) -> Result<(), Error> {
                 "client_secret must be the app's secret as the provider shows it",
             ));
         }
+        Some(_) if provider.sends_secrets_anywhere() => {
+            let detail = "would be sent to whatever host a user names: this provider is for public clients (token_auth = \"none\")";
+            wrong.push(Violation::new("/client_secret", detail));
+        }
         None if provider.needs_client_secret() => {
             wrong.push(Violation::new("/client_secret", "this provider's apps have a secret: give it"));
         }

@@ -226,6 +226,7 @@ impl Connections {
             provider,
             user_email: Some(open.user_email),
             scopes: Vec::new(),
+            further_scopes: BTreeMap::new(),
             return_to: open.return_to,
             app_state: None,
             variables,

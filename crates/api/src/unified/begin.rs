@@ -25,9 +25,16 @@ use crate::{App, connect};
 pub(super) struct BeginQuery {
     /// An opaque value that is handed back in the end, 512 bytes at most.
     state: Option<String>,
-    /// What to ask for; repeat it for several. The provider's defaults where left out.
+    /// What to ask for; repeat it for several. The provider's defaults where left out. Where one consent yields several
+    /// credentials, `scopes[user]=…` asks for the one named `user`, and `scopes` for the first.
     #[param(required = false, explode)]
     scopes: Vec<String>,
+    #[param(ignore)]
+    further_scopes: BTreeMap<String, Vec<String>>,
+    /// `false` lets the link of an API key go on to the provider at once, where your own page has told the user whose
+    /// connection it will be. Otherwise the link asks first.
+    #[param(required = false)]
+    confirm: Option<bool>,
     /// Whose connection it will be: a user's own address; an admin or an API key may name any in its tenant.
     user_email: Option<String>,
     /// Where the browser goes in the end; its origin must be in RETURN_TO_ORIGINS.
@@ -46,28 +53,52 @@ impl<S: Send + Sync> FromRequestParts<S> for BeginQuery {
             if value.contains('\0') {
                 return Err(Problem::new(ErrorCode::InvalidRequest, "the query must not contain %00"));
             }
-            let field = match name.as_ref() {
-                "state" => &mut query.state,
-                "user_email" => &mut query.user_email,
-                "return_to" => &mut query.return_to,
-                // No scope has a blank in it, so several may come in one value.
-                "scopes" => {
-                    query.scopes.extend(value.split_whitespace().map(str::to_owned));
-                    continue;
-                }
-                other => {
-                    let variable = other.strip_prefix("variables[").and_then(|rest| rest.strip_suffix(']'));
-                    if let Some(variable) = variable {
-                        query.variables.insert(variable.to_owned(), value.into_owned());
-                    }
-                    continue;
-                }
-            };
-            if field.replace(value.into_owned()).is_some() {
-                return Err(Problem::new(ErrorCode::InvalidRequest, format!("{name} must be given once")));
-            }
+            query.take(&name, value.into_owned())?;
         }
         Ok(query)
+    }
+}
+
+impl BeginQuery {
+    /// Takes one pair of the query; what is not known is left out, as in other queries.
+    fn take(&mut self, name: &str, value: String) -> Result<(), Problem> {
+        // No scope has a blank in it, so several may come in one value.
+        let scopes = || value.split_whitespace().map(str::to_owned);
+        match name {
+            "state" => once(name, &mut self.state, value),
+            "user_email" => once(name, &mut self.user_email, value),
+            "return_to" => once(name, &mut self.return_to, value),
+            "scopes" => {
+                self.scopes.extend(scopes());
+                Ok(())
+            }
+            "confirm" => {
+                let confirm = value
+                    .parse()
+                    .map_err(|_| Problem::new(ErrorCode::InvalidRequest, "confirm must be true or false"))?;
+                once(name, &mut self.confirm, confirm)
+            }
+            _ => {
+                if let Some(credential) = member(name, "scopes") {
+                    self.further_scopes.entry(credential.to_owned()).or_default().extend(scopes());
+                } else if let Some(variable) = member(name, "variables") {
+                    self.variables.insert(variable.to_owned(), value);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The name within brackets of a parameter such as `variables[subdomain]`.
+fn member<'a>(parameter: &'a str, of: &str) -> Option<&'a str> {
+    parameter.strip_prefix(of)?.strip_prefix('[')?.strip_suffix(']')
+}
+
+fn once<T>(name: &str, field: &mut Option<T>, value: T) -> Result<(), Problem> {
+    match field.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Problem::new(ErrorCode::InvalidRequest, format!("{name} must be given once"))),
     }
 }
 
@@ -98,11 +129,12 @@ enum Binding {
 
 impl Binding {
     /// A user's credential comes from the user's browser; a backend's API key does not. A page of another site cannot be
-    /// given a cookie, so its user opens a link instead, and is told first what it begins.
-    fn of(caller: &User, headers: &HeaderMap) -> Self {
+    /// given a cookie, so its user opens a link instead. Who opens a link is told first whose connection it begins, because
+    /// whoever was given it may have passed it on; a backend whose own page says so may have that left out.
+    fn of(caller: &User, headers: &HeaderMap, confirm: bool) -> Self {
         let site = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
         match (caller.principal().credential, site) {
-            (CredentialKind::ApiKey, _) => Self::Link { confirm: false },
+            (CredentialKind::ApiKey, _) => Self::Link { confirm },
             (CredentialKind::User, Some(b"cross-site")) => Self::Link { confirm: true },
             (CredentialKind::Development, None) => Self::Any,
             (CredentialKind::User | CredentialKind::Development, _) => Self::ThisBrowser,
@@ -130,7 +162,7 @@ pub(super) async fn url(
     Path(provider): Path<String>,
     query: BeginQuery,
 ) -> Result<Response, Problem> {
-    let binding = Binding::of(&caller, &headers);
+    let binding = Binding::of(&caller, &headers, query.confirm.unwrap_or(true));
     let wanted = wanted(&app, &caller, &provider, query)?;
     let connections = app.connections();
     let (begun, cookie) = match binding {
@@ -160,6 +192,7 @@ fn wanted(app: &App, caller: &User, provider: &str, query: BeginQuery) -> Result
         provider: provider.to_owned(),
         user_email: user_email(caller, query.user_email.as_deref())?,
         scopes: query.scopes,
+        further_scopes: query.further_scopes,
         return_to: return_to.map(|url| url.with(&[]).into()),
         app_state: query.state,
         variables: query.variables,

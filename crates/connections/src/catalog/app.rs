@@ -88,17 +88,21 @@ fn check(provider: &Provider, fields: &mut Fields<'_>, [id, secret]: [&str; 2], 
         fields.wrong(secret, &sentence);
     }
     // Whoever names the host would be sent the platform's secret.
-    let endpoints = &provider.endpoints;
-    let sent_to = [&provider.issuer, &endpoints.token, &endpoints.revocation];
-    let is_free = |text: &&Option<String>| {
-        text.as_ref().is_some_and(|text| template::is_free_host(text, &provider.variables))
-    };
-    if has_secret && sent_to.iter().any(is_free) {
+    if has_secret && provider.sends_secrets_anywhere() {
         fields.wrong(
             secret,
-            "would be sent to whatever host a user names (a variable of pattern host_name): leave the app out, so that \
-             each tenant brings its own, or use host_label",
+            "would be sent to whatever host a user names (a variable of pattern host_name): leave the app out, or use \
+             host_label",
         );
+    }
+}
+
+impl Provider {
+    /// Whether a user's choice of a variable decides which host an OAuth app's secret is sent to.
+    pub(crate) fn sends_secrets_anywhere(&self) -> bool {
+        let endpoints = &self.endpoints;
+        let sent_to = [&self.issuer, &endpoints.token, &endpoints.revocation];
+        sent_to.into_iter().flatten().any(|text| template::is_free_host(text, &self.variables))
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Begin {
     pub user_email: Option<String>,
     /// What to ask for; the provider's defaults where empty.
     pub scopes: Vec<String>,
+    /// What to ask for of the credentials after the first, by their names.
+    pub further_scopes: BTreeMap<String, Vec<String>>,
     /// Where the browser goes in the end. Held against the allow-list by the caller's origins.
     pub return_to: Option<String>,
     /// An opaque value that is handed back in the end.
@@ -144,6 +146,7 @@ impl Connections {
             return_to: begin.return_to,
             app_state: begin.app_state,
             client_id: app.client_id,
+            further_scopes: begin.further_scopes,
             scopes: if begin.scopes.is_empty() { self.set_scopes(provider) } else { begin.scopes },
             variables: provider.variables(&begin.variables)?,
             session: begin.session.map(|token| token.expose_secret().to_owned()),
@@ -195,24 +198,40 @@ impl Connections {
     }
 }
 
+/// RFC 6749, section 3.3, without what the provider separates scopes by.
+fn check_scopes(pointer: &str, scopes: &[String], provider: &Provider, wrong: &mut Vec<Violation>) {
+    if scopes.len() > MAX_SCOPES {
+        wrong.push(Violation::new(pointer, format!("there may be at most {MAX_SCOPES} scopes")));
+    }
+    let is_scope = |scope: &String| {
+        (1..=MAX_SCOPE).contains(&scope.len())
+            && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+            && !scope.contains(&provider.scope_separator)
+    };
+    for (index, _) in scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope)) {
+        wrong.push(Violation::new(
+            format!("{pointer}/{index}"),
+            format!("a scope must have 1 to {MAX_SCOPE} visible ASCII characters without quotes"),
+        ));
+    }
+}
+
 fn check(begin: &Begin, provider: &Provider) -> Result<(), Error> {
     let mut wrong = Vec::new();
     if begin.app_state.as_ref().is_some_and(|state| state.len() > MAX_APP_STATE) {
         wrong.push(Violation::new("/state", format!("state must have at most {MAX_APP_STATE} bytes")));
     }
-    if begin.scopes.len() > MAX_SCOPES {
-        wrong.push(Violation::new("/scopes", format!("there may be at most {MAX_SCOPES} scopes")));
-    }
-    for (index, scope) in begin.scopes.iter().enumerate() {
-        // RFC 6749, section 3.3, without what the provider separates scopes by.
-        let fits = !scope.is_empty() && scope.len() <= MAX_SCOPE;
-        let is_clean = scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
-            && !scope.contains(&provider.scope_separator);
-        if !fits || !is_clean {
-            wrong.push(Violation::new(
-                format!("/scopes/{index}"),
-                format!("a scope must have 1 to {MAX_SCOPE} visible ASCII characters without quotes"),
-            ));
+    check_scopes("/scopes", &begin.scopes, provider, &mut wrong);
+    let further = provider.credentials.iter().skip(1).map(|shape| shape.name.as_str());
+    let further: Vec<&str> = further.collect();
+    for (name, scopes) in &begin.further_scopes {
+        let pointer = format!("/scopes/{name}");
+        if further.contains(&name.as_str()) {
+            check_scopes(&pointer, scopes, provider, &mut wrong);
+        } else {
+            let detail =
+                format!("the provider has no further credential of this name, but: {}", further.join(", "));
+            wrong.push(Violation::new(pointer, detail));
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }

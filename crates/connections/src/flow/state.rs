@@ -52,6 +52,8 @@ pub(crate) struct Flow {
     /// What the caller asked for; empty for the provider's defaults.
     #[serde(rename = "q", default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) scopes: Vec<String>,
+    #[serde(rename = "f", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) further_scopes: BTreeMap<String, Vec<String>>,
     #[serde(rename = "m", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) variables: BTreeMap<String, String>,
     /// The connect session that it belongs to, by the session's token.
@@ -118,10 +120,11 @@ impl Flow {
         SecretString::from(self.verifier.as_str()).into()
     }
 
-    /// What the caller asked for, by credential: callers know of the first alone.
+    /// What the caller asked for, by credential.
     pub(crate) fn asked(&self, provider: &Provider) -> BTreeMap<String, Vec<String>> {
         let first = provider.credentials.first().filter(|_| !self.scopes.is_empty());
-        first.map(|shape| (shape.name.clone(), self.scopes.clone())).into_iter().collect()
+        let first = first.map(|shape| (shape.name.clone(), self.scopes.clone()));
+        first.into_iter().chain(self.further_scopes.clone()).collect()
     }
 
     /// Whose flow it is.
@@ -164,6 +167,7 @@ mod tests {
             app_state: Some("state-of-app".into()),
             client_id: "client".into(),
             scopes: Vec::new(),
+            further_scopes: BTreeMap::new(),
             variables: BTreeMap::new(),
             session: Some("token-of-session".into()),
             actor: "ann".into(),

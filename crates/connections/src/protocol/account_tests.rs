@@ -1,3 +1,5 @@
+//! Accounts, sites and probes, from answers as providers give them.
+
 use serde_json::json;
 
 use super::*;

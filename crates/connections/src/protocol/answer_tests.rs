@@ -1,3 +1,5 @@
+//! Token answers in every form.
+
 use model::Ambient;
 use secrecy::ExposeSecret;
 use serde_json::json;

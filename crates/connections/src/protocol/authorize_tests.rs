@@ -1,3 +1,5 @@
+//! Authorization URLs, whatever an entry or a caller puts in.
+
 use std::collections::HashMap;
 
 use model::Ambient;

@@ -1,3 +1,5 @@
+//! What is made of providers' words for no.
+
 use http::StatusCode;
 use serde_json::json;
 use zeroize::Zeroizing;
