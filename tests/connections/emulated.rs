@@ -20,10 +20,7 @@ fn furnished(backend: Backend, emulate: &Emulate) -> Deployment {
         "[providers.google]\nauthorization_url = \"{google}/o/oauth2/v2/auth\"\ntoken_url = \"{google}/oauth2/token\"\n\
          userinfo_url = \"{google}/oauth2/v2/userinfo\"\nrevocation_url = \"{google}/oauth2/revoke\"\n\
          [providers.slack]\nauthorization_url = \"{slack}/oauth/v2/authorize\"\n\
-         token_url = \"{slack}/api/oauth.v2.access\"\ntoken_auth = \"client_secret_post\"\nrevocation_url = \"{slack}/api/auth.revoke\"\n\
-         [[providers.slack.credentials]]\nname = \"bot\"\noptional = true\n\
-         [[providers.slack.credentials]]\nname = \"user\"\nat = \"/authed_user\"\noptional = true\n\
-         scope_param = \"user_scope\"\ndefault_scopes = [\"channels:read\", \"chat:write\"]\n"
+         token_url = \"{slack}/api/oauth.v2.access\"\ntoken_auth = \"client_secret_post\"\nrevocation_url = \"{slack}/api/auth.revoke\"\n"
     );
     with_providers(backend, &file, |builder| {
         ["GOOGLE", "SLACK"].iter().fold(builder, |builder, name| {
@@ -41,8 +38,13 @@ async fn send(deployment: &Deployment, method: Method, path: &str) -> Answer {
 }
 
 /// From the link to the answer of the callback.
-async fn connect(deployment: &Deployment, emulate: &Emulate, provider: &str, person: &str) -> (Url, Answer) {
-    let begun = begun(&send(deployment, Method::GET, &format!("{AUTH}/{provider}/url")).await);
+async fn connect(
+    deployment: &Deployment,
+    emulate: &Emulate,
+    (provider, query): (&str, &str),
+    person: &str,
+) -> (Url, Answer) {
+    let begun = begun(&send(deployment, Method::GET, &format!("{AUTH}/{provider}/url?{query}")).await);
     let address = emulate.consent(begun.auth_url.as_str(), person).await.unwrap();
     (begun.auth_url.clone(), Answer::of(coming_back(deployment, &address, &begun.cookie)).await)
 }
@@ -50,7 +52,7 @@ async fn connect(deployment: &Deployment, emulate: &Emulate, provider: &str, per
 async fn google_is_connected_renewed_and_revoked(backend: Backend) {
     let emulate = Emulate::start(&[GOOGLE_CALLBACK, SLACK_CALLBACK]).unwrap();
     let deployment = furnished(backend, &emulate);
-    let (auth_url, connected) = connect(&deployment, &emulate, "google", Emulate::ANN).await;
+    let (auth_url, connected) = connect(&deployment, &emulate, ("google", ""), Emulate::ANN).await;
     for (name, value) in [
         ("redirect_uri", GOOGLE_CALLBACK),
         ("access_type", "offline"),
@@ -73,7 +75,7 @@ async fn google_is_connected_renewed_and_revoked(backend: Backend) {
         (of("authorization_code"), of("refresh_token"))
     };
     assert_eq!(redemptions(emulate.google_log().await.unwrap()), (1, 1));
-    let (_, second) = connect(&deployment, &emulate, "google", Emulate::BEN).await;
+    let (_, second) = connect(&deployment, &emulate, ("google", ""), Emulate::BEN).await;
     second.expect(200);
     let listed = send(&deployment, Method::GET, CONNECTIONS).await.expect(200);
     assert_eq!(each(&listed["connections"], "label"), [Emulate::ANN, Emulate::BEN]);
@@ -84,14 +86,18 @@ async fn google_is_connected_renewed_and_revoked(backend: Backend) {
     let log = emulate.google_log().await.unwrap();
     assert!(log.iter().any(|asked| asked.endpoint.contains("revoke") && asked.status == 200), "{log:?}");
     assert_eq!(validate().await.expect(200)["user_info"]["email"], Emulate::BEN);
-    let (_, again) = connect(&deployment, &emulate, "google", Emulate::ANN).await;
+    let (_, again) = connect(&deployment, &emulate, ("google", ""), Emulate::ANN).await;
     again.expect(200);
 }
 
 async fn slack_gives_two_credentials(backend: Backend) {
+    const ASKED: &str = "scopes[user]=channels:read&scopes[user]=chat:write";
     let emulate = Emulate::start(&[GOOGLE_CALLBACK, SLACK_CALLBACK]).unwrap();
     let deployment = furnished(backend, &emulate);
-    let (auth_url, connected) = connect(&deployment, &emulate, "slack", Emulate::ANN).await;
+    let unknown =
+        send(&deployment, Method::GET, &format!("{AUTH}/slack/url?scopes[nobody]=chat:write")).await;
+    assert_eq!(unknown.problem("validation_failed")["errors"][0]["pointer"], "/scopes/nobody");
+    let (auth_url, connected) = connect(&deployment, &emulate, ("slack", ASKED), Emulate::ANN).await;
     assert_eq!(super::parameter(&auth_url, "scope"), "channels:read,chat:write,users:read");
     assert_eq!(super::parameter(&auth_url, "user_scope"), "channels:read,chat:write");
     assert!(auth_url.query_pairs().all(|(name, _)| name != "code_challenge"), "{auth_url}");

@@ -83,6 +83,12 @@ async fn a_backends_link_binds_the_browser_that_opens_it(backend: Backend) {
 
 async fn a_page_of_another_site_gets_a_link_that_asks_first(backend: Backend) {
     let broker = Broker::start(backend).await;
+    // A backend's link does so too, unless it says that its own page has asked.
+    let key = api_key(&broker).await;
+    let link = begun(&broker.get(&key, &format!("{AUTH}/op/url?user_email=ben@acme.example")).await).auth_url;
+    let page = Browser::new().unwrap().get(link.as_str()).await.unwrap();
+    assert_eq!((page.status, page.body.contains("ben@acme.example")), (200, true), "{}", page.body);
+    broker.get(&key, &format!("{AUTH}/op/url?confirm=perhaps")).await.problem("invalid_request");
     let ann = user("ann@acme.example");
     let request = || broker.request(&ann, Method::GET, &format!("{AUTH}/op/url"));
     let answer = Answer::of(request().header("sec-fetch-site", "cross-site")).await;
