@@ -106,6 +106,21 @@ async fn slack_gives_two_credentials(backend: Backend) {
     let valid = send(&deployment, Method::GET, &format!("{AUTH}/slack/validate")).await.expect(200);
     assert_eq!(valid["valid"], true, "{valid:#}");
 
+    let url = |query: &'static str| {
+        let deployment = &deployment;
+        async move { send(deployment, Method::GET, &format!("{AUTH}/slack/url?{query}")).await }
+    };
+    let asked = begun(&url("scopes=chat:write&scopes[user]=search:read").await).auth_url;
+    assert_eq!(super::parameter(&asked, "scope"), "chat:write");
+    assert_eq!(super::parameter(&asked, "user_scope"), "search:read");
+    for (query, pointer) in [
+        ("scopes[bot]=a", "/scopes"),
+        ("scopes[user]=a,b", "/scopes/user/0"),
+        ("scopes=a&scopes=b,c", "/scopes/1"),
+    ] {
+        assert_eq!(url(query).await.pointers("validation_failed"), [pointer], "{query}");
+    }
+
     // What is emulated has no auth.revoke; here they are gone all the same, and the answer says so.
     let revoked = send(&deployment, Method::DELETE, &format!("{AUTH}/slack/revoke")).await.expect(200);
     assert_eq!(revoked["revoked_at_provider"], false, "{revoked:#}");

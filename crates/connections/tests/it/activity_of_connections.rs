@@ -98,6 +98,7 @@ async fn what_came_to_nothing_is_recorded(place: Place) {
             provider: "honest".into(),
             user_email: Some(user_email.into()),
             scopes: Vec::new(),
+            further_scopes: Default::default(),
             return_to: None,
             app_state: None,
             variables: BTreeMap::new(),

@@ -35,6 +35,7 @@ fn begin() -> Begin {
         provider: "honest".into(),
         user_email: Some(ANN.into()),
         scopes: Vec::new(),
+        further_scopes: Default::default(),
         return_to: None,
         app_state: None,
         variables: BTreeMap::new(),
