@@ -96,7 +96,7 @@ async fn slack_gives_two_credentials(backend: Backend) {
     let deployment = furnished(backend, &emulate);
     let unknown =
         send(&deployment, Method::GET, &format!("{AUTH}/slack/url?scopes[nobody]=chat:write")).await;
-    assert_eq!(unknown.problem("validation_failed")["errors"][0]["pointer"], "/scopes/nobody");
+    assert_eq!(unknown.problem("validation_failed")["errors"][0]["pointer"], "/scopes");
     let (auth_url, connected) = connect(&deployment, &emulate, ("slack", ASKED), Emulate::ANN).await;
     assert_eq!(super::parameter(&auth_url, "scope"), "channels:read,chat:write,users:read");
     assert_eq!(super::parameter(&auth_url, "user_scope"), "channels:read,chat:write");
@@ -111,6 +111,21 @@ async fn slack_gives_two_credentials(backend: Backend) {
     assert_eq!(connection["expires_at"], json!(null), "these tokens do not end");
     let valid = send(&deployment, Method::GET, &format!("{AUTH}/slack/validate")).await.expect(200);
     assert_eq!(valid["valid"], true, "{valid:#}");
+
+    let url = |query: &'static str| {
+        let deployment = &deployment;
+        async move { send(deployment, Method::GET, &format!("{AUTH}/slack/url?{query}")).await }
+    };
+    let asked = begun(&url("scopes=chat:write&scopes[user]=search:read").await).auth_url;
+    assert_eq!(super::parameter(&asked, "scope"), "chat:write");
+    assert_eq!(super::parameter(&asked, "user_scope"), "search:read");
+    for (query, pointer) in [
+        ("scopes[bot]=a", "/scopes"),
+        ("scopes[user]=a,b", "/scopes/user/0"),
+        ("scopes=a&scopes=b,c", "/scopes/1"),
+    ] {
+        assert_eq!(url(query).await.pointers("validation_failed"), [pointer], "{query}");
+    }
 
     // What is emulated has no auth.revoke; here they are gone all the same, and the answer says so.
     let revoked = send(&deployment, Method::DELETE, &format!("{AUTH}/slack/revoke")).await.expect(200);

@@ -57,6 +57,14 @@ async fn a_backends_link_binds_the_browser_that_opens_it(backend: Backend) {
         (&json!("ann@acme.example"), &json!("ann"))
     );
 
+    // Unless the backend's own page has told whose connection it becomes, the link asks.
+    let asking =
+        begun(&broker.get(&key, &format!("{AUTH}/op/url?user_email=ann@acme.example")).await).auth_url;
+    let page = own.get(asking.as_str()).await.unwrap();
+    assert_eq!((page.status, &page.location), (200, &None), "{}", page.body);
+    let went_on = own.submit(&page.form("Continue to The Provider").unwrap()).await.unwrap();
+    assert!(went_on.location.unwrap().as_str().starts_with(broker.provider.base()));
+
     // With no address named, the connection is that of whoever consents.
     let link = begun(&broker.get(&key, &format!("{AUTH}/op/url?confirm=false")).await).auth_url;
     let opened = own.get(link.as_str()).await.unwrap();

@@ -5,7 +5,7 @@ use reqwest::Url;
 use testkit::{Backend, SECRET, token_samples};
 
 use super::{APP, AUTH, Begun, Broker, credential, user, with_parameter};
-use crate::deployment::on_both_backends;
+use crate::deployment::{Answer, on_both_backends};
 
 on_both_backends!(
     an_answer_that_belongs_to_no_flow_of_this_browser_is_refused,
@@ -83,7 +83,7 @@ async fn another_tenants_user_completes_nothing(backend: Backend) {
     let begun = broker.begin(&owner, "").await;
     let address = broker.provider.consent(begun.auth_url.as_str(), "ann").await.unwrap();
     let by_token = broker.coming_back(&address, &begun.cookie).bearer_auth(user(ANN));
-    crate::deployment::Answer::of(by_token).await.problem("invalid_request");
+    Answer::of(by_token).await.problem("invalid_request");
     // What a browser sends that is signed in at acme.
     let samples = token_samples(
         &serde_json::json!({"jwtSecret": SECRET, "nextauthSecret": SECRET, "authSecret": SECRET}),
@@ -93,6 +93,20 @@ async fn another_tenants_user_completes_nothing(backend: Backend) {
     let cookies = format!("{}; {session}", begun.cookie);
     broker.come_back(&address, &cookies).await.problem("invalid_request");
     assert_eq!(broker.provider.redemptions("authorization_code").await.unwrap(), (0, 0));
+
+    // A page of another site has that browser renew a token, which a GET does.
+    let refresh = || {
+        let path = format!("{AUTH}/op/refresh?user_email={ANN}");
+        broker.deployment.server.get(&path).header("cookie", session)
+    };
+    for (name, value) in [
+        ("origin", "https://evil.example"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
+        Answer::of(refresh().header(name, value)).await.problem("origin_not_allowed");
+    }
+    Answer::of(refresh().header("sec-fetch-site", "same-origin")).await.problem("connection_required");
 
     // A session that has ended, or is another product's, is no reason to refuse.
     let stale = format!("{}; next-auth.session-token=stale", begun.cookie);
@@ -138,7 +152,7 @@ async fn refusals_of_the_provider_are_told(backend: Backend) {
         let hostile = with_parameter(&address, "error", Some(&word));
         let hostile = with_parameter(&hostile, "error_description", Some("Call +1 555 0100 to unlock it"));
         let request = broker.coming_back(&hostile, &begun.cookie).header("accept", accept);
-        let refused = crate::deployment::Answer::of(request).await;
+        let refused = Answer::of(request).await;
         assert_eq!(refused.status, 400, "{}", refused.text);
         assert!(refused.text.contains("scriptalert1scriptlong"), "its word is repeated: {}", refused.text);
         for bad in [HOSTILE, "<script>alert", "set-cookie", "555", &"long".repeat(20)] {

@@ -37,6 +37,11 @@ async fn what_is_asked_for_is_checked(backend: Backend) {
     }
     let refused = url(&"scopes=a&".repeat(101)).await;
     assert_eq!(refused.pointers("validation_failed"), ["/scopes"]);
+    for name in ["user", "main", "", "a/b~c", "%5B%5D"] {
+        let refused = url(&format!("scopes[{name}]=openid")).await;
+        assert_eq!(refused.pointers("validation_failed"), ["/scopes"], "{name}");
+    }
+    url("confirm=perhaps").await.problem("invalid_request");
     let refused = url(&format!("state={}", "x".repeat(513))).await;
     assert_eq!(refused.pointers("validation_failed"), ["/state"]);
     let refused = url("variables[state]=mine").await;

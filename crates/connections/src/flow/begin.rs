@@ -225,13 +225,15 @@ fn check(begin: &Begin, provider: &Provider) -> Result<(), Error> {
     let further = provider.credentials.iter().skip(1).map(|shape| shape.name.as_str());
     let further: Vec<&str> = further.collect();
     for (name, scopes) in &begin.further_scopes {
-        let pointer = format!("/scopes/{name}");
         if further.contains(&name.as_str()) {
-            check_scopes(&pointer, scopes, provider, &mut wrong);
+            check_scopes(&format!("/scopes/{name}"), scopes, provider, &mut wrong);
         } else {
-            let detail =
-                format!("the provider has no further credential of this name, but: {}", further.join(", "));
-            wrong.push(Violation::new(pointer, detail));
+            let detail = if further.is_empty() {
+                "the provider has one credential: its scopes are asked for as scopes".to_owned()
+            } else {
+                format!("the further credentials of the provider are: {}", further.join(", "))
+            };
+            wrong.push(Violation::new("/scopes", detail));
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
