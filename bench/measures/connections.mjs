@@ -24,6 +24,7 @@ const SETTLE_MS = 3000;
 const HOUR_MS = 3_600_000;
 /** Two rounds of the background's begin within so long. */
 const FIRST_ROUND_MS = 40_000;
+const QUIET_MS = 1500;
 
 /** Where the connections are: SQL runs there while no server does. */
 async function sqlite(folder) {
@@ -75,16 +76,27 @@ async function touch(server, count) {
   agent.destroy();
 }
 
-/** What the server does in `seconds` from its first renewal on. */
-async function renewing(server, provider, seconds) {
+/** Until the next round of renewals begins, after one has ended. */
+async function nextRound(provider) {
+  let [seen, since] = [provider.renewals, performance.now()];
+  await until("the next round", () => {
+    const wasQuiet = performance.now() - since > QUIET_MS;
+    if (provider.renewals === seen) return false;
+    [seen, since] = [provider.renewals, performance.now()];
+    return wasQuiet;
+  }, { deadline: FIRST_ROUND_MS });
+}
+
+/** What the server does from its first renewal on until `ended`. */
+async function renewing(server, provider, ended) {
   provider.reset();
   await until("the first renewal", () => provider.renewals > 0, { deadline: FIRST_ROUND_MS });
-  const [cpu, renewals] = [cpuSeconds(server.pid), provider.renewals];
-  await sleep(seconds * 1000);
+  const [cpu, renewals, began] = [cpuSeconds(server.pid), provider.renewals, performance.now()];
+  await ended();
   const renewed = provider.renewals - renewals;
   if (provider.repeated > 0) throw new Error(`${provider.repeated} refresh tokens were redeemed twice`);
   return {
-    perSecond: renewed / seconds,
+    perSecond: (renewed / (performance.now() - began)) * 1000,
     cpuPerThousand: ((cpuSeconds(server.pid) - cpu) / renewed) * 1000,
     peak: Math.max(...provider.perSecond.values()),
     resident: residentBytes(server.pid),
@@ -120,12 +132,12 @@ async function measured(programs, home, database, provider, { count, touched, st
 
   due(database, count, Date.now(), HOUR_MS);
   server = await serve();
-  const steady = await renewing(server, provider, seconds);
+  const steady = await renewing(server, provider, () => sleep(seconds * 1000).then(() => nextRound(provider)));
   await server.stop();
 
   due(database, count, Date.now() - 2 * 60_000, 60_000);
   server = await serve();
-  const overdue = await renewing(server, provider, seconds);
+  const overdue = await renewing(server, provider, () => sleep(seconds * 1000));
   await server.stop();
   await database.stop();
   return {
