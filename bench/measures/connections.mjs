@@ -166,8 +166,8 @@ export async function connections({ programs, quick, folder }) {
       "HTTP server of the benchmark's, which counts and refuses a refresh token that comes twice (none did). Touching is " +
       `\`GET …/auth/bench/validate\` by ${thousands(extent.touched)} users, in ` +
       `${all.map(({ touchedSeconds }) => `${touchedSeconds.toFixed(0)} s`).join(" and ")}: their tokens are opened and then in memory. Renewing was ` +
-      `watched for ${extent.seconds} s from the first renewal on: with all connections due spread over an hour, and with all of ` +
-      "them overdue, as after an outage. The vault begins at most 100 renewals in a second, and looks for due ones every 11 to " +
+      `watched for ${extent.seconds} s from the first renewal on: with all connections due spread over an hour (there, until ` +
+      "the next round began), and with all of them overdue, as after an outage. The vault begins at most 100 renewals in a second, and looks for due ones every 11 to " +
       "15 s, so what came due meanwhile is renewed at that pace. The processor's time is Jackfield's, whatever it did, without " +
       "PostgreSQL's. The last line is of connections that were all consented to at once (written in " +
       `${all.map(({ filledSeconds }) => `${filledSeconds.toFixed(0)} s`).join(" and ")}), which the vault's own jitter spreads.`,
