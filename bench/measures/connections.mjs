@@ -24,6 +24,7 @@ const SETTLE_MS = 3000;
 const HOUR_MS = 3_600_000;
 /** Two rounds of the background's begin within so long. */
 const FIRST_ROUND_MS = 40_000;
+const QUIET_MS = 1500;
 
 /** Where the connections are: SQL runs there while no server does. */
 async function sqlite(folder) {
@@ -75,16 +76,27 @@ async function touch(server, count) {
   agent.destroy();
 }
 
-/** What the server does in `seconds` from its first renewal on. */
-async function renewing(server, provider, seconds) {
+/** Until the next round of renewals begins, after one has ended. */
+async function nextRound(provider) {
+  let [seen, since] = [provider.renewals, performance.now()];
+  await until("the next round", () => {
+    const wasQuiet = performance.now() - since > QUIET_MS;
+    if (provider.renewals === seen) return false;
+    [seen, since] = [provider.renewals, performance.now()];
+    return wasQuiet;
+  }, { deadline: FIRST_ROUND_MS });
+}
+
+/** What the server does from its first renewal on until `ended`. */
+async function renewing(server, provider, ended) {
   provider.reset();
   await until("the first renewal", () => provider.renewals > 0, { deadline: FIRST_ROUND_MS });
-  const [cpu, renewals] = [cpuSeconds(server.pid), provider.renewals];
-  await sleep(seconds * 1000);
+  const [cpu, renewals, began] = [cpuSeconds(server.pid), provider.renewals, performance.now()];
+  await ended();
   const renewed = provider.renewals - renewals;
   if (provider.repeated > 0) throw new Error(`${provider.repeated} refresh tokens were redeemed twice`);
   return {
-    perSecond: renewed / seconds,
+    perSecond: (renewed / (performance.now() - began)) * 1000,
     cpuPerThousand: ((cpuSeconds(server.pid) - cpu) / renewed) * 1000,
     peak: Math.max(...provider.perSecond.values()),
     resident: residentBytes(server.pid),
@@ -120,12 +132,12 @@ async function measured(programs, home, database, provider, { count, touched, st
 
   due(database, count, Date.now(), HOUR_MS);
   server = await serve();
-  const steady = await renewing(server, provider, seconds);
+  const steady = await renewing(server, provider, () => sleep(seconds * 1000).then(() => nextRound(provider)));
   await server.stop();
 
   due(database, count, Date.now() - 2 * 60_000, 60_000);
   server = await serve();
-  const overdue = await renewing(server, provider, seconds);
+  const overdue = await renewing(server, provider, () => sleep(seconds * 1000));
   await server.stop();
   await database.stop();
   return {
@@ -154,8 +166,8 @@ export async function connections({ programs, quick, folder }) {
       "HTTP server of the benchmark's, which counts and refuses a refresh token that comes twice (none did). Touching is " +
       `\`GET …/auth/bench/validate\` by ${thousands(extent.touched)} users, in ` +
       `${all.map(({ touchedSeconds }) => `${touchedSeconds.toFixed(0)} s`).join(" and ")}: their tokens are opened and then in memory. Renewing was ` +
-      `watched for ${extent.seconds} s from the first renewal on: with all connections due spread over an hour, and with all of ` +
-      "them overdue, as after an outage. The vault begins at most 100 renewals in a second, and looks for due ones every 11 to " +
+      `watched for ${extent.seconds} s from the first renewal on: with all connections due spread over an hour (there, until ` +
+      "the next round began), and with all of them overdue, as after an outage. The vault begins at most 100 renewals in a second, and looks for due ones every 11 to " +
       "15 s, so what came due meanwhile is renewed at that pace. The processor's time is Jackfield's, whatever it did, without " +
       "PostgreSQL's. The last line is of connections that were all consented to at once (written in " +
       `${all.map(({ filledSeconds }) => `${filledSeconds.toFixed(0)} s`).join(" and ")}), which the vault's own jitter spreads.`,
