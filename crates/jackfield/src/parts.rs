@@ -125,7 +125,10 @@ pub(crate) fn connections(
         http,
         public_url: public_url.clone(),
         token_reads: settings.token_reads,
-        vault: vault::Settings::default(),
+        vault: vault::Settings {
+            cached_tokens: settings.tokens_in_memory.get().into(),
+            background_per_second: settings.refreshes_per_second.get(),
+        },
         ambient: ambient.clone(),
     }))
 }

@@ -110,7 +110,8 @@ impl Client<'_> {
     /// consent on. Parameters of the endpoint's own URL are kept unless reserved.
     pub fn authorization_url(self, request: &AuthorizationRequest<'_>) -> Option<Url> {
         let mut url = self.resolved.authorization.clone()?;
-        let mut pairs = Pairs::new(&self.scope_params(request.scopes));
+        let scopes = self.scope_params(request.scopes);
+        let mut pairs = Pairs::new(&scopes);
         for (name, value) in url.query_pairs() {
             pairs.add(&name, &value);
         }
@@ -123,9 +124,7 @@ impl Client<'_> {
             query.append_pair("response_type", "code");
             query.append_pair("client_id", &self.app.client_id);
             query.append_pair("redirect_uri", request.redirect_uri);
-            query.extend_pairs(
-                self.scope_params(request.scopes).iter().filter(|(_, scopes)| !scopes.is_empty()),
-            );
+            query.extend_pairs(scopes.iter().filter(|(_, scopes)| !scopes.is_empty()));
             query.append_pair("state", request.state);
             if self.provider.pkce {
                 query.append_pair("code_challenge", &request.verifier.challenge());

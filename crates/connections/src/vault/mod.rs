@@ -49,7 +49,7 @@ type Outcome = Result<Arc<AccessToken>, Error>;
 pub struct Settings {
     /// The most opened tokens that are kept in memory.
     pub cached_tokens: u64,
-    /// The most renewals that the background begins in a second.
+    /// The most renewals that the background begins in a second, up to 10,000.
     pub background_per_second: u32,
 }
 

@@ -18,6 +18,8 @@ use crate::store::due_credentials::{self, DueRow, DyingRow};
 
 /// How many renewals are under way at a time.
 const CONCURRENCY: usize = 8;
+/// The most renewals that may begin in a second, whatever the settings say.
+const MAX_PER_SECOND: u32 = 10_000;
 /// How many credentials are looked for at a time.
 const BATCH: usize = 500;
 /// How many times in one round.
@@ -69,8 +71,9 @@ impl Vault {
             (order, &row.tenant, &row.connection_id).hash(&mut hasher);
             hasher.finish()
         });
-        let mut pace =
-            tokio::time::interval(Duration::from_secs(1) / vault.settings.background_per_second.max(1));
+        let mut pace = tokio::time::interval(
+            Duration::from_secs(1) / vault.settings.background_per_second.clamp(1, MAX_PER_SECOND),
+        );
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let paced = futures::stream::unfold((due.into_iter(), pace), |(mut rows, mut pace)| async {
             let row = rows.next()?;

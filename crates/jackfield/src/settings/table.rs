@@ -173,6 +173,11 @@ settings! {
         /// Whether an admin or an API key may read a connection's access token. Off: tokens stay here, and whatever is
         /// done with them goes through this server. Each read is on record.
         token_reads: bool = "TOKEN_READS" or "false";
+        /// How many opened tokens are kept in memory, for the connections that are used most.
+        tokens_in_memory: NonZeroU32 = "TOKENS_IN_MEMORY" or "10000";
+        /// How many tokens a server renews ahead of their end in a second, at most. A hundred suffice for about 200,000
+        /// connections in use whose tokens last an hour.
+        refreshes_per_second: NonZeroU32 = "REFRESHES_PER_SECOND" or "100";
         /// For how many days the record of what was done with connections is kept.
         activity_retention: Days = "ACTIVITY_RETENTION" or "90";
     }
