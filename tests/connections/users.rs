@@ -79,11 +79,16 @@ async fn users_reach_their_own_connections_alone(backend: Backend) {
         assert_eq!(send(token, Method::GET, &own, None).await.expect(200)["label"], "shared@club.example");
         let valid = send(token, Method::GET, &format!("{AUTH}/keys/validate?{named}&{by_id}"), None).await;
         assert_eq!(valid.expect(200)["valid"], true);
+        // Whose it is need not be said where it is named itself.
+        let valid =
+            send(token, Method::GET, &format!("{AUTH}/keys/validate?{by_id}"), None).await.expect(200);
+        assert_eq!((&valid["valid"], &valid["connection_id"]), (&json!(true), &json!(id)));
         // Ann's connection is not Ben's, whoever asks.
         let mixed = format!("{AUTH}/keys/validate?user_email=ben@acme.example&{by_id}");
         send(token, Method::GET, &mixed, None).await.problem("not_found");
     }
     let elsewhere = credential("other", Role::Admin, Some("ann@acme.example"));
+    send(&elsewhere, Method::GET, &format!("{AUTH}/keys/validate?{by_id}"), None).await.problem("not_found");
     send(&elsewhere, Method::GET, &own, None).await.problem("not_found");
     send(&elsewhere, Method::DELETE, &format!("{AUTH}/keys/revoke?{named}&{by_id}"), None)
         .await

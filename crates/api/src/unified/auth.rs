@@ -10,6 +10,7 @@ use model::{ErrorCode, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::connections::sees_all;
 use super::{AccountBody, required_user_email};
 use crate::App;
 use crate::extract::{Json, Path, Query, User};
@@ -25,13 +26,15 @@ pub(super) struct WhoseQuery {
     connection_id: Option<String>,
 }
 
-fn whose(caller: &User, provider: String, query: WhoseQuery) -> Result<Whose, Problem> {
-    Ok(Whose {
-        tenant: caller.tenant().clone(),
-        user_email: required_user_email(caller, query.user_email.as_deref())?,
-        provider,
-        connection: query.connection_id,
-    })
+/// Who may see any connection of the tenant need not say whose it is, where its id is named.
+async fn whose(app: &App, caller: &User, provider: String, query: WhoseQuery) -> Result<Whose, Problem> {
+    let user_email = match (&query.user_email, &query.connection_id) {
+        (None, Some(id)) if sees_all(caller) => {
+            app.connections().connection(caller.tenant(), id).await?.user_email
+        }
+        (named, _) => required_user_email(caller, named.as_deref())?,
+    };
+    Ok(Whose { tenant: caller.tenant().clone(), user_email, provider, connection: query.connection_id })
 }
 
 /// Whether a connection works.
@@ -86,7 +89,7 @@ pub(super) async fn validate(
     Path(provider): Path<String>,
     Query(query): Query<WhoseQuery>,
 ) -> Result<Json<ValidityBody>, Problem> {
-    let whose = whose(&caller, provider, query)?;
+    let whose = whose(&app, &caller, provider, query).await?;
     let validity = app.connections().validate(&whose, &caller.principal().subject).await?;
     Ok(Json(validity.into()))
 }
@@ -131,7 +134,7 @@ pub(super) async fn refresh(
     Path(provider): Path<String>,
     Query(query): Query<WhoseQuery>,
 ) -> Result<Json<RefreshedBody>, Problem> {
-    let whose = whose(&caller, provider, query)?;
+    let whose = whose(&app, &caller, provider, query).await?;
     let connection = app.connections().refresh(&whose, &caller.principal().subject).await?;
     let result = RefreshResult { expires_at: connection.expires_at(), scopes: connection.scopes() };
     Ok(Json(RefreshedBody {
@@ -234,7 +237,7 @@ pub(super) async fn revoke(
     Path(provider): Path<String>,
     Query(query): Query<WhoseQuery>,
 ) -> Result<Json<RevokedBody>, Problem> {
-    let connection = app.connections().meant(&whose(&caller, provider, query)?).await?;
+    let connection = app.connections().meant(&whose(&app, &caller, provider, query).await?).await?;
     let by = &caller.principal().subject;
     let revocation = app.connections().revoke(caller.tenant(), &connection.id, by).await?;
     Ok(Json(revocation.into()))
