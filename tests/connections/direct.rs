@@ -11,7 +11,8 @@ use crate::deployment::{ADMIN, Answer, Deployment, on_both_backends};
 on_both_backends!(
     keys_are_proven_and_kept,
     clients_are_proven_and_renewed,
-    what_a_connection_is_made_of_is_checked
+    what_a_connection_is_made_of_is_checked,
+    tokens_are_read_where_the_operator_allows_it
 );
 
 const KEY: &str = "key-Vq7wZ2rT9";
@@ -29,6 +30,26 @@ async fn create(deployment: &Deployment, body: &Value) -> Answer {
 
 async fn send(deployment: &Deployment, method: Method, path: &str) -> Answer {
     Answer::of(deployment.server.request(method, path).bearer_auth(user("ann@acme.example"))).await
+}
+
+async fn tokens_are_read_where_the_operator_allows_it(backend: Backend) {
+    let club = Club::start().await.with_key(KEY, "ann");
+    let deployment = with_providers(backend, &club.providers(), |builder| builder.set("TOKEN_READS", "true"));
+    let made = create(&deployment, &json!({"provider": "keys", "api_key": KEY})).await.expect(201);
+    let id = made["id"].as_str().unwrap();
+    let path = format!("{CONNECTIONS}/{id}/token");
+
+    send(&deployment, Method::GET, &path).await.problem("insufficient_role");
+    let elsewhere = deployment.get_as(("other", model::Role::Admin), &path).await;
+    elsewhere.problem("not_found");
+    deployment.get_as(ADMIN, &format!("{path}?credential=none")).await.problem("not_found");
+    let read = deployment.get_as(ADMIN, &path).await.expect(200);
+    assert_eq!((&read["access_token"], &read["expires_at"]), (&json!(KEY), &json!(null)), "{read:#}");
+
+    let activity = deployment.get_as(ADMIN, "/api/v1/unified/activity?action=token_read").await.expect(200);
+    let entries = activity["activity"].as_array().unwrap();
+    assert_eq!(entries.len(), 1, "one was read, and it was on record at once: {activity:#}");
+    assert_eq!((&entries[0]["connection_id"], &entries[0]["outcome"]), (&json!(id), &json!("ok")));
 }
 
 async fn keys_are_proven_and_kept(backend: Backend) {

@@ -3,7 +3,6 @@
 use http::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
-use url::form_urlencoded;
 
 use super::body::SecretJson;
 use super::client::{Client, Fields, bearer, write};
@@ -36,8 +35,6 @@ impl Client<'_> {
         let (Some(revocation), Some(url)) = (&self.provider.revocation, &self.resolved.revocation) else {
             return Ok(Revoked::Unsupported);
         };
-        let url =
-            with_client_id(url, &self.app.client_id).ok_or(CallError::Malformed("the revocation URL"))?;
         let mut outcome = Revoked::Unsupported;
         let pair = [(Kind::Refresh, tokens.refresh.as_ref()), (Kind::Access, Some(&tokens.access))];
         for (kind, token) in pair {
@@ -115,12 +112,4 @@ fn judge(
         }
         None => Ok(Revoked::AtProvider),
     }
-}
-
-/// `{client_id}` in the URL stands for the app's name.
-fn with_client_id(url: &Url, client_id: &str) -> Option<Url> {
-    let encoded: String = form_urlencoded::byte_serialize(client_id.as_bytes()).collect();
-    let encoded = encoded.replace('+', "%20");
-    let text = url.as_str().replace("%7Bclient_id%7D", &encoded).replace("{client_id}", &encoded);
-    Url::parse(&text).ok()
 }

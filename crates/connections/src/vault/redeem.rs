@@ -32,7 +32,8 @@ pub struct Grant {
 /// Has grants redeemed at their providers.
 #[async_trait]
 pub trait Redeem: Send + Sync {
-    /// Redeems once. The call ends within 10 seconds, whatever happens.
+    /// Redeems once: a second call follows only where the first has redeemed nothing. The vault gives up shortly after 10
+    /// seconds, before its lease ends.
     async fn redeem(&self, grant: &Grant) -> Result<Tokens, CallError>;
 
     /// What becomes of refresh tokens at `provider`; the default where it is no longer in the catalog.

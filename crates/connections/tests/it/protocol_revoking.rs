@@ -95,7 +95,7 @@ async fn a_token_can_be_its_own_proof() {
 async fn a_token_can_be_deleted_at_a_url_that_names_the_app() {
     let hostile = HostileProvider::start().await;
     let (mut speaker, tokens) = (Speaker::to(&hostile), hostile.issue());
-    speaker.resolved.revocation = Some(hostile.url("/applications/{client_id}/token"));
+    speaker.resolved.revocation = Some(hostile.url("/applications/client%3A1/token"));
     speaker.provider.revocation = Some(Revocation {
         method: Method::DELETE,
         token_in: TokenIn::Json,
