@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bundler::{Bundler, Error, Limits, WorkerCommand};
 use libtest_mimic::Trial;
 
-use crate::support::{bundler, request, trial};
+use crate::support::{WORKER, bundler, request, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -30,17 +30,35 @@ fn slow() -> String {
     format!("export default [{items}];")
 }
 
-/// The ids of this process's workers, by what Linux knows of them.
-fn children() -> Vec<i32> {
-    let own = std::process::id().to_string();
-    let processes = std::fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let parent = |id: i32| -> Option<String> {
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        stat.rsplit(')').next()?.split_whitespace().nth(1).map(str::to_owned)
-    };
-    processes.filter(|id| parent(*id).as_deref() == Some(&own)).collect()
+/// A bundler whose workers can be told from those of the tests that run beside this one.
+struct Marked {
+    bundler: Bundler,
+    mark: &'static str,
+}
+
+fn marked(mark: &'static str, limits: Limits) -> Marked {
+    let command = WorkerCommand::this_program([WORKER, mark]).unwrap();
+    Marked { bundler: Bundler::new(command, limits), mark }
+}
+
+impl Marked {
+    /// The ids of its workers that run, by what Linux knows of them.
+    fn workers(&self) -> Vec<i32> {
+        let own = std::process::id().to_string();
+        let processes = std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let parent = |id: i32| -> Option<String> {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            stat.rsplit(')').next()?.split_whitespace().nth(1).map(str::to_owned)
+        };
+        // A process that has ended and was not waited for yet has no command line.
+        let is_marked = |id: i32| {
+            let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).any(|word| word == self.mark.as_bytes())
+        };
+        processes.filter(|id| parent(*id).as_deref() == Some(&own) && is_marked(*id)).collect()
+    }
 }
 
 async fn builds(bundler: &Bundler) {
@@ -125,34 +143,33 @@ async fn workers_are_recycled_and_idle_ones_end() {
         idle: Duration::from_millis(1_500),
         ..Limits::default()
     };
-    let bundler = bundler(limits);
-    let before = children();
+    let own = marked("recycled", limits);
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..6 {
-        builds(&bundler).await;
-        seen.extend(children().into_iter().filter(|id| !before.contains(id)));
+        builds(&own.bundler).await;
+        seen.extend(own.workers());
     }
     assert!(seen.len() >= 3, "{seen:?}");
-    let gone = async || !children().iter().any(|id| seen.contains(id));
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !gone().await {
+    while !own.workers().is_empty() {
         assert!(Instant::now() < deadline, "idle workers stay");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    builds(&bundler).await;
-    bundler.shutdown().await;
+    builds(&own.bundler).await;
+    own.bundler.shutdown().await;
 }
 
 async fn a_killed_worker_is_replaced() {
-    let bundler = bundler(Limits { concurrency: 1, ..Limits::default() });
-    let before = children();
-    builds(&bundler).await;
-    for id in children().into_iter().filter(|id| !before.contains(id)) {
+    let own = marked("killed", Limits { concurrency: 1, ..Limits::default() });
+    builds(&own.bundler).await;
+    let workers = own.workers();
+    assert!(!workers.is_empty());
+    for id in workers {
         assert!(std::process::Command::new("kill").args(["-9", &id.to_string()]).status().unwrap().success());
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
-    builds(&bundler).await;
-    bundler.shutdown().await;
+    builds(&own.bundler).await;
+    own.bundler.shutdown().await;
 }
 
 async fn a_program_that_is_no_worker_is_an_error() {
@@ -168,15 +185,12 @@ async fn a_program_that_is_no_worker_is_an_error() {
 }
 
 async fn shutdown_ends_the_workers() {
-    let before = children();
-    let bundler = bundler(Limits::default());
-    builds(&bundler).await;
-    let own: Vec<_> = children().into_iter().filter(|id| !before.contains(id)).collect();
-    assert!(!own.is_empty());
-    bundler.shutdown().await;
-    let left: Vec<_> = children().into_iter().filter(|id| own.contains(id)).collect();
-    assert_eq!(left, Vec::<i32>::new());
-    assert!(matches!(bundler.build(request(&PLUGIN)).await, Err(Error::ShutDown)));
+    let own = marked("shutdown", Limits::default());
+    builds(&own.bundler).await;
+    assert!(!own.workers().is_empty());
+    own.bundler.shutdown().await;
+    assert_eq!(own.workers(), Vec::<i32>::new());
+    assert!(matches!(own.bundler.build(request(&PLUGIN)).await, Err(Error::ShutDown)));
 }
 
 async fn workers_end_with_their_server() {
@@ -186,7 +200,7 @@ async fn workers_end_with_their_server() {
     };
 
     let mut worker = Command::new("/proc/self/exe")
-        .arg(crate::support::WORKER)
+        .arg(WORKER)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
@@ -214,11 +228,11 @@ async fn workers_end_with_their_server() {
 }
 
 async fn a_worker_opens_no_file() {
-    let before = children();
-    let bundler = bundler(Limits { concurrency: 1, ..Limits::default() });
-    builds(&bundler).await;
-    let own: Vec<_> = children().into_iter().filter(|id| !before.contains(id)).collect();
-    for id in own {
+    let own = marked("files", Limits { concurrency: 1, ..Limits::default() });
+    builds(&own.bundler).await;
+    let workers = own.workers();
+    assert!(!workers.is_empty());
+    for id in workers {
         let limits = std::fs::read_to_string(format!("/proc/{id}/limits")).unwrap();
         let limit = |name: &str| {
             limits
@@ -239,5 +253,5 @@ async fn a_worker_opens_no_file() {
             .collect();
         assert_eq!(names.len(), 3, "{}", String::from_utf8_lossy(&environment));
     }
-    bundler.shutdown().await;
+    own.bundler.shutdown().await;
 }
