@@ -9,16 +9,28 @@ use anyhow::Context as _;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Which crate of the workspace may use which, from the ground floor up. What is not here is forbidden: nothing
-/// imports upwards, and on the middle floor the one arrow is registry → bundler.
+/// imports upwards, and on the middle floor the arrows are registry → bundler and
+/// connectors → connections.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("api", &["bundler", "connections", "identity", "model", "registry", "storage"]),
-    ("bench", &["bundler", "connections", "model", "storage"]),
+    ("api", &["bundler", "connections", "connectors", "identity", "model", "registry", "storage"]),
+    ("bench", &["bundler", "connections", "connectors", "model", "storage"]),
     ("bundler", &["model"]),
     ("connections", &["model", "storage"]),
+    ("connectors", &["connections", "model", "storage"]),
     ("identity", &["model", "storage"]),
     (
         "jackfield",
-        &["api", "bundler", "connections", "identity", "model", "registry", "sandbox_provider", "storage"],
+        &[
+            "api",
+            "bundler",
+            "connections",
+            "connectors",
+            "identity",
+            "model",
+            "registry",
+            "sandbox_provider",
+            "storage",
+        ],
     ),
     ("model", &[]),
     ("registry", &["bundler", "model", "storage"]),
@@ -35,6 +47,7 @@ const ONE_HOME: &[(&str, &str)] = &[
     ("jsonwebtoken", "identity"),
     ("object_store", "storage"),
     ("rolldown", "bundler"),
+    ("tonic", "connectors"),
 ];
 
 /// A file with more lines holds more than a head does.

@@ -42,6 +42,8 @@ pub enum ErrorCode {
     RangeNotSatisfiable,
     /// 422: understood, but against the rules; the violations say which.
     ValidationFailed,
+    /// 422: the connector cannot do this; its capabilities tell what it can.
+    Unsupported,
     /// 422: the plugin's source does not build; the violations are the diagnostics.
     BuildFailed,
     /// 422: the plugin does not fit this platform; the violations are all the reasons.
@@ -54,6 +56,8 @@ pub enum ErrorCode {
     ReauthorizationRequired,
     /// 403: the connection's grant lacks a scope that this needs.
     InsufficientScope,
+    /// 422: the provider refused what it was asked; the detail has its words.
+    UpstreamRejected,
     /// 429: too many requests.
     RateLimited,
     /// 429: the provider wants fewer calls.
@@ -70,7 +74,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for documentation.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::InvalidRequest,
         Self::AuthenticationRequired,
         Self::InvalidCredential,
@@ -87,12 +91,14 @@ impl ErrorCode {
         Self::UnsupportedMediaType,
         Self::RangeNotSatisfiable,
         Self::ValidationFailed,
+        Self::Unsupported,
         Self::BuildFailed,
         Self::Incompatible,
         Self::AccessDenied,
         Self::ConnectionRequired,
         Self::ReauthorizationRequired,
         Self::InsufficientScope,
+        Self::UpstreamRejected,
         Self::RateLimited,
         Self::UpstreamRateLimited,
         Self::UpstreamUnavailable,
@@ -120,12 +126,14 @@ impl ErrorCode {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::RangeNotSatisfiable => "range_not_satisfiable",
             Self::ValidationFailed => "validation_failed",
+            Self::Unsupported => "unsupported",
             Self::BuildFailed => "build_failed",
             Self::Incompatible => "incompatible",
             Self::AccessDenied => "access_denied",
             Self::ConnectionRequired => "connection_required",
             Self::ReauthorizationRequired => "reauthorization_required",
             Self::InsufficientScope => "insufficient_scope",
+            Self::UpstreamRejected => "upstream_rejected",
             Self::RateLimited => "rate_limited",
             Self::UpstreamRateLimited => "upstream_rate_limited",
             Self::UpstreamUnavailable => "upstream_unavailable",

@@ -1,0 +1,103 @@
+//! Why a connector's operation failed.
+
+use std::time::Duration;
+
+use model::{Coded, ErrorCode, Timestamp, Violation};
+
+/// An operation that could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such connector.
+    #[error("there is no connector {0}; GET /api/v1/unified/connectors lists those there are")]
+    UnknownConnector(String),
+    /// The connector cannot do this.
+    #[error("connector {connector} cannot {operation}; its capabilities tell what it can")]
+    Unsupported {
+        /// The connector.
+        connector: &'static str,
+        /// What was asked of it.
+        operation: &'static str,
+    },
+    /// The operator has not set up what this needs.
+    #[error("{connector} is not set up on this server: its operator must set {setting}")]
+    NotConfigured {
+        /// The connector.
+        connector: &'static str,
+        /// The setting that is missing.
+        setting: &'static str,
+    },
+    /// Something in the request breaks rules.
+    #[error("the request has {} to put right", if .0.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", .0.len()) })]
+    Invalid(Vec<Violation>),
+    /// A page token that no answer gave for this request.
+    #[error("page_token must be the next_page_token of the answer before, with all else as it was then")]
+    PageToken,
+    /// The listing's point in time has gone.
+    #[error("the point in time of this listing has ended: begin again without {parameter}")]
+    PointInTimeGone {
+        /// What the caller names it by.
+        parameter: &'static str,
+    },
+    /// The vendor has no such thing.
+    #[error("there is no {what} {id}")]
+    NotFound {
+        /// What was sought.
+        what: &'static str,
+        /// Its id as it was given, shortened.
+        id: String,
+    },
+    /// The vendor said no, or could not be understood.
+    #[error("{provider}: {detail}")]
+    Upstream {
+        /// The vendor's name.
+        provider: &'static str,
+        /// Which kind of trouble.
+        code: ErrorCode,
+        /// What happened, without anything secret.
+        detail: String,
+        /// How long to wait, where the vendor says so.
+        retry_after: Option<Duration>,
+    },
+    /// The connection is missing, or its tokens cannot be had.
+    #[error(transparent)]
+    Connection(#[from] connections::Error),
+    /// The token cannot be had.
+    #[error(transparent)]
+    Vault(#[from] connections::vault::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+}
+
+impl Coded for Error {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::UnknownConnector(_) | Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::Unsupported { .. } => ErrorCode::Unsupported,
+            Self::NotConfigured { .. } => ErrorCode::Unavailable,
+            Self::Invalid(_) => ErrorCode::ValidationFailed,
+            Self::PageToken | Self::PointInTimeGone { .. } => ErrorCode::InvalidRequest,
+            Self::Upstream { code, .. } => *code,
+            Self::Connection(error) => error.code(),
+            Self::Vault(error) => error.code(),
+            Self::Storage(error) => error.code(),
+        }
+    }
+
+    fn violations(&self) -> Vec<Violation> {
+        match self {
+            Self::Invalid(violations) => violations.clone(),
+            Self::Connection(error) => error.violations(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        match self {
+            Self::Upstream { retry_after, .. } => *retry_after,
+            Self::Connection(error) => error.retry_after(now),
+            Self::Vault(error) => error.retry_at().map(|at| now.until(at)),
+            _ => None,
+        }
+    }
+}
