@@ -44,7 +44,7 @@ pub(super) fn read(
     let given =
         |name: &str| setting(name).filter(|text| !text.trim().is_empty()).map(|text| text.trim().to_owned());
     let by_setting = given(&id_name);
-    let id_place = if by_setting.is_some() { id_name.as_str() } else { "client_id" };
+    let id_place = if by_setting.is_some() { id_name.as_str() } else { fields.place("client_id") };
     let client_id = by_setting.or_else(|| fields.text("client_id"));
     let secret = given(&secret_name).or_else(|| fields.secret("client_secret"));
     let redirect_uri = match given(&redirect_name) {
@@ -65,7 +65,11 @@ pub(super) fn read(
         if secret.is_some() {
             fields.wrong(
                 &id_name,
-                &format!("must be set, or client_id, where {secret_name} or client_secret is"),
+                &format!(
+                    "must be set, or {}, where {secret_name} or {} is",
+                    fields.place("client_id"),
+                    fields.place("client_secret")
+                ),
             );
         } else if redirect_uri.is_some() || scopes.is_some() {
             fields.warn(&id_name, "is not set, so the app's other settings are not used");
@@ -83,7 +87,8 @@ fn check(provider: &Provider, fields: &mut Fields<'_>, [id, secret]: [&str; 2], 
     }
     if !has_secret && provider.token_auth != TokenAuth::None {
         let sentence = format!(
-            "must be set, or client_secret, where {id} is; a public client has token_auth = \"none\""
+            "must be set, or {}, where {id} is; a public client has token_auth = \"none\"",
+            fields.place("client_secret")
         );
         fields.wrong(secret, &sentence);
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::fields::{Fields, shown};
 use super::provider::{
-    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, Provider, ProviderId, Revocation, Rotation,
-    SitesShape, TokenAuth, TokenIn, Variable, VariablePattern,
+    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, Owner, Provider, ProviderId, Revocation,
+    Rotation, SitesShape, TokenAuth, TokenIn, Variable, VariablePattern,
 };
 use super::{rules, template};
 
@@ -25,6 +25,7 @@ pub(super) const KEYS: &[&str] = &[
     "issuer",
     "like",
     "name",
+    "owner",
     "pkce",
     "promises_iss",
     "redirect_uri",
@@ -57,6 +58,8 @@ const FLOWS: &[(&str, Flow)] = &[
     ("api_key", Flow::ApiKey),
 ];
 
+const OWNERS: &[(&str, Owner)] = &[("user", Owner::User), ("tenant", Owner::Tenant)];
+
 const PATTERNS: &[(&str, VariablePattern)] = &[
     ("host_label", VariablePattern::HostLabel),
     ("host_name", VariablePattern::HostName),
@@ -83,6 +86,7 @@ pub(super) fn read(id: &ProviderId, fields: &mut Fields<'_>) -> Provider {
         id: id.clone(),
         name: fields.text("name").unwrap_or_else(|| id.to_string()),
         flow,
+        owner: fields.word("owner", OWNERS).unwrap_or(Owner::User),
         promises_iss: fields.truth("promises_iss").unwrap_or(false),
         scope_separator: fields.text_or_blank("scope_separator").unwrap_or_else(|| " ".to_owned()),
         authorization_params: fields.map("authorization_params").unwrap_or_default(),

@@ -18,6 +18,8 @@ pub(super) struct Findings {
 pub(super) struct Fields<'a> {
     path: String,
     table: &'a Table,
+    /// Which setting a key comes from, of those that do.
+    settings: Option<&'a BTreeMap<String, String>>,
     findings: &'a mut Findings,
 }
 
@@ -27,7 +29,20 @@ impl<'a> Fields<'a> {
         for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
             findings.problems.push(format!("[{path}] {} is not known; {}", shown(key), advice(key, known)));
         }
-        Self { path, table, findings }
+        Self { path, table, settings: None, findings }
+    }
+
+    /// The same where some keys come from settings: messages name those.
+    pub(super) fn of_settings(self, settings: &'a BTreeMap<String, String>) -> Self {
+        Self { settings: Some(settings), ..self }
+    }
+
+    /// What the operator knows `key` by: the setting that it comes from, or itself.
+    pub(super) fn place<'k>(&self, key: &'k str) -> &'k str
+    where
+        'a: 'k,
+    {
+        self.settings.and_then(|settings| settings.get(key)).map_or(key, String::as_str)
     }
 
     /// Notes a problem with `key`; the sentence goes on with `must`.
@@ -42,6 +57,7 @@ impl<'a> Fields<'a> {
 
     /// A name in upper case is that of a setting, which stands in no table.
     fn sentence(&self, key: &str, rest: &str) -> String {
+        let key = self.place(key);
         let is_setting = key.starts_with(|first: char| first.is_ascii_uppercase());
         if is_setting { format!("{key} {rest}") } else { format!("[{}] {key} {rest}", self.path) }
     }

@@ -1,4 +1,5 @@
-//! The catalog's two files as tables: what is built in, and what the operator adds or overrides.
+//! The catalog's entries as tables: what is built in, what the program makes of its settings, and what the operator adds
+//! or overrides.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +7,7 @@ use toml::{Table, Value};
 
 use super::entry::{KEYS, REMOVABLE};
 use super::fields::{Findings, advice, shown};
+use super::platform::PlatformEntry;
 use super::provider::ProviderId;
 
 const BUILTIN: &str = include_str!("builtin.toml");
@@ -16,18 +18,46 @@ const GENERIC: &str = "generic";
 /// Keys that belong to one entry alone and are not taken over from another.
 const PERSONAL: &[&str] = &["client_id", "client_secret", "name", "redirect_uri", "scopes"];
 
-/// The table of each entry, by the entry's id, `like` and overriding done.
-pub(super) fn entries(operators: Option<&str>, findings: &mut Findings) -> BTreeMap<ProviderId, Table> {
-    let builtin = providers(BUILTIN, findings);
+/// An entry, `like` and overriding done.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Merged {
+    pub(super) table: Table,
+    /// Which setting a key comes from, of those that do.
+    pub(super) settings: BTreeMap<String, String>,
+}
+
+/// Each entry, by its id.
+pub(super) fn entries(
+    platform: &[PlatformEntry<'_>],
+    operators: Option<&str>,
+    findings: &mut Findings,
+) -> BTreeMap<ProviderId, Merged> {
+    let mut known = providers(BUILTIN, findings);
+    let mut settings = BTreeMap::new();
+    for entry in platform {
+        let Some(id) = ProviderId::parse(entry.id) else {
+            findings.problems.push(no_name(entry.id));
+            continue;
+        };
+        let merged = merge(&id, &entry.table, &known, findings);
+        let names = entry.settings.iter().map(|&(key, setting)| (key.to_owned(), setting.to_owned()));
+        settings.insert(id.clone(), names.collect::<BTreeMap<_, _>>());
+        known.insert(id, merged);
+    }
     let own = operators.map(|text| providers(text, findings)).unwrap_or_default();
-    let mut entries: BTreeMap<ProviderId, Table> = builtin
+    let mut entries: BTreeMap<ProviderId, Merged> = known
         .iter()
         .filter(|(id, _)| id.as_str() != GENERIC)
-        .map(|(id, table)| (id.clone(), table.clone()))
+        .map(|(id, table)| {
+            let settings = settings.get(id).cloned().unwrap_or_default();
+            (id.clone(), Merged { table: table.clone(), settings })
+        })
         .collect();
     for (id, table) in own {
-        let merged = merge(&id, &table, &builtin, findings);
-        entries.insert(id, merged);
+        let merged = merge(&id, &table, &known, findings);
+        let entry = entries.entry(id).or_default();
+        entry.table = merged;
+        entry.settings.retain(|key, _| !table.contains_key(key));
     }
     entries
 }
@@ -113,11 +143,7 @@ fn named(table: &Table, findings: &mut Findings) -> BTreeMap<ProviderId, Table> 
     let mut found = BTreeMap::new();
     for (name, value) in table {
         match (ProviderId::parse(name), value.as_table()) {
-            (None, _) => findings.problems.push(format!(
-                "[providers.{}] is no name of a provider: 1 to 64 lower-case letters, digits, - and _, beginning with \
-                 a letter",
-                shown(name)
-            )),
+            (None, _) => findings.problems.push(no_name(name)),
             (Some(id), None) => findings.problems.push(format!("[providers.{id}] must be a table")),
             (Some(id), Some(table)) => {
                 found.insert(id, table.clone());
@@ -125,6 +151,13 @@ fn named(table: &Table, findings: &mut Findings) -> BTreeMap<ProviderId, Table> 
         }
     }
     found
+}
+
+fn no_name(text: &str) -> String {
+    format!(
+        "[providers.{}] is no name of a provider: 1 to 64 lower-case letters, digits, - and _, beginning with a letter",
+        shown(text)
+    )
 }
 
 fn misplaced(key: &str) -> String {

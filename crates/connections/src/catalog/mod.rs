@@ -7,6 +7,9 @@ mod entry;
 mod fields;
 mod file;
 mod metadata;
+mod platform;
+#[cfg(test)]
+mod platform_tests;
 mod provider;
 mod resolve;
 mod rules;
@@ -14,7 +17,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,9 +25,10 @@ use fields::{Fields, Findings};
 
 pub use app::PlatformApp;
 pub use discovery::Discovery;
+pub use platform::PlatformEntry;
 pub use provider::{
-    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, InvalidProviderId, Provider, ProviderId,
-    Resolved, Revocation, Rotation, SitesShape, TokenAuth, TokenIn, Variable, VariablePattern,
+    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, InvalidProviderId, Owner, Provider,
+    ProviderId, Resolved, Revocation, Rotation, SitesShape, TokenAuth, TokenIn, Variable, VariablePattern,
 };
 pub use resolve::ResolveError;
 
@@ -50,17 +54,22 @@ impl fmt::Display for CatalogError {
 }
 
 impl Catalog {
-    /// The built-in entries with `file`, the operator's `providers.toml`, over them; and the platform's OAuth apps, each
-    /// from its settings (`GOOGLE_CLIENT_ID`, …) as `setting` tells them, else from the keys of its entry.
+    /// The built-in entries and those of `platform`, with `file`, the operator's `providers.toml`, over them; and the
+    /// platform's OAuth apps, each from its settings (`GOOGLE_CLIENT_ID`, …) as `setting` tells them, else from the keys
+    /// of its entry.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
-    pub fn load(file: Option<&str>, setting: &dyn Fn(&str) -> Option<String>) -> Result<Self, CatalogError> {
+    pub fn load(
+        platform: &[PlatformEntry<'_>],
+        file: Option<&str>,
+        setting: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, CatalogError> {
         let mut findings = Findings::default();
-        let entries = file::entries(file, &mut findings);
+        let entries = file::entries(platform, file, &mut findings);
         let (mut providers, mut apps) = (BTreeMap::new(), BTreeMap::new());
         let mut named: BTreeMap<String, &ProviderId> = BTreeMap::new();
-        for (id, table) in &entries {
+        for (id, entry) in &entries {
             let [setting_name, ..] = app::setting_names(id);
             if let Some(other) = named.insert(setting_name.clone(), id) {
                 let sentence = format!(
@@ -68,7 +77,8 @@ impl Catalog {
                 );
                 findings.problems.push(format!("{sentence}; name one of them otherwise"));
             }
-            let mut fields = Fields::new(format!("providers.{id}"), table, entry::KEYS, &mut findings);
+            let fields = Fields::new(format!("providers.{id}"), &entry.table, entry::KEYS, &mut findings);
+            let mut fields = fields.of_settings(&entry.settings);
             let provider = entry::read(id, &mut fields);
             if let Some(app) = app::read(&provider, &mut fields, setting) {
                 apps.insert(id.clone(), app);
@@ -88,7 +98,7 @@ impl Catalog {
     /// # Errors
     /// Everything that is wrong with `file`.
     pub fn with(mut self, file: &str) -> Result<Self, CatalogError> {
-        let other = Self::load(Some(file), &|_| None)?;
+        let other = Self::load(&[], Some(file), &|_| None)?;
         for (id, provider) in other.providers {
             if self.providers.contains_key(&id) {
                 continue;
@@ -101,10 +111,14 @@ impl Catalog {
         Ok(self)
     }
 
-    /// The names of the settings of OAuth apps that there are with `file`: four for each provider, sorted. Entries that
-    /// are wrong are counted too, so that their settings are not called unknown besides.
-    pub fn setting_names(file: Option<&str>) -> Vec<String> {
-        file::entries(file, &mut Findings::default()).keys().flat_map(app::setting_names).collect()
+    /// The names of the settings of OAuth apps that there are with `file` and with the entries named in `platform`: four
+    /// for each provider, sorted. Entries that are wrong are counted too, so that their settings are not called unknown
+    /// besides.
+    pub fn setting_names(platform: &[&str], file: Option<&str>) -> Vec<String> {
+        let entries = file::entries(&[], file, &mut Findings::default());
+        let platform = platform.iter().filter_map(|id| ProviderId::parse(id));
+        let ids: BTreeSet<ProviderId> = entries.into_keys().chain(platform).collect();
+        ids.iter().flat_map(app::setting_names).collect()
     }
 
     /// The provider of that name.

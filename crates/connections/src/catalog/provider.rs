@@ -64,6 +64,8 @@ pub struct Provider {
     pub name: String,
     /// How a connection comes about.
     pub flow: Flow,
+    /// Whose its connections are.
+    pub owner: Owner,
     /// What the `iss` of its answers must be (RFC 9207), and where its metadata are (OpenID Connect Discovery 1.0).
     /// A template as the URLs are; what it comes to for one connection is [`Resolved::issuer`].
     pub issuer: Option<String>,
@@ -130,6 +132,33 @@ impl Flow {
             Self::AuthorizationCode => "authorization_code",
             Self::ClientCredentials => "client_credentials",
             Self::ApiKey => "api_key",
+        }
+    }
+}
+
+/// Whose the connections to a provider are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Each user's own.
+    User,
+    /// The tenant's: all its users use the same one.
+    Tenant,
+}
+
+impl Owner {
+    /// The word in the catalog and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Tenant => "tenant",
+        }
+    }
+
+    /// The address that a connection is kept under which `user_email` means: none where it is the tenant's.
+    pub(crate) fn address(self, user_email: &str) -> &str {
+        match self {
+            Self::User => user_email,
+            Self::Tenant => "",
         }
     }
 }

@@ -9,17 +9,17 @@ use super::*;
 use crate::protocol::Reach;
 
 fn load(file: &str) -> Result<Catalog, CatalogError> {
-    Catalog::load(Some(file), &|_| None)
+    Catalog::load(&[], Some(file), &|_| None)
 }
 
 fn load_with(file: &str, settings: &[(&str, &str)]) -> Result<Catalog, CatalogError> {
     let setting =
         |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    Catalog::load(Some(file), &setting)
+    Catalog::load(&[], Some(file), &setting)
 }
 
 /// Asserts that `problems` are these and no others, each told by a part of its sentence, in any order.
-fn assert_problems(error: &CatalogError, parts: &[&str]) {
+pub(super) fn assert_problems(error: &CatalogError, parts: &[&str]) {
     let all = error.problems.join("\n");
     for part in parts {
         assert!(all.contains(part), "{part:?} is not in\n{all}");
@@ -27,13 +27,13 @@ fn assert_problems(error: &CatalogError, parts: &[&str]) {
     assert_eq!(error.problems.len(), parts.len(), "\n{all}");
 }
 
-fn provider(catalog: &Catalog, name: &str) -> Arc<Provider> {
+pub(super) fn provider(catalog: &Catalog, name: &str) -> Arc<Provider> {
     Arc::clone(catalog.get(name).unwrap())
 }
 
 #[test]
 fn the_built_in_entries_are_sound() {
-    let catalog = Catalog::load(None, &|_| None).unwrap();
+    let catalog = Catalog::load(&[], None, &|_| None).unwrap();
     assert_eq!(catalog.warnings(), &[] as &[String]);
     let names: Vec<&str> = catalog.iter().map(|provider| provider.id.as_str()).collect();
     assert_eq!(names, ["atlassian", "bitbucket", "github", "google", "microsoft", "notion", "slack"]);
@@ -48,7 +48,7 @@ fn the_built_in_entries_are_sound() {
 
 #[test]
 fn slack_has_two_credentials_in_one_answer() {
-    let slack = provider(&Catalog::load(None, &|_| None).unwrap(), "slack");
+    let slack = provider(&Catalog::load(&[], None, &|_| None).unwrap(), "slack");
     let shapes: Vec<_> = slack
         .credentials
         .iter()
@@ -64,7 +64,7 @@ fn slack_has_two_credentials_in_one_answer() {
 
 #[test]
 fn the_rotation_of_atlassian_and_the_revocation_of_github_are_as_their_vendors_say() {
-    let catalog = Catalog::load(None, &|_| None).unwrap();
+    let catalog = Catalog::load(&[], None, &|_| None).unwrap();
     let atlassian = provider(&catalog, "atlassian");
     let day = Duration::from_hours(24);
     assert_eq!(
@@ -337,7 +337,7 @@ fn the_platforms_secret_goes_to_no_host_that_a_tenant_names() {
 
 #[test]
 fn the_settings_of_apps_are_known_by_the_entries_names() {
-    let names = Catalog::setting_names(Some("[providers.my-crm]\nnonsense = 1"));
+    let names = Catalog::setting_names(&[], Some("[providers.my-crm]\nnonsense = 1"));
     for name in [
         "MY_CRM_CLIENT_ID",
         "MY_CRM_CLIENT_SECRET",
@@ -358,7 +358,7 @@ fn the_settings_of_apps_are_known_by_the_entries_names() {
 
 #[test]
 fn variables_take_their_defaults_and_are_checked() {
-    let catalog = Catalog::load(None, &|_| None).unwrap();
+    let catalog = Catalog::load(&[], None, &|_| None).unwrap();
     let microsoft = provider(&catalog, "microsoft");
     let given = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
     assert_eq!(microsoft.variables(&BTreeMap::new()).unwrap(), given("tenant", "common"));
@@ -394,6 +394,15 @@ fn api_hosts_follow_the_variables() {
     assert!(matches!(shop.hosts(&BTreeMap::new()), Err(ResolveError::Variables(_))));
 }
 
+#[test]
+fn connections_are_their_users_unless_the_entry_says_otherwise() {
+    let catalog = load("[providers.shop]\nflow = \"api_key\"\nowner = \"tenant\"").unwrap();
+    assert_eq!(provider(&catalog, "shop").owner, Owner::Tenant);
+    assert!(catalog.iter().all(|each| each.id.as_str() == "shop" || each.owner == Owner::User));
+    let error = load("[providers.shop]\nflow = \"api_key\"\nowner = \"everybody\"").unwrap_err();
+    assert_problems(&error, &["[providers.shop] owner must be one of user, tenant; \"everybody\" is not"]);
+}
+
 const PAGE: &str = include_str!("../../../../docs/add-a-provider.md");
 
 #[test]
@@ -413,7 +422,7 @@ fn every_key_is_in_the_documentation() {
     for key in entry::KEYS {
         assert!(PAGE.contains(&format!("`{key}`")), "{key}");
     }
-    for (name, provider) in Catalog::load(None, &|_| None).unwrap().providers {
+    for (name, provider) in Catalog::load(&[], None, &|_| None).unwrap().providers {
         assert!(PAGE.contains(&format!("`{name}`")), "{name}");
         drop(provider);
     }

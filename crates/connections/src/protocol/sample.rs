@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::{
-    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, Provider, ProviderId, Resolved, Rotation,
-    TokenAuth,
+    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, Owner, Provider, ProviderId, Resolved,
+    Rotation, TokenAuth,
 };
 
 /// A provider as RFC 6749 has them, without URLs.
@@ -13,6 +13,7 @@ pub(super) fn provider() -> Provider {
         id: ProviderId::parse("sample").unwrap(),
         name: "Sample".to_owned(),
         flow: Flow::AuthorizationCode,
+        owner: Owner::User,
         issuer: None,
         promises_iss: false,
         endpoints: Endpoints::default(),

@@ -130,7 +130,7 @@ async fn connections(database: &Database, hostile: &HostileProvider, ambient: &A
     Connections::new(Parts {
         database: database.clone(),
         sealer: Sealer::open(database, master, ambient.clone()).await.unwrap(),
-        catalog: Catalog::load(Some(&file), &|_| None).unwrap(),
+        catalog: Catalog::load(&[], Some(&file), &|_| None).unwrap(),
         discovery: Discovery::new(http.outward().clone(), ambient.clone()),
         http,
         public_url: "http://localhost:4000".parse().unwrap(),

@@ -40,7 +40,7 @@ impl Fixture {
 }
 
 fn entry(keys: &str) -> Arc<Provider> {
-    let catalog = Catalog::load(Some(&format!("[providers.own]\n{keys}")), &|_| None).unwrap();
+    let catalog = Catalog::load(&[], Some(&format!("[providers.own]\n{keys}")), &|_| None).unwrap();
     Arc::clone(catalog.get("own").unwrap())
 }
 
@@ -174,7 +174,7 @@ async fn a_caller_that_goes_away_does_not_stop_the_others() {
 #[tokio::test]
 async fn variables_and_the_client_id_are_put_in() {
     let fixture = Fixture::new().await;
-    let catalog = Catalog::load(None, &|_| None).unwrap();
+    let catalog = Catalog::load(&[], None, &|_| None).unwrap();
     let resolve = |name: &str, variables: &[(&str, &str)], client_id: &'static str| {
         let provider = Arc::clone(catalog.get(name).unwrap());
         let variables: BTreeMap<String, String> =

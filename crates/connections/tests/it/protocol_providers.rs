@@ -19,7 +19,7 @@ const CALLBACK: &str = "http://127.0.0.1:9/callback";
 
 /// The entry `name` of the catalog, with what `own` adds to it.
 async fn speaker(own: &str, name: &str, id: &str, secret: &str) -> Speaker {
-    let catalog = Catalog::load(Some(own), &|_| None).unwrap();
+    let catalog = Catalog::load(&[], Some(own), &|_| None).unwrap();
     let provider = catalog.get(name).unwrap().as_ref().clone();
     let client = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
     let discovery = Discovery::new(client, Ambient::system());

@@ -122,7 +122,7 @@ fn catalog(keys: &str) -> Catalog {
          token_url = \"https://club.example/token\"\nuserinfo_url = \"https://club.example/me\"\n\
          client_id = \"jackfield\"\nclient_secret = \"a secret of the client\"\naccount = { id = \"/id\" }\n";
     let file = format!("{}{}{consent}", entry("keys"), entry("others"));
-    Catalog::load(Some(&file), &|_| None).unwrap()
+    Catalog::load(&[], Some(&file), &|_| None).unwrap()
 }
 
 fn new_session(tenant: &str, user_email: &str, providers: &[&str]) -> NewSession {

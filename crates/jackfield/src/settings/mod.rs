@@ -87,11 +87,11 @@ pub(crate) fn load(
 /// The providers of `file` and the built-in ones, with the OAuth apps that are set.
 fn catalog(file: Option<&str>, values: &Values, problems: &mut Problems) -> Option<Catalog> {
     let taken = |name: &String| sources::static_names().any(|known| known == name);
-    for name in Catalog::setting_names(file).into_iter().filter(taken) {
+    for name in Catalog::setting_names(&[], file).into_iter().filter(taken) {
         problems
             .push(format!("a provider's name may not make its setting {name}, which means something else"));
     }
-    let catalog = Catalog::load(file, &|name| values.get(name).map(str::to_owned));
+    let catalog = Catalog::load(&[], file, &|name| values.get(name).map(str::to_owned));
     catalog.map_err(|error| problems.extend(error.problems)).ok()
 }
 
