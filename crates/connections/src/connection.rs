@@ -6,7 +6,7 @@ use model::{TenantId, Timestamp};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::ProviderId;
+use crate::catalog::{Owner, ProviderId};
 
 /// Names one credential of one connection of one tenant: what tokens are kept, cached and refreshed by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ pub struct Connection {
     pub id: String,
     /// Where the account is.
     pub provider: ProviderId,
-    /// Whose it is within the tenant, in lower case.
+    /// Whose it is within the tenant, in lower case; empty where it is the tenant's own. See [`user`](Self::user).
     pub user_email: String,
     /// What the user calls it.
     pub label: String,
@@ -59,6 +59,21 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Whether it is a user's or the tenant's.
+    pub fn owner(&self) -> Owner {
+        if self.user_email.is_empty() { Owner::Tenant } else { Owner::User }
+    }
+
+    /// Whose it is, by e-mail address; `None` where it is the tenant's own.
+    pub fn user(&self) -> Option<&str> {
+        named_user(&self.user_email)
+    }
+
+    /// Whether the user of this address, in lower case, may use it.
+    pub fn is_for(&self, user_email: &str) -> bool {
+        self.owner() == Owner::Tenant || self.user_email == user_email
+    }
+
     /// What its credentials were granted, each scope once.
     pub fn scopes(&self) -> Vec<String> {
         let scopes: BTreeSet<&String> =
@@ -70,6 +85,11 @@ impl Connection {
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.credentials.iter().filter_map(|credential| credential.expires_at).min()
     }
+}
+
+/// The address in a row, if it is one.
+pub(crate) fn named_user(user_email: &str) -> Option<&str> {
+    (!user_email.is_empty()).then_some(user_email)
 }
 
 /// Whether a connection works.

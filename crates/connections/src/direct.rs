@@ -6,7 +6,7 @@ use model::{TenantId, Violation};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::activity::{Action, Entry};
-use crate::catalog::{Flow, Provider};
+use crate::catalog::{Flow, Owner, Provider};
 use crate::granted::{Connected, Granted};
 use crate::manage::checked_label;
 use crate::protocol::{App, CallError, Client, TokenAnswer, requested_scopes};
@@ -24,7 +24,7 @@ pub struct Direct {
     pub actor: String,
     /// To which provider.
     pub provider: String,
-    /// Whose within the tenant.
+    /// Whose within the tenant. It says nothing where the provider's connections are the tenant's.
     pub user_email: String,
     /// What the user calls it.
     pub label: Option<String>,
@@ -53,9 +53,10 @@ impl Connections {
     ///
     /// # Errors
     /// [`Error::UnknownProvider`], [`Error::WrongFlow`], [`Error::Invalid`], [`Error::Call`] if the provider refuses.
-    pub async fn connect(&self, direct: Direct) -> Result<Connected, Error> {
+    pub async fn connect(&self, mut direct: Direct) -> Result<Connected, Error> {
         let provider = self.provider(&direct.provider)?;
         check(&direct, &provider)?;
+        direct.user_email = provider.owner.address(&direct.user_email).to_owned();
         let entry = Entry::new(&direct.tenant, &direct.actor, Action::Connect)
             .provider(&provider.id)
             .user_email(&direct.user_email);
@@ -75,9 +76,7 @@ impl Connections {
         let answer = prove(&direct.grant, client).await.map_err(called)?;
         let mut account = client.account(&answer).await.map_err(called)?;
         if account.id.is_empty() {
-            // Where the provider tells none, an id of our own keeps two apart.
-            let has_client = !app.client_id.is_empty();
-            account.id = if has_client { app.client_id.clone() } else { model::new_id(&self.ambient) };
+            account.id = self.account_id(provider, &app);
         }
         let granted = Granted {
             tenant: &direct.tenant,
@@ -93,6 +92,16 @@ impl Connections {
             actor: &direct.actor,
         };
         self.store_granted(granted).await
+    }
+
+    /// What stands for the account's id where the provider tells none: the client's, else one of our own, which keeps two
+    /// keys of a user apart. A tenant has one connection, so that a new key takes the place of the former.
+    fn account_id(&self, provider: &Provider, app: &App) -> String {
+        match provider.owner {
+            _ if !app.client_id.is_empty() => app.client_id.clone(),
+            Owner::User => model::new_id(&self.ambient),
+            Owner::Tenant => String::new(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::{Coded, ErrorCode, Timestamp, Violation};
 
+use crate::connection::named_user;
 use crate::protocol::{CallError, Sent};
 
 /// A request about connections that cannot be met.
@@ -64,17 +65,17 @@ pub enum Error {
     /// Nothing says whose connection it would be.
     #[error("the account tells no e-mail address: name the user in user_email when beginning")]
     UserUnknown,
-    /// The user has as many connections as one may have.
-    #[error("a user may have at most {0} connections: revoke one that is no longer needed")]
-    Quota(i64),
-    /// No connection of the user to the provider.
+    /// The user, or the tenant for all its users, has as many connections as one may have.
     #[error(
-        "{user_email} has no connection to {provider}: begin one with GET /api/v1/unified/auth/{provider}/url"
+        "a user, and a tenant for all its users, may have at most {0} connections: revoke one that is no longer needed"
     )]
+    Quota(i64),
+    /// No connection to the provider, of the user or of the tenant.
+    #[error("{}", connection_required(.provider, .user_email))]
     ConnectionRequired {
         /// The provider.
         provider: String,
-        /// The user.
+        /// The user; empty where it would be the tenant's own.
         user_email: String,
     },
     /// No connection of this id, or not the caller's.
@@ -178,6 +179,14 @@ impl Coded for Error {
     }
 }
 
+fn connection_required(provider: &str, user_email: &str) -> String {
+    let begin = format!("GET /api/v1/unified/auth/{provider}/url");
+    match named_user(user_email) {
+        Some(user) => format!("{user} has no connection to {provider}: begin one with {begin}"),
+        None => format!("this tenant has no connection to {provider}: an admin can begin one with {begin}"),
+    }
+}
+
 /// How a failed call to a provider is told.
 pub(crate) fn call_code(error: &CallError) -> ErrorCode {
     match error {
@@ -189,5 +198,24 @@ pub(crate) fn call_code(error: &CallError) -> ErrorCode {
         | CallError::InvalidClient
         | CallError::Refused { .. }
         | CallError::Malformed(_) => ErrorCode::UpstreamUnavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_lacks_a_connection_is_said() {
+        let told = |user_email: &str| {
+            Error::ConnectionRequired { provider: "shop".to_owned(), user_email: user_email.to_owned() }
+                .to_string()
+        };
+        assert!(
+            told("ann@acme.example").starts_with("ann@acme.example has no connection to shop: begin one")
+        );
+        assert!(
+            told("").starts_with("this tenant has no connection to shop: an admin can begin one with GET")
+        );
     }
 }

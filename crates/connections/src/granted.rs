@@ -7,12 +7,12 @@ use serde_json::json;
 use storage::Tx;
 
 use crate::activity::{Action, Entry};
-use crate::catalog::Provider;
+use crate::catalog::{Owner, Provider};
 use crate::connection::{Account, Connection, Site, Status, Tokens};
 use crate::store::{connections, credentials};
 use crate::{Connections, Error, key, vault};
 
-/// The most connections a user may have.
+/// The most connections a user may have, and a tenant for all its users.
 pub(crate) const MAX_CONNECTIONS: i64 = 100;
 
 /// What a provider has granted, and to whom.
@@ -20,7 +20,7 @@ pub(crate) const MAX_CONNECTIONS: i64 = 100;
 pub(crate) struct Granted<'a> {
     pub(crate) tenant: &'a TenantId,
     pub(crate) provider: &'a Provider,
-    /// Whose it will be; the account's own address where `None`.
+    /// Whose it will be; the account's own address where `None`. Nobody's where the provider's are the tenant's.
     pub(crate) user_email: Option<String>,
     pub(crate) client_id: &'a str,
     pub(crate) variables: &'a BTreeMap<String, String>,
@@ -51,9 +51,14 @@ pub struct Connected {
 impl Connections {
     /// Stores the connection, its tokens and the event of it, all or nothing.
     pub(crate) async fn store_granted(&self, granted: Granted<'_>) -> Result<Connected, Error> {
-        let own = granted.account.email.as_deref().map(crate::user_email);
-        let user_email = granted.user_email.clone().or_else(|| own.and_then(Result::ok));
-        let user_email = user_email.ok_or(Error::UserUnknown)?;
+        let user_email = match granted.provider.owner {
+            Owner::Tenant => String::new(),
+            Owner::User => {
+                let own = granted.account.email.as_deref().map(crate::user_email);
+                let user_email = granted.user_email.clone().or_else(|| own.and_then(Result::ok));
+                user_email.ok_or(Error::UserUnknown)?
+            }
+        };
         let (id, missing_scopes) = match self.try_store(&granted, &user_email).await {
             // The same account, or another first one, came at the same time. It is there now and is found.
             Err(Error::Storage(storage::Error::Duplicate(_))) => {
@@ -97,7 +102,7 @@ impl Connections {
         Ok((connection.id, missing_scopes))
     }
 
-    /// Refuses one connection too many; tells whether the new one is the user's first to this provider.
+    /// Refuses one connection too many; tells whether the new one is the first to this provider of whom it is.
     async fn check_room(&self, tx: &mut Tx, granted: &Granted<'_>, user_email: &str) -> Result<bool, Error> {
         if connections::count(tx, granted.tenant, user_email).await? >= MAX_CONNECTIONS {
             return Err(Error::Quota(MAX_CONNECTIONS));
@@ -189,9 +194,8 @@ fn status(sites: &[Site], site: Option<&String>) -> Status {
     if sites.is_empty() || site.is_some() { Status::Active } else { Status::NeedsSite }
 }
 
-/// An event about a connection.
+/// An event about a connection; `user_email` in it is null where it is the tenant's own.
 pub(crate) fn event(tenant: &TenantId, kind: EventKind, connection: &Connection, by: &str) -> Event {
-    let data =
-        json!({"provider": connection.provider.as_str(), "user_email": connection.user_email, "by": by});
+    let data = json!({"provider": connection.provider.as_str(), "user_email": connection.user(), "by": by});
     Event { tenant: Some(tenant.clone()), kind, subject: connection.id.clone(), data }
 }

@@ -46,6 +46,7 @@ pub use validate::Validity;
 use activity::Activity;
 use apps::Apps;
 use catalog::{Catalog, Discovery, Provider, ProviderId, Resolved};
+use connection::{Connection, CredentialKey};
 use protocol::{App, Client, Http};
 use redeemer::Redeemer;
 use vault::Vault;
@@ -140,6 +141,18 @@ impl Connections {
     /// Forgets the flows that were completed so long ago that their states are refused by age. Tells how many.
     pub async fn sweep_flows(&self) -> Result<u64, Error> {
         store::flows::sweep(&self.database, self.ambient.now()).await
+    }
+
+    /// The credential of a connection that calls of the provider's API are made with: the first one of the provider's
+    /// entry that the connection has. Where it has none it is `main`, which the vault will not find.
+    pub fn credential(&self, tenant: &TenantId, connection: &Connection) -> CredentialKey {
+        let has = |name: &str| connection.credentials.iter().any(|credential| credential.name == name);
+        let provider = self.catalog.get(connection.provider.as_str());
+        let of_entry =
+            provider.and_then(|provider| provider.credentials.iter().find(|shape| has(&shape.name)));
+        let first = || connection.credentials.first().map(|credential| credential.name.as_str());
+        let name = of_entry.map(|shape| shape.name.as_str()).or_else(first);
+        key(tenant, &connection.id, name.unwrap_or("main"))
     }
 
     /// The vault, for callers of providers' APIs. They record each use, of which they alone know by whom it was, what

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{EventKind, TenantId, Timestamp, Violation};
 
 use crate::activity::{Action, Entry};
-use crate::catalog::{Flow, ProviderId};
+use crate::catalog::{Flow, Owner, ProviderId};
 use crate::connection::{Connection, Status};
 use crate::granted::{MAX_CONNECTIONS, event};
 use crate::store::connections::{self, Filter};
@@ -20,7 +20,7 @@ const MAX_LABEL: usize = 100;
 pub struct Whose {
     /// The tenant.
     pub tenant: TenantId,
-    /// The user, in lower case.
+    /// The user, in lower case. It may be empty, and says nothing, where the provider's connections are the tenant's.
     pub user_email: String,
     /// The provider.
     pub provider: String,
@@ -31,7 +31,7 @@ pub struct Whose {
 /// Which connections to list.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
-    /// Of this user alone.
+    /// Those that this user may use: the user's own and the tenant's.
     pub user_email: Option<String>,
     /// To this provider alone.
     pub provider: Option<String>,
@@ -74,6 +74,8 @@ pub struct ProviderInfo {
     pub name: String,
     /// How its connections come about.
     pub flow: Flow,
+    /// Whose they are.
+    pub owner: Owner,
     /// Whether there is an OAuth app to connect with, or none is needed.
     pub configured: bool,
     /// What is asked for where a caller asks for nothing.
@@ -98,6 +100,7 @@ impl Connections {
                 id: provider.id.clone(),
                 name: provider.name.clone(),
                 flow: provider.flow,
+                owner: provider.owner,
                 configured: !needs_app || is_own || self.catalog.app(&provider.id).is_some(),
                 scopes: self.usual_scopes(provider),
                 redirect_uri: needs_app
@@ -145,28 +148,29 @@ impl Connections {
         found.ok_or_else(|| not_found(id))
     }
 
-    /// The connection that is meant.
+    /// The connection that is meant: the user's, or the tenant's where the provider's connections are its own.
     ///
     /// # Errors
-    /// [`Error::UnknownProvider`], [`Error::ConnectionRequired`] where the user has none to the provider,
+    /// [`Error::UnknownProvider`], [`Error::ConnectionRequired`] where there is none to the provider,
     /// [`Error::ConnectionNotFound`] where the one that is named is another's.
     pub async fn meant(&self, whose: &Whose) -> Result<Connection, Error> {
         let provider = self.provider(&whose.provider)?;
         let mut conn = self.database.read().await?;
         let Some(id) = &whose.connection else {
-            let found =
-                connections::find_default(&mut conn, &whose.tenant, &whose.user_email, &provider.id).await?;
+            let user_email = provider.owner.address(&whose.user_email);
+            let found = connections::find_default(&mut conn, &whose.tenant, user_email, &provider.id).await?;
             return found.ok_or_else(|| Error::ConnectionRequired {
                 provider: provider.id.to_string(),
-                user_email: whose.user_email.clone(),
+                user_email: user_email.to_owned(),
             });
         };
         let found = connections::find(&mut conn, &whose.tenant, id).await?;
-        let own = found.filter(|it| it.provider == provider.id && it.user_email == whose.user_email);
+        let own = found.filter(|it| it.provider == provider.id && it.is_for(&whose.user_email));
         own.ok_or_else(|| not_found(id))
     }
 
-    /// A user's default connection to each provider that is configured or that the user has connected, by name.
+    /// What a user's default connection to each provider is, by name: to those that are configured, and those that the
+    /// user or the tenant has connected.
     pub async fn status(
         &self,
         tenant: &TenantId,
@@ -177,8 +181,14 @@ impl Connections {
         let mut found: BTreeMap<String, Option<Connection>> =
             configured.map(|info| (info.id.to_string(), None)).collect();
         let mut conn = self.database.read().await?;
-        let filter = Filter { user_email, limit: MAX_CONNECTIONS, ..Filter::default() };
+        // The user's own, and the tenant's.
+        let filter = Filter { user_email, limit: 2 * MAX_CONNECTIONS, ..Filter::default() };
         for connection in connections::list(&mut conn, tenant, &filter).await? {
+            let provider = self.catalog.get(connection.provider.as_str());
+            if provider.is_some_and(|provider| provider.owner != connection.owner()) {
+                // From before the operator changed whose they are: not one that is meant.
+                continue;
+            }
             let place = found.entry(connection.provider.to_string()).or_default();
             if place.is_none() || connection.is_default {
                 *place = Some(connection);

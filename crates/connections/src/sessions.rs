@@ -1,4 +1,5 @@
-//! Connect sessions: for ten minutes, whoever holds the link may connect and disconnect accounts of one user.
+//! Connect sessions: for ten minutes, whoever holds the link may connect and disconnect accounts of one user, and those
+//! of the tenant itself if their providers were named.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::catalog::Owner;
 use crate::connection::Connection;
 use crate::manage::{ProviderInfo, not_found};
 use crate::store::sessions::{self, SessionRow};
@@ -26,7 +28,7 @@ const TOKEN_LEN: usize = 32;
 /// The most sessions of one tenant that last at the same time. Those who ask in the same instant may pass it by one each.
 const MAX_SESSIONS: i64 = 1000;
 const MAX_PROVIDERS: usize = 100;
-/// As many connections as a user may have fit into one page.
+/// As many connections as a user and a tenant may have fit into one page.
 const PAGE: u32 = 200;
 
 /// What a session is made of.
@@ -36,7 +38,8 @@ pub struct NewSession {
     pub tenant: TenantId,
     /// Whose accounts are connected, in lower case.
     pub user_email: String,
-    /// The providers to choose from, by name; all that are configured where empty.
+    /// The providers to choose from, by name; all that are configured where empty, but those whose connections are the
+    /// tenant's. Whoever names one of these must be allowed to give that right away.
     pub providers: Vec<String>,
     /// Where the browser goes in the end. Held against the allow-list by the caller.
     pub return_to: Option<String>,
@@ -79,7 +82,7 @@ pub struct SessionView {
 pub struct SessionProvider {
     /// The provider.
     pub provider: ProviderInfo,
-    /// The user's connections to it, oldest first.
+    /// The user's connections to it, or the tenant's, oldest first.
     pub connections: Vec<Connection>,
 }
 
@@ -113,8 +116,13 @@ impl Open {
         format!("connect-session:{}", self.id)
     }
 
-    fn allows(&self, provider: &str) -> bool {
-        self.providers.is_empty() || self.providers.iter().any(|allowed| allowed == provider)
+    /// Whether connections of `owner` to `provider` are within it. The tenant's are only where the provider was named: a
+    /// link for a user does not reach by itself what all users work with.
+    fn allows(&self, provider: &str, owner: Owner) -> bool {
+        match owner {
+            Owner::User if self.providers.is_empty() => true,
+            Owner::User | Owner::Tenant => self.providers.iter().any(|allowed| allowed == provider),
+        }
     }
 }
 
@@ -184,10 +192,12 @@ impl Connections {
         let mut connections = self.list(&open.tenant, &listing).await?.connections;
         let mut providers = Vec::new();
         for provider in self.providers(&open.tenant).await? {
-            let own: Vec<Connection> =
-                connections.extract_if(.., |connection| connection.provider == provider.id).collect();
+            let is_own = |connection: &mut Connection| {
+                connection.provider == provider.id && self.is_within(&open, connection)
+            };
+            let own: Vec<Connection> = connections.extract_if(.., is_own).collect();
             // What was connected while the provider was configured can still be disconnected.
-            if open.allows(provider.id.as_str()) && (provider.configured || !own.is_empty()) {
+            if open.allows(provider.id.as_str(), provider.owner) && (provider.configured || !own.is_empty()) {
                 providers.push(SessionProvider { provider, connections: own });
             }
         }
@@ -219,7 +229,7 @@ impl Connections {
                 (connection.provider.to_string(), connection.variables)
             }
         };
-        check_allowed(&open, &provider)?;
+        self.check_allowed(&open, &provider)?;
         let begin = Begin {
             actor: open.actor(),
             tenant: open.tenant,
@@ -248,7 +258,7 @@ impl Connections {
         grant: DirectGrant,
     ) -> Result<Connected, Error> {
         let open = self.open_session(token).await?;
-        check_allowed(&open, provider)?;
+        self.check_allowed(&open, provider)?;
         let direct = Direct {
             actor: open.actor(),
             tenant: open.tenant,
@@ -329,10 +339,28 @@ impl Connections {
         })
     }
 
-    /// The connection of this id, if it is the session's user's and to one of the session's providers.
+    /// Refuses providers that are not within the session.
+    fn check_allowed(&self, open: &Open, name: &str) -> Result<(), Error> {
+        let provider = self.provider(name)?;
+        if open.allows(name, provider.owner) {
+            Ok(())
+        } else {
+            Err(Error::UnknownProvider(provider.id.to_string()))
+        }
+    }
+
+    /// Whether a connection is to a provider of the session, and whose the provider's connections are now: who named the
+    /// provider was asked for the right to those.
+    fn is_within(&self, open: &Open, connection: &Connection) -> bool {
+        let provider = self.catalog.get(connection.provider.as_str());
+        let is_as_now = provider.is_none_or(|provider| provider.owner == connection.owner());
+        is_as_now && open.allows(connection.provider.as_str(), connection.owner())
+    }
+
+    /// The connection of this id, if it is the session's user's or the tenant's, and to one of the session's providers.
     async fn connection_in(&self, open: &Open, id: &str) -> Result<Connection, Error> {
         let connection = self.connection(&open.tenant, id).await?;
-        let is_own = connection.user_email == open.user_email && open.allows(connection.provider.as_str());
+        let is_own = connection.is_for(&open.user_email) && self.is_within(open, &connection);
         if is_own { Ok(connection) } else { Err(not_found(id)) }
     }
 }
@@ -340,14 +368,6 @@ impl Connections {
 impl fmt::Debug for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Open").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-fn check_allowed(open: &Open, provider: &str) -> Result<(), Error> {
-    if open.allows(provider) {
-        Ok(())
-    } else {
-        Err(Error::UnknownProvider(provider.chars().take(64).collect()))
     }
 }
 

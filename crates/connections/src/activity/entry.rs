@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{Coded, ErrorCode, TenantId};
 
 use crate::catalog::ProviderId;
-use crate::connection::Connection;
+use crate::connection::{Connection, named_user};
 
 /// The longest actor, operation and detail, in characters: entries are for people to read and are kept in memory.
 const MAX_NAME: usize = 128;
@@ -189,10 +189,10 @@ impl Entry {
         self
     }
 
-    /// With what is this user's.
+    /// With what is this user's; with what is the tenant's, where it is empty.
     #[must_use]
     pub fn user_email(mut self, user_email: &str) -> Self {
-        self.fact.user_email = Some(clean(user_email, MAX_EMAIL));
+        self.fact.user_email = named_user(user_email).map(|named| clean(named, MAX_EMAIL));
         self
     }
 

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{Browser, Flow};
-use crate::catalog::{self, Provider};
+use crate::catalog::{self, Owner, Provider};
 use crate::protocol::{App, AuthorizationRequest, requested_scopes};
 use crate::{Connections, Error};
 
@@ -29,7 +29,8 @@ pub struct Begin {
     pub actor: String,
     /// Where.
     pub provider: String,
-    /// Whose connection within the tenant; the account's own e-mail address where `None`.
+    /// Whose connection within the tenant; the account's own e-mail address where `None`. It says nothing where the
+    /// provider's connections are the tenant's.
     pub user_email: Option<String>,
     /// What to ask for; the provider's defaults where empty.
     pub scopes: Vec<String>,
@@ -59,8 +60,10 @@ pub struct Begun {
 pub struct Link {
     /// The provider's name for people.
     pub provider_name: String,
-    /// Whose connection it would be; `None` for the account's own.
+    /// Whose connection it would be; `None` for the account's own, and for the tenant's.
     pub user_email: Option<String>,
+    /// Whether it would be a user's or the tenant's.
+    pub owner: Owner,
     /// In which tenant.
     pub tenant: TenantId,
     /// Whether the person must be asked first.
@@ -108,6 +111,7 @@ impl Connections {
             provider_name: provider.name.clone(),
             tenant: flow.tenant()?,
             confirm: flow.confirm,
+            owner: provider.owner,
             user_email: flow.user_email,
         })
     }
@@ -142,7 +146,8 @@ impl Connections {
             expires_at: self.ambient.now().plus(LIFETIME).as_millisecond(),
             browser: None,
             confirm: false,
-            user_email: begin.user_email,
+            // Nobody's address goes to the provider as a hint, or to the activity log, for what is the tenant's.
+            user_email: begin.user_email.filter(|_| provider.owner == Owner::User),
             return_to: begin.return_to,
             app_state: begin.app_state,
             client_id: app.client_id,

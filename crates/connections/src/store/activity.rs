@@ -15,7 +15,8 @@ pub(crate) struct Place {
 }
 
 /// Writes all of `facts` in one statement. Where a fact names a connection but not its provider or user, they are the
-/// connection's; where that is gone by now, the user is the one that was last recorded with it.
+/// connection's; where that is gone by now, the user is the one that was last recorded with it. What is the tenant's has
+/// no user.
 pub(crate) async fn insert(tx: &mut Tx, facts: &[(Fact, Tally)]) -> Result<(), Error> {
     if facts.is_empty() {
         return Ok(());
@@ -25,7 +26,7 @@ pub(crate) async fn insert(tx: &mut Tx, facts: &[(Fact, Tally)]) -> Result<(), E
             "INSERT INTO activity (tenant, first_at, at, provider, connection_id, user_email, actor, action, \
              operation, outcome, error_code, detail, occurrences, duration_ms) \
              SELECT v.column1, v.column2, v.column3, COALESCE(v.column4, c.provider, ''), v.column5, \
-             COALESCE(v.column6, c.user_email, (SELECT a.user_email FROM activity a WHERE a.tenant = v.column1 \
+             COALESCE(v.column6, NULLIF(c.user_email, ''), (SELECT a.user_email FROM activity a WHERE a.tenant = v.column1 \
              AND a.connection_id = v.column5 AND a.user_email IS NOT NULL ORDER BY a.at DESC LIMIT 1)), v.column7, v.column8, v.column9, v.column10, v.column11, v.column12, \
              v.column13, v.column14 FROM (",
         );

@@ -80,6 +80,7 @@ struct CredentialRow {
 /// Which connections of a tenant are meant. What is empty narrows nothing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter<'a> {
+    /// Only those that are this user's or the tenant's own, which are kept under an empty address.
     pub(crate) user_email: &'a str,
     pub(crate) provider: &'a str,
     pub(crate) status: &'a str,
@@ -103,7 +104,7 @@ macro_rules! narrowed {
 }
 
 const LIST: &str = narrowed!("AND $3 = ''");
-const LIST_OF_USER: &str = narrowed!("AND user_email = $3");
+const LIST_OF_USER: &str = narrowed!("AND user_email IN ($3, '')");
 
 /// Connections by id, which is by age.
 pub(crate) async fn list(
@@ -140,7 +141,8 @@ pub(crate) async fn find(conn: &mut Conn, tenant: &TenantId, id: &str) -> Result
     with_credentials(conn, tenant, row).await
 }
 
-/// The connection of a user that is meant where none is named: the default one, else the oldest.
+/// The connection of a user, or of the tenant where the address is empty, that is meant where none is named: the default
+/// one, else the oldest.
 pub(crate) async fn find_default(
     conn: &mut Conn,
     tenant: &TenantId,
@@ -325,7 +327,7 @@ async fn add_credentials(
         "SELECT k.connection_id, k.name, k.scopes, k.expires_at, k.sealed_refresh IS NOT NULL AS has_refresh_token, \
          k.dies_at, k.refreshed_at FROM connection c \
          JOIN credential k ON k.tenant = c.tenant AND k.connection_id = c.id \
-         WHERE c.tenant = $1 AND c.id BETWEEN $2 AND $3 AND ($4 = '' OR c.user_email = $4) \
+         WHERE c.tenant = $1 AND c.id BETWEEN $2 AND $3 AND ($4 = '' OR c.user_email IN ($4, '')) \
          AND ($5 = '' OR c.provider = $5) AND ($6 = '' OR c.status = $6) \
          AND ($7 = 0 OR EXISTS (SELECT 1 FROM credential d WHERE d.tenant = c.tenant AND d.connection_id = c.id \
          AND d.dies_at < $7)) ORDER BY k.connection_id, k.name"

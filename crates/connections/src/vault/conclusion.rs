@@ -15,7 +15,7 @@ use super::stored::{Stored, access_purpose, refresh_purpose};
 use super::token::AccessToken;
 use super::{Error, Inner};
 use crate::activity::{self, ACTOR, Action, Entry};
-use crate::connection::{CredentialKey, Tokens};
+use crate::connection::{CredentialKey, Tokens, named_user};
 use crate::protocol::{CallError, Sent};
 use crate::store::broken_apps;
 use crate::store::credentials::{self, Hold, NewTokens, Setback};
@@ -311,6 +311,6 @@ pub(super) fn event(key: &CredentialKey, kind: EventKind, provider: &str, user_e
         tenant: Some(key.tenant.clone()),
         kind,
         subject: key.connection.clone(),
-        data: json!({"provider": provider, "user_email": user_email, "credential": key.name}),
+        data: json!({"provider": provider, "user_email": named_user(user_email), "credential": key.name}),
     }
 }

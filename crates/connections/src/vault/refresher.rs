@@ -13,7 +13,7 @@ use super::schedule::{self, FOREWARNING, Term};
 use super::troubles::Line;
 use super::{Error, Inner, Vault, uses};
 use crate::catalog::ProviderId;
-use crate::connection::CredentialKey;
+use crate::connection::{CredentialKey, named_user};
 use crate::store::due_credentials::{self, DueRow, DyingRow};
 
 /// How many renewals are under way at a time.
@@ -196,7 +196,7 @@ async fn forewarn(vault: &Inner, row: &DyingRow) -> Result<(), Error> {
         subject: row.connection_id.clone(),
         data: json!({
             "provider": row.provider,
-            "user_email": row.user_email,
+            "user_email": named_user(&row.user_email),
             "credential": row.name,
             "dies_at": dies_at.to_string(),
         }),

@@ -20,6 +20,7 @@ use crate::place::Place;
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// A broker and what it works with. `honest` is the provider on loopback; `mute` is the same without a way to revoke.
+/// Of `shop`, `store` and `depot` connections are the tenant's: `store` tells no account, and `depot` takes keys.
 pub(crate) struct Broker {
     pub(crate) connections: Connections,
     pub(crate) database: Database,
@@ -103,6 +104,11 @@ impl Broker {
         pages.try_collect::<Vec<_>>().await.unwrap().concat()
     }
 
+    /// What seals on this database.
+    pub(crate) async fn sealer(&self) -> Sealer {
+        sealer(&self.database, &self.ambient).await
+    }
+
     /// Runs a statement that needs no parameters.
     pub(crate) async fn run_sql(&self, sql: &'static str) {
         let mut tx = self.database.begin().await.unwrap();
@@ -124,12 +130,20 @@ async fn connections(database: &Database, hostile: &HostileProvider, ambient: &A
     let revocation = format!("revocation_url = \"{}\"", hostile.url("/revoke"));
     let keyed =
         format!("[providers.keyed]\nflow = \"api_key\"\nuserinfo_url = \"{}\"\n", hostile.url("/userinfo"));
-    let file = [entry("honest", &revocation), entry("mute", "scopes = [\"notes\"]"), keyed].concat();
+    let owned = "owner = \"tenant\"\n";
+    let file = [
+        entry("honest", &revocation),
+        entry("mute", "scopes = [\"notes\"]"),
+        keyed,
+        entry("shop", &format!("{owned}{revocation}")),
+        entry("store", &format!("{owned}account = {{}}")),
+        format!("[providers.depot]\nflow = \"api_key\"\n{owned}"),
+    ];
+    let file = file.concat();
     let http = http(Duration::from_secs(2));
-    let master = MasterKey::from_base64(&MASTER_KEY.into()).unwrap();
     Connections::new(Parts {
         database: database.clone(),
-        sealer: Sealer::open(database, master, ambient.clone()).await.unwrap(),
+        sealer: sealer(database, ambient).await,
         catalog: Catalog::load(&[], Some(&file), &|_| None).unwrap(),
         discovery: Discovery::new(http.outward().clone(), ambient.clone()),
         http,
@@ -138,4 +152,9 @@ async fn connections(database: &Database, hostile: &HostileProvider, ambient: &A
         vault: vault::Settings::default(),
         ambient: ambient.clone(),
     })
+}
+
+async fn sealer(database: &Database, ambient: &Ambient) -> Sealer {
+    let master = MasterKey::from_base64(&MASTER_KEY.into()).unwrap();
+    Sealer::open(database, master, ambient.clone()).await.unwrap()
 }

@@ -18,8 +18,8 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use connections::catalog::{
-    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, Provider, ProviderId, Resolved, Revocation,
-    Rotation, SitesShape, TokenAuth, TokenIn,
+    AccountShape, BodyFormat, CredentialShape, Endpoints, Flow, Owner, Provider, ProviderId, Resolved,
+    Revocation, Rotation, SitesShape, TokenAuth, TokenIn,
 };
 use connections::connection::Tokens;
 use connections::protocol::{App, Client, Http, HttpConfig};
@@ -147,6 +147,7 @@ impl HostileProvider {
             id: ProviderId::parse("hostile").unwrap(),
             name: "Hostile".to_owned(),
             flow: Flow::AuthorizationCode,
+            owner: Owner::User,
             issuer: None,
             promises_iss: false,
             endpoints: Endpoints {

@@ -22,4 +22,5 @@ mod races;
 mod random_input;
 mod revocation_runs;
 mod sessions;
+mod tenant_owned;
 mod vault;
