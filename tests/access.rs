@@ -81,6 +81,14 @@ const ROUTES: &[Route] = &[
     ("GET", "/api/v1/unified/auth/{provider}/refresh", "/api/v1/unified/auth/mailer/refresh?user_email=ann@acme.example", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 401]),
     ("POST", "/api/v1/unified/auth/{provider}/refresh", "/api/v1/unified/auth/mailer/refresh?user_email=ann@acme.example", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 401]),
     ("DELETE", "/api/v1/unified/auth/{provider}/revoke", "/api/v1/unified/auth/mailer/revoke?user_email=ann@acme.example&connection_id=none", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    // Of the tenant's own: every user uses it, an admin decides on it.
+    ("GET", "/api/v1/unified/auth/{provider}/url", "/api/v1/unified/auth/shop/url", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("GET", "/api/v1/unified/auth/{provider}/validate", "/api/v1/unified/auth/depot/validate", Nothing, [401, 200, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("GET", "/api/v1/unified/auth/{provider}/refresh", "/api/v1/unified/auth/depot/refresh", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("POST", "/api/v1/unified/auth/{provider}/refresh", "/api/v1/unified/auth/depot/refresh", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("DELETE", "/api/v1/unified/auth/{provider}/revoke", "/api/v1/unified/auth/shop/revoke", Nothing, [401, 401, 401, 401, 401], [401, 403, 403, 403, 401]),
+    ("POST", "/api/v1/unified/connections", "/api/v1/unified/connections", Json(r#"{"provider":"depot","api_key":""}"#), [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
+    ("POST", "/api/v1/unified/connect/sessions", "/api/v1/unified/connect/sessions", Json(r#"{"user_email":"ann@acme.example","providers":["depot","none"]}"#), [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
     ("GET", "/api/v1/unified/auth/status", "/api/v1/unified/auth/status?user_email=ann@acme.example", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
     ("GET", "/api/v1/unified/auth/providers", "/api/v1/unified/auth/providers", Nothing, [401, 200, 200, 200, 200], [401, 403, 403, 403, 200]),
     ("GET", "/api/v1/unified/connections", "/api/v1/unified/connections", Nothing, [401, 400, 200, 200, 200], [401, 403, 403, 403, 200]),
@@ -104,6 +112,15 @@ const ROLES: [Option<Role>; 5] =
 const PROVIDERS: &str = r#"
 [providers.mailer]
 flow = "api_key"
+[providers.depot]
+flow = "api_key"
+owner = "tenant"
+[providers.shop]
+owner = "tenant"
+authorization_url = "https://shop.example/authorize"
+token_url = "https://shop.example/token"
+client_id = "client-of-the-platform"
+client_secret = "a secret of the platform's client"
 [providers.club]
 authorization_url = "https://club.example/authorize"
 token_url = "https://club.example/token"
@@ -143,6 +160,8 @@ async fn furnished(backend: Backend) -> Deployment {
         let user_email = format!("ann@{}.example", who.0);
         let body =
             json!({"provider": "mailer", "user_email": user_email, "api_key": "k-1234", "label": label});
+        deployment.post(who, "/api/v1/unified/connections", &body).await.expect(201);
+        let body = json!({"provider": "depot", "api_key": "k-1234", "label": format!("{label} depot")});
         deployment.post(who, "/api/v1/unified/connections", &body).await.expect(201);
     }
     let app = json!({"client_id": format!("client-{MARK}"), "client_secret": format!("{MARK} secret")});

@@ -68,6 +68,17 @@ impl Club {
         inner.bearers.retain(|bearer, _| !tokens.contains(bearer));
     }
 
+    /// Entries whose connections are the tenant's: `depot`, which takes keys, and `shop`, which has the platform's app.
+    pub(super) fn tenants_providers(&self) -> String {
+        let base = &self.base;
+        format!(
+            "[providers.depot]\nname = \"Depot\"\nflow = \"api_key\"\nowner = \"tenant\"\nuserinfo_url = \"{base}/me\"\n\
+             account = {{ name = \"/name\" }}\n\
+             [providers.shop]\nname = \"Shop\"\nowner = \"tenant\"\nauthorization_url = \"{base}/authorize\"\n\
+             token_url = \"{base}/token\"\nclient_id = \"{PLATFORM}\"\nclient_secret = \"{PLATFORM_SECRET}\"\n"
+        )
+    }
+
     /// Its entries: `keys`, `machines` and `club`, which has the platform's app.
     pub(super) fn providers(&self) -> String {
         let base = &self.base;

@@ -13,6 +13,7 @@ mod roundtrip;
 mod secrecy;
 mod seed_document;
 mod tap;
+mod tenants_own;
 mod users;
 
 use model::Role;

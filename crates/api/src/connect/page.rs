@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use connections::catalog::Flow;
+use connections::catalog::{Flow, Owner};
 use connections::connection::{Connection, Status};
 use connections::{Error, SessionProvider, SessionView};
 use http::StatusCode;
@@ -54,6 +54,8 @@ struct Ended<'a> {
 struct ProviderView<'a> {
     id: &'a str,
     name: &'a str,
+    /// The tenant for all whose users it is; `None` where each user has its own.
+    tenant: Option<&'a str>,
     /// How another account is connected; `None` where none can be.
     flow: Option<Flow>,
     is_entered: bool,
@@ -177,10 +179,10 @@ fn minutes(now: Timestamp, end: Timestamp) -> String {
 }
 
 fn providers<'a>(view: &'a SessionView, entered: &'a Entered) -> Vec<ProviderView<'a>> {
-    view.providers.iter().map(|each| provider(each, entered)).collect()
+    view.providers.iter().map(|each| provider(view, each, entered)).collect()
 }
 
-fn provider<'a>(each: &'a SessionProvider, entered: &'a Entered) -> ProviderView<'a> {
+fn provider<'a>(view: &'a SessionView, each: &'a SessionProvider, entered: &'a Entered) -> ProviderView<'a> {
     let info = &each.provider;
     let id = info.id.as_str();
     let is_entered = entered.provider == id;
@@ -194,6 +196,7 @@ fn provider<'a>(each: &'a SessionProvider, entered: &'a Entered) -> ProviderView
     ProviderView {
         id,
         name: &info.name,
+        tenant: (info.owner == Owner::Tenant).then(|| view.tenant.as_str()),
         flow: info.configured.then_some(info.flow),
         is_entered,
         client_id: if is_entered { &entered.client_id } else { "" },

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::response::Response;
+use connections::catalog::Owner;
 use connections::{Connected, Link};
 use http::StatusCode;
 
@@ -18,6 +19,7 @@ struct Confirm<'a> {
     provider_name: &'a str,
     user_email: Option<&'a str>,
     tenant: &'a str,
+    is_for_all: bool,
 }
 
 /// Says that an account is connected.
@@ -39,6 +41,7 @@ pub(crate) fn confirm(app: &App, link: &Link) -> Response {
         provider_name: &link.provider_name,
         user_email: link.user_email.as_deref(),
         tenant: link.tenant.as_str(),
+        is_for_all: link.owner == Owner::Tenant,
     };
     html::page(app, StatusCode::OK, &page, Script::None)
 }

@@ -13,7 +13,7 @@ use crate::App;
 use crate::extract::{Json, User};
 use crate::problem::{Problem, ProblemBody};
 use crate::return_to::ReturnTo;
-use crate::unified::required_user_email;
+use crate::unified::{check_manages, required_user_email};
 
 /// For whom a link is, and what it allows.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -23,7 +23,8 @@ pub(super) struct CreateConnectSession {
     /// may name any in its tenant.
     #[schema(example = "ann@acme.example")]
     user_email: Option<String>,
-    /// The providers to choose from, by their name in the catalog; all that are configured where left out or empty.
+    /// The providers to choose from, by their name in the catalog; all that are configured where left out or empty, but
+    /// those whose connections are the tenant's: these must be named, which is for an admin.
     #[serde(default)]
     #[schema(example = json!(["google", "slack"]))]
     providers: Vec<String>,
@@ -65,9 +66,13 @@ pub(super) async fn create(
         Problem::new(ErrorCode::ValidationFailed, "the browser may not be sent to this address")
             .with_violations(vec![violation])
     })?;
+    let user_email = required_user_email(&caller, body.user_email.as_deref())?;
+    for provider in body.providers.iter().filter_map(|name| app.connections().provider(name).ok()) {
+        check_manages(&caller, provider.owner)?;
+    }
     let new = NewSession {
         tenant: caller.tenant().clone(),
-        user_email: required_user_email(&caller, body.user_email.as_deref())?,
+        user_email,
         providers: body.providers,
         return_to: return_to.map(|address| address.as_str().to_owned()),
         created_by: caller.principal().subject.clone(),

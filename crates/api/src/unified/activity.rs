@@ -7,10 +7,11 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use http::{HeaderMap, HeaderValue, header};
-use model::{CredentialKind, ErrorCode, Role, Timestamp};
+use model::{ErrorCode, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::whose::sees_all;
 use super::{required_user_email, user_email};
 use crate::App;
 use crate::extract::{Json, Query, User};
@@ -47,7 +48,7 @@ pub(super) struct ActivityBody {
     /// With which connection, which may be gone by now.
     #[serde(skip_serializing_if = "Option::is_none")]
     connection_id: Option<String>,
-    /// Whose connection it is.
+    /// Whose connection it is; left out where it is the tenant's.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_email: Option<String>,
     /// `ok`, `denied` or `failed`.
@@ -168,8 +169,7 @@ pub(super) async fn list(
 }
 
 fn filter(caller: &User, query: &ActivityQuery) -> Result<Filter, Problem> {
-    let sees_all = caller.is_at_least(Role::Admin) || caller.principal().credential == CredentialKind::ApiKey;
-    let user_email = if sees_all {
+    let user_email = if sees_all(caller) {
         query.user_email.as_deref().map(|named| user_email(caller, Some(named))).transpose()?.flatten()
     } else {
         Some(required_user_email(caller, query.user_email.as_deref())?)

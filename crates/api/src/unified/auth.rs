@@ -10,8 +10,7 @@ use model::{ErrorCode, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::connections::sees_all;
-use super::{AccountBody, required_user_email};
+use super::{AccountBody, required_user_email, whose};
 use crate::App;
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
@@ -26,15 +25,10 @@ pub(super) struct WhoseQuery {
     connection_id: Option<String>,
 }
 
-/// Who may see any connection of the tenant need not say whose it is, where its id is named.
-async fn whose(app: &App, caller: &User, provider: String, query: WhoseQuery) -> Result<Whose, Problem> {
-    let user_email = match (&query.user_email, &query.connection_id) {
-        (None, Some(id)) if sees_all(caller) => {
-            app.connections().connection(caller.tenant(), id).await?.user_email
-        }
-        (named, _) => required_user_email(caller, named.as_deref())?,
-    };
-    Ok(Whose { tenant: caller.tenant().clone(), user_email, provider, connection: query.connection_id })
+impl WhoseQuery {
+    async fn whose(self, app: &App, caller: &User, provider: String) -> Result<Whose, Problem> {
+        whose::whose(app, caller, provider, self.user_email.as_deref(), self.connection_id).await
+    }
 }
 
 /// Whether a connection works.
@@ -89,7 +83,7 @@ pub(super) async fn validate(
     Path(provider): Path<String>,
     Query(query): Query<WhoseQuery>,
 ) -> Result<Json<ValidityBody>, Problem> {
-    let whose = whose(&app, &caller, provider, query).await?;
+    let whose = query.whose(&app, &caller, provider).await?;
     let validity = app.connections().validate(&whose, &caller.principal().subject).await?;
     Ok(Json(validity.into()))
 }
@@ -101,8 +95,8 @@ pub(super) struct RefreshedBody {
     success: bool,
     /// The provider.
     provider: String,
-    /// Whose connection it is.
-    user_email: String,
+    /// The user that was asked for; null where nobody was, because the connection is the tenant's.
+    user_email: Option<String>,
     /// What it is worth now.
     result: RefreshResult,
 }
@@ -134,13 +128,14 @@ pub(super) async fn refresh(
     Path(provider): Path<String>,
     Query(query): Query<WhoseQuery>,
 ) -> Result<Json<RefreshedBody>, Problem> {
-    let whose = whose(&app, &caller, provider, query).await?;
+    let whose = query.whose(&app, &caller, provider).await?;
+    whose::check_manages(&caller, app.connections().meant(&whose).await?.owner())?;
     let connection = app.connections().refresh(&whose, &caller.principal().subject).await?;
     let result = RefreshResult { expires_at: connection.expires_at(), scopes: connection.scopes() };
     Ok(Json(RefreshedBody {
         success: true,
         provider: connection.provider.to_string(),
-        user_email: connection.user_email,
+        user_email: whose::asked(&whose),
         result,
     }))
 }
@@ -180,8 +175,8 @@ pub(super) struct RevokedBody {
     success: bool,
     /// The provider.
     provider: String,
-    /// Whose connection it was.
-    user_email: String,
+    /// Whose connection it was; for one that is the tenant's, the user that was asked for, if any was.
+    user_email: Option<String>,
     /// The connection.
     connection_id: String,
     /// Whether the provider has confirmed that none of the tokens holds any more.
@@ -213,7 +208,7 @@ impl From<Revocation> for RevokedBody {
         Self {
             success: true,
             provider: revocation.connection.provider.to_string(),
-            user_email: revocation.connection.user_email,
+            user_email: revocation.connection.user().map(str::to_owned),
             connection_id: revocation.connection.id,
             revoked_at_provider,
             credentials: credentials.collect(),
@@ -237,10 +232,12 @@ pub(super) async fn revoke(
     Path(provider): Path<String>,
     Query(query): Query<WhoseQuery>,
 ) -> Result<Json<RevokedBody>, Problem> {
-    let connection = app.connections().meant(&whose(&app, &caller, provider, query).await?).await?;
+    let whose = query.whose(&app, &caller, provider).await?;
+    let connection = app.connections().meant(&whose).await?;
+    whose::check_manages(&caller, connection.owner())?;
     let by = &caller.principal().subject;
     let revocation = app.connections().revoke(caller.tenant(), &connection.id, by).await?;
-    Ok(Json(revocation.into()))
+    Ok(Json(RevokedBody { user_email: whose::asked(&whose), ..revocation.into() }))
 }
 
 /// Which user.
@@ -262,7 +259,7 @@ pub(super) struct StatusBody {
     providers: BTreeMap<String, ProviderStatus>,
 }
 
-/// A user's default connection to a provider.
+/// A user's default connection to a provider, or the tenant's.
 #[derive(Debug, Default, Serialize, ToSchema)]
 struct ProviderStatus {
     /// Whether there is one that works.
@@ -340,6 +337,8 @@ struct ProviderBody {
     redirect_uri: Option<String>,
     /// How connections come about: `authorization_code`, `client_credentials` or `api_key`.
     flow: &'static str,
+    /// Whose connections to it are: `user`, each user's own; or `tenant`, one for all users, which an admin begins.
+    owner: &'static str,
     /// What each connection brings along, by name, with what it is.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     variables: BTreeMap<String, String>,
@@ -363,6 +362,7 @@ pub(super) async fn providers(State(app): State<App>, caller: User) -> Result<Js
             scopes: info.scopes,
             redirect_uri: info.redirect_uri,
             flow: info.flow.as_str(),
+            owner: info.owner.as_str(),
             variables: info.variables,
         };
         (info.id.to_string(), body)

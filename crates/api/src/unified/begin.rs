@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
-use super::user_email;
+use super::{check_manages, user_email};
 use crate::browser_cookie::BrowserCookie;
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
@@ -35,7 +35,8 @@ pub(super) struct BeginQuery {
     /// connection it will be. Otherwise the link asks first.
     #[param(required = false)]
     confirm: Option<bool>,
-    /// Whose connection it will be: a user's own address; an admin or an API key may name any in its tenant.
+    /// Whose connection it will be: a user's own address; an admin or an API key may name any in its tenant. Not regarded
+    /// where the provider's connections are the tenant's, which an admin begins.
     user_email: Option<String>,
     /// Where the browser goes in the end; its origin must be in RETURN_TO_ORIGINS.
     return_to: Option<String>,
@@ -183,6 +184,7 @@ pub(super) async fn url(
 }
 
 fn wanted(app: &App, caller: &User, provider: &str, query: BeginQuery) -> Result<Begin, Problem> {
+    check_manages(caller, app.connections().provider(provider)?.owner)?;
     let return_to = query.return_to.as_deref().map(|url| ReturnTo::parse(url, app.return_to())).transpose();
     let return_to =
         return_to.map_err(|violation| Problem::new(ErrorCode::InvalidRequest, violation.detail))?;

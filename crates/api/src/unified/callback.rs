@@ -39,8 +39,8 @@ struct ConnectedBody {
     /// The provider.
     #[schema(example = "google")]
     provider: String,
-    /// Whose connection it is.
-    user_email: String,
+    /// Whose connection it is; null where it is the tenant's, for all its users.
+    user_email: Option<String>,
     /// The account's id at the provider.
     user_id: String,
     /// The account's name.
@@ -151,7 +151,7 @@ fn body(connected: Connected, state: Option<String>) -> ConnectedBody {
         scopes: connection.scopes(),
         expires_at: connection.expires_at(),
         provider: connection.provider.to_string(),
-        user_email: connection.user_email,
+        user_email: connection.user().map(str::to_owned),
         user_id: connection.account.id,
         user_name: connection.account.name,
         missing_scopes: connected.missing_scopes,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use ::connections::catalog::Owner;
 use ::connections::connection::{Connection, Credential, Site, Status};
 use ::connections::{Changes, Direct, DirectGrant, Listing};
 use axum::extract::State;
 use axum::routing::get;
 use http::StatusCode;
-use model::{CredentialKind, ErrorCode, Role, Timestamp, Violation};
+use model::{ErrorCode, Timestamp, Violation};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::RevokedBody;
+use super::whose::{changeable, check_manages, sees_all, user_at, visible};
 use super::{AccountBody, required_user_email};
 use crate::App;
 use crate::extract::{Json, Path, Query, User};
@@ -40,8 +42,8 @@ pub(super) struct ConnectionBody {
     /// The provider.
     #[schema(example = "google")]
     provider: String,
-    /// Whose it is.
-    user_email: String,
+    /// Whose it is; null where it is the tenant's, for all its users.
+    user_email: Option<String>,
     /// What its user calls it.
     label: String,
     /// Whether it is the one that is meant where none is named.
@@ -132,9 +134,9 @@ impl From<Connection> for ConnectionBody {
             scopes: connection.scopes(),
             expires_at: connection.expires_at(),
             dies_at: connection.credentials.iter().filter_map(|credential| credential.dies_at).min(),
+            user_email: connection.user().map(str::to_owned),
             id: connection.id,
             provider: connection.provider.to_string(),
-            user_email: connection.user_email,
             label: connection.label,
             default: connection.is_default,
             status: connection.status,
@@ -168,7 +170,8 @@ pub(super) struct ConnectionsBody {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
-    /// Of this user. A user sees its own alone; an admin and an API key see all where it is left out.
+    /// Those that this user may use: its own and the tenant's. A user sees these alone; an admin and an API key see all
+    /// where it is left out.
     user_email: Option<String>,
     /// To this provider.
     provider: Option<String>,
@@ -217,26 +220,11 @@ async fn list(
     Ok(Json(ConnectionsBody { success: true, connections, next_cursor: page.next_cursor }))
 }
 
-pub(super) fn sees_all(caller: &User) -> bool {
-    caller.is_at_least(Role::Admin) || caller.principal().credential == CredentialKind::ApiKey
-}
-
 fn moment(text: &str) -> Result<Timestamp, Problem> {
     let time = text.parse::<jiff::Timestamp>().map_err(|_| {
         Problem::new(ErrorCode::InvalidRequest, "dies_before must be a time such as 2027-01-01T00:00:00Z")
     })?;
     Ok(Timestamp::from_millisecond(time.as_millisecond()))
-}
-
-/// A connection that the caller may see: its own, or any of its tenant for an admin or an API key.
-async fn visible(app: &App, caller: &User, id: &str) -> Result<Connection, Problem> {
-    let connection = app.connections().connection(caller.tenant(), id).await?;
-    let own = caller.principal().email.as_deref().map(str::to_lowercase);
-    if sees_all(caller) || own.as_ref() == Some(&connection.user_email) {
-        return Ok(connection);
-    }
-    // Another user's is nobody's business: the same answer as for none.
-    Err(::connections::Error::ConnectionNotFound(connection.id).into())
 }
 
 /// What a connection without consent is made of.
@@ -245,7 +233,8 @@ async fn visible(app: &App, caller: &User, id: &str) -> Result<Connection, Probl
 struct CreateConnection {
     /// The provider, one whose flow is `api_key` or `client_credentials`.
     provider: String,
-    /// Whose connection it will be; the credential's own e-mail address where left out.
+    /// Whose connection it will be; the credential's own e-mail address where left out. Not regarded where the
+    /// provider's connections are the tenant's, which an admin makes.
     user_email: Option<String>,
     /// What its user calls it.
     label: Option<String>,
@@ -295,10 +284,12 @@ async fn create(
     caller: User,
     Json(body): Json<CreateConnection>,
 ) -> Result<(StatusCode, Json<ConnectionBody>), Problem> {
+    let owner = app.connections().provider(&body.provider).map_or(Owner::User, |provider| provider.owner);
+    check_manages(&caller, owner)?;
     let direct = Direct {
         tenant: caller.tenant().clone(),
         actor: caller.principal().subject.clone(),
-        user_email: required_user_email(&caller, body.user_email.as_deref())?,
+        user_email: user_at(&app, &caller, &body.provider, body.user_email.as_deref())?,
         grant: body.grant()?,
         provider: body.provider,
         label: body.label,
@@ -354,7 +345,7 @@ async fn change(
     Path(id): Path<String>,
     Json(body): Json<ChangeConnection>,
 ) -> Result<Json<ConnectionBody>, Problem> {
-    let connection = visible(&app, &caller, &id).await?;
+    let connection = changeable(&app, &caller, &id).await?;
     if body.default == Some(false) {
         let detail = "default can only be set to true: the one that was the default gives way";
         return Err(Problem::new(ErrorCode::ValidationFailed, "the body is not what this route takes")
@@ -380,7 +371,7 @@ async fn remove(
     caller: User,
     Path(id): Path<String>,
 ) -> Result<Json<RevokedBody>, Problem> {
-    let connection = visible(&app, &caller, &id).await?;
+    let connection = changeable(&app, &caller, &id).await?;
     let by = &caller.principal().subject;
     Ok(Json(app.connections().revoke(caller.tenant(), &connection.id, by).await?.into()))
 }

@@ -7,6 +7,7 @@ mod callback;
 mod connections;
 mod oauth_apps;
 mod token;
+mod whose;
 
 use model::{Caller, CredentialKind, ErrorCode, Role};
 use serde::Serialize;
@@ -16,6 +17,8 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::problem::Problem;
+
+pub(crate) use whose::check_manages;
 
 /// The routes of the contract.
 pub(crate) fn routes() -> OpenApiRouter<App> {

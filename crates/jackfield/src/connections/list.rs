@@ -24,7 +24,7 @@ pub(crate) struct ListArgs {
     /// Only those to this provider.
     #[arg(long)]
     provider: Option<String>,
-    /// Only those of this user, by e-mail address.
+    /// Only those that this user may use, by e-mail address: the user's own and the tenant's.
     #[arg(long, value_name = "EMAIL", value_parser = parse_user)]
     user: Option<String>,
     /// Only those in this status: active, needs_site or needs_reauth.
@@ -73,9 +73,9 @@ fn told(page: &[Connection], is_json: bool) -> anyhow::Result<String> {
             writeln!(text, "{}", as_json(connection)).context("no memory")?;
             continue;
         }
-        let Connection { id, provider, user_email, label, .. } = connection;
-        let status = connection.status.as_str();
-        writeln!(text, "{id}  {provider:<12}  {status:<12}  {user_email}  {label}").context("no memory")?;
+        let Connection { id, provider, label, .. } = connection;
+        let (status, user) = (connection.status.as_str(), connection.user().unwrap_or("(tenant)"));
+        writeln!(text, "{id}  {provider:<12}  {status:<12}  {user}  {label}").context("no memory")?;
     }
     Ok(text)
 }
@@ -84,7 +84,7 @@ fn as_json(connection: &Connection) -> Value {
     json!({
         "id": connection.id,
         "provider": connection.provider.as_str(),
-        "user_email": connection.user_email,
+        "user_email": connection.user(),
         "label": connection.label,
         "default": connection.is_default,
         "status": connection.status.as_str(),

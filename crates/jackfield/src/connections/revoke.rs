@@ -35,7 +35,7 @@ pub(crate) struct WhichArgs {
     /// Those whose user last consented before this time, as in 2026-11-20T08:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     before: Option<Timestamp>,
-    /// Those of this user, by e-mail address.
+    /// Those of this user, by e-mail address; the tenant's own are not among them.
     #[arg(long, value_name = "EMAIL", value_parser = parse_user)]
     user: Option<String>,
     /// All of all tenants.
