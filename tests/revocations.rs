@@ -17,14 +17,18 @@ on_both_backends!(
     an_interrupted_command_says_so,
     activity_is_told_to_whom_it_concerns,
     a_command_that_could_do_harm_asks_first,
+    the_end_of_a_user_leaves_what_is_the_tenants,
 );
 
-/// Connections to this one need no provider that answers.
+/// Connections to these need no provider that answers; those to the second are the tenant's.
 const PROVIDERS: &str = r#"
 [providers.mailer]
 name = "Mailer"
 flow = "api_key"
 api_hosts = ["api.mailer.example"]
+[providers.depot]
+flow = "api_key"
+owner = "tenant"
 "#;
 
 struct Place {
@@ -41,11 +45,15 @@ impl Place {
 
     async fn connect(&self, tenant: &str, users: &[String]) {
         for user in users {
-            let request =
-                self.server.request_as(tenant, Role::Admin, Method::POST, "/api/v1/unified/connections");
-            let body = json!({"provider": "mailer", "user_email": user, "api_key": "k-123456"});
-            Answer::of(request.json(&body)).await.expect(201);
+            self.connect_to("mailer", tenant, user).await;
         }
+    }
+
+    async fn connect_to(&self, provider: &str, tenant: &str, user: &str) {
+        let request =
+            self.server.request_as(tenant, Role::Admin, Method::POST, "/api/v1/unified/connections");
+        let body = json!({"provider": provider, "user_email": user, "api_key": "k-123456"});
+        Answer::of(request.json(&body)).await.expect(201);
     }
 
     async fn get(&self, tenant: &str, path: &str) -> Value {
@@ -121,6 +129,24 @@ async fn a_killed_command_goes_on_where_it_was(backend: Backend) {
     assert_eq!(report(&listed)["user_email"], "u00@example.com");
     let listed = place.output(&["list", "--tenant", "acme"]).await;
     assert_eq!((listed.status.code(), listed.stdout.len()), (Some(0), 0), "{listed:?}");
+}
+
+async fn the_end_of_a_user_leaves_what_is_the_tenants(backend: Backend) {
+    let place = Place::start(&backend);
+    place.connect("acme", &users(1)).await;
+    place.connect_to("depot", "acme", "u00@example.com").await;
+    let listed = place.output(&["list", "--tenant", "acme", "--user", "u00@example.com"]).await;
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(listed.lines().count(), 2, "the user may use both: {listed}");
+    assert!(listed.lines().any(|line| line.contains("depot") && line.contains("(tenant)")), "{listed}");
+    let revoked =
+        place.output(&["revoke", "--tenant", "acme", "--user", "u00@example.com", "--yes", "--json"]).await;
+    assert_eq!(report(&revoked)["only_here"], 1, "{revoked:?}");
+    let left = report(&place.output(&["list", "--tenant", "acme", "--json"]).await);
+    assert_eq!((&left["provider"], &left["user_email"]), (&json!("depot"), &Value::Null));
+    let revoked = place.output(&["revoke", "--provider", "depot", "--yes", "--json"]).await;
+    assert_eq!(report(&revoked)["only_here"], 1, "{revoked:?}");
+    assert_eq!(place.left("acme").await, 0);
 }
 
 async fn an_interrupted_command_says_so(backend: Backend) {

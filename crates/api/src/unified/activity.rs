@@ -7,11 +7,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use http::{HeaderMap, HeaderValue, header};
-use model::{ErrorCode, Timestamp};
+use model::{CredentialKind, ErrorCode, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::whose::sees_all;
 use super::{required_user_email, user_email};
 use crate::App;
 use crate::extract::{Json, Query, User};
@@ -169,7 +168,8 @@ pub(super) async fn list(
 }
 
 fn filter(caller: &User, query: &ActivityQuery) -> Result<Filter, Problem> {
-    let user_email = if sees_all(caller) {
+    let sees_all = caller.is_at_least(Role::Admin) || caller.principal().credential == CredentialKind::ApiKey;
+    let user_email = if sees_all {
         query.user_email.as_deref().map(|named| user_email(caller, Some(named))).transpose()?.flatten()
     } else {
         Some(required_user_email(caller, query.user_email.as_deref())?)

@@ -8,7 +8,7 @@ use ::connections::{Changes, Direct, DirectGrant, Listing};
 use axum::extract::State;
 use axum::routing::get;
 use http::StatusCode;
-use model::{ErrorCode, Timestamp, Violation};
+use model::{CredentialKind, ErrorCode, Role, Timestamp, Violation};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::RevokedBody;
-use super::whose::{changeable, check_manages, sees_all, user_at, visible};
+use super::whose::{changeable, check_manages, user_at, visible};
 use super::{AccountBody, required_user_email};
 use crate::App;
 use crate::extract::{Json, Path, Query, User};
@@ -218,6 +218,10 @@ async fn list(
     let page = app.connections().list(caller.tenant(), &listing).await?;
     let connections = page.connections.into_iter().map(ConnectionBody::from).collect();
     Ok(Json(ConnectionsBody { success: true, connections, next_cursor: page.next_cursor }))
+}
+
+pub(super) fn sees_all(caller: &User) -> bool {
+    caller.is_at_least(Role::Admin) || caller.principal().credential == CredentialKind::ApiKey
 }
 
 fn moment(text: &str) -> Result<Timestamp, Problem> {

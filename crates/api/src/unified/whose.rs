@@ -4,22 +4,18 @@
 use ::connections::Whose;
 use ::connections::catalog::Owner;
 use ::connections::connection::Connection;
-use model::{CredentialKind, ErrorCode, Role};
+use model::{ErrorCode, Role};
 
+use super::connections::sees_all;
 use super::{required_user_email, user_email};
 use crate::App;
 use crate::extract::User;
 use crate::problem::Problem;
 
-/// Whether a caller sees the connections of all users of its tenant.
-pub(crate) fn sees_all(caller: &User) -> bool {
-    caller.is_at_least(Role::Admin) || caller.principal().credential == CredentialKind::ApiKey
-}
-
 /// Refuses who may not begin, change, renew by force or revoke a connection of `owner`. Of an API key it is the role that
 /// counts, though a key of any role may act for any user.
 pub(crate) fn check_manages(caller: &User, owner: Owner) -> Result<(), Problem> {
-    if owner == Owner::User || caller.is_at_least(Role::Admin) {
+    if owner.is_user() || caller.is_at_least(Role::Admin) {
         return Ok(());
     }
     let detail = "this connection is the tenant's, for all its users: every user may use it, and only an admin, or an API \

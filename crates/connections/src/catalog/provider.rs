@@ -154,6 +154,11 @@ impl Owner {
         }
     }
 
+    /// Whether it is each user's own.
+    pub const fn is_user(self) -> bool {
+        matches!(self, Self::User)
+    }
+
     /// The address that a connection is kept under which `user_email` means: none where it is the tenant's.
     pub(crate) fn address(self, user_email: &str) -> &str {
         match self {
