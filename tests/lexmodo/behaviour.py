@@ -16,11 +16,10 @@ UNKNOWN_FIELDS = bytes.fromhex(
 )
 
 _KNOWN = {
-    "unavailable": int, "unauthenticated": int, "status": str, "times": int, "hang": int, "failure": str,
-    "repeat_page": bool, "same_pit": bool, "cycle": int, "expire_pit_after": int, "expire_first": bool,
-    "expire_always": bool,
-    "trailing_pit": bool,
-       "unknown_fields": bool, "large": int, "omit_wrappers": bool, "delay_ms": int, "revoke_after": int,
+    "unavailable": int, "unauthenticated": int, "status": str, "times": int, "failure": str, "hang": int,
+    "delay_ms": int, "revoke_after": int, "repeat_page": bool, "cycle": int, "same_pit": bool, "trailing_pit": bool,
+    "expire_pit_after": int, "expire_first": bool, "expire_always": bool, "unknown_fields": bool,
+    "omit_wrappers": bool, "large": int,
 }
 
 
