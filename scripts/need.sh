@@ -85,6 +85,7 @@ pip_wheel() {
 
 find_python() {
   local program
+  mkdir -p "$cache/python"
   for program in "${PYTHON:-}" "$(command -v python3)" /usr/bin/python3 "$unpacked/files/usr/bin/python3"; do
     [ -n "$program" ] && [ -x "$program" ] || continue
     case "$program" in "$unpacked"/*) use_unpacked ;; esac
@@ -111,19 +112,20 @@ make_environment() {
 # Installs a folder's Python packages, unless an environment has what its requirements.txt says. Sets
 # JACKFIELD_TEST_PYTHON, which the tests run.
 python_packages() {
-  local folder="$1" key environment made
+  local folder="$1" key environment
   key=$({ cat "$folder/requirements.txt"; "$PYTHON" -c 'import sys; print(sys.version, sys.base_prefix)'; } | cksum | tr ' ' -)
   environment="$cache/python/$key"
-  if [ ! -e "$environment/.complete" ]; then
+  if [ ! -x "$environment/bin/python" ]; then
     step "Python packages ($folder)"
-    mkdir -p "$cache/python"
-    made=$(mktemp -d "$cache/python/making-XXXXXX")
-    make_environment "$made"
-    "$made/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$folder/requirements.txt"
-    touch "$made/.complete"
-    # Whoever is first gives it its name; scripts in it know the old one, so it is only used by `python -m` and files.
-    mv -T "$made" "$environment" 2>/dev/null || rm -rf "$made"
+    (
+      made=$(mktemp -d "$environment-XXXXXX")
+      trap 'rm -rf "$made"' EXIT
+      make_environment "$made"
+      "$made/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$folder/requirements.txt"
+      # Two may do this at a time: whoever is first gives it its name. Its scripts know the old one, so only
+      # `bin/python` is to be used.
+      mv -T "$made" "$environment" 2>/dev/null || [ -x "$environment/bin/python" ]
+    ) || fail "the Python packages of $folder could not be installed"
   fi
-  [ -e "$environment/.complete" ] || fail "$environment is not complete: remove it"
   export JACKFIELD_TEST_PYTHON="$environment/bin/python"
 }
