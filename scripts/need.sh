@@ -105,9 +105,20 @@ need_python() {
 make_environment() {
   if "$PYTHON" -m venv "$1" >/dev/null 2>&1; then return 0; fi
   # Debian's ensurepip knows its wheels by a path of the system's.
-  "$PYTHON" -m venv --clear --without-pip "$1"
-  PYTHONPATH="$(pip_wheel)" "$1/bin/python" -m pip install --quiet --disable-pip-version-check "$(pip_wheel)"
+  "$PYTHON" -m venv --clear --without-pip "$1" &&
+    PYTHONPATH="$(pip_wheel)" "$1/bin/python" -m pip install --quiet --disable-pip-version-check "$(pip_wheel)"
 }
+
+# Makes an environment with the packages of a file. make_packages FILE ENVIRONMENT
+make_packages() (
+  made=$(mktemp -d "$2-XXXXXX")
+  trap 'rm -rf "$made"' EXIT
+  make_environment "$made" &&
+    "$made/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$1" || return
+  # Two may do this at a time: whoever is first gives it its name. Its scripts know the old one, so only `bin/python` is
+  # to be used.
+  mv -T "$made" "$2" 2>/dev/null || [ -x "$2/bin/python" ]
+)
 
 # Installs a folder's Python packages, unless an environment has what its requirements.txt says. Sets
 # JACKFIELD_TEST_PYTHON, which the tests run.
@@ -117,15 +128,7 @@ python_packages() {
   environment="$cache/python/$key"
   if [ ! -x "$environment/bin/python" ]; then
     step "Python packages ($folder)"
-    (
-      made=$(mktemp -d "$environment-XXXXXX")
-      trap 'rm -rf "$made"' EXIT
-      make_environment "$made"
-      "$made/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$folder/requirements.txt"
-      # Two may do this at a time: whoever is first gives it its name. Its scripts know the old one, so only
-      # `bin/python` is to be used.
-      mv -T "$made" "$environment" 2>/dev/null || [ -x "$environment/bin/python" ]
-    ) || fail "the Python packages of $folder could not be installed"
+    make_packages "$folder/requirements.txt" "$environment" || fail "the Python packages of $folder could not be installed"
   fi
   export JACKFIELD_TEST_PYTHON="$environment/bin/python"
 }
