@@ -6,7 +6,7 @@ use model::{TenantId, Timestamp};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Owner, ProviderId};
+use crate::catalog::{CredentialShape, Owner, ProviderId};
 
 /// Names one credential of one connection of one tenant: what tokens are kept, cached and refreshed by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -163,6 +163,14 @@ pub struct Credential {
     pub refreshed_at: Option<Timestamp>,
 }
 
+/// The name of the first of `shapes`, the credentials of the provider's entry, that is among the connection's.
+pub(crate) fn leading<'a>(shapes: &'a [CredentialShape], credentials: &'a [Credential]) -> &'a str {
+    let has = |name: &str| credentials.iter().any(|credential| credential.name == name);
+    let of_entry = shapes.iter().map(|shape| shape.name.as_str()).find(|name| has(name));
+    let first = credentials.first().map(|credential| credential.name.as_str());
+    of_entry.or(first).unwrap_or("main")
+}
+
 /// Tokens as a provider gave them for one credential.
 #[derive(Debug, Clone)]
 pub struct Tokens {
@@ -174,4 +182,39 @@ pub struct Tokens {
     pub expires_in: Option<std::time::Duration>,
     /// What was granted; `None` where the answer does not say, which means: as requested.
     pub scopes: Option<Vec<String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credential(name: &str) -> Credential {
+        Credential {
+            name: name.to_owned(),
+            scopes: Vec::new(),
+            expires_at: None,
+            has_refresh_token: false,
+            dies_at: None,
+            refreshed_at: None,
+        }
+    }
+
+    fn shape(name: &str) -> CredentialShape {
+        CredentialShape {
+            name: name.to_owned(),
+            at: String::new(),
+            optional: true,
+            scope_param: "scope".to_owned(),
+            default_scopes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_entry_says_which_credential_leads() {
+        let shapes = [shape("user"), shape("bot")];
+        assert_eq!(leading(&shapes, &[credential("bot"), credential("user")]), "user");
+        assert_eq!(leading(&shapes, &[credential("bot")]), "bot");
+        assert_eq!(leading(&[], &[credential("bot"), credential("user")]), "bot");
+        assert_eq!(leading(&shapes, &[]), "main");
+    }
 }

@@ -146,13 +146,9 @@ impl Connections {
     /// The credential of a connection that calls of the provider's API are made with: the first one of the provider's
     /// entry that the connection has. Where it has none it is `main`, which the vault will not find.
     pub fn credential(&self, tenant: &TenantId, connection: &Connection) -> CredentialKey {
-        let has = |name: &str| connection.credentials.iter().any(|credential| credential.name == name);
         let provider = self.catalog.get(connection.provider.as_str());
-        let of_entry =
-            provider.and_then(|provider| provider.credentials.iter().find(|shape| has(&shape.name)));
-        let first = || connection.credentials.first().map(|credential| credential.name.as_str());
-        let name = of_entry.map(|shape| shape.name.as_str()).or_else(first);
-        key(tenant, &connection.id, name.unwrap_or("main"))
+        let shapes = provider.map(|provider| provider.credentials.as_slice()).unwrap_or_default();
+        key(tenant, &connection.id, connection::leading(shapes, &connection.credentials))
     }
 
     /// The vault, for callers of providers' APIs. They record each use, of which they alone know by whom it was, what
