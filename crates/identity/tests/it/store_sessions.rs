@@ -8,10 +8,11 @@ use identity::{Carrier, Config, Credentials, Error, Lexmodo, MAX_CREDENTIAL_BYTE
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use model::{Coded, CredentialKind, ErrorCode, Principal, Role};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use testkit::TokenBuilder;
 
 use crate::harness::{Fixture, config, secret};
+use crate::tampered::alterations;
 
 const ISSUER: &str = "https://admin.example";
 
@@ -231,21 +232,16 @@ async fn the_header_goes_before_it_and_a_cookie_that_proves_nothing_does_not() {
     assert_eq!(alone.carrier(), Some(Carrier::Query));
 }
 
-/// No text that anybody may make up ends in a panic or in an entry.
 #[tokio::test]
-async fn tampered_tokens_are_refused() {
+async fn no_altered_token_is_accepted() {
     let lexmodo = lexmodo();
     let fixture = Fixture::new(&with(&lexmodo)).await;
     let token = builder(&lexmodo.secret).sign();
-    for at in 0..token.len() {
-        let mut bytes = token.clone().into_bytes();
-        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-        let tampered = String::from_utf8(bytes).unwrap();
-        assert!(fixture.authenticator.store_session(&tampered).is_err(), "{at}");
-        assert!(fixture.authenticator.store_session(&token[..at]).is_err(), "{at}");
+    assert!(fixture.authenticator.store_session(&token).is_ok());
+    let altered = alterations(&token);
+    assert!(altered.len() > 50);
+    for token in altered {
+        let error = fixture.authenticator.store_session(&token).unwrap_err();
+        assert!(!error.to_string().contains(&token), "{token}");
     }
-    let claims: Map<String, Value> = Map::new();
-    let empty = serde_json::to_string(&claims).unwrap();
-    let token = signed(&lexmodo.secret, r#"{"alg":"HS256"}"#, &empty);
-    assert!(matches!(fixture.authenticator.store_session(&token), Err(Error::StoreSessionIssuer)));
 }
