@@ -72,3 +72,63 @@ find_chromium() {
 need_chromium() {
   find_chromium || { install_packages chromium fonts-dejavu-core; find_chromium; } || fail "Chromium could not be installed"
 }
+
+# Whether a Python is new enough, and can make environments: with ensurepip, or with Debian's wheel of pip beside it.
+can_make_environments() {
+  "$1" -c 'import sys, venv, ssl; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || return 1
+  "$1" -c 'import ensurepip, sys; sys.exit(not ensurepip.version())' 2>/dev/null || [ -n "$(pip_wheel)" ]
+}
+
+pip_wheel() {
+  find "$unpacked/files/usr/share/python-wheels" -name 'pip-*.whl' 2>/dev/null | head -n 1
+}
+
+find_python() {
+  local program
+  mkdir -p "$cache/python"
+  for program in "${PYTHON:-}" "$(command -v python3)" /usr/bin/python3 "$unpacked/files/usr/bin/python3"; do
+    [ -n "$program" ] && [ -x "$program" ] || continue
+    case "$program" in "$unpacked"/*) use_unpacked ;; esac
+    if can_make_environments "$program"; then
+      export PYTHON="$program"
+      return 0
+    fi
+  done
+  return 1
+}
+
+need_python() {
+  find_python || { install_packages python3 python3-venv; find_python; } || fail "Python 3.10 or newer could not be installed"
+}
+
+# Makes an environment with pip in a folder that is not there yet.
+make_environment() {
+  if "$PYTHON" -m venv "$1" >/dev/null 2>&1; then return 0; fi
+  # Debian's ensurepip knows its wheels by a path of the system's.
+  "$PYTHON" -m venv --clear --without-pip "$1" &&
+    PYTHONPATH="$(pip_wheel)" "$1/bin/python" -m pip install --quiet --disable-pip-version-check "$(pip_wheel)"
+}
+
+# Makes an environment with the packages of a file. make_packages FILE ENVIRONMENT
+make_packages() (
+  made=$(mktemp -d "$2-XXXXXX")
+  trap 'rm -rf "$made"' EXIT
+  make_environment "$made" &&
+    "$made/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$1" || return
+  # Two may do this at a time: whoever is first gives it its name. Its scripts know the old one, so only `bin/python` is
+  # to be used.
+  mv -T "$made" "$2" 2>/dev/null || [ -x "$2/bin/python" ]
+)
+
+# Installs a folder's Python packages, unless an environment has what its requirements.txt says. Sets
+# JACKFIELD_TEST_PYTHON, which the tests run.
+python_packages() {
+  local folder="$1" key environment
+  key=$({ cat "$folder/requirements.txt"; "$PYTHON" -c 'import sys; print(sys.version, sys.base_prefix)'; } | cksum | tr ' ' -)
+  environment="$cache/python/$key"
+  if [ ! -x "$environment/bin/python" ]; then
+    step "Python packages ($folder)"
+    make_packages "$folder/requirements.txt" "$environment" || fail "the Python packages of $folder could not be installed"
+  fi
+  export JACKFIELD_TEST_PYTHON="$environment/bin/python"
+}

@@ -5,8 +5,9 @@ use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, answer, redirect_uri};
-use crate::node::Peer;
+use crate::node;
 use crate::peer::{Asked, ask, asked, client};
+use crate::process::Peer;
 
 /// Google and Slack, emulated, each on a port of its own, with what is in `tests/providers/emulate-seed.json`. Only
 /// tokens that they gave out and that were not revoked are taken. Killed when dropped.
@@ -43,7 +44,7 @@ impl Emulate {
             "client_secret": Self::CLIENT_SECRET,
             "redirect_uris": redirect_uris,
         });
-        let peer = Peer::start("emulate.mjs", &json!({"google": app, "slack": app}))?;
+        let peer = node::server("emulate.mjs", &json!({"google": app, "slack": app}))?;
         Ok(Self { google: peer.fact("google")?, slack: peer.fact("slack")?, _peer: peer, client: client()? })
     }
 

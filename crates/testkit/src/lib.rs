@@ -1,4 +1,4 @@
-//! For tests only: a running server, and real PostgreSQL, S3 and OAuth providers beside it, each on loopback and stopped
+//! For tests only: a running server, and real PostgreSQL, S3, OAuth providers and a Lexmodo platform beside it, each on loopback and stopped
 //! when dropped; and a browser without JavaScript.
 
 mod archive;
@@ -8,10 +8,14 @@ mod browser;
 mod clock;
 mod emulate;
 mod html;
+mod lexmodo;
 mod node;
 mod oidc_provider;
 mod peer;
+mod platform;
 mod postgres;
+mod process;
+mod python;
 mod s3;
 mod samples;
 mod server;
@@ -24,9 +28,12 @@ pub use browser::{Browser, Page};
 pub use clock::ManualClock;
 pub use emulate::Emulate;
 pub use html::{Button, Form};
+pub use lexmodo::{Call, Certificate, LexmodoOptions, LexmodoServer};
 pub use oidc_provider::{OidcOptions, OidcProvider};
 pub use peer::Asked;
+pub use platform::{Platform, PlatformOptions};
 pub use postgres::{Ending, Postgres};
+pub use python::session_tokens;
 pub use s3::S3;
 pub use samples::token_samples;
 pub use server::{Builder, TestServer};

@@ -1,23 +1,13 @@
-//! Programs in Node that tests run: their packages, and servers that end with their test.
+//! Programs in Node that tests run: their packages, and servers.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::ensure;
 use serde_json::Value;
 
-/// How long a server may take to start.
-const START_DEADLINE: Duration = Duration::from_secs(30);
-
-/// The folder `name` of `tests/`.
-pub(crate) fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(name)
-}
+use crate::process::{Peer, folder};
 
 /// Installs a folder's packages at the first use, and when others are wanted. Another test process waits meanwhile.
 pub(crate) fn install(folder: &Path) -> anyhow::Result<()> {
@@ -32,121 +22,10 @@ pub(crate) fn install(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A server in Node, of `tests/providers`. Killed when dropped; it ends by itself when the test's process does, because
-/// its standard input ends then.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    child: Child,
-    /// The server ends when this does.
-    lifeline: Option<ChildStdin>,
-    /// What it told when it was ready.
-    pub(crate) facts: Value,
-}
-
-impl Peer {
-    /// Runs `script` with `options`, and waits until it is ready.
-    pub(crate) fn start(script: &str, options: &Value) -> anyhow::Result<Self> {
-        let folder = folder("providers");
-        install(&folder)?;
-        let mut child = Command::new("node")
-            .arg(script)
-            .arg(options.to_string())
-            .current_dir(&folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("these tests need Node 20.19 or later")?;
-        let lifeline = Some(child.stdin.take().context("node has no input")?);
-        let stdout = child.stdout.take().context("node has no output")?;
-        let complaints = collect(child.stderr.take().context("node has no standard error")?);
-        let mut peer = Self { child, lifeline, facts: Value::Null };
-        let Ok(facts) = facts(stdout).recv_timeout(START_DEADLINE) else {
-            // Once it has ended, so have its complaints.
-            drop(peer);
-            bail!("{script} does not start; it wrote:\n{}", complaints.join().unwrap_or_default());
-        };
-        peer.facts = facts;
-        Ok(peer)
-    }
-
-    /// A text among the facts.
-    pub(crate) fn fact(&self, name: &str) -> anyhow::Result<String> {
-        let fact = self.facts.get(name).and_then(Value::as_str);
-        Ok(fact.with_context(|| format!("the server did not tell its {name}"))?.to_owned())
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        drop(self.lifeline.take());
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Waits for the line that tells that all is ready, and reads on so that the server never waits for its reader.
-fn facts(stdout: impl Read + Send + 'static) -> mpsc::Receiver<Value> {
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let line: Option<Value> = serde_json::from_str(&line).ok();
-            if let Some(facts) = line.as_ref().and_then(|line| line.get("ready")) {
-                // Nobody waits any more once the server was found to be ready.
-                let _ = tell.send(facts.clone());
-            }
-        }
-    });
-    told
-}
-
-/// Reads all there is, so that the server never waits for its reader.
-fn collect(stderr: impl Read + Send + 'static) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut written = Vec::new();
-        // What came before a failure is told.
-        let _ = BufReader::new(stderr).read_to_end(&mut written);
-        String::from_utf8_lossy(&written).into_owned()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use serde_json::json;
-
-    use super::*;
-
-    fn peer() -> Peer {
-        Peer::start("oidc-provider.mjs", &json!({"clients": [], "users": []})).unwrap()
-    }
-
-    #[test]
-    fn a_server_ends_when_it_is_dropped() {
-        let peer = peer();
-        let process = PathBuf::from(format!("/proc/{}", peer.child.id()));
-        assert!(process.exists());
-        drop(peer);
-        assert!(!process.exists());
-    }
-
-    #[test]
-    fn a_server_ends_by_itself_when_its_test_is_killed() {
-        let mut peer = peer();
-        // What the kernel does to the pipes of a process that is no more.
-        drop(peer.lifeline.take());
-        let started = Instant::now();
-        while peer.child.try_wait().unwrap().is_none() {
-            assert!(started.elapsed() < Duration::from_secs(10), "it runs on");
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    #[test]
-    fn what_went_wrong_is_told() {
-        let error = Peer::start("oidc-provider.mjs", &json!({})).unwrap_err().to_string();
-        assert!(error.contains("does not start") && error.contains("TypeError"), "{error}");
-    }
+/// Runs a server of `tests/providers` with `options`; needs Node 20.19 or later.
+pub(crate) fn server(script: &str, options: &Value) -> anyhow::Result<Peer> {
+    let folder = folder("providers");
+    install(&folder)?;
+    let mut node = Command::new("node");
+    Peer::spawn(script, node.arg(script).arg(options.to_string()).current_dir(&folder))
 }

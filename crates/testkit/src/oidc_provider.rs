@@ -7,8 +7,9 @@ use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, answer, redirect_uri};
-use crate::node::Peer;
+use crate::node;
 use crate::peer::{Asked, ask, asked, client};
+use crate::process::Peer;
 
 /// How an [`OidcProvider`] begins.
 #[derive(Debug, Clone)]
@@ -77,7 +78,7 @@ impl OidcProvider {
             fields.insert("client_secret".to_owned(), options.client_secret.clone().into());
         }
         let settings = json!({"accessTokenSeconds": options.access_token_lifetime.as_secs()});
-        let peer = Peer::start(
+        let peer = node::server(
             "oidc-provider.mjs",
             &json!({"clients": [registered], "users": users, "settings": settings}),
         )?;

@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use crate::node;
+use crate::process;
 
 /// What `tests/tokens/samples.mjs` prints for `input`, which names secrets, an issuer and an audience; made anew at each
 /// call. The libraries are installed at the first use.
@@ -14,7 +15,7 @@ use crate::node;
 /// # Errors
 /// If Node or npm are missing, or the script fails.
 pub fn token_samples(input: &Value) -> anyhow::Result<Value> {
-    let folder = node::folder("tokens");
+    let folder = process::folder("tokens");
     node::install(&folder)?;
     let mut node = Command::new("node")
         .arg("samples.mjs")
