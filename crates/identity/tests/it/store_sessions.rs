@@ -245,3 +245,52 @@ async fn no_altered_token_is_accepted() {
         assert!(!error.to_string().contains(&token), "{token}");
     }
 }
+
+/// The platform's own way of making them is another library's.
+#[tokio::test]
+async fn tokens_made_by_pyjwt_are_accepted_and_its_wrong_ones_are_not() {
+    let lexmodo = lexmodo();
+    let fixture = Fixture::new(&with(&lexmodo)).await;
+    let secret = lexmodo.secret.expose_secret();
+    let expires = model::Ambient::system().now().as_second() + 3600;
+    let claims = json!({
+        "iss": ISSUER, "exp": expires, "iat": expires - 3600, "store_id": 7,
+        "extra": { "admin_email": "zo\u{eb}@shop.example", "admin_name": "Zo\u{eb} \u{1f6cd}" },
+    });
+    let described = |more: Value| {
+        let mut description = json!({ "claims": claims, "secret": secret });
+        description.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        description
+    };
+    let tokens = testkit::session_tokens(&[
+        described(json!({})),
+        described(json!({ "headers": { "kid": "1" } })),
+        described(json!({ "algorithm": "none" })),
+        described(json!({ "algorithm": "HS384" })),
+        described(json!({ "algorithm": "HS512" })),
+        described(json!({ "secret": "another secret, which is as long as it should be" })),
+        described(
+            json!({ "raw": format!(r#"{{"iss":"{ISSUER}","exp":{expires},"store_id":7,"store_id":8}}"#) }),
+        ),
+        described(json!({ "raw": format!(r#"{{"iss":"{ISSUER}","exp":{expires},"store_id":"7"}}"#) })),
+        described(json!({ "raw": format!(r#"{{"iss":"{ISSUER}","exp":{expires},"store_id":1e3}}"#) })),
+        described(json!({ "raw": "no JSON" })),
+    ])
+    .unwrap();
+    let outcomes: Vec<_> = tokens.iter().map(|token| fixture.authenticator.store_session(token)).collect();
+    for outcome in &outcomes[..2] {
+        let session = outcome.as_ref().unwrap();
+        assert_eq!(session.store_id, 7);
+        assert_eq!(session.admin_email.as_deref(), Some("zo\u{eb}@shop.example"));
+        assert_eq!(session.admin_name.as_deref(), Some("Zo\u{eb} \u{1f6cd}"));
+    }
+    let refused: Vec<&Error> = outcomes[2..].iter().map(|outcome| outcome.as_ref().unwrap_err()).collect();
+    assert!(refused[..3].iter().all(|error| matches!(error, Error::Algorithm(_))), "{refused:?}");
+    assert!(matches!(refused[3], Error::StoreSessionSignature), "{refused:?}");
+    assert!(matches!(refused[4], Error::Malformed(_)), "{refused:?}");
+    assert!(
+        refused[5..7].iter().all(|error| matches!(error, Error::Claim { claim: "store_id", .. })),
+        "{refused:?}"
+    );
+    assert!(matches!(refused[7], Error::Malformed(_)), "{refused:?}");
+}
