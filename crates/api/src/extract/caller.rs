@@ -182,7 +182,9 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// The identity behind the request: proven by a credential, or assumed in development.
+/// The identity behind the request: proven by a credential, or assumed in development. `Authorization` decides where there is
+/// one; then a session cookie that is good; then the platform's session token in the query. Where no app at a platform is
+/// configured, that parameter means nothing, so that it is not even looked at.
 async fn principal(app: &App, parts: &Parts) -> Result<Option<Principal>, Refusal> {
     let mut authorizations = parts.headers.get_all(header::AUTHORIZATION).iter();
     let authorization =
