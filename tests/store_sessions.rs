@@ -125,9 +125,9 @@ async fn a_flow_begun_by_a_session_token_is_a_link_that_asks_first() {
     let builder = server().set("GOOGLE_CLIENT_ID", "id").set("GOOGLE_CLIENT_SECRET", "secret");
     std::fs::write(builder.folder().join(".env"), DOTENV).unwrap();
     let server = builder.start().unwrap();
-    let begin = with("/api/v1/unified/auth/google/url?confirm=false", &session(7).sign());
+    let path = with("/api/v1/unified/auth/google/url?confirm=false", &session(7).sign());
     for site in ["same-origin", "cross-site"] {
-        let answer = server.get(&begin).header("sec-fetch-site", site).send().await.unwrap();
+        let answer = server.get(&path).header("sec-fetch-site", site).send().await.unwrap();
         assert!(!answer.headers().contains_key("set-cookie"));
         let begun: Value = answer.json().await.unwrap();
         let link = begun["auth_url"].as_str().unwrap();
