@@ -30,6 +30,7 @@ mod replicas;
 mod revocations;
 mod sessions;
 mod shutdown;
+mod store_sessions;
 mod tenant_deletion;
 mod tenants;
 

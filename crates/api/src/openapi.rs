@@ -6,11 +6,13 @@ use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use model::ErrorCode;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::Config;
 
-use crate::extract::Path;
+use crate::extract::{Path, SESSION_TOKEN};
 use crate::problem::Problem;
 
 /// The parts of the document that no route brings along.
@@ -58,12 +60,46 @@ impl Modify for Security {
                 "A session of NextAuth v4 or Auth.js v5, also under its other cookie names",
             ))),
         );
+        components.add_security_scheme(
+            STORE_SESSION,
+            SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::with_description(
+                SESSION_TOKEN,
+                "The session token with which the Lexmodo platform shows a store's admin the plugin's page, where the \
+                 platform's app is configured and nothing else shows who is calling: a user of the store",
+            ))),
+        );
+    }
+}
+
+/// The name of the scheme of a platform's session tokens.
+const STORE_SESSION: &str = "storeSession";
+
+/// Adds a platform's session token to every operation that a user's session will do for: a user is what it proves.
+fn accept_store_sessions(openapi: &mut utoipa::openapi::OpenApi) {
+    let session = SecurityRequirement::new::<_, _, String>("session", []);
+    for item in openapi.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.options,
+            &mut item.head,
+            &mut item.patch,
+            &mut item.trace,
+        ];
+        for security in operations.into_iter().flatten().filter_map(|operation| operation.security.as_mut()) {
+            if security.contains(&session) {
+                security.push(SecurityRequirement::new::<_, _, String>(STORE_SESSION, []));
+            }
+        }
     }
 }
 
 /// The document as `/openapi.json` serves it and `docs/openapi.json` keeps it.
 pub fn document() -> String {
-    let (_, document) = crate::router::routes().split_for_parts();
+    let (_, mut document) = crate::router::routes().split_for_parts();
+    accept_store_sessions(&mut document);
     // Only maps with other keys than strings fail to serialise, and an OpenAPI document has none.
     let mut text = document.to_pretty_json().unwrap_or_default();
     text.push('\n');
@@ -134,6 +170,22 @@ mod tests {
             Value::Array(array) => array.iter().for_each(|each| references(each, found)),
             _ => {}
         }
+    }
+
+    #[test]
+    fn a_store_session_will_do_where_a_users_session_does() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let schemes = document.pointer("/components/securitySchemes/storeSession").unwrap();
+        assert_eq!((&schemes["in"], &schemes["name"]), (&"query".into(), &"session_token".into()));
+        let securities = |operation: &Value| {
+            let listed = operation["security"].as_array().cloned().unwrap_or_default();
+            ["session", STORE_SESSION].map(|scheme| listed.iter().any(|each| each.get(scheme).is_some()))
+        };
+        let paths = document["paths"].as_object().unwrap();
+        let operations = paths.values().flat_map(|item| item.as_object().unwrap().values());
+        let found: Vec<[bool; 2]> = operations.map(securities).collect();
+        assert!(found.contains(&[true, true]) && found.contains(&[false, false]));
+        assert!(found.iter().all(|[session, store]| session == store));
     }
 
     #[test]

@@ -70,40 +70,18 @@ impl Claims {
     ///   `tenantId`, or else `organizationId`.
     /// - An e-mail address that the issuer says it has not verified is left out, since connections are looked up by it.
     pub(crate) fn vouch(&self, now: Timestamp) -> Result<Vouched, Error> {
-        let expires = self.check_times(now)?;
+        let expires = check_times(self.exp.as_ref(), self.nbf.as_ref(), now)?;
         let role = text(self.role.as_ref()).and_then(|word| word.parse().ok()).unwrap_or(Role::User);
         let scope = if role == Role::PlatformAdmin { Scope::Platform } else { Scope::Tenant(self.tenant()?) };
         let principal = Principal {
             scope,
-            subject: self.subject()?.to_owned(),
+            subject: subject(self.sub.as_ref())?.to_owned(),
             email: self.email().map(str::to_owned),
             name: text(self.name.as_ref()).map(str::to_owned),
             role,
             credential: CredentialKind::User,
         };
         Ok(Vouched { principal, expires })
-    }
-
-    fn check_times(&self, now: Timestamp) -> Result<Timestamp, Error> {
-        let expires = moment("exp", self.exp.as_ref())?
-            .ok_or(Error::Claim { claim: "exp", expected: "present, as seconds since 1970" })?;
-        if expires <= now {
-            return Err(Error::Expired);
-        }
-        if moment("nbf", self.nbf.as_ref())?.is_some_and(|begin| begin > now.plus(NOT_BEFORE_LEEWAY)) {
-            return Err(Error::NotYetValid);
-        }
-        Ok(expires)
-    }
-
-    fn subject(&self) -> Result<&str, Error> {
-        let sub = self.sub.as_ref().and_then(Value::as_str).unwrap_or_default();
-        let fit = !sub.is_empty() && sub.len() <= MAX_SUBJECT_BYTES && !sub.chars().any(char::is_control);
-        if fit {
-            Ok(sub)
-        } else {
-            Err(Error::Claim { claim: "sub", expected: "a text of 1 to 255 characters" })
-        }
     }
 
     fn tenant(&self) -> Result<TenantId, Error> {
@@ -130,6 +108,30 @@ impl Claims {
     }
 }
 
+/// The moment at which a token ends by its `exp`, if it is good at the moment `now` by this and by `nbf`.
+pub(crate) fn check_times(
+    exp: Option<&Value>,
+    nbf: Option<&Value>,
+    now: Timestamp,
+) -> Result<Timestamp, Error> {
+    let expires = moment("exp", exp)?
+        .ok_or(Error::Claim { claim: "exp", expected: "present, as seconds since 1970" })?;
+    if expires <= now {
+        return Err(Error::Expired);
+    }
+    if moment("nbf", nbf)?.is_some_and(|begin| begin > now.plus(NOT_BEFORE_LEEWAY)) {
+        return Err(Error::NotYetValid);
+    }
+    Ok(expires)
+}
+
+/// Whom a token is about, fit to be stored and shown.
+pub(crate) fn subject(sub: Option<&Value>) -> Result<&str, Error> {
+    let sub = sub.and_then(Value::as_str).unwrap_or_default();
+    let fit = !sub.is_empty() && sub.len() <= MAX_SUBJECT_BYTES && !sub.chars().any(char::is_control);
+    if fit { Ok(sub) } else { Err(Error::Claim { claim: "sub", expected: "a text of 1 to 255 characters" }) }
+}
+
 /// Deserializes a JSON object. Serde would also take an array for a struct, which no header or payload may be.
 pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a [u8], complaint: &'static str) -> Result<T, Error> {
     if json.trim_ascii_start().first() != Some(&b'{') {
@@ -139,7 +141,7 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a [u8], complaint: &'static
 }
 
 /// A text claim that is fit to be stored and shown; anything else counts as absent.
-fn text(value: Option<&Value>) -> Option<&str> {
+pub(crate) fn text(value: Option<&Value>) -> Option<&str> {
     value.and_then(Value::as_str).filter(|text| {
         !text.is_empty() && text.len() <= MAX_TEXT_BYTES && !text.chars().any(char::is_control)
     })

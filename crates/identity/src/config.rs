@@ -29,19 +29,37 @@ pub struct Config {
     pub audience: Option<String>,
     /// `EXTRA_CA_FILE`: authorities trusted besides the system's when an issuer's keys are fetched.
     pub extra_roots: Vec<Certificate>,
+    /// The app at the Lexmodo platform whose session tokens are accepted; none are where there is none.
+    pub lexmodo: Option<Lexmodo>,
+}
+
+/// What the session tokens of the Lexmodo platform are checked by.
+#[derive(Clone)]
+pub struct Lexmodo {
+    /// `APP_SECRET`: the key that the platform signs them with (HS256).
+    pub secret: SecretString,
+    /// `ISSUER`: what their `iss` must be, letter by letter.
+    pub issuer: String,
+}
+
+impl fmt::Debug for Lexmodo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lexmodo").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
 }
 
 impl Config {
     /// Every problem at once, each with what would be right.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let secrets = [
-            ("JWT_SECRET", &self.jwt_secret),
-            ("NEXTAUTH_SECRET", &self.nextauth_secret),
-            ("AUTH_SECRET", &self.auth_secret),
+            ("JWT_SECRET", self.jwt_secret.as_ref()),
+            ("NEXTAUTH_SECRET", self.nextauth_secret.as_ref()),
+            ("AUTH_SECRET", self.auth_secret.as_ref()),
+            ("APP_SECRET", self.lexmodo.as_ref().map(|lexmodo| &lexmodo.secret)),
         ];
         let mut problems = Vec::new();
         for (name, secret) in secrets {
-            match secret.as_ref().map(|secret| secret.expose_secret().len()) {
+            match secret.map(|secret| secret.expose_secret().len()) {
                 Some(0) => problems
                     .push(format!("{name} is empty: leave it out, or give a secret of 32 bytes or more")),
                 Some(1..ADVISED_SECRET_BYTES) => {
@@ -55,6 +73,9 @@ impl Config {
         if !self.issuers.is_empty() && self.audience.as_deref().is_none_or(str::is_empty) {
             problems
                 .push("JWT_ISSUERS needs JWT_AUDIENCE, the `aud` of tokens made for this server".to_owned());
+        }
+        if self.lexmodo.as_ref().is_some_and(|lexmodo| lexmodo.issuer.is_empty()) {
+            problems.push("ISSUER must be set where APP_SECRET is: a token needs an issuer".to_owned());
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::Settings(problems)) }
     }
@@ -79,6 +100,7 @@ impl fmt::Debug for Config {
             .field("issuers", &self.issuers)
             .field("audience", &self.audience)
             .field("extra_roots", &self.extra_roots.len())
+            .field("lexmodo", &self.lexmodo)
             .finish()
     }
 }
@@ -197,10 +219,12 @@ mod tests {
             jwt_secret: Some(SecretString::from("")),
             auth_secret: Some(SecretString::from("hush")),
             issuers: vec!["https://idp.example".parse().unwrap()],
+            lexmodo: Some(Lexmodo { secret: SecretString::from("hush"), issuer: String::new() }),
             ..Config::default()
         };
         let told = config.check().unwrap_err().to_string();
         assert!(told.contains("JWT_SECRET is empty") && told.contains("JWT_AUDIENCE"), "{told}");
-        assert!(!format!("{config:?}").contains("hush"));
+        assert!(told.contains("ISSUER must be set"), "{told}");
+        assert!(!format!("{config:?} {:?}", config.lexmodo).contains("hush"));
     }
 }

@@ -25,6 +25,8 @@ pub enum Carrier {
     Authorization,
     /// In a cookie, which a browser sends by itself: a request that changes something must also prove its origin.
     Cookie,
+    /// In the query, where the platform that frames this server's pages puts it.
+    Query,
 }
 
 /// What a request brings to show who makes it.
@@ -32,6 +34,7 @@ pub enum Carrier {
 pub struct Credentials<'a> {
     authorization: Option<&'a str>,
     cookies: Vec<(&'a str, &'a str)>,
+    store_session: Option<&'a str>,
 }
 
 impl<'a> Credentials<'a> {
@@ -48,17 +51,25 @@ impl<'a> Credentials<'a> {
                 !value.is_empty() && SESSION_COOKIES.iter().any(|known| name.starts_with(known))
             })
             .collect();
-        Self { authorization, cookies }
+        Self { authorization, cookies, store_session: None }
     }
 
-    /// Where the credential is that decides; `None` where there is none. `Authorization` goes before cookies.
+    /// The same, with the platform's session token that the query holds.
+    #[must_use]
+    pub fn with_store_session(mut self, token: Option<&'a str>) -> Self {
+        self.store_session = token;
+        self
+    }
+
+    /// Where the credential is that decides; `None` where there is none. `Authorization` goes before cookies, and these
+    /// before the query.
     pub fn carrier(&self) -> Option<Carrier> {
         if self.authorization.is_some() {
             Some(Carrier::Authorization)
         } else if self.sessions().next().is_some() {
             Some(Carrier::Cookie)
         } else {
-            None
+            self.store_session.map(|_| Carrier::Query)
         }
     }
 
@@ -70,6 +81,11 @@ impl<'a> Credentials<'a> {
             _ => return Some(Err(Error::Scheme)),
         };
         Some(check_length(token).map(|()| token))
+    }
+
+    /// The platform's session token.
+    pub(crate) fn store_session(&self) -> Option<&'a str> {
+        self.store_session
     }
 
     /// The sessions found in cookies, each with the name of its cookie, which is the salt of an Auth.js session.
@@ -178,5 +194,7 @@ mod tests {
         let printed =
             format!("{:?}", Credentials::new(Some("Bearer hush"), ["next-auth.session-token=hush"]));
         assert!(!printed.contains("hush"));
+        let printed = format!("{:?}", Credentials::default().with_store_session(Some("hush")));
+        assert!(printed.contains("Query") && !printed.contains("hush"), "{printed}");
     }
 }

@@ -36,6 +36,20 @@ pub enum Error {
     /// `exp` has passed.
     #[error("the token has expired")]
     Expired,
+    /// `exp` of a platform's session token has passed.
+    #[error("the session token has expired: open the plugin again from the store's admin")]
+    StoreSessionExpired,
+    /// `iss` of a platform's session token is not the platform's.
+    #[error("the session token's `iss` must be the platform's issuer (ISSUER), letter by letter")]
+    StoreSessionIssuer,
+    /// A platform's session token under another key.
+    #[error("the session token must be signed with the secret that the platform gave this app (APP_SECRET)")]
+    StoreSessionSignature,
+    /// A platform's session token where no app at a platform is configured.
+    #[error(
+        "no session token is accepted here: the platform's app must be set first (APP_CLIENT_ID, APP_SECRET, …)"
+    )]
+    NoStoreSessions,
     /// `nbf` lies ahead.
     #[error("the token is not valid yet")]
     NotYetValid,
@@ -105,6 +119,10 @@ impl Coded for Error {
             | Self::Signature
             | Self::UnknownKey
             | Self::Expired
+            | Self::StoreSessionExpired
+            | Self::StoreSessionIssuer
+            | Self::StoreSessionSignature
+            | Self::NoStoreSessions
             | Self::NotYetValid
             | Self::Claim { .. }
             | Self::Issuer

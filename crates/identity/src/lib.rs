@@ -1,11 +1,12 @@
 //! Credentials → [`Principal`](model::Principal): who is calling, for which tenant, in which role.
 //!
 //! [`Authenticator`] is the door. Behind it are the tokens that others make (JWS by a shared secret or by the published
-//! keys of an issuer, session tokens of NextAuth v4 and Auth.js v5) and the API keys that this program makes
-//! ([`ApiKeys`]).
+//! keys of an issuer, session tokens of NextAuth v4 and Auth.js v5, session tokens of a platform whose plugin this is:
+//! [`StoreSession`]) and the API keys that this program makes ([`ApiKeys`]).
 //!
-//! Every token is at most [`MAX_CREDENTIAL_BYTES`] long, must carry `sub` and `exp`, and is refused if its `nbf` lies
-//! more than 30 seconds ahead, if its header demands an extension (`crit`), or if its algorithm is not the key's own.
+//! Every token is at most [`MAX_CREDENTIAL_BYTES`] long, must carry `exp` and, but for a platform's, `sub`, and is refused
+//! if its `nbf` lies more than 30 seconds ahead, if its header demands an extension (`crit`), or if its algorithm is not
+//! the key's own.
 
 mod api_key;
 mod authenticator;
@@ -18,13 +19,15 @@ mod fetch;
 mod issuer;
 mod key_set;
 mod session;
+mod store_session;
 mod tokens;
 
 pub use api_key::{ApiKey, ApiKeys, MAX_LIVE_KEYS, MIGRATIONS, Maker, NewApiKey, TENANT_DATA};
 pub use authenticator::Authenticator;
-pub use config::{Config, IssuerUrl};
+pub use config::{Config, IssuerUrl, Lexmodo};
 pub use credentials::{Carrier, Credentials};
 pub use error::{AlgorithmName, Error};
+pub use store_session::StoreSession;
 
 /// The most bytes of a token, whether in a header or put together from cookies.
 pub const MAX_CREDENTIAL_BYTES: usize = 16 * 1024;

@@ -7,6 +7,7 @@ mod background;
 mod cli;
 mod connections;
 mod keys;
+mod lexmodo;
 mod logging;
 mod parts;
 mod plugin;

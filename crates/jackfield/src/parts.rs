@@ -8,7 +8,7 @@ use bundler::{Bundler, Limits, WorkerCommand};
 use connections::catalog::{Catalog, Discovery};
 use connections::protocol::{Http, HttpConfig};
 use connections::{Connections, vault};
-use identity::{Authenticator, Config};
+use identity::{Authenticator, Config, Lexmodo};
 use model::{Ambient, TenantId};
 use registry::{Platform, Registry};
 use reqwest::Certificate;
@@ -162,6 +162,7 @@ pub(crate) fn authenticator(
         issuers: settings.jwt_issuers.0.clone(),
         audience: settings.jwt_audience.as_ref().map(|audience| audience.0.clone()),
         extra_roots: extra_roots(settings)?,
+        lexmodo: settings.lexmodo().map(|app| Lexmodo { secret: app.secret, issuer: app.issuer.text }),
     };
     Ok(Authenticator::new(&config, database.clone(), ambient.clone())?)
 }

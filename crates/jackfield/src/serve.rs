@@ -68,6 +68,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     } else {
         (loaded.catalog, Router::new())
     };
+    let catalog = crate::lexmodo::returning_here(catalog, &public_url)?;
     let connections = parts::connections(&settings, (&database, &sealer), catalog, &public_url, &ambient)?;
     let forget = parts::forget(&registry, &connections);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
@@ -93,13 +94,16 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     };
     let background = background.start();
     tracing::info!(server.address = %address, server.url = %public_url, development = args.dev, "listening");
+    if let Some(app) = settings.lexmodo() {
+        crate::lexmodo::tell(&app);
+    }
     if args.dev {
         tracing::warn!(
             "development: requests without a credential from this machine act as platform administrator"
         );
     } else if settings.takes_only_api_keys() {
         tracing::info!(
-            "only API keys are accepted, because neither JWT_SECRET, NEXTAUTH_SECRET, AUTH_SECRET nor JWT_ISSUERS is set; `jackfield keys create` makes one"
+            "only API keys are accepted, because neither JWT_SECRET, NEXTAUTH_SECRET, AUTH_SECRET, APP_SECRET nor JWT_ISSUERS is set; `jackfield keys create` makes one"
         );
     }
 

@@ -75,6 +75,8 @@ pub enum CredentialKind {
     User,
     /// A `jf_…` API key.
     ApiKey,
+    /// A session token of the platform that shows this server's pages in its own.
+    StoreSession,
     /// No credential, on a loopback `serve --dev`.
     Development,
 }

@@ -9,6 +9,7 @@ use identity::{Carrier, Credentials};
 use model::{Caller, CredentialKind, ErrorCode, Principal, Role, Scope, TenantId};
 use registry::{Author, Owner};
 
+use super::session_token::session_token;
 use crate::problem::Problem;
 use crate::{App, RequestContext};
 
@@ -181,7 +182,9 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// The identity behind the request: proven by a credential, or assumed in development.
+/// The identity behind the request: proven by a credential, or assumed in development. `Authorization` decides where there is
+/// one; then a session cookie that is good; then the platform's session token in the query. Where no app at a platform is
+/// configured, that parameter means nothing, so that it is not even looked at.
 async fn principal(app: &App, parts: &Parts) -> Result<Option<Principal>, Refusal> {
     let mut authorizations = parts.headers.get_all(header::AUTHORIZATION).iter();
     let authorization =
@@ -191,7 +194,9 @@ async fn principal(app: &App, parts: &Parts) -> Result<Option<Principal>, Refusa
         return Err(Problem::new(ErrorCode::InvalidRequest, detail).into());
     }
     let cookies = parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let credentials = Credentials::new(authorization, cookies);
+    let is_accepted = authorization.is_none() && app.authenticator().takes_store_sessions();
+    let token = if is_accepted { session_token(parts.uri.query())? } else { None };
+    let credentials = Credentials::new(authorization, cookies).with_store_session(token.as_deref());
     // Asked first, so that another site cannot even make a session be looked at.
     let is_cookie = credentials.carrier() == Some(Carrier::Cookie);
     if is_cookie && !app.options().origins.permits_cookie(parts) {
@@ -203,6 +208,8 @@ async fn principal(app: &App, parts: &Parts) -> Result<Option<Principal>, Refusa
         .into());
     }
     let is_development = app.options().development;
+    // Where there is also a token in the query, it is what was refused in the end.
+    let is_cookie = is_cookie && token.is_none();
     let proven = match app.authenticator().authenticate(&credentials).await {
         // Another application on this machine has set it: cookies do not tell ports apart.
         Err(_) if is_development && is_cookie => None,

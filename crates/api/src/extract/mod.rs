@@ -2,6 +2,8 @@
 
 mod body;
 mod caller;
+mod session_token;
 
 pub use body::{Json, Path, Query};
 pub use caller::{Admin, MaybeCaller, PlatformAdmin, PublicTenant, Publisher, User};
+pub(crate) use session_token::SESSION_TOKEN;

@@ -136,7 +136,10 @@ impl Binding {
         let site = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
         match (caller.principal().credential, site) {
             (CredentialKind::ApiKey, _) => Self::Link { confirm },
-            (CredentialKind::User, Some(b"cross-site")) => Self::Link { confirm: true },
+            // A platform's token comes from a page that the platform frames: a browser may keep cookies out of there too.
+            (CredentialKind::StoreSession, _) | (CredentialKind::User, Some(b"cross-site")) => {
+                Self::Link { confirm: true }
+            }
             (CredentialKind::Development, None) => Self::Any,
             (CredentialKind::User | CredentialKind::Development, _) => Self::ThisBrowser,
         }
@@ -146,7 +149,7 @@ impl Binding {
 /// Begins a connection: gives the address where the user consents.
 ///
 /// For a user's credential the answer also sets a cookie: the same browser must come back from the provider. For an API key
-/// the address is a link on this server, and the browser that opens it must come back.
+/// or a platform's session token the address is a link on this server, and the browser that opens it must come back.
 #[utoipa::path(
     get, path = "/api/v1/unified/auth/{provider}/url", tag = "connections", operation_id = "beginConnection",
     params(("provider" = String, Path, description = "the provider's name in the catalog"), BeginQuery),

@@ -22,6 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use fields::{Fields, Findings};
+use url::Url;
 
 pub use app::PlatformApp;
 pub use discovery::Discovery;
@@ -31,6 +32,7 @@ pub use provider::{
     ProviderId, Resolved, Revocation, Rotation, SitesShape, TokenAuth, TokenIn, Variable, VariablePattern,
 };
 pub use resolve::ResolveError;
+pub use rules::is_in_the_clear;
 
 /// Every provider, and the platform's own OAuth apps there.
 #[derive(Debug, Clone)]
@@ -109,6 +111,15 @@ impl Catalog {
             self.providers.insert(id, provider);
         }
         Ok(self)
+    }
+
+    /// The same where the browser comes back from `provider` to `url`, unless the operator has said where to.
+    #[must_use]
+    pub fn returning_to(mut self, provider: &str, url: Url) -> Self {
+        if let Some(app) = ProviderId::parse(provider).and_then(|id| self.apps.get_mut(&id)) {
+            app.redirect_uri.get_or_insert(url);
+        }
+        self
     }
 
     /// The names of the settings of OAuth apps that there are with `file` and with the entries named in `platform`: four

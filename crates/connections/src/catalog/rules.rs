@@ -88,7 +88,7 @@ fn urls(provider: &Provider) -> impl Iterator<Item = (&'static str, &str)> {
 }
 
 /// Whether what is said to `url` leaves the machine unencrypted.
-pub(super) fn is_in_the_clear(url: &Url) -> bool {
+pub fn is_in_the_clear(url: &Url) -> bool {
     let is_loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

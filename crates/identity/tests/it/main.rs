@@ -9,4 +9,5 @@ mod issuers;
 mod random_input;
 mod sessions;
 mod signed;
+mod store_sessions;
 mod tampered;

@@ -2,10 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use identity::Credentials;
+use identity::{Config, Credentials, Lexmodo};
 use model::Ambient;
 
-use crate::harness::{Fixture, config};
+use crate::harness::{Fixture, config, secret};
 
 /// A small generator (SplitMix64), so that a failure can be had again from its seed.
 struct Dice(u64);
@@ -62,7 +62,8 @@ impl Dice {
 
 #[tokio::test]
 async fn chance_text_never_panics_and_is_never_somebody() {
-    let fixture = Fixture::new(&config()).await;
+    let lexmodo = Lexmodo { secret: secret(), issuer: "https://admin.example".to_owned() };
+    let fixture = Fixture::new(&Config { lexmodo: Some(lexmodo), ..config() }).await;
     let seed = u64::from_le_bytes(Ambient::system().bytes());
     println!("seed {seed}");
     let mut dice = Dice(seed);
@@ -74,6 +75,8 @@ async fn chance_text_never_panics_and_is_never_somebody() {
         let header = format!("{}{token}", dice.pick(&["Bearer ", "Bearer jf_", ""]));
         let credentials = Credentials::new(Some(&header), []);
         assert!(fixture.authenticator.authenticate(&credentials).await.is_err(), "{header}");
+        let credentials = Credentials::new(None, []).with_store_session(Some(&token));
+        assert!(fixture.authenticator.authenticate(&credentials).await.is_err(), "{token}");
         let name = dice.pick(&cookies);
         let header = format!("{name}={}; {}", dice.token(), dice.text(&cookies));
         let outcome = fixture.cookie(&header).await;

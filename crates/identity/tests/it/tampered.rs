@@ -12,7 +12,7 @@ use crate::issuer_server::IssuerServer;
 const POSITIONS: usize = 48;
 
 /// The token with each part changed in one bit, cut, lengthened, emptied or exchanged for its neighbour.
-fn alterations(token: &str) -> Vec<String> {
+pub(crate) fn alterations(token: &str) -> Vec<String> {
     let parts: Vec<&str> = token.split('.').collect();
     let with = |index: usize, part: String| {
         let mut parts: Vec<String> = parts.iter().map(|&part| part.to_owned()).collect();

@@ -68,6 +68,7 @@ impl Settings {
         {
             problems.push("PLUGIN_SERVER_URL must be a base URL without query and fragment".into());
         }
+        self.check_lexmodo(problems);
     }
 
     /// What the operator should know, though the program can go on.
@@ -84,6 +85,7 @@ impl Settings {
         if self.database_url.is_some() && self.database_path.is_some() {
             warnings.push("DATABASE_PATH is not used, because DATABASE_URL is set".into());
         }
+        warnings.extend(self.lexmodo_warnings());
         warnings
     }
 
@@ -130,10 +132,10 @@ impl Settings {
         Ok(url)
     }
 
-    /// Whether no token or session of the host product can be checked.
+    /// Whether no token or session of the host product can be checked, nor any of a platform.
     pub(crate) fn takes_only_api_keys(&self) -> bool {
-        [&self.jwt_secret, &self.nextauth_secret, &self.auth_secret].iter().all(|secret| secret.is_none())
-            && self.jwt_issuers.0.is_empty()
+        let secrets = [&self.jwt_secret, &self.nextauth_secret, &self.auth_secret, &self.app_secret];
+        secrets.iter().all(|secret| secret.is_none()) && self.jwt_issuers.0.is_empty()
     }
 
     /// Where the database is.

@@ -3,6 +3,9 @@
 mod derived;
 mod document;
 mod dotenv;
+mod lexmodo;
+#[cfg(test)]
+mod lexmodo_tests;
 mod sources;
 mod table;
 mod value;
@@ -10,9 +13,10 @@ mod value;
 use std::fmt;
 use std::path::Path;
 
-use connections::catalog::Catalog;
+use connections::catalog::{Catalog, PlatformEntry};
 
 pub(crate) use document::{default_file, markdown, show};
+pub(crate) use lexmodo::Lexmodo;
 pub(crate) use table::Settings;
 pub(crate) use value::LogFormat;
 use value::{Problems, Value, Values};
@@ -68,11 +72,13 @@ pub(crate) fn load(
             problems.push(format!("{name} is set (from {source}): {instead}"));
         }
     }
+    problems.extend(lexmodo::missing(&values));
     let settings = Settings::read(&values, &mut problems);
     if let Some(settings) = &settings {
         settings.check(&mut problems);
     }
-    let catalog = catalog(providers.as_deref(), &values, &mut problems);
+    let app = settings.as_ref().and_then(Settings::lexmodo);
+    let catalog = catalog(app.as_ref(), providers.as_deref(), &values, &mut problems);
     match (settings, catalog) {
         (Some(settings), Some(catalog)) if problems.is_empty() => {
             let mut warnings = settings.warnings();
@@ -84,14 +90,20 @@ pub(crate) fn load(
     }
 }
 
-/// The providers of `file` and the built-in ones, with the OAuth apps that are set.
-fn catalog(file: Option<&str>, values: &Values, problems: &mut Problems) -> Option<Catalog> {
+/// The providers of `file`, the platform of `app` and the built-in ones, with the OAuth apps that are set.
+fn catalog(
+    app: Option<&Lexmodo>,
+    file: Option<&str>,
+    values: &Values,
+    problems: &mut Problems,
+) -> Option<Catalog> {
     let taken = |name: &String| sources::static_names().any(|known| known == name);
     for name in Catalog::setting_names(&[], file).into_iter().filter(taken) {
         problems
             .push(format!("a provider's name may not make its setting {name}, which means something else"));
     }
-    let catalog = Catalog::load(&[], file, &|name| values.get(name).map(str::to_owned));
+    let platform: Vec<PlatformEntry<'_>> = app.map(crate::lexmodo::entry).into_iter().collect();
+    let catalog = Catalog::load(&platform, file, &|name| values.get(name).map(str::to_owned));
     catalog.map_err(|error| problems.extend(error.problems)).ok()
 }
 
@@ -128,7 +140,11 @@ mod tests {
 
     use super::*;
 
-    fn load_with(environment: &[(&str, &str)], dotenv: &str, file: &str) -> Result<Loaded, String> {
+    pub(super) fn load_with(
+        environment: &[(&str, &str)],
+        dotenv: &str,
+        file: &str,
+    ) -> Result<Loaded, String> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(".env"), dotenv).unwrap();
         std::fs::write(folder.path().join("jackfield.toml"), file).unwrap();
@@ -229,14 +245,14 @@ mod tests {
             S3_ENDPOINT=http://localhost:9000  # MinIO server URL\nS3_PORT=9000\nS3_USE_SSL=false\n\
             PLUGIN_ASSETS_BUCKET=plugin-bundles\nCORS_ORIGINS=[\"http://localhost:3000\"]\n\
             GOOGLE_CLIENT_ID=id\nGOOGLE_CLIENT_SECRET=secret\n\
-            GOOGLE_REDIRECT_URI=http://127.0.0.1:8081/auth/google/callback\nAPP_CLIENT_ID=id\nJWT_SECRET=short\n";
+            GOOGLE_REDIRECT_URI=http://127.0.0.1:8081/auth/google/callback\nGITHUB_BASE_URL=http://x\nJWT_SECRET=short\n";
         let loaded = load_with(&[], dotenv, "").unwrap();
         let s3 = loaded.settings.s3().unwrap().unwrap();
         assert_eq!(s3.endpoint.unwrap().as_str(), "http://localhost:9000/");
         assert_eq!(s3.bucket, "plugin-bundles");
         assert_eq!(s3.access_key_id, "minioadmin");
         let warnings = loaded.warnings.join("\n");
-        assert!(warnings.contains("APP_CLIENT_ID") && !warnings.contains("GOOGLE"), "{warnings}");
+        assert!(warnings.contains("GITHUB_BASE_URL") && !warnings.contains("GOOGLE"), "{warnings}");
         let google = loaded.catalog.get("google").unwrap();
         let redirect = loaded.catalog.app(&google.id).unwrap().redirect_uri.as_ref().unwrap();
         assert_eq!(redirect.as_str(), "http://127.0.0.1:8081/auth/google/callback");
@@ -255,7 +271,11 @@ mod tests {
     }
 
     /// Loads with `providers` as the file that PROVIDERS_FILE names.
-    fn load_providers(environment: &[(&str, &str)], providers: &str, file: &str) -> Result<Loaded, String> {
+    pub(super) fn load_providers(
+        environment: &[(&str, &str)],
+        providers: &str,
+        file: &str,
+    ) -> Result<Loaded, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("own-providers.toml");
         std::fs::write(&path, providers).unwrap();

@@ -11,6 +11,7 @@ use registry::Version;
 use secrecy::SecretString;
 use url::Url;
 
+use super::lexmodo::{GrpcAddress, Issuer, Line, PluginCode, Scopes};
 use super::value::{Bytes, Days, List, LogDirectives, LogFormat, Problems, Seconds, Text, Values};
 
 /// What is known of a setting besides its value.
@@ -181,6 +182,40 @@ settings! {
         /// For how many days the record of what was done with connections is kept.
         activity_retention: Days = "ACTIVITY_RETENTION" or "90";
     }
+    "Lexmodo" {
+        /// The id of the app that this plugin is at the Lexmodo platform. It is set together with APP_SECRET, AUTHORIZE_URL,
+        /// TOKEN_URL, ISSUER and PLUGIN_CODE, or none of them is.
+        app_client_id: Option<Text> = "APP_CLIENT_ID";
+        /// The app's secret. It also signs the session tokens with which the platform shows a store's admin the plugin's
+        /// page. At least 32 bytes.
+        app_secret: Option<SecretString> = "APP_SECRET";
+        /// Where a store's admin comes back to after the consent, as registered at the platform. Without it, `/callback` of
+        /// PLUGIN_SERVER_URL.
+        redirect_uri: Option<Url> = "REDIRECT_URI";
+        /// Where a store's admin consents.
+        authorize_url: Option<Url> = "AUTHORIZE_URL";
+        /// Where tokens are had and renewed.
+        token_url: Option<Url> = "TOKEN_URL";
+        /// The platform: what the `iss` of its session tokens is, letter by letter, the origin whose pages may frame the
+        /// plugin's, and where the store's plugin page is, under `/plugins/`.
+        issuer: Option<Issuer> = "ISSUER";
+        /// The plugin's code at the platform.
+        plugin_code: Option<PluginCode> = "PLUGIN_CODE";
+        /// The plugin's type at the platform, such as CUSTOM. Only told in the log.
+        plugin_type: Option<Line> = "PLUGIN_TYPE";
+        /// What people know the plugin by. Without it, PLUGIN_CODE.
+        plugin_name: Option<Line> = "PLUGIN_NAME";
+        /// What a store's admin is asked to grant, with blanks or commas between.
+        plugin_scope: Scopes = "PLUGIN_SCOPE" or "";
+        /// The platform's customers service (gRPC). `https` is checked against the authorities of the system and those of
+        /// EXTRA_CA_FILE; `http` is for development.
+        lexmodo_grpc_address: Option<GrpcAddress> = "LEXMODO_GRPC_ADDRESS";
+        /// A file with a newer description of that service (a binary `FileDescriptorSet`), so that customers carry fields
+        /// that this version does not know by name.
+        lexmodo_descriptor_set: Option<PathBuf> = "LEXMODO_DESCRIPTOR_SET";
+        /// The largest message that is taken from that service.
+        lexmodo_max_message_size: Bytes = "LEXMODO_MAX_MESSAGE_SIZE" or "4MiB";
+    }
     "Outgoing calls" {
         /// A file of further certificate authorities (PEM), trusted besides those of the system.
         extra_ca_file: Option<PathBuf> = "EXTRA_CA_FILE";
@@ -190,27 +225,16 @@ settings! {
 /// Names of the documented configuration whose features are not built yet. They are accepted, so that the file of an
 /// existing product can be used as it is, and named in a warning at start.
 pub(crate) const ACCEPTED: &[&str] = &[
-    "APP_CLIENT_ID",
-    "APP_SECRET",
-    "AUTHORIZE_URL",
     "BITBUCKET_BASE_URL",
     "CALENDAR_BASE_URL",
     "CONFLUENCE_BASE_URL",
     "DRIVE_BASE_URL",
     "GITHUB_BASE_URL",
     "GMAIL_BASE_URL",
-    "ISSUER",
     "JIRA_BASE_URL",
-    "LEXMODO_GRPC_ADDRESS",
     "NATS_URL",
     "OUTBOUND_ALLOW",
-    "PLUGIN_CODE",
-    "PLUGIN_NAME",
-    "PLUGIN_SCOPE",
-    "PLUGIN_TYPE",
-    "REDIRECT_URI",
     "SLACK_BASE_URL",
-    "TOKEN_URL",
 ];
 
 /// Names that are refused, each with what to do instead.

@@ -1,0 +1,75 @@
+//! This plugin's app at the Lexmodo platform: the platform as an entry of the catalog, and what is told of the app at start.
+
+use anyhow::Context as _;
+use connections::catalog::{Catalog, PlatformEntry};
+use secrecy::ExposeSecret as _;
+use toml::{Table, Value};
+use url::Url;
+
+use crate::settings::Lexmodo;
+
+/// The platform's name in the catalog, and of its connector.
+pub(crate) const PROVIDER: &str = "lexmodo";
+
+/// Which setting each key of the entry comes from.
+const SETTINGS: &[(&str, &str)] = &[
+    ("authorization_params", "PLUGIN_CODE"),
+    ("authorization_url", "AUTHORIZE_URL"),
+    ("client_id", "APP_CLIENT_ID"),
+    ("client_secret", "APP_SECRET"),
+    ("default_scopes", "PLUGIN_SCOPE"),
+    ("redirect_uri", "REDIRECT_URI"),
+    ("token_url", "TOKEN_URL"),
+];
+
+/// The platform as an entry of the catalog. A connection is the store's, whoever of its admins made it.
+pub(crate) fn entry(app: &Lexmodo) -> PlatformEntry<'static> {
+    let texts = [
+        ("name", "Lexmodo"),
+        ("owner", "tenant"),
+        ("authorization_url", app.authorize_url.as_str()),
+        ("token_url", app.token_url.as_str()),
+        ("token_auth", "client_secret_basic"),
+        ("client_id", &app.client_id),
+        ("client_secret", app.secret.expose_secret()),
+    ];
+    let mut table = table_of(texts);
+    table.insert(
+        "authorization_params".to_owned(),
+        // Without the first there is no refresh token.
+        table_of([("access_type", "offline"), ("plugin_code", &app.plugin_code)]).into(),
+    );
+    let scopes = app.scopes.iter().cloned().map(Value::String);
+    table.insert("default_scopes".to_owned(), Value::Array(scopes.collect()));
+    table.insert("rotation".to_owned(), Table::from_iter([("rotates".to_owned(), true.into())]).into());
+    if let Some(url) = &app.redirect_uri {
+        table.insert("redirect_uri".to_owned(), url.as_str().into());
+    }
+    PlatformEntry { id: PROVIDER, table, settings: SETTINGS }
+}
+
+fn table_of<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Table {
+    texts.into_iter().map(|(key, text)| (key.to_owned(), text.into())).collect()
+}
+
+/// The catalog in which browsers come back from the platform to `/callback` of this server, unless REDIRECT_URI says
+/// otherwise.
+pub(crate) fn returning_here(catalog: Catalog, public_url: &Url) -> anyhow::Result<Catalog> {
+    let base = public_url.as_str().trim_end_matches('/');
+    let url = Url::parse(&format!("{base}/callback")).context("the server's own address is no URL")?;
+    Ok(catalog.returning_to(PROVIDER, url))
+}
+
+/// Tells in the log what this server is at the platform.
+pub(crate) fn tell(app: &Lexmodo) {
+    tracing::info!(
+        plugin.code = app.plugin_code,
+        plugin.kind = app.plugin_type,
+        plugin.name = app.plugin_name,
+        platform = app.issuer.text,
+        grpc.address = app.grpc_address.as_ref().map(Url::as_str),
+        grpc.descriptor_set = app.descriptor_set.as_ref().map(|path| path.display().to_string()),
+        grpc.max_message_bytes = app.max_message_bytes,
+        "this is a plugin of the Lexmodo platform"
+    );
+}
