@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Timestamp;
 
@@ -68,6 +69,11 @@ impl Ambient {
         let mut buffer = [0; N];
         self.random.fill(&mut buffer);
         buffer
+    }
+
+    /// A random part of `duration`, so that those who wait for the same do not all come at once.
+    pub fn part_of(&self, duration: Duration) -> Duration {
+        duration.mul_f64(f64::from(u16::from_be_bytes(self.bytes())) / f64::from(u16::MAX))
     }
 }
 

@@ -32,8 +32,7 @@ impl<'a> Backoff<'a> {
             return Err(error);
         }
         tracing::debug!(error = &error as &dyn std::error::Error, "a step is tried again");
-        let part = f64::from(u16::from_be_bytes(self.ambient.bytes())) / f64::from(u16::MAX);
-        tokio::time::sleep(FIRST.saturating_mul(1 << self.failures).mul_f64(part)).await;
+        tokio::time::sleep(self.ambient.part_of(FIRST.saturating_mul(1 << self.failures))).await;
         Ok(())
     }
 }

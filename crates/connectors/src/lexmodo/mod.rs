@@ -2,9 +2,20 @@
 
 #[expect(unreachable_pub, clippy::pedantic, reason = "generated from proto/customers.proto")]
 mod proto {
-    //! The messages and the client, made by the build script.
+    //! The messages, made by the build script.
     tonic::include_proto!("lexmodo.v1.customers");
 }
+mod call;
+mod channel;
+mod client;
+mod codec;
 mod customer;
+mod listing;
+mod query;
+mod raw;
+mod status;
+mod transport;
 
+pub use channel::{Config, ConfigError};
+pub use client::{Customers, Store};
 pub use customer::{Customer, Page, Query};
