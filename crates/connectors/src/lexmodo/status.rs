@@ -60,7 +60,7 @@ impl From<Status> for Trouble {
         let Some(source) = std::error::Error::source(&status) else {
             return Self::Status(status);
         };
-        if source.downcast_ref::<TimeoutExpired>().is_some() {
+        if transport::chain(source).any(|error| error.is::<TimeoutExpired>()) {
             return Self::Timeout;
         }
         Self::Connection { cause: Cause::of(source), report: transport::report(source) }

@@ -50,6 +50,17 @@ fn only_unavailable_is_tried_again() {
 }
 
 #[test]
+fn a_deadline_that_the_channel_saw_first_is_one_too() {
+    for error in [
+        std::io::Error::other(TimeoutExpired(())),
+        std::io::Error::other(std::io::Error::other(TimeoutExpired(()))),
+    ] {
+        let trouble = Trouble::from(Status::from_error(Box::new(error)));
+        assert!(matches!(trouble, Trouble::Timeout), "{trouble:?}");
+    }
+}
+
+#[test]
 fn a_long_answer_is_told_from_a_busy_platform() {
     let text =
         error(Status::out_of_range(format!("{TOO_LARGE}: found 9 bytes, the limit is: 8 bytes"))).to_string();

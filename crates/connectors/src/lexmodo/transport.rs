@@ -97,7 +97,10 @@ pub(super) fn report(error: &(dyn StdError + 'static)) -> String {
     line
 }
 
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+/// `error`, what it was made from, and so on.
+pub(super) fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| {
         // What an I/O error was made from is not its source, but what it holds.
         let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

@@ -1,0 +1,12 @@
+//! The customers client against a grpcio server that misbehaves on demand, and against worse ones.
+
+mod calls;
+mod connection;
+mod hostile;
+mod listings;
+mod platform;
+mod raw;
+mod secrecy;
+mod stores;
+mod tls;
+mod tokens;
