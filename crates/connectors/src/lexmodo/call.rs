@@ -110,7 +110,7 @@ impl Caller {
         }
         let secret = token.secret.expose_secret();
         let bytes = answer.map_err(|trouble| {
-            self.log(&trouble);
+            self.log(store.id, question, &trouble);
             trouble.into_error(question, secret)
         })?;
         let result = ResultResponse::decode(bytes.clone()).map_err(|error| {
@@ -192,20 +192,28 @@ impl Caller {
         }
     }
 
-    fn log(&self, trouble: &Trouble) {
+    fn log(&self, store: u64, question: Question<'_>, trouble: &Trouble) {
+        let method = question.method();
         match trouble {
             Trouble::Connection { cause, report } => tracing::warn!(
+                method,
+                store,
                 address = &*self.address,
                 cause = ?cause,
                 error = report,
                 "the platform's server at LEXMODO_GRPC_ADDRESS cannot be reached"
             ),
             Trouble::TooLarge => {
-                tracing::warn!("the platform's answer is longer than LEXMODO_MAX_MESSAGE_SIZE allows");
+                tracing::warn!(
+                    method,
+                    store,
+                    "the platform's answer is longer than LEXMODO_MAX_MESSAGE_SIZE allows"
+                );
             }
-            Trouble::Timeout => tracing::warn!("the platform did not answer in time"),
+            Trouble::Timeout => tracing::warn!(method, store, "the platform did not answer in time"),
             Trouble::Status(status) => {
-                tracing::debug!(grpc.status = status.code() as i32, "the platform refused a call");
+                let code = status.code() as i32;
+                tracing::debug!(method, store, grpc.status = code, "the platform refused a call");
             }
         }
     }

@@ -60,7 +60,7 @@ impl From<Status> for Trouble {
         let Some(source) = std::error::Error::source(&status) else {
             return Self::Status(status);
         };
-        if transport::chain(source).any(|error| error.is::<TimeoutExpired>()) {
+        if transport::chain(source).any(<dyn std::error::Error>::is::<TimeoutExpired>) {
             return Self::Timeout;
         }
         Self::Connection { cause: Cause::of(source), report: transport::report(source) }
