@@ -149,7 +149,7 @@ impl Caller {
             let span = tracing::Span::current();
             span.record("attempts", attempt);
             span.record("grpc.status", display(answer.as_ref().err().map_or(Code::Ok, Trouble::code) as i32));
-            let wait = self.wait(attempt);
+            let wait = wait(attempt, &self.ambient);
             if !answer.as_ref().is_err_and(Trouble::is_passing)
                 || attempt == ATTEMPTS
                 || Instant::now() + wait >= deadline
@@ -160,12 +160,6 @@ impl Caller {
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
-    }
-
-    /// Between the half and the whole of a time that doubles with each attempt.
-    fn wait(&self, attempt: u32) -> Duration {
-        let half = FIRST_WAIT.saturating_mul(1 << (attempt - 1)) / 2;
-        half + self.ambient.part_of(half)
     }
 
     async fn attempt<M>(
@@ -219,6 +213,12 @@ impl Caller {
     }
 }
 
+/// How long to wait after `attempt`, from 1: between the half and the whole of a time that doubles with each.
+fn wait(attempt: u32, ambient: &Ambient) -> Duration {
+    let half = FIRST_WAIT.saturating_mul(1 << (attempt - 1)) / 2;
+    half + ambient.part_of(half)
+}
+
 fn authorization(token: &AccessToken) -> Result<MetadataValue<Ascii>, Error> {
     let value = MetadataValue::try_from(format!("Bearer {}", token.secret.expose_secret()));
     let mut value = value.map_err(|_| {
@@ -227,4 +227,29 @@ fn authorization(token: &AccessToken) -> Result<MetadataValue<Ascii>, Error> {
     })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(secret: &str) -> AccessToken {
+        AccessToken { secret: secret.to_owned().into(), expires_at: None, scopes: Vec::new(), version: 1 }
+    }
+
+    #[test]
+    fn the_token_is_sent_and_never_shown() {
+        let value = authorization(&token("hidden")).unwrap();
+        assert_eq!(value.to_str().unwrap(), "Bearer hidden");
+        assert!(value.is_sensitive() && !format!("{value:?}").contains("hidden"));
+        assert!(authorization(&token("two\nlines")).is_err());
+    }
+
+    #[test]
+    fn waits_double_and_differ() {
+        let waits = |attempt| (0..100).map(move |_| wait(attempt, &Ambient::system()).as_millis());
+        assert!(waits(1).all(|wait| (100..=200).contains(&wait)));
+        assert!(waits(2).all(|wait| (200..=400).contains(&wait)));
+        assert!(waits(1).collect::<std::collections::HashSet<_>>().len() > 10);
+    }
 }
