@@ -30,8 +30,38 @@ pub enum Error {
     #[error("the request has {} to put right", if .0.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", .0.len()) })]
     Invalid(Vec<Violation>),
     /// A page token that no answer gave for this request.
-    #[error("page_token must be the next_page_token of the answer before, with all else as it was then")]
-    PageToken,
+    #[error(
+        "{parameter} must be what the answer before gave for the next page, with all else as it was then"
+    )]
+    PageToken {
+        /// What the caller names it by.
+        parameter: &'static str,
+    },
+    /// A parameter that nobody knows.
+    #[error("there is no parameter {name} here: {advice}")]
+    UnknownParameter {
+        /// Its name as it was given, shortened.
+        name: String,
+        /// Which one was probably meant.
+        advice: String,
+    },
+    /// A parameter that was given more than once.
+    #[error("{0} must be given once")]
+    RepeatedParameter(&'static str),
+    /// The connection's grant lacks what this needs.
+    #[error(
+        "{connector} needs {} for this, which the connection was not granted: connect the account again and ask for it",
+        .scopes.join(" or ")
+    )]
+    InsufficientScope {
+        /// The connector.
+        connector: &'static str,
+        /// The scopes of which one is needed.
+        scopes: &'static [&'static str],
+    },
+    /// The tenant is none that this can be done for.
+    #[error("this tenant is no store of the platform: the id of one is lexmodo: and the store's number")]
+    NotAStore,
     /// The listing's point in time has gone.
     #[error("the point in time of this listing has ended: begin again without {parameter}")]
     PointInTimeGone {
@@ -72,11 +102,15 @@ pub enum Error {
 impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::UnknownConnector(_) | Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::UnknownConnector(_) | Self::NotFound { .. } | Self::NotAStore => ErrorCode::NotFound,
             Self::Unsupported { .. } => ErrorCode::Unsupported,
             Self::NotConfigured { .. } => ErrorCode::Unavailable,
             Self::Invalid(_) => ErrorCode::ValidationFailed,
-            Self::PageToken | Self::PointInTimeGone { .. } => ErrorCode::InvalidRequest,
+            Self::PageToken { .. }
+            | Self::PointInTimeGone { .. }
+            | Self::UnknownParameter { .. }
+            | Self::RepeatedParameter(_) => ErrorCode::InvalidRequest,
+            Self::InsufficientScope { .. } => ErrorCode::InsufficientScope,
             Self::Upstream { code, .. } => *code,
             Self::Connection(error) => error.code(),
             Self::Vault(error) => error.code(),

@@ -1,8 +1,18 @@
 //! One API over what tenants have connected: each connector turns the unified operations into calls of one vendor.
 
+mod activity;
+pub mod connector;
+mod connectors;
+mod context;
 mod credential;
 mod error;
+mod item;
 pub mod lexmodo;
+mod page_token;
+mod parameters;
 
+pub use connectors::{ConnectorInfo, Connectors, Done, Parts, Wanted};
+pub use context::{Asker, Context, Kept};
 pub use credential::Credential;
 pub use error::Error;
+pub use item::{Author, Item, Items};

@@ -25,7 +25,7 @@ pub struct Tickets {
 
 impl Tickets {
     /// Tickets under the first of `masters`; the others open what they sealed before.
-    pub(crate) fn new(masters: Arc<MasterKeys>, ambient: Ambient) -> Self {
+    pub fn new(masters: Arc<MasterKeys>, ambient: Ambient) -> Self {
         Self { masters, ambient }
     }
 

@@ -1,0 +1,75 @@
+//! The record of what is done with connections here.
+
+use std::time::{Duration, Instant};
+
+use connections::activity::{Action, Activity, Entry, Outcome};
+use connections::connection::Connection;
+use model::ErrorCode;
+
+use crate::{Asker, Error};
+
+/// How long an operation may take, the renewal of its token included. Shorter than what callers usually wait.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(25);
+
+/// A use of a connection that is under way. It is on record when it ends, in whichever way, without any content.
+#[derive(Debug)]
+pub(crate) struct Use {
+    activity: Activity,
+    entry: Option<Entry>,
+    began: Instant,
+}
+
+impl Use {
+    /// `asker` uses `connection` for `operation`.
+    pub(crate) fn begin(
+        activity: &Activity,
+        asker: &Asker,
+        connection: &Connection,
+        operation: &str,
+    ) -> Self {
+        let entry = Entry::new(&asker.tenant, &asker.actor, Action::Use).about(connection);
+        Self { activity: activity.clone(), entry: Some(entry.operation(operation)), began: Instant::now() }
+    }
+
+    /// Does the work, within the time that an operation may take.
+    ///
+    /// # Errors
+    /// Those of the work; [`Error::Upstream`] where it takes too long.
+    pub(crate) async fn finish<T>(
+        mut self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let result = match tokio::time::timeout(DEADLINE, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Upstream {
+                provider: "the provider",
+                code: ErrorCode::UpstreamTimeout,
+                detail: format!("there was no answer within {} s", DEADLINE.as_secs()),
+                retry_after: None,
+            }),
+        };
+        self.note(Outcome::of(&result), None);
+        result
+    }
+
+    /// A stream has ended that gave so many of `what`.
+    pub(crate) fn end_stream(mut self, outcome: Outcome, count: u64, what: &str) {
+        self.note(outcome, Some(format!("{count} {what}")));
+    }
+
+    fn note(&mut self, outcome: Outcome, detail: Option<String>) {
+        let Some(entry) = self.entry.take() else { return };
+        let entry = entry.outcome(outcome).took(self.began.elapsed());
+        self.activity.record(match detail {
+            Some(detail) => entry.detail(&detail),
+            None => entry,
+        });
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        let given_up = Outcome::Failed(ErrorCode::RequestTimeout);
+        self.note(given_up, Some("nobody waited for the end".to_owned()));
+    }
+}

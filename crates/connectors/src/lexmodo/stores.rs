@@ -1,0 +1,163 @@
+//! A store's customers in the platform's own words: one, a page, or all of them.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::time::Duration;
+
+use connections::activity::Outcome;
+use connections::connection::Connection;
+use futures::{Stream, StreamExt as _, stream};
+use model::{Coded as _, ErrorCode};
+
+use super::connector::{DESCRIPTION, NOT_CONFIGURED, named, store_id};
+use super::{Customer, Customers, Page, Query, Store};
+use crate::activity::Use;
+use crate::page_token::{Binding, Place, fingerprint};
+use crate::{Asker, Connectors, Error};
+
+/// How long one page of a stream may take, the renewal of the token included.
+const PAGE_DEADLINE: Duration = Duration::from_mins(1);
+
+/// The stores of the platform, as far as their tenants have connected them.
+#[derive(Debug, Clone, Copy)]
+pub struct Stores<'a>(&'a Connectors);
+
+/// A page of customers.
+#[derive(Debug)]
+pub struct Listed {
+    /// The customers.
+    pub customers: Vec<Customer>,
+    /// What the next page is asked for with: the platform's point in time, sealed for this store and listing.
+    pub pit: Option<String>,
+    /// How many customers there are in all, as the platform says.
+    pub total_result: u32,
+}
+
+impl Connectors {
+    /// The stores of the Lexmodo platform.
+    pub fn lexmodo(&self) -> Stores<'_> {
+        Stores(self)
+    }
+}
+
+impl<'a> Stores<'a> {
+    /// A customer of the store that the asker's tenant is.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`], [`Error::NotAStore`], [`Error::NotFound`]; those of the connection and of the platform.
+    pub async fn customer(self, asker: &Asker, id: &str) -> Result<Customer, Error> {
+        let (customers, store, connection) = self.store(asker).await?;
+        self.begin(asker, &connection, "customer").finish(customers.customer(&store, id)).await
+    }
+
+    /// A page of the store's customers: the first, or the one after the answer that gave `pit`.
+    ///
+    /// # Errors
+    /// As [`customer`](Self::customer); [`Error::PageToken`] for a `pit` that was not given out for this query.
+    pub async fn page(self, asker: &Asker, query: &Query, pit: Option<&str>) -> Result<Listed, Error> {
+        let (customers, store, connection) = self.store(asker).await?;
+        let filters = [("rule_id", &query.rule_id), ("rule_query", &query.rule)];
+        let filters: BTreeMap<&'static str, String> =
+            filters.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
+        let binding = Binding {
+            tenant: &asker.tenant,
+            connection: &connection.id,
+            connector: DESCRIPTION.id,
+            operation: "customers",
+            query: "",
+            filters: &filters,
+            parameter: "pit",
+        };
+        let tickets = self.0.tickets();
+        let place = pit.map(|pit| binding.open(tickets, pit)).transpose()?;
+        let call = customers.page(&store, query, place.as_ref().map(|place| place.cursor.as_str()));
+        let call = async { call.await.map_err(|error| named(error, "pit")) };
+        let page = self.begin(asker, &connection, "customers").finish(call).await?;
+        let before = fingerprint(page.customers.iter().map(|customer| customer.id.as_str()));
+        let is_again = place.is_some_and(|place| place.before == before) && !page.customers.is_empty();
+        if is_again {
+            return Err(trouble(ErrorCode::UpstreamUnavailable, "it gave the same page again"));
+        }
+        let pit = page.pit.map(|cursor| binding.seal(tickets, &Place { cursor, before })).transpose()?;
+        Ok(Listed { customers: page.customers, pit, total_result: page.total_result })
+    }
+
+    /// All customers of the store, page by page, each fetched when it is asked for. Dropping the stream ends the calls.
+    ///
+    /// # Errors
+    /// As [`customer`](Self::customer); what fails later is the last that the stream gives.
+    pub async fn stream(
+        self,
+        asker: &Asker,
+        query: Query,
+    ) -> Result<impl Stream<Item = Result<Vec<Customer>, Error>> + Send + use<>, Error> {
+        let (customers, store, connection) = self.store(asker).await?;
+        let walk = Walk {
+            pages: Some(Box::pin(customers.pages(store, query))),
+            under_way: Some(self.begin(asker, &connection, "customers.stream")),
+            count: 0,
+        };
+        Ok(stream::unfold(walk, |mut walk| async move { Some((walk.next().await?, walk)) }))
+    }
+
+    async fn store(self, asker: &Asker) -> Result<(&'a Customers, Store, Connection), Error> {
+        let customers = self.0.customers_service().ok_or(NOT_CONFIGURED)?;
+        let id = store_id(&asker.tenant)?;
+        let connection = self.0.meant(asker, DESCRIPTION.provider).await?;
+        let context = self.0.context(asker, connection, false)?;
+        Ok((customers, Store { id, credential: context.credential }, context.connection))
+    }
+
+    fn begin(self, asker: &Asker, connection: &Connection, operation: &str) -> Use {
+        self.0.note(asker, connection, &DESCRIPTION, operation)
+    }
+}
+
+type Pages = Pin<Box<dyn Stream<Item = Result<Page, Error>> + Send>>;
+
+/// A listing that is being read.
+struct Walk {
+    pages: Option<Pages>,
+    under_way: Option<Use>,
+    count: u64,
+}
+
+impl Walk {
+    /// The next page; `None` once the end or an error was given.
+    async fn next(&mut self) -> Option<Result<Vec<Customer>, Error>> {
+        let pages = self.pages.as_mut()?;
+        let next = tokio::time::timeout(PAGE_DEADLINE, pages.next()).await;
+        let given = match next {
+            Ok(Some(Ok(page))) => {
+                self.count += u64::try_from(page.customers.len()).unwrap_or_default();
+                return Some(Ok(page.customers));
+            }
+            Ok(Some(Err(error))) => Some(Err(error)),
+            Ok(None) => None,
+            Err(_) => Some(Err(trouble(ErrorCode::UpstreamTimeout, "the next page did not come in time"))),
+        };
+        self.pages = None;
+        let outcome = given.as_ref().map_or(Outcome::Ok, |given: &Result<Vec<Customer>, Error>| {
+            given.as_ref().err().map_or(Outcome::Ok, |error| Outcome::of_error(error.code()))
+        });
+        self.end(outcome);
+        given
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if let Some(under_way) = self.under_way.take() {
+            under_way.end_stream(outcome, self.count, DESCRIPTION.items);
+        }
+    }
+}
+
+/// Who stops reading has what it wanted.
+impl Drop for Walk {
+    fn drop(&mut self) {
+        self.end(Outcome::Ok);
+    }
+}
+
+fn trouble(code: ErrorCode, detail: &str) -> Error {
+    Error::Upstream { provider: DESCRIPTION.name, code, detail: detail.to_owned(), retry_after: None }
+}

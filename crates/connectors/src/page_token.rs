@@ -1,0 +1,202 @@
+//! Where a list goes on, sealed, so that a token opens for the request it was given for and for no other.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest;
+use model::{ErrorCode, TenantId};
+use storage::Tickets;
+
+use crate::{Error, Item};
+
+/// The longest cursor of a vendor that is passed on, in bytes: with sealing it fits well into a URL.
+const MAX_CURSOR: usize = 4096;
+
+/// The longest page token that is looked at: what sealing makes of the longest cursor.
+const MAX_TOKEN: usize = (MAX_CURSOR + FINGERPRINT) * 4 / 3 + 64;
+
+/// The bytes that a page is recognised by.
+const FINGERPRINT: usize = 8;
+
+/// What a page token is bound to.
+#[derive(Debug)]
+pub(crate) struct Binding<'a> {
+    pub(crate) tenant: &'a TenantId,
+    pub(crate) connection: &'a str,
+    pub(crate) connector: &'a str,
+    pub(crate) operation: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) filters: &'a BTreeMap<&'static str, String>,
+    /// What callers know the token by, for the error.
+    pub(crate) parameter: &'static str,
+}
+
+/// What a page token holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The vendor's cursor.
+    pub(crate) cursor: String,
+    /// By which the page before is recognised if it comes again.
+    pub(crate) before: [u8; FINGERPRINT],
+}
+
+impl Binding<'_> {
+    /// The purpose that the ticket is sealed for: all that it is bound to, unmistakably. JSON keeps the parts apart.
+    fn purpose(&self) -> String {
+        let parts = (
+            "page_token",
+            self.tenant.as_str(),
+            self.connection,
+            self.connector,
+            self.operation,
+            self.query,
+            self.filters,
+        );
+        // Texts and a map of texts can always be written.
+        serde_json::to_string(&parts).unwrap_or_default()
+    }
+
+    /// Seals the place after a page.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] for a cursor that is longer than any that can be passed on.
+    pub(crate) fn seal(&self, tickets: &Tickets, place: &Place) -> Result<String, Error> {
+        if place.cursor.len() > MAX_CURSOR {
+            return Err(Error::Upstream {
+                provider: "the provider",
+                code: ErrorCode::UpstreamUnavailable,
+                detail: format!("its page cursor has more than {MAX_CURSOR} bytes"),
+                retry_after: None,
+            });
+        }
+        let plaintext = [place.before.as_slice(), place.cursor.as_bytes()].concat();
+        Ok(tickets.seal(&self.purpose(), &plaintext)?)
+    }
+
+    /// The place that a token leads to.
+    ///
+    /// # Errors
+    /// [`Error::PageToken`] for anything that was not given out for just this request.
+    pub(crate) fn open(&self, tickets: &Tickets, token: &str) -> Result<Place, Error> {
+        let open = || {
+            let plaintext =
+                (token.len() <= MAX_TOKEN).then(|| tickets.open(&self.purpose(), token)).flatten()?;
+            let (before, cursor) = plaintext.split_first_chunk::<FINGERPRINT>()?;
+            Some(Place { before: *before, cursor: std::str::from_utf8(cursor).ok()?.to_owned() })
+        };
+        open().ok_or(Error::PageToken { parameter: self.parameter })
+    }
+}
+
+/// By what the page of these items is recognised; the same for the same items alone.
+pub(crate) fn fingerprint<'a>(ids: impl Iterator<Item = &'a str>) -> [u8; FINGERPRINT] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for id in ids {
+        context.update(id.as_bytes());
+        context.update(&[0]);
+    }
+    let digest = context.finish();
+    digest.as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+/// The ids of items.
+pub(crate) fn ids(items: &[Item]) -> impl Iterator<Item = &str> {
+    items.iter().map(|item| item.id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    struct Fixture {
+        tickets: Tickets,
+        tenant: TenantId,
+        filters: BTreeMap<&'static str, String>,
+    }
+
+    impl Fixture {
+        fn binding(&self) -> Binding<'_> {
+            Binding {
+                tenant: &self.tenant,
+                connection: "c1",
+                connector: "lexmodo",
+                operation: "list",
+                query: "",
+                filters: &self.filters,
+                parameter: "page_token",
+            }
+        }
+    }
+
+    fn fixture() -> Fixture {
+        let master = storage::MasterKey::from_base64(&"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into());
+        Fixture {
+            tickets: Tickets::new(Arc::new(master.unwrap().into()), model::Ambient::system()),
+            tenant: "lexmodo:7".parse().unwrap(),
+            filters: [("rule_id", "r1".to_owned())].into(),
+        }
+    }
+
+    fn place(cursor: &str) -> Place {
+        Place { cursor: cursor.into(), before: fingerprint(["a", "b"].into_iter()) }
+    }
+
+    #[test]
+    fn a_token_opens_for_its_own_request_alone() {
+        let fixture = fixture();
+        let own = fixture.binding();
+        let token = own.seal(&fixture.tickets, &place("pit-1")).unwrap();
+        assert_eq!(own.open(&fixture.tickets, &token).unwrap(), place("pit-1"));
+        assert!(!token.contains("pit-1"));
+        let (tenant, filters) = ("lexmodo:8".parse().unwrap(), [("rule_id", "r2".to_owned())].into());
+        let none = BTreeMap::new();
+        for other in [
+            Binding { tenant: &tenant, ..fixture.binding() },
+            Binding { connection: "c2", ..fixture.binding() },
+            Binding { connector: "jira", ..fixture.binding() },
+            Binding { operation: "search", ..fixture.binding() },
+            Binding { query: "x", ..fixture.binding() },
+            Binding { filters: &filters, ..fixture.binding() },
+            Binding { filters: &none, ..fixture.binding() },
+            // The same characters, cut elsewhere.
+            Binding { connection: "c1lex", connector: "modo", ..fixture.binding() },
+        ] {
+            let opened = other.open(&fixture.tickets, &token);
+            assert!(matches!(opened, Err(Error::PageToken { .. })), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_altered_or_endless_is_refused() {
+        let fixture = fixture();
+        let own = fixture.binding();
+        let token = own.seal(&fixture.tickets, &place("pit-1")).unwrap();
+        let mut altered = token.clone().into_bytes();
+        altered[30] = if altered[30] == b'A' { b'B' } else { b'A' };
+        let altered = String::from_utf8(altered).unwrap();
+        for text in [altered.as_str(), "", "pit-1", &"A".repeat(1 << 20), &token[1..]] {
+            assert!(matches!(own.open(&fixture.tickets, text), Err(Error::PageToken { .. })));
+        }
+    }
+
+    #[test]
+    fn cursors_have_a_bound_within_which_they_come_back() {
+        let fixture = fixture();
+        let own = fixture.binding();
+        let longest = place(&"x".repeat(MAX_CURSOR));
+        let token = own.seal(&fixture.tickets, &longest).unwrap();
+        assert!(token.len() <= MAX_TOKEN, "{}", token.len());
+        assert_eq!(own.open(&fixture.tickets, &token).unwrap(), longest);
+        let longer = own.seal(&fixture.tickets, &place(&"x".repeat(MAX_CURSOR + 1)));
+        assert!(matches!(longer, Err(Error::Upstream { .. })));
+    }
+
+    #[test]
+    fn pages_are_recognised_by_their_ids_in_order() {
+        let of = |ids: &[&str]| fingerprint(ids.iter().copied());
+        assert_eq!(of(&["a", "b"]), of(&["a", "b"]));
+        assert_ne!(of(&["a", "b"]), of(&["b", "a"]));
+        assert_ne!(of(&["ab"]), of(&["a", "b"]));
+    }
+}
