@@ -27,7 +27,8 @@ struct Inner {
 }
 
 impl RequestContext {
-    fn new(id: String) -> Self {
+    /// A request of which nothing but its id is known.
+    pub(crate) fn new(id: String) -> Self {
         Self(Arc::new(Inner { id, tenant: OnceLock::new() }))
     }
 

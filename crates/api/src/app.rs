@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connections::Connections;
+use connectors::Connectors;
 use http::{Extensions, HeaderMap};
 use identity::{ApiKeys, Authenticator};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -58,6 +59,8 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// Accounts that users connect elsewhere.
     pub connections: Connections,
+    /// One API over those accounts.
+    pub connectors: Connectors,
     /// Deletes tenants.
     pub tenants: Arc<Tenants>,
     /// What must answer for the server to be ready.
@@ -116,6 +119,11 @@ impl App {
     /// Accounts that users connect elsewhere.
     pub fn connections(&self) -> &Connections {
         &self.0.parts.connections
+    }
+
+    /// One API over those accounts.
+    pub(crate) fn connectors(&self) -> &Connectors {
+        &self.0.parts.connectors
     }
 
     /// Where browsers may be sent in the end.

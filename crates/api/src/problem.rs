@@ -108,8 +108,15 @@ impl Problem {
     /// The problem that `error` is to the caller.
     pub(crate) fn of(error: &impl Coded) -> Self {
         let code = error.code();
-        let detail = if constant_detail(code).is_some() { with_sources(error) } else { error.to_string() };
-        let problem = Self::new(code, detail).with_violations(error.violations());
+        let detail =
+            || if constant_detail(code).is_some() { with_sources(error) } else { error.to_string() };
+        let problem = if error.may_be_told() {
+            tracing::warn!(error.code = code.as_str(), error.detail = %error, "a request cannot be met here");
+            Self::told(code, error.to_string())
+        } else {
+            Self::new(code, detail())
+        };
+        let problem = problem.with_violations(error.violations());
         match error.retry_after(Ambient::system().now()) {
             Some(wait) => problem.with_header(header::RETRY_AFTER, wait.as_secs().max(1)),
             None => problem,

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use crate::layers::Deadline;
 use crate::{
-    App, access, api_keys, bundles, connect, health, layers, marketplace, openapi, plugins, problem,
+    App, access, api_keys, bundles, connect, health, layers, lexmodo, marketplace, openapi, plugins, problem,
     rate_limit, service, tenants, unified,
 };
 
@@ -38,6 +38,7 @@ fn quick_routes() -> OpenApiRouter<App> {
         .merge(plugin_routes())
         .merge(unified::routes())
         .merge(connect::routes())
+        .merge(lexmodo::routes())
 }
 
 fn plugin_routes() -> OpenApiRouter<App> {

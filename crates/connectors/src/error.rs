@@ -118,6 +118,10 @@ impl Coded for Error {
         }
     }
 
+    fn may_be_told(&self) -> bool {
+        matches!(self, Self::NotConfigured { .. })
+    }
+
     fn violations(&self) -> Vec<Violation> {
         match self {
             Self::Invalid(violations) => violations.clone(),

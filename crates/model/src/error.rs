@@ -201,6 +201,11 @@ pub trait Coded: std::error::Error {
         None
     }
 
+    /// Whether the text is for callers though the fault is on this side, because it names nothing but a setting.
+    fn may_be_told(&self) -> bool {
+        false
+    }
+
     /// What is wrong with the body, piece by piece; empty where the error's text says it all.
     fn violations(&self) -> Vec<Violation> {
         Vec::new()

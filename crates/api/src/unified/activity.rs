@@ -1,22 +1,19 @@
 //! What was done with connections: page by page, or all of it as lines of JSON.
 
 use ::connections::activity::{Filter, Outcome, Recorded};
-use axum::body::Body;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use futures::TryStreamExt as _;
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderMap;
 use model::{CredentialKind, ErrorCode, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{required_user_email, user_email};
-use crate::App;
+use crate::{App, RequestContext, ndjson};
 use crate::extract::{Json, Query, User};
 use crate::problem::{Problem, ProblemBody};
-
-const NDJSON: &str = "application/x-ndjson";
 
 /// What was done with a connection, once or several times within a short while. No token and no content is in it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -129,7 +126,7 @@ pub(super) struct ActivityQuery {
 /// another time. What happened within the last second may be missing.
 ///
 /// With `Accept: application/x-ndjson` all of it comes as one stream, a line for each entry; `cursor` and `limit` do not
-/// go with that.
+/// go with that. What fails after the first line ends the stream with a line `{"error": …}` that holds the problem.
 #[utoipa::path(
     get, path = "/api/v1/unified/activity", tag = "connections", operation_id = "listActivity",
     params(ActivityQuery),
@@ -145,17 +142,20 @@ pub(super) struct ActivityQuery {
 pub(super) async fn list(
     State(app): State<App>,
     caller: User,
+    Extension(request): Extension<RequestContext>,
     headers: HeaderMap,
     Query(query): Query<ActivityQuery>,
 ) -> Result<Response, Problem> {
     let filter = filter(&caller, &query)?;
-    if takes_lines(&headers) {
+    if ndjson::is_asked_for(&headers) {
         if query.cursor.is_some() || query.limit.is_some() {
             return Err(invalid(
                 "an export is all there is: leave cursor and limit out, or accept application/json",
             ));
         }
-        return Ok(export(&app, &caller, filter));
+        let pages = app.connections().activity().export(caller.tenant().clone(), filter);
+        let pages = pages.map_ok(|page| page.into_iter().map(ActivityBody::from));
+        return ndjson::respond(&request, pages).await;
     }
     let activity = app.connections().activity();
     let page = activity.list(caller.tenant(), &filter, query.cursor.as_deref(), query.limit).await?;
@@ -202,57 +202,9 @@ fn moment(name: &str, text: &str) -> Result<Timestamp, Problem> {
     Ok(Timestamp::from_millisecond(time.as_millisecond()))
 }
 
-/// Whether the caller asks for lines of JSON by their name; `*/*` means a page.
-fn takes_lines(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted
-        .flat_map(|value| value.split(','))
-        .filter_map(|kind| kind.split(';').next())
-        .any(|kind| kind.trim().eq_ignore_ascii_case(NDJSON))
-}
-
-/// All that `filter` means, read as fast as the caller takes it.
-fn export(app: &App, caller: &User, filter: Filter) -> Response {
-    let pages = app.connections().activity().export(caller.tenant().clone(), filter);
-    let lines = pages.map_ok(lines).inspect_err(|error| {
-        // The answer has begun: that it breaks off is all that can be told.
-        tracing::error!(error = error as &dyn std::error::Error, "an export of activity broke off");
-    });
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(NDJSON)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (headers, Body::from_stream(lines)).into_response()
-}
-
-fn lines(page: Vec<Recorded>) -> Bytes {
-    let mut text = Vec::with_capacity(page.len() * 300);
-    for recorded in page {
-        // Nothing in it can fail to be written as JSON.
-        if serde_json::to_writer(&mut text, &ActivityBody::from(recorded)).is_ok() {
-            text.push(b'\n');
-        }
-    }
-    text.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn accepting(values: &[&'static str]) -> HeaderMap {
-        values.iter().map(|value| (header::ACCEPT, HeaderValue::from_static(value))).collect()
-    }
-
-    #[test]
-    fn lines_are_for_those_who_name_them() {
-        assert!(takes_lines(&accepting(&["application/x-ndjson"])));
-        assert!(takes_lines(&accepting(&["text/html, Application/X-NDJSON;q=0.9"])));
-        assert!(takes_lines(&accepting(&["text/html", "application/x-ndjson"])));
-        for other in [&[][..], &["*/*"], &["application/json"], &["application/x-ndjson-seq"]] {
-            assert!(!takes_lines(&accepting(other)), "{other:?}");
-        }
-    }
 
     #[test]
     fn times_are_rfc_3339() {
@@ -263,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn each_entry_is_a_line() {
+    fn an_entry_is_told_without_what_is_not_known() {
         let recorded = Recorded {
             seq: 1,
             first_at: Timestamp::from_millisecond(0),
@@ -280,9 +232,8 @@ mod tests {
             count: 3,
             duration_ms: None,
         };
-        let text = lines(vec![recorded.clone(), recorded]);
-        let text = std::str::from_utf8(&text).unwrap();
+        let text = serde_json::to_string(&ActivityBody::from(recorded)).unwrap();
         let line = r#"{"at":"1970-01-01T00:00:00.007Z","first_at":"1970-01-01T00:00:00.000Z","count":3,"action":"use","actor":"u\n1","outcome":"ok"}"#;
-        assert_eq!(text, format!("{line}\n{line}\n"));
+        assert_eq!(text, line);
     }
 }

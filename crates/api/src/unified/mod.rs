@@ -1,11 +1,14 @@
-//! The unified surface: accounts that users connect at other providers. Its JSON is in snake_case.
+//! The unified surface: accounts that users connect at other providers, and what is done with them. Its JSON is in
+//! snake_case.
 
 mod activity;
 mod auth;
 mod begin;
 mod callback;
 mod connections;
+mod connectors;
 mod oauth_apps;
+mod status;
 mod token;
 mod whose;
 
@@ -36,6 +39,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(oauth_apps::put, oauth_apps::remove))
         .merge(connections::routes())
         .routes(routes!(token::token))
+        .merge(connectors::routes())
+        .routes(routes!(status::status))
 }
 
 /// The same handlers under the shorter paths that redirect URIs and documents name.

@@ -1,0 +1,168 @@
+//! Answers of any length: one JSON value a line (`application/x-ndjson`), page by page, as fast as the client reads.
+
+use std::future::ready;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
+use http::{HeaderMap, HeaderValue, header};
+use model::Coded;
+use serde::Serialize;
+
+use crate::RequestContext;
+use crate::problem::Problem;
+
+/// The media type.
+pub(crate) const MEDIA_TYPE: &str = "application/x-ndjson";
+
+/// Whether the client asks for lines by their name; `*/*` does not.
+pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .filter_map(|kind| kind.split(';').next())
+        .any(|kind| kind.trim().eq_ignore_ascii_case(MEDIA_TYPE))
+}
+
+/// The answer that gives the values of all `pages`, a line each.
+///
+/// The first page is waited for, so that what fails there is answered as any other problem. What fails later ends the
+/// answer with a last line, `{"error": <problem>}`. Each further page is asked for once the one before has been taken; a
+/// client that hangs up has `pages` dropped. The deadline of the request ends with the first page: each of the others
+/// needs one of its own.
+pub(crate) async fn respond<T, E, P>(
+    request: &RequestContext,
+    pages: impl Stream<Item = Result<P, E>> + Send + 'static,
+) -> Result<Response, Problem>
+where
+    T: Serialize,
+    P: IntoIterator<Item = T> + Send,
+    E: Coded + Send,
+{
+    let mut pages = Box::pin(pages);
+    let first = pages.next().await.transpose()?.map(lines);
+    let request = request.clone();
+    // After an error there is nothing: the stream may not know how to go on.
+    let rest = pages.scan(false, move |is_over, page| {
+        let line = match page {
+            _ if *is_over => None,
+            Ok(page) => Some(lines(page)),
+            Err(error) => {
+                *is_over = true;
+                Some(last_line(&request, &error))
+            }
+        };
+        ready(line)
+    });
+    let all = stream::iter(first).chain(rest).map(Ok::<_, std::convert::Infallible>);
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, Body::from_stream(all)).into_response())
+}
+
+fn lines<T: Serialize>(page: impl IntoIterator<Item = T>) -> Bytes {
+    let mut text = Vec::new();
+    for value in page {
+        // What answers are made of can always be written as JSON.
+        if serde_json::to_writer(&mut text, &value).is_ok() {
+            text.push(b'\n');
+        }
+    }
+    text.into()
+}
+
+/// What a client finds in place of the values that do not come any more.
+fn last_line(request: &RequestContext, error: &impl Coded) -> Bytes {
+    let problem = Problem::of(error);
+    tracing::warn!(error.code = problem.code().as_str(), "an answer broke off after it had begun");
+    let body = problem.body(Some(request.id()));
+    [br#"{"error":"#, body.as_slice(), b"}\n"].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::body::to_bytes;
+    use model::ErrorCode;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the vendor is away")]
+    struct Away;
+
+    impl Coded for Away {
+        fn code(&self) -> ErrorCode {
+            ErrorCode::UpstreamUnavailable
+        }
+    }
+
+    fn request() -> RequestContext {
+        RequestContext::new("r1".into())
+    }
+
+    async fn text(response: Response) -> String {
+        String::from_utf8(to_bytes(response.into_body(), 65_536).await.unwrap().to_vec()).unwrap()
+    }
+
+    fn accepting(values: &[&'static str]) -> HeaderMap {
+        values.iter().map(|value| (header::ACCEPT, HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn lines_are_for_those_who_name_them() {
+        assert!(is_asked_for(&accepting(&["application/x-ndjson"])));
+        assert!(is_asked_for(&accepting(&["text/html, Application/X-NDJSON;q=0.9"])));
+        assert!(is_asked_for(&accepting(&["text/html", "application/x-ndjson"])));
+        for other in [&[][..], &["*/*"], &["application/json"], &["application/x-ndjson-seq"]] {
+            assert!(!is_asked_for(&accepting(other)), "{other:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_value_is_a_line() {
+        let pages = stream::iter([Ok::<_, Away>(vec!["a\nb", "c"]), Ok(vec![]), Ok(vec!["d"])]);
+        let response = respond(&request(), pages).await.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
+        assert_eq!(text(response).await, "\"a\\nb\"\n\"c\"\n\"d\"\n");
+        let none = stream::iter(Vec::<Result<Vec<u8>, Away>>::new());
+        assert_eq!(text(respond(&request(), none).await.unwrap()).await, "");
+    }
+
+    #[tokio::test]
+    async fn what_fails_first_is_a_problem_and_what_fails_later_is_the_last_line() {
+        let at_once = stream::iter([Err::<Vec<u8>, _>(Away), Ok(vec![1])]);
+        let problem = respond(&request(), at_once).await.unwrap_err();
+        assert_eq!(problem.code(), ErrorCode::UpstreamUnavailable);
+
+        let later = stream::iter([Ok(vec![1]), Err(Away), Ok(vec![2]), Err(Away)]);
+        let text = text(respond(&request(), later).await.unwrap()).await;
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (2, "1"), "{text}");
+        let last: serde_json::Value = serde_json::from_str(lines[1]).unwrap();
+        assert_eq!(last["error"]["code"], "upstream_unavailable");
+        assert_eq!((&last["error"]["status"], &last["error"]["request_id"]), (&502.into(), &"r1".into()));
+    }
+
+    #[tokio::test]
+    async fn pages_are_asked_for_as_they_are_taken() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let endless = stream::repeat_with(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, Away>(vec!["x"])
+        });
+        let response = respond(&request(), endless).await.unwrap();
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        let mut body = response.into_body().into_data_stream();
+        for _ in 0..3 {
+            body.next().await.unwrap().unwrap();
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+    }
+}

@@ -1,0 +1,103 @@
+//! The parameters of lists: those that all connectors share, and the connector's own.
+
+use ::connectors::Wanted;
+use model::ErrorCode;
+
+use super::WhoseQuery;
+use crate::problem::Problem;
+
+/// How many items where the caller does not say.
+const DEFAULT_PAGE: u32 = 50;
+/// The most that may be asked for.
+const MAX_PAGE: u32 = 1000;
+
+/// What a list is asked for with.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    pub(super) whose: WhoseQuery,
+    pub(super) wanted: Wanted,
+    pub(super) query: Option<String>,
+}
+
+impl Parameters {
+    /// Takes the shared ones out of `pairs`; the others are the connector's. `query` belongs to searches alone.
+    pub(super) fn take(pairs: Vec<(String, String)>, is_search: bool) -> Result<Self, Problem> {
+        let mut whose = WhoseQuery::default();
+        let mut wanted = Wanted { max_results: DEFAULT_PAGE, ..Wanted::default() };
+        let (mut max_results, mut raw, mut query) = (None, None, None);
+        for (name, value) in pairs {
+            let place = match name.as_str() {
+                "user_email" => &mut whose.user_email,
+                "connection_id" => &mut whose.connection_id,
+                "max_results" => &mut max_results,
+                "page_token" => &mut wanted.page_token,
+                "raw" => &mut raw,
+                "query" if is_search => &mut query,
+                // The credential, which has been looked at.
+                "session_token" => continue,
+                _ => {
+                    wanted.parameters.push((name, value));
+                    continue;
+                }
+            };
+            if place.replace(value).is_some() {
+                return Err(invalid(format!("{name} must be given once")));
+            }
+        }
+        if let Some(text) = max_results {
+            wanted.max_results = count("max_results", &text)?;
+        }
+        wanted.raw = match raw.as_deref() {
+            None | Some("" | "false") => false,
+            Some("true") => true,
+            Some(_) => return Err(invalid("raw must be true or false")),
+        };
+        Ok(Self { whose, wanted, query })
+    }
+}
+
+fn count(name: &str, text: &str) -> Result<u32, Problem> {
+    let number = text.parse().ok().filter(|number| (1..=MAX_PAGE).contains(number));
+    number.ok_or_else(|| invalid(format!("{name} must be a number from 1 to {MAX_PAGE}")))
+}
+
+fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(ErrorCode::InvalidRequest, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(pairs: &[(&str, &str)], is_search: bool) -> Result<Parameters, String> {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Parameters::take(pairs, is_search).map_err(|problem| problem.detail().to_owned())
+    }
+
+    #[test]
+    fn what_is_shared_is_told_from_what_is_the_connectors() {
+        let pairs =
+            [("rule_id", "r"), ("max_results", "7"), ("session_token", "t"), ("raw", "true"), ("query", "q")];
+        let taken = take(&pairs, true).unwrap();
+        assert_eq!((taken.wanted.max_results, taken.wanted.raw), (7, true));
+        assert_eq!(taken.wanted.parameters, [("rule_id".to_owned(), "r".to_owned())]);
+        assert_eq!(taken.query.as_deref(), Some("q"));
+        let listed = take(&pairs, false).unwrap();
+        assert_eq!((listed.query, listed.wanted.parameters.len()), (None, 2));
+        assert_eq!(take(&[], false).unwrap().wanted.max_results, DEFAULT_PAGE);
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for (pairs, named) in [
+            (&[("max_results", "0")][..], "max_results"),
+            (&[("max_results", "1001")], "max_results"),
+            (&[("max_results", "ten")], "max_results"),
+            (&[("raw", "1")], "raw"),
+            (&[("page_token", "a"), ("page_token", "b")], "page_token"),
+        ] {
+            let detail = take(pairs, false).unwrap_err();
+            assert!(detail.starts_with(named), "{detail}");
+        }
+    }
+}
