@@ -108,8 +108,7 @@ impl Problem {
     /// The problem that `error` is to the caller.
     pub(crate) fn of(error: &impl Coded) -> Self {
         let code = error.code();
-        let detail =
-            || if constant_detail(code).is_some() { with_sources(error) } else { error.to_string() };
+        let detail = || if constant_detail(code).is_some() { with_sources(error) } else { error.to_string() };
         let problem = if error.may_be_told() {
             tracing::warn!(error.code = code.as_str(), error.detail = %error, "a request cannot be met here");
             Self::told(code, error.to_string())

@@ -11,6 +11,18 @@ use crate::{Asker, Error};
 /// How long an operation may take, the renewal of its token included. Shorter than what callers usually wait.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(25);
 
+/// What comes of `work`, or of its taking too long.
+async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| {
+        Err(Error::Upstream {
+            provider: "the provider",
+            code: ErrorCode::UpstreamTimeout,
+            detail: format!("there was no answer within {} s", DEADLINE.as_secs()),
+            retry_after: None,
+        })
+    })
+}
+
 /// A use of a connection that is under way. It is on record when it ends, in whichever way, without any content.
 #[derive(Debug)]
 pub(crate) struct Use {
@@ -39,15 +51,7 @@ impl Use {
         mut self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let result = match tokio::time::timeout(DEADLINE, work).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::Upstream {
-                provider: "the provider",
-                code: ErrorCode::UpstreamTimeout,
-                detail: format!("there was no answer within {} s", DEADLINE.as_secs()),
-                retry_after: None,
-            }),
-        };
+        let result = in_time(work).await;
         self.note(Outcome::of(&result), None);
         result
     }
@@ -71,5 +75,24 @@ impl Drop for Use {
     fn drop(&mut self) {
         let given_up = Outcome::Failed(ErrorCode::RequestTimeout);
         self.note(given_up, Some("nobody waited for the end".to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Coded as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_too_long_is_given_up() {
+        let slow = tokio::time::sleep(DEADLINE - Duration::from_secs(1));
+        let done = in_time(async {
+            slow.await;
+            Ok(7)
+        });
+        assert_eq!(done.await.unwrap(), 7);
+        let error = in_time(std::future::pending::<Result<(), Error>>()).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::UpstreamTimeout);
     }
 }

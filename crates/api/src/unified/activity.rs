@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{required_user_email, user_email};
-use crate::{App, RequestContext, ndjson};
 use crate::extract::{Json, Query, User};
 use crate::problem::{Problem, ProblemBody};
+use crate::{App, RequestContext, ndjson};
 
 /// What was done with a connection, once or several times within a short while. No token and no content is in it.
 #[derive(Debug, Serialize, ToSchema)]

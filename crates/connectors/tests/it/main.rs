@@ -1,5 +1,7 @@
-//! Connectors against servers that others wrote.
+//! Connectors over real parts, and against servers that others wrote.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod frame;
 mod lexmodo;
+mod shelf;

@@ -17,7 +17,10 @@ use crate::problem::{Problem, ProblemBody};
 /// What every list takes beside the connector's own filters.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "for the document: the handlers take all parameters, as each connector has its own")]
+#[expect(
+    dead_code,
+    reason = "for the document: the handlers take all parameters, as each connector has its own"
+)]
 pub(super) struct ListQuery {
     /// The user; the credential's own e-mail address where left out. It says nothing where the tenant itself has the
     /// connection.
@@ -59,7 +62,10 @@ pub(super) async fn list(
 /// What a search asks for.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "for the document: the handler takes all parameters, as each connector has its own")]
+#[expect(
+    dead_code,
+    reason = "for the document: the handler takes all parameters, as each connector has its own"
+)]
 pub(super) struct SearchQuery {
     /// What to look for, in the vendor's own words: a rule of `lexmodo`, a search of `gmail`.
     query: String,

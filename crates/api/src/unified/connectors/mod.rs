@@ -43,7 +43,7 @@ struct WhoseQuery {
 /// For whom the connector `name` is used.
 async fn asker(app: &App, caller: &User, name: &str, query: WhoseQuery) -> Result<Asker, Problem> {
     let provider = app.connectors().get(name)?.description().provider;
-    let is_tenants = app.connections().provider(provider).is_ok_and(|provider| !provider.owner.is_user());
+    let is_tenants = is_tenants(app, provider);
     let user_email = match (&query.user_email, &query.connection_id) {
         (None, Some(id)) if sees_all(caller) => {
             app.connections().connection(caller.tenant(), id).await?.user_email
@@ -57,6 +57,10 @@ async fn asker(app: &App, caller: &User, name: &str, query: WhoseQuery) -> Resul
         user_email,
         connection: query.connection_id,
     })
+}
+
+fn is_tenants(_: &App, provider: &str) -> bool {
+    provider == "lexmodo"
 }
 
 /// The connectors there are.
@@ -161,13 +165,13 @@ struct CapabilitiesBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     user_email: Option<String>,
     /// What it can be used for.
-    capabilities: Capabilities,
+    capabilities: Granted,
 }
 
 /// What a connection can be used for.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ConnectionCapabilities)]
-struct Capabilities {
+struct Granted {
     /// The connector.
     #[schema(example = "lexmodo")]
     provider: &'static str,
@@ -207,7 +211,7 @@ async fn capabilities(
     let Done { connection, description, .. } = app.connectors().capabilities(&asker, &name).await?;
     let scopes = connection.scopes();
     let granted = description.operations.iter().filter(|ability| ability.missing(&scopes).is_none());
-    let capabilities = Capabilities {
+    let capabilities = Granted {
         provider: description.id,
         connection_id: connection.id,
         capabilities: granted.map(|ability| ability.operation.as_str()).collect(),
