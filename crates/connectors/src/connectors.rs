@@ -4,8 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use connections::connection::{Connection, CredentialKey};
-use connections::{Connections, Whose, vault};
+use connections::connection::Connection;
+use connections::{Connections, Whose};
 use model::ErrorCode;
 use serde_json::{Map, Value};
 use storage::Tickets;
@@ -126,13 +126,21 @@ impl Connectors {
         found.map(AsRef::as_ref).ok_or_else(|| Error::UnknownConnector(shortened(id)))
     }
 
+    /// What the connector of this id is, where the operator has set up all that it needs.
+    ///
+    /// # Errors
+    /// [`Error::UnknownConnector`], [`Error::NotConfigured`].
+    pub fn configured(&self, id: &str) -> Result<&'static Description, Error> {
+        configured(self.get(id)?)
+    }
+
     /// Whether the connection works, by asking the vendor for as little as can be. What is wrong with it is the result;
     /// that there is none is an error.
     pub async fn test(&self, asker: &Asker, id: &str) -> Result<Done<Result<(), Error>>, Error> {
         let connector = self.get(id)?;
         let connection = self.connection(asker, connector).await?;
         let under_way = self.note(asker, &connection, connector.description(), "test");
-        let context = self.context(asker, connection, false)?;
+        let context = self.context(asker, connection, false);
         let result = under_way.finish(connector.test(&context)).await;
         Ok(Done { connection: context.connection, description: connector.description(), result })
     }
@@ -250,25 +258,21 @@ impl Connectors {
     ) -> Result<Ready<'_>, Error> {
         let connector = self.get(id)?;
         let description = connector.description();
+        let connection = self.connection(asker, connector).await?;
         let ability = description.ability(operation).ok_or_else(|| description.cannot(operation))?;
         let data = connector.data().ok_or_else(|| description.cannot(operation))?;
-        let connection = self.connection(asker, connector).await?;
         if let Some(scopes) = ability.missing(&connection.scopes()) {
             let lacking = Error::InsufficientScope { connector: description.id, scopes };
             let under_way = self.note(asker, &connection, description, operation.as_str());
             return under_way.finish(std::future::ready(Err(lacking))).await;
         }
-        let context = self.context(asker, connection, raw)?;
+        let context = self.context(asker, connection, raw);
         Ok(Ready { description, operation, data, context })
     }
 
     /// The connection that is meant.
     async fn connection(&self, asker: &Asker, connector: &dyn Connector) -> Result<Connection, Error> {
-        let description = connector.description();
-        if let Some(setting) = connector.missing_setting() {
-            return Err(Error::NotConfigured { connector: description.id, setting });
-        }
-        self.meant(asker, description.provider).await
+        self.meant(asker, configured(connector)?.provider).await
     }
 
     /// The connection to `provider` that is meant.
@@ -299,15 +303,10 @@ impl Connectors {
     }
 
     /// What a connector works with.
-    pub(crate) fn context(&self, asker: &Asker, connection: Connection, raw: bool) -> Result<Context, Error> {
-        let first = connection.credentials.first().ok_or(vault::Error::ConnectionRequired)?;
-        let key = CredentialKey {
-            tenant: asker.tenant.clone(),
-            connection: connection.id.clone(),
-            name: first.name.clone(),
-        };
+    pub(crate) fn context(&self, asker: &Asker, connection: Connection, raw: bool) -> Context {
+        let key = self.0.connections.credential(&asker.tenant, &connection);
         let credential = Arc::new(Kept::new(self.0.connections.vault().clone(), key));
-        Ok(Context { tenant: asker.tenant.clone(), connection, credential, raw })
+        Context { tenant: asker.tenant.clone(), connection, credential, raw }
     }
 
     pub(crate) fn tickets(&self) -> &Tickets {
@@ -316,6 +315,14 @@ impl Connectors {
 
     pub(crate) fn customers_service(&self) -> Option<&lexmodo::Customers> {
         self.0.customers.as_ref()
+    }
+}
+
+fn configured(connector: &dyn Connector) -> Result<&'static Description, Error> {
+    let description = connector.description();
+    match connector.missing_setting() {
+        Some(setting) => Err(Error::NotConfigured { connector: description.id, setting }),
+        None => Ok(description),
     }
 }
 

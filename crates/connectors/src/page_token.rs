@@ -9,7 +9,7 @@ use storage::Tickets;
 use crate::{Error, Item};
 
 /// The longest cursor of a vendor that is passed on, in bytes: with sealing it fits well into a URL.
-const MAX_CURSOR: usize = 4096;
+const MAX_CURSOR: usize = 8192;
 
 /// The longest page token that is looked at: what sealing makes of the longest cursor.
 const MAX_TOKEN: usize = (MAX_CURSOR + FINGERPRINT) * 4 / 3 + 64;

@@ -8,6 +8,8 @@ use bundler::{Bundler, Limits, WorkerCommand};
 use connections::catalog::{Catalog, Discovery};
 use connections::protocol::{Http, HttpConfig};
 use connections::{Connections, vault};
+use connectors::Connectors;
+use connectors::lexmodo::{self, Customers};
 use identity::{Authenticator, Config, Lexmodo};
 use model::{Ambient, TenantId};
 use registry::{Platform, Registry};
@@ -133,6 +135,34 @@ pub(crate) fn connections(
     }))
 }
 
+/// One API over those accounts. Must be called within a tokio runtime.
+pub(crate) fn connectors(
+    settings: &Settings,
+    sealer: &Sealer,
+    connections: &Connections,
+    ambient: &Ambient,
+) -> anyhow::Result<Connectors> {
+    Ok(Connectors::new(connectors::Parts {
+        connections: connections.clone(),
+        tickets: sealer.tickets(),
+        lexmodo: customers(settings, ambient)?,
+    }))
+}
+
+/// The client of the Lexmodo platform's customers service, where there is an address of it.
+pub(crate) fn customers(settings: &Settings, ambient: &Ambient) -> anyhow::Result<Option<Customers>> {
+    let Some(app) = settings.lexmodo() else { return Ok(None) };
+    let Some(address) = app.grpc_address else { return Ok(None) };
+    let descriptor_set = app.descriptor_set.as_ref().map(std::fs::read).transpose();
+    let config = lexmodo::Config {
+        address,
+        descriptor_set: descriptor_set.context("LEXMODO_DESCRIPTOR_SET must be a readable file")?,
+        max_message_bytes: app.max_message_bytes,
+        extra_roots: extra_ca(settings)?.unwrap_or_default(),
+    };
+    Ok(Some(Customers::new(config, ambient.clone())?))
+}
+
 /// What drops all that this process remembers of a tenant.
 pub(crate) fn forget(registry: &Arc<Registry>, connections: &Connections) -> Vec<Forget> {
     let (registry, connections) = (Arc::clone(registry), connections.clone());
@@ -144,9 +174,14 @@ pub(crate) fn forget(registry: &Arc<Registry>, connections: &Connections) -> Vec
 
 /// Further authorities that are trusted besides the system's.
 fn extra_roots(settings: &Settings) -> anyhow::Result<Vec<Certificate>> {
-    let Some(path) = &settings.extra_ca_file else { return Ok(Vec::new()) };
-    let pem = std::fs::read(path).context("EXTRA_CA_FILE must be a readable file")?;
+    let Some(pem) = extra_ca(settings)? else { return Ok(Vec::new()) };
     Certificate::from_pem_bundle(&pem).context("EXTRA_CA_FILE must hold certificates in PEM")
+}
+
+/// What EXTRA_CA_FILE holds.
+fn extra_ca(settings: &Settings) -> anyhow::Result<Option<Vec<u8>>> {
+    let read = settings.extra_ca_file.as_ref().map(std::fs::read).transpose();
+    read.context("EXTRA_CA_FILE must be a readable file")
 }
 
 /// What tells who is calling.

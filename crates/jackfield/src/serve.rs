@@ -70,6 +70,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     };
     let catalog = crate::lexmodo::returning_here(catalog, &public_url)?;
     let connections = parts::connections(&settings, (&database, &sealer), catalog, &public_url, &ambient)?;
+    let connectors = parts::connectors(&settings, &sealer, &connections, &ambient)?;
     let forget = parts::forget(&registry, &connections);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
@@ -77,6 +78,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         authenticator,
         registry,
         connections: connections.clone(),
+        connectors,
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,

@@ -6,7 +6,6 @@ use axum::response::Response;
 use connectors::Asker;
 use connectors::lexmodo::{Customer, Listed, Query as CustomerQuery};
 use futures::TryStreamExt as _;
-use model::ErrorCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -14,9 +13,6 @@ use utoipa::{IntoParams, ToSchema};
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
 use crate::{App, RequestContext, ndjson};
-
-/// The most customers to a page.
-const MAX_PAGE: u32 = 1000;
 
 /// A customer. What the platform does not tell is null.
 #[derive(Debug, Serialize, ToSchema)]
@@ -108,14 +104,10 @@ pub(super) struct ListQuery {
 }
 
 impl ListQuery {
-    fn checked(self) -> Result<CustomerQuery, Problem> {
-        if self.display_result.is_some_and(|size| !(1..=MAX_PAGE).contains(&size)) {
-            let detail = format!("display_result must be a number from 1 to {MAX_PAGE}");
-            return Err(Problem::new(ErrorCode::InvalidRequest, detail));
-        }
+    fn asked(self) -> CustomerQuery {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let (rule_id, rule) = (given(self.rule_id), given(self.rule_query));
-        Ok(CustomerQuery { rule_id, rule, page_size: self.display_result })
+        CustomerQuery { rule_id, rule, page_size: self.display_result }
     }
 }
 
@@ -169,7 +161,7 @@ pub(super) async fn list(
     Query(PitQuery { pit }): Query<PitQuery>,
 ) -> Result<Json<CustomersBody>, Problem> {
     let pit = pit.filter(|pit| !pit.is_empty());
-    let listed = app.connectors().lexmodo().page(&asker(&caller), &query.checked()?, pit.as_deref()).await?;
+    let listed = app.connectors().lexmodo().page(&asker(&caller), &query.asked(), pit.as_deref()).await?;
     Ok(Json(listed.into()))
 }
 
@@ -191,6 +183,6 @@ pub(super) async fn stream(
     Extension(request): Extension<RequestContext>,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
-    let pages = app.connectors().lexmodo().stream(&asker(&caller), query.checked()?).await?;
+    let pages = app.connectors().lexmodo().stream(&asker(&caller), query.asked()).await?;
     ndjson::respond(&request, pages.map_ok(|page| page.into_iter().map(CustomerBody::from))).await
 }

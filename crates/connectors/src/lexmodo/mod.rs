@@ -9,13 +9,18 @@ mod call;
 mod channel;
 mod client;
 mod codec;
+mod connector;
 mod customer;
 mod listing;
 mod query;
 mod raw;
 mod status;
+mod stores;
 mod transport;
 
 pub use channel::{Config, ConfigError};
 pub use client::{Customers, Store};
 pub use customer::{Customer, Page, Query};
+pub use stores::{Listed, Stores};
+
+pub(crate) use connector::LexmodoConnector;

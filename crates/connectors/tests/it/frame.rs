@@ -40,7 +40,7 @@ impl World {
         let connections = Connections::new(connections::Parts {
             database,
             sealer,
-            catalog: Catalog::load(Some(file), &|_| None).unwrap(),
+            catalog: Catalog::load(&[], Some(file), &|_| None).unwrap(),
             discovery: Discovery::new(http.outward().clone(), ambient.clone()),
             http,
             public_url: "http://localhost:4000".parse().unwrap(),

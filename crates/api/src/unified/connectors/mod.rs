@@ -12,8 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::connections::sees_all;
-use super::{required_user_email, user_email};
+use super::whose;
 use crate::App;
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
@@ -42,25 +41,15 @@ struct WhoseQuery {
 
 /// For whom the connector `name` is used.
 async fn asker(app: &App, caller: &User, name: &str, query: WhoseQuery) -> Result<Asker, Problem> {
-    let provider = app.connectors().get(name)?.description().provider;
-    let is_tenants = is_tenants(app, provider);
-    let user_email = match (&query.user_email, &query.connection_id) {
-        (None, Some(id)) if sees_all(caller) => {
-            app.connections().connection(caller.tenant(), id).await?.user_email
-        }
-        (named, _) if is_tenants => user_email(caller, named.as_deref())?.unwrap_or_default(),
-        (named, _) => required_user_email(caller, named.as_deref())?,
-    };
+    let provider = app.connectors().configured(name)?.provider.to_owned();
+    let WhoseQuery { user_email, connection_id } = query;
+    let whose = whose::whose(app, caller, provider, user_email.as_deref(), connection_id).await?;
     Ok(Asker {
-        tenant: caller.tenant().clone(),
+        tenant: whose.tenant,
         actor: caller.principal().subject.clone(),
-        user_email,
-        connection: query.connection_id,
+        user_email: whose.user_email,
+        connection: whose.connection,
     })
-}
-
-fn is_tenants(_: &App, provider: &str) -> bool {
-    provider == "lexmodo"
 }
 
 /// The connectors there are.

@@ -4,6 +4,7 @@ use ::connectors::Wanted;
 use model::ErrorCode;
 
 use super::WhoseQuery;
+use crate::extract::SESSION_TOKEN;
 use crate::problem::Problem;
 
 /// How many items where the caller does not say.
@@ -34,7 +35,7 @@ impl Parameters {
                 "raw" => &mut raw,
                 "query" if is_search => &mut query,
                 // The credential, which has been looked at.
-                "session_token" => continue,
+                SESSION_TOKEN => continue,
                 _ => {
                     wanted.parameters.push((name, value));
                     continue;
