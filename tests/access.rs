@@ -100,6 +100,21 @@ const ROUTES: &[Route] = &[
     ("GET", "/api/v1/unified/oauth-apps", "/api/v1/unified/oauth-apps", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
     ("PUT", "/api/v1/unified/oauth-apps/{provider}", "/api/v1/unified/oauth-apps/none", Json(r#"{"client_id":"a"}"#), [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
     ("DELETE", "/api/v1/unified/oauth-apps/{provider}", "/api/v1/unified/oauth-apps/none", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/api/v1/unified/status", "/api/v1/unified/status", Nothing, [401, 200, 200, 200, 200], [401, 403, 403, 403, 200]),
+    // Neither tenant has connected the platform, so that whoever may ask gets 401, too: `connection_required`.
+    ("GET", "/api/v1/unified/connectors", "/api/v1/unified/connectors", Nothing, [401, 200, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("GET", "/api/v1/unified/connectors/{connector}/test", "/api/v1/unified/connectors/lexmodo/test", Nothing, [401; 5], [401, 403, 403, 403, 401]),
+    ("GET", "/api/v1/unified/connectors/{connector}/capabilities", "/api/v1/unified/connectors/lexmodo/capabilities", Nothing, [401; 5], [401, 403, 403, 403, 401]),
+    ("GET", "/api/v1/unified/connectors/{connector}/items", "/api/v1/unified/connectors/lexmodo/items", Nothing, [401; 5], [401, 403, 403, 403, 401]),
+    ("POST", "/api/v1/unified/connectors/{connector}/items", "/api/v1/unified/connectors/lexmodo/items", Json("{}"), [401; 5], [401, 403, 403, 403, 401]),
+    ("GET", "/api/v1/unified/connectors/{connector}/items/{id}", "/api/v1/unified/connectors/lexmodo/items/c1", Nothing, [401; 5], [401, 403, 403, 403, 401]),
+    ("PUT", "/api/v1/unified/connectors/{connector}/items/{id}", "/api/v1/unified/connectors/lexmodo/items/c1", Json("{}"), [401; 5], [401, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/unified/connectors/{connector}/items/{id}", "/api/v1/unified/connectors/lexmodo/items/c1", Nothing, [401; 5], [401, 403, 403, 403, 401]),
+    ("GET", "/api/v1/unified/connectors/{connector}/search", "/api/v1/unified/connectors/lexmodo/search?query=ann", Nothing, [401; 5], [401, 403, 403, 403, 401]),
+    // Neither tenant is a store.
+    ("GET", "/lexmodo/customers", "/lexmodo/customers", Nothing, [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/lexmodo/customers/{id}", "/lexmodo/customers/c1", Nothing, [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/lexmodo/customers/stream", "/lexmodo/customers/stream", Nothing, [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
 ];
 
 /// In everything that is the other tenant's alone.
@@ -128,10 +143,22 @@ client_id = "client-of-the-platform"
 client_secret = "a secret of the platform's client"
 "#;
 
+/// The app at a platform that nobody has connected: it is never called.
+const PLATFORM_APP: [(&str, &str); 7] = [
+    ("APP_CLIENT_ID", "app"),
+    ("APP_SECRET", "the secret of the app at the platform"),
+    ("AUTHORIZE_URL", "https://admin.platform.example/authorize"),
+    ("TOKEN_URL", "https://admin.platform.example/token"),
+    ("ISSUER", "https://admin.platform.example"),
+    ("PLUGIN_CODE", "jackfield"),
+    ("LEXMODO_GRPC_ADDRESS", "https://customers.platform.example"),
+];
+
 async fn furnished(backend: Backend) -> Deployment {
     let deployment = Deployment::start_with(backend, |builder| {
         std::fs::write(builder.folder().join("providers.toml"), PROVIDERS).unwrap();
-        builder.set("PROVIDERS_FILE", "providers.toml").set("TOKEN_READS", "true")
+        let builder = builder.set("PROVIDERS_FILE", "providers.toml").set("TOKEN_READS", "true");
+        PLATFORM_APP.iter().fold(builder, |builder, (name, value)| builder.set(name, *value))
     });
     let schema = json!({
         "properties": {"currency": {"type": "string"}, "secretKey": {"type": "string"}},
@@ -271,6 +298,10 @@ const FOREIGN: &[(&str, &str, Body, u16)] = &[
     ("GET", "/api/v1/unified/activity?user_email=ann@other.example", Nothing, 200),
     ("GET", "/api/v1/unified/oauth-apps", Nothing, 200),
     ("DELETE", "/api/v1/unified/oauth-apps/club", Nothing, 404),
+    ("GET", "/api/v1/unified/status", Nothing, 200),
+    ("GET", "/api/v1/unified/connectors", Nothing, 200),
+    ("GET", "/api/v1/unified/connectors/lexmodo/items?user_email=ann@other.example", Nothing, 401),
+    ("GET", "/lexmodo/customers", Nothing, 404),
 ];
 
 /// The same for one connection of `other`'s, by its id.
@@ -303,6 +334,8 @@ const FOREIGN_CONNECTION: &[(&str, &str, Body, u16)] = &[
         Nothing,
         404,
     ),
+    ("GET", "/api/v1/unified/connectors/lexmodo/capabilities?connection_id={id}", Nothing, 404),
+    ("GET", "/api/v1/unified/connectors/lexmodo/items?connection_id={id}", Nothing, 404),
     ("GET", "/api/v1/unified/activity?connection_id={id}", Nothing, 200),
     ("GET", "/api/v1/unified/connections?cursor={id}", Nothing, 200),
 ];

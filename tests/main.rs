@@ -15,6 +15,7 @@ mod bad_plugins;
 mod bundles;
 mod connect;
 mod connections;
+mod connectors;
 mod consistency;
 mod crash;
 mod deployment;

@@ -1,0 +1,128 @@
+//! What cannot be done, and what is said about it.
+
+use model::Role;
+use reqwest::Method;
+use serde_json::json;
+use testkit::Backend;
+
+use super::{CONNECTORS, Mall, app};
+use crate::deployment::{Answer, Deployment, on_both_backends};
+
+on_both_backends!(
+    without_a_connection_every_route_says_so,
+    what_the_connector_cannot_is_said,
+    a_tenant_that_is_no_store_is_told,
+    without_an_address_every_route_says_what_is_missing,
+    a_token_that_is_refused_for_good_asks_for_consent,
+);
+
+/// Every route of the connector, and of the platform.
+const ROUTES: [(Method, &str); 11] = [
+    (Method::GET, "/api/v1/unified/connectors/lexmodo/test"),
+    (Method::GET, "/api/v1/unified/connectors/lexmodo/capabilities"),
+    (Method::GET, "/api/v1/unified/connectors/lexmodo/items"),
+    (Method::GET, "/api/v1/unified/connectors/lexmodo/items/7-000001"),
+    (Method::POST, "/api/v1/unified/connectors/lexmodo/items"),
+    (Method::PUT, "/api/v1/unified/connectors/lexmodo/items/7-000001"),
+    (Method::DELETE, "/api/v1/unified/connectors/lexmodo/items/7-000001"),
+    (Method::GET, "/api/v1/unified/connectors/lexmodo/search?query=Ann"),
+    (Method::GET, "/lexmodo/customers/7-000001"),
+    (Method::GET, "/lexmodo/customers"),
+    (Method::GET, "/lexmodo/customers/stream"),
+];
+
+async fn send(mall: &Mall, method: Method, path: &str) -> Answer {
+    let has_body = method == Method::POST || method == Method::PUT;
+    let request = mall.request(7, method, path);
+    Answer::of(if has_body { request.json(&json!({"title": "x"})) } else { request }).await
+}
+
+async fn without_a_connection_every_route_says_so(backend: Backend) {
+    let mall = Mall::start(backend);
+    // That of another store is of no use.
+    mall.connect(8).await;
+    for (method, path) in ROUTES {
+        let refused = send(&mall, method.clone(), path).await;
+        assert_eq!(refused.status, 401, "{method} {path}: {}", refused.text);
+        refused.problem("connection_required");
+    }
+    assert_eq!(mall.calls().await, 0);
+}
+
+async fn what_the_connector_cannot_is_said(backend: Backend) {
+    let mall = Mall::connected(backend).await;
+    for (method, path) in ROUTES.into_iter().filter(|(method, _)| *method != Method::GET) {
+        let refused = send(&mall, method.clone(), path).await;
+        assert_eq!(refused.status, 422, "{method} {path}: {}", refused.text);
+        refused.problem("unsupported");
+    }
+    for (path, named) in [
+        ("lexmodo/items?ruleid=1", "did you mean rule_id?"),
+        ("lexmodo/items?query=x", "there is no parameter query"),
+        ("lexmodo/items?max_results=0", "max_results"),
+        ("lexmodo/items?max_results=1001", "max_results"),
+        ("lexmodo/items?rule_id=a&rule_id=b", "rule_id must be given once"),
+        ("lexmodo/items?raw=perhaps", "raw"),
+        ("lexmodo/search", "query"),
+        ("lexmodo/search?query=%20", "query"),
+    ] {
+        let refused = mall.get(7, &format!("{CONNECTORS}/{path}")).await;
+        assert_eq!(refused.status, 400, "{path}: {}", refused.text);
+        let detail = refused.problem("invalid_request")["detail"].to_string();
+        assert!(detail.contains(named), "{path}: {detail}");
+    }
+    assert_eq!(mall.calls().await, 0);
+    mall.get(7, &format!("{CONNECTORS}/lexmode/items")).await.problem("not_found");
+    let wide = mall.get(7, "/lexmodo/customers?display_result=1001").await;
+    assert_eq!(wide.pointers("validation_failed"), ["/display_result"]);
+    // Naming another user is for admins, also where the connection is everybody's.
+    let named = mall.get(7, &format!("{CONNECTORS}/lexmodo/items?user_email=bob@shop.example")).await;
+    named.problem("insufficient_role");
+}
+
+async fn a_tenant_that_is_no_store_is_told(backend: Backend) {
+    let mall = Mall::start(backend);
+    let body = json!({"provider": "lexmodo", "api_key": "k-1234"});
+    for tenant in ["acme", "lexmodo:07"] {
+        let ask = async |method: Method, path: &str| {
+            Answer::of(mall.deployment.request_as(tenant, Role::Admin, method, path)).await
+        };
+        for path in ["/lexmodo/customers", "/lexmodo/customers/x", "/lexmodo/customers/stream"] {
+            let refused = ask(Method::GET, path).await.problem("not_found");
+            assert!(refused["detail"].as_str().unwrap().contains("no store"), "{refused:#}");
+        }
+        let connect =
+            mall.deployment.request_as(tenant, Role::Admin, Method::POST, "/api/v1/unified/connections");
+        Answer::of(connect.json(&body)).await.expect(201);
+        for path in ["lexmodo/items", "lexmodo/test"] {
+            ask(Method::GET, &format!("{CONNECTORS}/{path}")).await.problem("not_found");
+        }
+    }
+    assert_eq!(mall.calls().await, 0);
+}
+
+async fn without_an_address_every_route_says_what_is_missing(backend: Backend) {
+    let deployment = Deployment::start_with(backend, app);
+    let store = ("lexmodo:7", Role::User);
+    for (method, path) in ROUTES.into_iter().filter(|(method, _)| *method == Method::GET) {
+        let request = deployment.request_as(store.0, store.1, method, path);
+        let refused = Answer::of(request).await;
+        assert_eq!(refused.status, 503, "{path}: {}", refused.text);
+        let detail = refused.problem("unavailable")["detail"].to_string();
+        assert!(detail.contains("LEXMODO_GRPC_ADDRESS"), "{path}: {detail}");
+    }
+    let listed = deployment.get_as(store, CONNECTORS).await.expect(200);
+    let lexmodo = listed["connectors"].as_array().unwrap().iter().find(|each| each["name"] == "lexmodo");
+    assert_eq!(lexmodo.unwrap()["configured"], false);
+}
+
+async fn a_token_that_is_refused_for_good_asks_for_consent(backend: Backend) {
+    let mall = Mall::connected(backend).await;
+    mall.platform.refuse(&super::token_of(7)).await.unwrap();
+    let refused = mall.get(7, "/lexmodo/customers").await;
+    assert_eq!(refused.status, 401, "{}", refused.text);
+    refused.problem("reauthorization_required");
+    let test = mall.get(7, &format!("{CONNECTORS}/lexmodo/test")).await.expect(200);
+    assert_eq!(test["result"]["reason"], "reauthorization_required", "{test:#}");
+    mall.get(8, "/lexmodo/customers").await.expect(200);
+}
