@@ -7,38 +7,38 @@ mod unified;
 
 use model::Role;
 use reqwest::Method;
+use reqwest::header::SET_COOKIE;
 use serde_json::{Value, json};
-use testkit::{Backend, Builder, LexmodoOptions, LexmodoServer, TokenBuilder};
+use testkit::{Backend, Builder, LexmodoOptions, LexmodoServer, OidcOptions, OidcProvider, TokenBuilder};
 
 use crate::deployment::{Answer, Deployment};
 
 const CONNECTORS: &str = "/api/v1/unified/connectors";
-const SECRET: &str = "the secret of the app at the platform";
 const ISSUER: &str = "https://admin.platform.example";
 /// How many customers each store has.
 const CUSTOMERS: u32 = 250;
 
-/// Stores are connected by tokens that are given by hand, so that no browser is needed.
-const PROVIDERS: &str = "[providers.lexmodo]\nflow = \"api_key\"\n";
-
-/// A server for the stores of a platform.
+/// A server for the stores of a platform, whose customers service is grpcio and whose authorization server `oidc-provider`.
 struct Mall {
     deployment: Deployment,
     platform: LexmodoServer,
+    provider: OidcProvider,
 }
 
 impl Mall {
-    fn start(backend: Backend) -> Self {
-        Self::start_with(backend, |builder| builder)
+    async fn start(backend: Backend) -> Self {
+        Self::start_with(backend, |builder| builder).await
     }
 
-    fn start_with(backend: Backend, set: impl FnOnce(Builder) -> Builder) -> Self {
+    async fn start_with(backend: Backend, set: impl FnOnce(Builder) -> Builder) -> Self {
         let platform = LexmodoServer::start(LexmodoOptions { customers: CUSTOMERS, ..Default::default() });
         let platform = platform.unwrap();
+        let provider = OidcProvider::start(OidcOptions::default()).unwrap();
         let deployment = Deployment::start_with(backend, |builder| {
-            set(app(builder).set("LEXMODO_GRPC_ADDRESS", platform.address()))
+            set(app(builder, &provider).set("LEXMODO_GRPC_ADDRESS", platform.address()))
         });
-        Self { deployment, platform }
+        provider.allow_redirect_uri(&format!("{}/callback", deployment.base())).await.unwrap();
+        Self { deployment, platform, provider }
     }
 
     /// A server both of whose stores are connected.
@@ -47,22 +47,33 @@ impl Mall {
     }
 
     async fn connected_with(backend: Backend, set: impl FnOnce(Builder) -> Builder) -> Self {
-        let mall = Self::start_with(backend, set);
+        let mall = Self::start_with(backend, set).await;
         for store in LexmodoServer::STORES {
             mall.connect(store).await;
         }
         mall
     }
 
-    /// Connects a store by a token that the platform accepts for it; tells the connection.
-    async fn connect(&self, store: u64) -> Value {
-        let token = token_of(store);
+    /// Connects a store, whose token the platform then accepts for it alone; gives the token.
+    async fn connect(&self, store: u64) -> String {
+        let token = self.connect_tenant(&format!("lexmodo:{store}")).await;
         self.platform.accept(&token, store).await.unwrap();
-        let tenant = format!("lexmodo:{store}");
-        let body = json!({"provider": "lexmodo", "api_key": token});
-        let request =
-            self.deployment.request_as(&tenant, Role::Admin, Method::POST, "/api/v1/unified/connections");
-        Answer::of(request.json(&body)).await.expect(201)
+        token
+    }
+
+    /// Has an admin of `tenant` walk the whole flow; gives the access token, which the platform does not accept yet.
+    async fn connect_tenant(&self, tenant: &str) -> String {
+        let ask = |path: &str| self.deployment.request_as(tenant, Role::Admin, Method::GET, path);
+        let begin = Answer::of(ask("/api/v1/unified/auth/lexmodo/url")).await;
+        let address = begin.expect(200)["auth_url"].as_str().unwrap().to_owned();
+        let cookie = begin.headers[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let back = self.provider.consent(&address, "ann").await.unwrap();
+        let path = format!("/api/v1/unified/auth/lexmodo/callback?{}", back.query().unwrap());
+        Answer::of(self.deployment.request(Method::GET, &path).header("cookie", cookie)).await.expect(200);
+        let listed = Answer::of(ask("/api/v1/unified/connections?provider=lexmodo")).await.expect(200);
+        let id = listed["connections"][0]["id"].as_str().unwrap();
+        let read = Answer::of(ask(&format!("/api/v1/unified/connections/{id}/token"))).await.expect(200);
+        read["access_token"].as_str().unwrap().to_owned()
     }
 
     /// What a user of `store` gets, who comes with the platform's session token.
@@ -81,26 +92,24 @@ impl Mall {
     }
 }
 
-/// The settings of the app at the platform.
-fn app(builder: Builder) -> Builder {
-    std::fs::write(builder.folder().join("providers.toml"), PROVIDERS).unwrap();
+/// The settings of the app at the platform. Tokens can be read, so that tests can tell the platform of them.
+fn app(builder: Builder, provider: &OidcProvider) -> Builder {
+    let OidcOptions { client_id, .. } = provider.options();
     builder
-        .set("PROVIDERS_FILE", "providers.toml")
-        .set("APP_CLIENT_ID", "app")
-        .set("APP_SECRET", SECRET)
-        .set("AUTHORIZE_URL", format!("{ISSUER}/authorize"))
-        .set("TOKEN_URL", format!("{ISSUER}/token"))
+        .set("APP_CLIENT_ID", client_id)
+        .set("APP_SECRET", &provider.options().client_secret)
+        .set("AUTHORIZE_URL", format!("{}/auth", provider.base()))
+        .set("TOKEN_URL", format!("{}/token", provider.base()))
         .set("ISSUER", ISSUER)
         .set("PLUGIN_CODE", "jackfield")
-}
-
-fn token_of(store: u64) -> String {
-    format!("token-of-{store}")
+        .set("PLUGIN_SCOPE", "openid")
+        .set("TOKEN_READS", "true")
 }
 
 /// The platform's session token of a user of `store`.
 fn session(store: u64) -> String {
-    let token = TokenBuilder::new().secret(SECRET).claim("sub", Value::Null).claim("iss", ISSUER);
+    let secret = OidcOptions::default().client_secret;
+    let token = TokenBuilder::new().secret(&secret).claim("sub", Value::Null).claim("iss", ISSUER);
     token.claim("store_id", store).claim("extra", json!({"admin_email": "ann@shop.example"})).sign()
 }
 

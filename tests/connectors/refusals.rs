@@ -3,7 +3,7 @@
 use model::Role;
 use reqwest::Method;
 use serde_json::json;
-use testkit::Backend;
+use testkit::{Backend, OidcOptions, OidcProvider};
 
 use super::{CONNECTORS, Mall, app};
 use crate::deployment::{Answer, Deployment, on_both_backends};
@@ -38,7 +38,7 @@ async fn send(mall: &Mall, method: Method, path: &str) -> Answer {
 }
 
 async fn without_a_connection_every_route_says_so(backend: Backend) {
-    let mall = Mall::start(backend);
+    let mall = Mall::start(backend).await;
     // That of another store is of no use.
     mall.connect(8).await;
     for (method, path) in ROUTES {
@@ -81,8 +81,7 @@ async fn what_the_connector_cannot_is_said(backend: Backend) {
 }
 
 async fn a_tenant_that_is_no_store_is_told(backend: Backend) {
-    let mall = Mall::start(backend);
-    let body = json!({"provider": "lexmodo", "api_key": "k-1234"});
+    let mall = Mall::start(backend).await;
     for tenant in ["acme", "lexmodo:07"] {
         let ask = async |method: Method, path: &str| {
             Answer::of(mall.deployment.request_as(tenant, Role::Admin, method, path)).await
@@ -91,9 +90,7 @@ async fn a_tenant_that_is_no_store_is_told(backend: Backend) {
             let refused = ask(Method::GET, path).await.problem("not_found");
             assert!(refused["detail"].as_str().unwrap().contains("no store"), "{refused:#}");
         }
-        let connect =
-            mall.deployment.request_as(tenant, Role::Admin, Method::POST, "/api/v1/unified/connections");
-        Answer::of(connect.json(&body)).await.expect(201);
+        mall.connect_tenant(tenant).await;
         for path in ["lexmodo/items", "lexmodo/test"] {
             ask(Method::GET, &format!("{CONNECTORS}/{path}")).await.problem("not_found");
         }
@@ -102,7 +99,8 @@ async fn a_tenant_that_is_no_store_is_told(backend: Backend) {
 }
 
 async fn without_an_address_every_route_says_what_is_missing(backend: Backend) {
-    let deployment = Deployment::start_with(backend, app);
+    let provider = OidcProvider::start(OidcOptions::default()).unwrap();
+    let deployment = Deployment::start_with(backend, |builder| app(builder, &provider));
     let store = ("lexmodo:7", Role::User);
     for (method, path) in ROUTES.into_iter().filter(|(method, _)| *method == Method::GET) {
         let request = deployment.request_as(store.0, store.1, method, path);
@@ -117,8 +115,10 @@ async fn without_an_address_every_route_says_what_is_missing(backend: Backend) {
 }
 
 async fn a_token_that_is_refused_for_good_asks_for_consent(backend: Backend) {
-    let mall = Mall::connected(backend).await;
-    mall.platform.refuse(&super::token_of(7)).await.unwrap();
+    let mall = Mall::start(backend).await;
+    mall.connect(8).await;
+    // The platform accepts neither this one nor the one that it is renewed to.
+    mall.connect_tenant("lexmodo:7").await;
     let refused = mall.get(7, "/lexmodo/customers").await;
     assert_eq!(refused.status, 401, "{}", refused.text);
     refused.problem("reauthorization_required");
