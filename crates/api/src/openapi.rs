@@ -30,6 +30,7 @@ use crate::problem::Problem;
         (name = "plugins", description = "Plugins, installations and their configuration"),
         (name = "marketplace", description = "The shared catalog"),
         (name = "connections", description = "Accounts that users connect at other providers"),
+        (name = "lexmodo", description = "The Lexmodo platform, whose admins are shown the plugin's page"),
         (name = "bundles", description = "The files that pages load"),
     ),
     // Served from one route that takes any number of segments, which no macro can name.

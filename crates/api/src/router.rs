@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use crate::layers::Deadline;
 use crate::{
-    App, access, api_keys, bundles, connect, health, layers, marketplace, openapi, plugins, problem,
+    App, access, api_keys, bundles, connect, health, layers, lexmodo, marketplace, openapi, plugins, problem,
     rate_limit, service, tenants, unified,
 };
 
@@ -28,6 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(quick_routes())
         .merge(publishing_routes())
         .merge(plugins::public_routes())
+        .merge(lexmodo::routes())
 }
 
 /// Routes that act for a caller, with small bodies.
@@ -81,9 +82,9 @@ pub fn router(app: App, mounted: Router) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(options.origins.public_cors());
 
-    let hosted =
-        limited(mounted.with_state(()).merge(connect::hosted()), options.deadline, options.max_body_bytes)
-            .method_not_allowed_fallback(problem::method_not_allowed);
+    let hosted = mounted.with_state(()).merge(connect::hosted()).merge(lexmodo::routes());
+    let hosted = limited(hosted, options.deadline, options.max_body_bytes)
+        .method_not_allowed_fallback(problem::method_not_allowed);
 
     let accounted = guarded
         .merge(open)
