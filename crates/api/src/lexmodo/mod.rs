@@ -32,7 +32,7 @@ pub struct LexmodoPlugin {
     /// `PLUGIN_NAME`, for people.
     pub plugin_name: String,
     /// `PLUGIN_TYPE`.
-    pub plugin_type: String,
+    pub plugin_type: Option<String>,
 }
 
 impl LexmodoPlugin {
@@ -150,7 +150,7 @@ mod tests {
             issuer: issuer.parse().unwrap(),
             plugin_code: code.to_owned(),
             plugin_name: "Numinix Plugin".to_owned(),
-            plugin_type: "CUSTOM".to_owned(),
+            plugin_type: Some("CUSTOM".to_owned()),
         }
     }
 

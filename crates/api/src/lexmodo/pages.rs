@@ -30,7 +30,7 @@ struct Ready<'a> {
     root: &'a str,
     plugin: &'a str,
     code: &'a str,
-    kind: &'a str,
+    kind: Option<&'a str>,
     store: u64,
     admin: Option<&'a str>,
 }
@@ -71,7 +71,7 @@ pub(super) fn ready(visit: &Visit, session: &StoreSession) -> Response {
         root: html::root(&visit.app),
         plugin: &visit.plugin.plugin_name,
         code: &visit.plugin.plugin_code,
-        kind: &visit.plugin.plugin_type,
+        kind: visit.plugin.plugin_type.as_deref(),
         store: session.store_id,
         admin: admin(session),
     };
@@ -201,7 +201,7 @@ mod tests {
     fn names_that_others_chose_are_text() {
         let hostile = "<img src=x onerror=alert(1)>\" onfocus=\"alert(2)";
         let ready =
-            Ready { root: "", plugin: hostile, code: hostile, kind: hostile, store: 7, admin: Some(hostile) };
+            Ready { root: "", plugin: hostile, code: hostile, kind: Some(hostile), store: 7, admin: Some(hostile) };
         let consent = Consent {
             root: "",
             plugin: hostile,
