@@ -18,6 +18,7 @@ mod connections;
 mod consistency;
 mod crash;
 mod deployment;
+mod handshake;
 mod health;
 mod isolation;
 mod key_rotation;
