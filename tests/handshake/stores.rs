@@ -1,5 +1,7 @@
 //! Two stores at once, from the first page to the ready one.
 
+use std::time::Duration;
+
 use testkit::{Backend, Browser};
 
 use super::{ISSUER, Plugin, REDIRECT_URI, assert_ready, button, claims, parameter, signed};
@@ -78,14 +80,15 @@ async fn two_stores_are_connected_at_once(backend: Backend) {
 async fn a_token_that_ends_is_renewed_and_a_dead_grant_asks_again(backend: Backend) {
     let plugin = Plugin::start(backend).await;
     let browser = Browser::naming_sites().unwrap();
-    // Within the tolerance of clocks it has ended at once.
-    plugin.provider.set_access_token_lifetime(std::time::Duration::from_secs(20)).await.unwrap();
+    plugin.provider.set_access_token_lifetime(Duration::from_secs(2)).await.unwrap();
     plugin.connect(&browser, 7, "ann").await;
+    tokio::time::sleep(Duration::from_millis(2100)).await;
     assert_ready(&plugin.open(&browser, 7).await, 7);
     let (asked, renewed) = plugin.provider.redemptions("refresh_token").await.unwrap();
     assert!(asked >= 1 && asked == renewed, "{asked} {renewed}");
 
     plugin.provider.forget_grants().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2100)).await;
     let page = plugin.open(&browser, 7).await;
     assert!(page.body.contains("has ended. It must be made again"), "{}", page.body);
     let back = plugin.consent(&browser, &page, "ann").await;

@@ -94,9 +94,10 @@ async fn trouble_at_the_platform_passes(backend: Backend) {
     }
 
     gate.set(healthy.clone());
-    plugin.provider.set_access_token_lifetime(Duration::from_secs(20)).await.unwrap();
+    plugin.provider.set_access_token_lifetime(Duration::from_secs(2)).await.unwrap();
     plugin.connect(&browser, 7, "ann").await;
-    gate.set(Mode::Answer(200, "<html>Maintenance</html>"));
+    gate.set(Mode::Answer(503, "Maintenance"));
+    tokio::time::sleep(Duration::from_millis(2100)).await;
     let opened = format!("/callback?session_token={}", session_token(7));
     let page = plugin.look(&opened).await;
     assert_trouble(&page);
@@ -109,6 +110,16 @@ async fn trouble_at_the_platform_passes(backend: Backend) {
     gate.set(healthy);
     let page = recovered(&plugin, &browser).await;
     assert_ready(&page, 7);
+
+    // After nonsense nobody knows whether the refresh token was used up: what the platform rotates is not sent twice, so that
+    // the store is asked once more.
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    gate.set(Mode::Answer(200, "<html>Maintenance</html>"));
+    let page = plugin.open(&browser, 7).await;
+    gate.set(Mode::PassOn(format!("{}/token", plugin.provider.base())));
+    let back = plugin.consent(&browser, &page, "ann").await;
+    assert_eq!(browser.get(back.as_str()).await.unwrap().status, 303);
+    assert_ready(&plugin.open(&browser, 7).await, 7);
     assert_eq!(plugin.connections("lexmodo:7").await.len(), 1);
 }
 
