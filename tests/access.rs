@@ -32,6 +32,10 @@ const OTHER_PUBLIC: [u16; 5] = [200, 403, 403, 403, 200];
 #[rustfmt::skip] // A row a line.
 const ROUTES: &[Route] = &[
     ("GET", "/", "/", Nothing, ALL, ALL),
+    // What the platform signs in the query, or seals in the state, says whose they are.
+    ("GET", "/callback", "/callback?session_token=none", Nothing, [401; 5], [401; 5]),
+    ("GET", "/callback", "/callback?code=none&state=none", Nothing, [400; 5], [400; 5]),
+    ("GET", "/callback", "/callback", Nothing, [400; 5], [400; 5]),
     ("GET", "/health", "/health", Nothing, ALL, ALL),
     ("GET", "/health/ready", "/health/ready", Nothing, ALL, ALL),
     ("GET", "/metrics", "/metrics", Nothing, ALL, ALL),
@@ -128,10 +132,24 @@ client_id = "client-of-the-platform"
 client_secret = "a secret of the platform's client"
 "#;
 
+/// An app at the Lexmodo platform, without which there is no `/callback`.
+const PLATFORM_APP: [(&str, &str); 6] = [
+    ("APP_CLIENT_ID", "numinix"),
+    ("APP_SECRET", "the secret of this app at the platform"),
+    ("AUTHORIZE_URL", "https://admin.lexmodo.example/oauth/auth"),
+    ("TOKEN_URL", "https://admin.lexmodo.example/oauth/token"),
+    ("ISSUER", "https://admin.lexmodo.example"),
+    ("PLUGIN_CODE", "Numinix"),
+];
+
 async fn furnished(backend: Backend) -> Deployment {
     let deployment = Deployment::start_with(backend, |builder| {
         std::fs::write(builder.folder().join("providers.toml"), PROVIDERS).unwrap();
-        builder.set("PROVIDERS_FILE", "providers.toml").set("TOKEN_READS", "true")
+        PLATFORM_APP
+            .into_iter()
+            .fold(builder, |builder, (name, value)| builder.set(name, value))
+            .set("PROVIDERS_FILE", "providers.toml")
+            .set("TOKEN_READS", "true")
     });
     let schema = json!({
         "properties": {"currency": {"type": "string"}, "secretKey": {"type": "string"}},

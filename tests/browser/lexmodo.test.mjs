@@ -215,6 +215,19 @@ describe("by itself", () => {
   });
 });
 
+describe("under another name of the server than browsers come back to", () => {
+  it("begins on the host that has the cookie, and asks there", async () => {
+    await newPage();
+    await open({ path: `${server.base.replace("127.0.0.1", "localhost")}/` });
+    await frame().getByRole("link", { name: "Continue to Lexmodo" }).click();
+    await page.getByRole("heading", { name: "Connect Lexmodo?" }).waitFor();
+    assert.equal(new URL(page.url()).origin, server.base);
+    await page.getByRole("button", { name: "Continue to Lexmodo" }).click();
+    await consent("Allow");
+    await ready();
+  });
+});
+
 describe("a page that is not the platform's", () => {
   /** @param {string} source */
   async function assertNotFramed(source) {

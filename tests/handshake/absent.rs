@@ -11,7 +11,11 @@ async fn without_the_app_there_is_no_such_page() {
     for path in ["/callback", "/callback?session_token=x", "/callback?code=a&state=b"] {
         let answer = deployment.get(path).await;
         let unknown = deployment.get("/no-such-route").await.problem("not_found");
-        assert_eq!((answer.status, &answer.problem("not_found")["detail"]), (404, &unknown["detail"]), "{path}");
+        assert_eq!(
+            (answer.status, &answer.problem("not_found")["detail"]),
+            (404, &unknown["detail"]),
+            "{path}"
+        );
     }
     let described = deployment.get("/?session_token=x").await.expect(200);
     assert_eq!((&described["name"], described.get("lexmodo")), (&"jackfield".into(), None));

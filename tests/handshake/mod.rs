@@ -72,7 +72,10 @@ impl Plugin {
         let base = self.deployment.base();
         let page = browser.get(&format!("{base}/?session_token={token}")).await.unwrap();
         assert_eq!(page.status, 307);
-        assert_eq!(page.location.as_ref().unwrap().as_str(), format!("{base}/callback?session_token={token}"));
+        assert_eq!(
+            page.location.as_ref().unwrap().as_str(),
+            format!("{base}/callback?session_token={token}")
+        );
         browser.follow(page, "https:").await.unwrap()
     }
 

@@ -28,7 +28,10 @@ fn wrong() -> Vec<(&'static str, Value)> {
         ("with a store as text", changed(json!({"store_id": "7"}))),
         ("with half a store", changed(json!({"store_id": 7.5}))),
         ("with a store below zero", changed(json!({"store_id": -7}))),
-        ("under another key", json!({"claims": claims(7), "secret": "a secret of some other app, long enough"})),
+        (
+            "under another key",
+            json!({"claims": claims(7), "secret": "a secret of some other app, long enough"}),
+        ),
         ("without a signature", json!({"claims": claims(7), "secret": "", "algorithm": "none"})),
         ("by another algorithm", json!({"claims": claims(7), "secret": SECRET, "algorithm": "HS512"})),
         ("no object", json!({"raw": "[7]", "secret": SECRET})),

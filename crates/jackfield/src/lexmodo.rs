@@ -67,6 +67,7 @@ pub(crate) fn plugin(app: Lexmodo) -> LexmodoPlugin {
         issuer: app.issuer.url,
         plugin_code: app.plugin_code,
         plugin_name: app.plugin_name,
+        redirect_uri: app.redirect_uri,
         plugin_type: app.plugin_type,
     }
 }

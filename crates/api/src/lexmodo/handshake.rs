@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use axum::response::{IntoResponse, Response};
 use connections::connection::CredentialKey;
 use connections::{Begin, Error, Whose, vault};
+use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderValue, StatusCode, header};
 use identity::StoreSession;
 use model::{Coded as _, ErrorCode};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::door::Door;
 use super::{PROVIDER, Visit, pages};
 use crate::connect::html;
 use crate::problem::Problem;
@@ -90,7 +93,18 @@ async fn ask(visit: &Visit, session: &StoreSession, is_renewal: bool) -> Respons
         session: None,
     };
     match visit.app.connections().begin_link(begin, true).await {
-        Ok(link) => pages::consent(visit, session, &link.auth_url, is_renewal),
+        Ok(link) => {
+            let door =
+                Door::of(&link.auth_url, host(&visit.parts).as_deref(), visit.plugin.redirect_uri.as_ref());
+            pages::consent(visit, session, &door, is_renewal)
+        }
         Err(error) => pages::unavailable(visit, &error),
     }
+}
+
+/// The host that the browser asks, without a port.
+fn host(parts: &Parts) -> Option<String> {
+    let named =
+        parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()?.parse::<Authority>().ok());
+    named.as_ref().or(parts.uri.authority()).map(|authority| authority.host().to_ascii_lowercase())
 }

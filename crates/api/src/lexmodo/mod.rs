@@ -2,6 +2,7 @@
 //! session token, and the store is connected once. The OAuth flow itself is that of every provider.
 
 mod consent;
+mod door;
 mod handshake;
 mod pages;
 
@@ -31,6 +32,8 @@ pub struct LexmodoPlugin {
     pub plugin_code: String,
     /// `PLUGIN_NAME`, for people.
     pub plugin_name: String,
+    /// `REDIRECT_URI`: where browsers come back to, if it is said.
+    pub redirect_uri: Option<Url>,
     /// `PLUGIN_TYPE`.
     pub plugin_type: Option<String>,
 }
@@ -150,6 +153,7 @@ mod tests {
             issuer: issuer.parse().unwrap(),
             plugin_code: code.to_owned(),
             plugin_name: "Numinix Plugin".to_owned(),
+            redirect_uri: None,
             plugin_type: Some("CUSTOM".to_owned()),
         }
     }

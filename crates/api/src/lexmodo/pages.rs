@@ -6,10 +6,10 @@ use connections::{Error, vault};
 use http::{HeaderValue, StatusCode, header};
 use identity::StoreSession;
 use model::{Coded as _, ErrorCode};
-use url::Url;
 
 use super::Visit;
 use super::consent::is_passing;
+use super::door::Door;
 use crate::connect::html::{self, Script};
 use crate::connect::words;
 use crate::problem::Problem;
@@ -43,7 +43,7 @@ struct Consent<'a> {
     provider: &'a str,
     store: u64,
     admin: Option<&'a str>,
-    link: &'a str,
+    door: &'a Door,
     is_renewal: bool,
     script: &'static str,
 }
@@ -78,15 +78,15 @@ pub(super) fn ready(visit: &Visit, session: &StoreSession) -> Response {
     framed(visit, StatusCode::OK, &page, Script::None)
 }
 
-/// Leads the whole window to `link`, which begins the consent.
-pub(super) fn consent(visit: &Visit, session: &StoreSession, link: &Url, is_renewal: bool) -> Response {
+/// Leads the whole window through `door`, to where the consent begins.
+pub(super) fn consent(visit: &Visit, session: &StoreSession, door: &Door, is_renewal: bool) -> Response {
     let page = Consent {
         root: html::root(&visit.app),
         plugin: &visit.plugin.plugin_name,
         provider: &visit.provider_name(),
         store: session.store_id,
         admin: admin(session),
-        link: link.as_str(),
+        door,
         is_renewal,
         script: SCRIPT,
     };
@@ -200,15 +200,21 @@ mod tests {
     #[test]
     fn names_that_others_chose_are_text() {
         let hostile = "<img src=x onerror=alert(1)>\" onfocus=\"alert(2)";
-        let ready =
-            Ready { root: "", plugin: hostile, code: hostile, kind: Some(hostile), store: 7, admin: Some(hostile) };
+        let ready = Ready {
+            root: "",
+            plugin: hostile,
+            code: hostile,
+            kind: Some(hostile),
+            store: 7,
+            admin: Some(hostile),
+        };
         let consent = Consent {
             root: "",
             plugin: hostile,
             provider: hostile,
             store: 7,
             admin: Some(hostile),
-            link: hostile,
+            door: &Door::Form(hostile.to_owned()),
             is_renewal: true,
             script: SCRIPT,
         };
