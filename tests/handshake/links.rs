@@ -10,7 +10,7 @@ use crate::deployment::{Answer, on_both_backends};
 on_both_backends!(only_the_pages_own_form_goes_on_at_once, a_flow_may_end_where_a_product_wants_it);
 
 async fn only_the_pages_own_form_goes_on_at_once(backend: Backend) {
-    let plugin = Plugin::start(backend).await;
+    let plugin = Plugin::start(backend);
     let form = button(&plugin.open(&Browser::new().unwrap(), 7).await);
     let link = path(&form.action);
     let send = |method: Method, header: &'static str, value: &'static str| {
@@ -52,7 +52,7 @@ async fn only_the_pages_own_form_goes_on_at_once(backend: Backend) {
 }
 
 async fn a_flow_may_end_where_a_product_wants_it(backend: Backend) {
-    let plugin = Plugin::start(backend).await;
+    let plugin = Plugin::start(backend);
     let begin = "/api/v1/unified/auth/lexmodo/url?state=mine&return_to=https://app.example/settings";
     let answer = plugin.deployment.get_as(("lexmodo:7", Role::Admin), begin).await;
     let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();

@@ -28,7 +28,7 @@ struct Plugin {
 }
 
 impl Plugin {
-    async fn start(backend: Backend) -> Self {
+    fn start(backend: Backend) -> Self {
         Self::start_with(backend, |provider, builder| {
             builder.set("TOKEN_URL", format!("{}/token", provider.base()))
         })
@@ -151,10 +151,10 @@ fn now() -> i64 {
 }
 
 fn session_token(store: u64) -> String {
-    signed(claims(store))
+    signed(&claims(store))
 }
 
-fn signed(claims: Value) -> String {
+fn signed(claims: &Value) -> String {
     session_tokens(&[json!({"claims": claims, "secret": SECRET})]).unwrap().remove(0)
 }
 

@@ -10,24 +10,24 @@ on_both_backends!(what_is_no_session_is_refused, the_page_says_how_it_is_opened)
 
 /// What PyJWT is to make, each with what is wrong.
 fn wrong() -> Vec<(&'static str, Value)> {
-    let described = |claims: Value| json!({"claims": claims, "secret": SECRET});
+    let described = |claims: &Value| json!({"claims": claims, "secret": SECRET});
     let without = |name: &str| {
         let mut claims = claims(7);
         claims.as_object_mut().unwrap().remove(name);
-        described(claims)
+        described(&claims)
     };
-    let changed = |fields: Value| described(with(claims(7), &fields));
+    let changed = |fields: &Value| described(&with(claims(7), fields));
     vec![
-        ("expired", changed(json!({"exp": now() - 1}))),
-        ("not valid yet", changed(json!({"nbf": now() + 600}))),
+        ("expired", changed(&json!({"exp": now() - 1}))),
+        ("not valid yet", changed(&json!({"nbf": now() + 600}))),
         ("without an end", without("exp")),
-        ("of another issuer", changed(json!({"iss": "https://admin.evil.example"}))),
-        ("of the issuer with a slash", changed(json!({"iss": format!("{ISSUER}/")}))),
+        ("of another issuer", changed(&json!({"iss": "https://admin.evil.example"}))),
+        ("of the issuer with a slash", changed(&json!({"iss": format!("{ISSUER}/")}))),
         ("of no issuer", without("iss")),
         ("without a store", without("store_id")),
-        ("with a store as text", changed(json!({"store_id": "7"}))),
-        ("with half a store", changed(json!({"store_id": 7.5}))),
-        ("with a store below zero", changed(json!({"store_id": -7}))),
+        ("with a store as text", changed(&json!({"store_id": "7"}))),
+        ("with half a store", changed(&json!({"store_id": 7.5}))),
+        ("with a store below zero", changed(&json!({"store_id": -7}))),
         (
             "under another key",
             json!({"claims": claims(7), "secret": "a secret of some other app, long enough"}),
@@ -39,11 +39,11 @@ fn wrong() -> Vec<(&'static str, Value)> {
 }
 
 async fn what_is_no_session_is_refused(backend: Backend) {
-    let plugin = Plugin::start(backend).await;
+    let plugin = Plugin::start(backend);
     let (kinds, descriptions): (Vec<_>, Vec<_>) = wrong().into_iter().unzip();
     let mut tokens = session_tokens(&descriptions).unwrap();
     let good = session_tokens(&[json!({"claims": claims(7), "secret": SECRET})]).unwrap().remove(0);
-    tokens.extend(["".to_owned(), "x".to_owned(), format!("{good}x"), good[1..].to_owned(), "é".repeat(9)]);
+    tokens.extend([String::new(), "x".to_owned(), format!("{good}x"), good[1..].to_owned(), "é".repeat(9)]);
     let kinds = kinds.into_iter().chain(["empty", "a letter", "one more", "one less", "not ASCII"]);
     for (kind, token) in kinds.zip(&tokens) {
         let query: String =
@@ -69,7 +69,7 @@ async fn what_is_no_session_is_refused(backend: Backend) {
 }
 
 async fn the_page_says_how_it_is_opened(backend: Backend) {
-    let plugin = Plugin::start(backend).await;
+    let plugin = Plugin::start(backend);
     let page = plugin.look("/callback").await;
     assert_eq!(page.status, 400);
     assert!(page.text.contains("is opened from your store&#39;s administration"), "{}", page.text);

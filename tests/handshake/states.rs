@@ -20,7 +20,7 @@ fn with_parameter(url: &Url, name: &str, value: &str) -> Url {
 }
 
 async fn a_state_is_good_for_its_store_and_browser_once(backend: Backend) {
-    let plugin = Plugin::start(backend).await;
+    let plugin = Plugin::start(backend);
     // One person who looks after both stores, and somebody else.
     let (own, other) = (Browser::naming_sites().unwrap(), Browser::naming_sites().unwrap());
     let pages = (plugin.open(&own, 7).await, plugin.open(&own, 8).await);
@@ -67,7 +67,7 @@ async fn a_state_is_good_for_its_store_and_browser_once(backend: Backend) {
 }
 
 async fn who_says_no_is_told_so_and_may_say_yes_later(backend: Backend) {
-    let plugin = Plugin::start(backend).await;
+    let plugin = Plugin::start(backend);
     let browser = Browser::naming_sites().unwrap();
     let question = plugin.go_on(&browser, &plugin.open(&browser, 7).await).await;
     let state = parameter(&question, "state");

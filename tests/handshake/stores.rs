@@ -14,7 +14,7 @@ on_both_backends!(
 );
 
 async fn two_stores_are_connected_at_once(backend: Backend) {
-    let plugin = Plugin::start(backend).await;
+    let plugin = Plugin::start(backend);
     let (seven, eight) = (Browser::naming_sites().unwrap(), Browser::naming_sites().unwrap());
     let page_of_7 = plugin.open(&seven, 7).await;
     let page_of_8 = plugin.open(&eight, 8).await;
@@ -78,7 +78,7 @@ async fn two_stores_are_connected_at_once(backend: Backend) {
 }
 
 async fn a_token_that_ends_is_renewed_and_a_dead_grant_asks_again(backend: Backend) {
-    let plugin = Plugin::start(backend).await;
+    let plugin = Plugin::start(backend);
     let browser = Browser::naming_sites().unwrap();
     plugin.provider.set_access_token_lifetime(Duration::from_secs(2)).await.unwrap();
     plugin.connect(&browser, 7, "ann").await;
@@ -98,12 +98,12 @@ async fn a_token_that_ends_is_renewed_and_a_dead_grant_asks_again(backend: Backe
 }
 
 async fn names_of_admins_are_text(backend: Backend) {
-    let plugin = Plugin::start(backend).await;
+    let plugin = Plugin::start(backend);
     let browser = Browser::naming_sites().unwrap();
     let hostile = "<img src=x onerror=alert(1)>\" onfocus=\"alert(2)";
     let mut claims = claims(7);
     claims["extra"]["admin_name"] = hostile.into();
-    let token = signed(claims);
+    let token = signed(&claims);
     let asks = plugin.open_with(&browser, &token).await;
     let back = plugin.consent(&browser, &asks, "ann").await;
     assert_eq!(browser.get(back.as_str()).await.unwrap().status, 303);
