@@ -255,7 +255,7 @@ describe("a page that is not the platform's", () => {
     await newPage();
     const token = await admin.sessionToken({ store: String(store) });
     await page.goto(`${server.base}/?session_token=${token}`);
-    const link = await page.locator("form").getAttribute("action");
+    const link = new URL((await page.locator("form").getAttribute("action")) ?? "", server.base).href;
     await page.goto(other.base);
     const [answer] = await Promise.all([
       page.waitForResponse((response) => response.request().method() === "POST"),
@@ -264,7 +264,7 @@ describe("a page that is not the platform's", () => {
         Object.assign(form, { method: "post", action });
         document.body.append(form);
         form.submit();
-      }, link ?? ""),
+      }, link),
     ]);
     assert.equal(answer.status(), 403);
   });

@@ -34,7 +34,9 @@ pub(crate) struct Description {
     lexmodo: Option<&'static str>,
 }
 
-/// Says what this server is. Where the Lexmodo platform's app is configured and the query is the platform's (`session_token`, or
+/// Says what this server is.
+///
+/// Where the Lexmodo platform's app is configured and the query is the platform's (`session_token`, or
 /// `code`, `state` or `error`), it leads to `/callback` with the same query.
 #[utoipa::path(
     get, path = "/", tag = "service", operation_id = "describe",
