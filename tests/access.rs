@@ -32,6 +32,10 @@ const OTHER_PUBLIC: [u16; 5] = [200, 403, 403, 403, 200];
 #[rustfmt::skip] // A row a line.
 const ROUTES: &[Route] = &[
     ("GET", "/", "/", Nothing, ALL, ALL),
+    // What the platform signs in the query, or seals in the state, says whose they are.
+    ("GET", "/callback", "/callback?session_token=none", Nothing, [401; 5], [401; 5]),
+    ("GET", "/callback", "/callback?code=none&state=none", Nothing, [400; 5], [400; 5]),
+    ("GET", "/callback", "/callback", Nothing, [400; 5], [400; 5]),
     ("GET", "/health", "/health", Nothing, ALL, ALL),
     ("GET", "/health/ready", "/health/ready", Nothing, ALL, ALL),
     ("GET", "/metrics", "/metrics", Nothing, ALL, ALL),

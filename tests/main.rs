@@ -19,6 +19,7 @@ mod connectors;
 mod consistency;
 mod crash;
 mod deployment;
+mod handshake;
 mod health;
 mod isolation;
 mod key_rotation;

@@ -11,10 +11,11 @@ const providers = join(import.meta.dirname, "../providers");
 /**
  * Starts npm oidc-provider, with Jackfield as its client.
  * @param {string} redirectUri
+ * @param {string} [secret] the client's
  */
-export async function oidcProvider(redirectUri) {
+export async function oidcProvider(redirectUri, secret = "a secret of the client") {
   const client = {
-    client_id: "jackfield", client_secret: "a secret of the client", redirect_uris: [redirectUri],
+    client_id: "jackfield", client_secret: secret, redirect_uris: [redirectUri],
     grant_types: ["authorization_code", "refresh_token"],
   };
   const users = ["ann", "ben"].map((sub) => ({ sub, name: `${sub} <b>Archer</b>`, email: `${sub}@example.com` }));
@@ -65,7 +66,7 @@ authorization_params = { prompt = "consent" }
  * @param {string} url
  * @param {import("node:child_process").ChildProcess} child
  */
-async function answers(url, child) {
+export async function answers(url, child) {
   for (let attempt = 0; attempt < 300; attempt += 1) {
     if (child.exitCode !== null) throw new Error("the server ended before it answered");
     const answer = await fetch(url).catch(() => undefined);

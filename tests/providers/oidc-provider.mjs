@@ -31,7 +31,7 @@ const provider = new Provider(base, {
   jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: "RS256", use: "sig" }] },
   cookies: { keys: [crypto.randomUUID()] },
   pkce: { required: () => true },
-  scopes: ["openid", "offline_access", "email", "profile", "notes.read", "notes.write"],
+  scopes: ["openid", "offline_access", "email", "profile", "notes.read", "notes.write", "customers_write"],
   claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
   findAccount: (_ctx, sub) => users.has(sub) && { accountId: sub, claims: () => ({ ...users.get(sub), email_verified: true }) },
   features: {

@@ -19,6 +19,7 @@ use url::Url;
 
 use crate::address::{Network, PeerAddress, client_address};
 use crate::health::Probe;
+use crate::lexmodo::LexmodoPlugin;
 use crate::origins::Origins;
 use crate::rate_limit::RateLimits;
 
@@ -45,6 +46,8 @@ pub struct Options {
     pub trusted_proxies: Vec<Network>,
     /// Where browsers may be sent in the end.
     pub return_to: Origins,
+    /// The plugin of the Lexmodo platform that this server is, if its app is configured.
+    pub lexmodo: Option<LexmodoPlugin>,
     /// What a scraper of `/metrics` must show as its bearer token; anybody may read where this is `None`.
     pub metrics_token: Option<SecretString>,
 }

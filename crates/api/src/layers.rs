@@ -61,11 +61,19 @@ impl Predicate for IsJson {
     }
 }
 
+/// Marks an answer whose own policy says which pages may frame it: `X-Frame-Options` cannot name an origin, and browsers
+/// that heed both would frame it nowhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MayBeFramed;
+
 /// Headers that keep a browser from guessing, framing and leaking; a handler's own value stands.
 pub(crate) async fn security_headers(State(app): State<App>, mut response: Response) -> Response {
+    let may_be_framed = response.extensions().get::<MayBeFramed>().is_some();
     let headers = response.headers_mut();
     put(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    put(headers, header::X_FRAME_OPTIONS, "DENY");
+    if !may_be_framed {
+        put(headers, header::X_FRAME_OPTIONS, "DENY");
+    }
     put(headers, header::REFERRER_POLICY, "no-referrer");
     // Answers differ by credential and tenant: a cache that keeps them by their address alone would mix tenants up.
     put(headers, header::CACHE_CONTROL, "no-store");

@@ -28,5 +28,6 @@ mod unified;
 pub use access::RequestContext;
 pub use address::PeerAddress;
 pub use app::{App, Options, Parts};
+pub use lexmodo::LexmodoPlugin;
 pub use problem::Problem;
 pub use router::router;

@@ -31,7 +31,7 @@ use crate::problem::Problem;
         (name = "marketplace", description = "The shared catalog"),
         (name = "connections", description = "Accounts that users connect at other providers"),
         (name = "connectors", description = "One API over connected accounts"),
-        (name = "lexmodo", description = "The customers of a store on the Lexmodo platform"),
+        (name = "lexmodo", description = "The Lexmodo platform: the plugin's page in its admin, and a store's customers"),
         (name = "bundles", description = "The files that pages load"),
     ),
     // Served from one route that takes any number of segments, which no macro can name.

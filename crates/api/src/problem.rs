@@ -122,6 +122,11 @@ impl Problem {
         }
     }
 
+    /// What stands beside it.
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
     /// What is wrong with the request, and what would be right.
     pub(crate) fn detail(&self) -> &str {
         &self.detail

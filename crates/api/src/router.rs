@@ -28,6 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(quick_routes())
         .merge(publishing_routes())
         .merge(plugins::public_routes())
+        .merge(lexmodo::page_routes())
 }
 
 /// Routes that act for a caller, with small bodies.
@@ -82,9 +83,9 @@ pub fn router(app: App, mounted: Router) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(options.origins.public_cors());
 
-    let hosted =
-        limited(mounted.with_state(()).merge(connect::hosted()), options.deadline, options.max_body_bytes)
-            .method_not_allowed_fallback(problem::method_not_allowed);
+    let hosted = mounted.with_state(()).merge(connect::hosted()).merge(lexmodo::page_routes());
+    let hosted = limited(hosted, options.deadline, options.max_body_bytes)
+        .method_not_allowed_fallback(problem::method_not_allowed);
 
     let accounted = guarded
         .merge(open)

@@ -1,6 +1,6 @@
 //! Routes about the server itself: what it is, what it counted.
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use model::ErrorCode;
@@ -9,9 +9,9 @@ use serde::Serialize;
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-use crate::App;
 use crate::extract::Json;
 use crate::problem::{Problem, ProblemBody};
+use crate::{App, lexmodo};
 
 /// What this server is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,17 +28,35 @@ pub(crate) struct Description {
     /// Where the routes are described for programs.
     #[schema(example = "/openapi.json")]
     openapi: &'static str,
+    /// Where the Lexmodo platform shows the plugin's page, if its app is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/callback")]
+    lexmodo: Option<&'static str>,
 }
 
 /// Says what this server is.
-#[utoipa::path(get, path = "/", tag = "service", operation_id = "describe", responses((status = 200, body = Description)))]
-pub(crate) async fn describe() -> Json<Description> {
-    Json(Description {
+///
+/// Where the Lexmodo platform's app is configured and the query is the platform's (`session_token`, or
+/// `code`, `state` or `error`), it leads to `/callback` with the same query.
+#[utoipa::path(
+    get, path = "/", tag = "service", operation_id = "describe",
+    responses(
+        (status = 200, body = Description),
+        (status = 307, description = "to `/callback`, with the same query"),
+    ),
+)]
+pub(crate) async fn describe(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
+    if let Some(response) = lexmodo::handshake(&app, query.as_deref()) {
+        return response;
+    }
+    let description = Description {
         name: "jackfield",
         version: env!("CARGO_PKG_VERSION"),
         docs: "/docs",
         openapi: "/openapi.json",
-    })
+        lexmodo: app.options().lexmodo.as_ref().map(|_| "/callback"),
+    };
+    Json(description).into_response()
 }
 
 /// Counters for Prometheus: requests and durations by route and status, memory, build. Nothing of any tenant.

@@ -1,6 +1,7 @@
 //! This plugin's app at the Lexmodo platform: the platform as an entry of the catalog, and what is told of the app at start.
 
 use anyhow::Context as _;
+use api::LexmodoPlugin;
 use connections::catalog::{Catalog, PlatformEntry};
 use secrecy::ExposeSecret as _;
 use toml::{Table, Value};
@@ -58,6 +59,17 @@ pub(crate) fn returning_here(catalog: Catalog, public_url: &Url) -> anyhow::Resu
     let base = public_url.as_str().trim_end_matches('/');
     let url = Url::parse(&format!("{base}/callback")).context("the server's own address is no URL")?;
     Ok(catalog.returning_to(PROVIDER, url))
+}
+
+/// The plugin whose page the platform's admin shows.
+pub(crate) fn plugin(app: Lexmodo) -> LexmodoPlugin {
+    LexmodoPlugin {
+        issuer: app.issuer.url,
+        plugin_code: app.plugin_code,
+        plugin_name: app.plugin_name,
+        redirect_uri: app.redirect_uri,
+        plugin_type: app.plugin_type,
+    }
 }
 
 /// Tells in the log what this server is at the platform.

@@ -140,6 +140,7 @@ fn options(settings: &Settings, development: bool, public_url: Url) -> anyhow::R
         upload_deadline: settings.upload_deadline.0,
         rate_limits: settings.rate_limits(),
         trusted_proxies: settings.trusted_proxies.0.clone(),
+        lexmodo: settings.lexmodo().map(crate::lexmodo::plugin),
         metrics_token: settings.metrics_token.clone(),
     })
 }

@@ -19,6 +19,7 @@ const MAX_REDIRECTS: usize = 20;
 pub struct Browser {
     client: Client,
     cookies: Mutex<Vec<Cookie>>,
+    names_sites: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,14 +64,23 @@ impl Page {
 }
 
 impl Browser {
-    /// A browser without cookies.
+    /// A browser without cookies, as old ones are: it does not say which site a form comes from but by `Origin`.
     ///
     /// # Errors
     /// If no client can be made.
     pub fn new() -> anyhow::Result<Self> {
         let client =
             Client::builder().timeout(DEADLINE).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { client, cookies: Mutex::new(Vec::new()) })
+        Ok(Self { client, cookies: Mutex::new(Vec::new()), names_sites: false })
+    }
+
+    /// A browser without cookies, as they are since 2023: with a form it sends `Sec-Fetch-Site: same-origin`, as forms here
+    /// go to the origin of their page.
+    ///
+    /// # Errors
+    /// If no client can be made.
+    pub fn naming_sites() -> anyhow::Result<Self> {
+        Ok(Self { names_sites: true, ..Self::new()? })
     }
 
     /// Asks for `url`; follows no redirect.
@@ -94,6 +104,8 @@ impl Browser {
         }
         let origin = url.origin().ascii_serialization();
         let request = self.client.post(url.clone()).header(ORIGIN, origin).form(&form.fields);
+        let request =
+            if self.names_sites { request.header("sec-fetch-site", "same-origin") } else { request };
         self.send(request, url).await
     }
 

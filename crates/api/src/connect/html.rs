@@ -2,10 +2,11 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use model::ErrorCode;
 
 use crate::App;
+use crate::layers::MayBeFramed;
 use crate::problem::Problem;
 
 /// Tells the page that has opened this one what has happened, and offers to close this one.
@@ -16,50 +17,74 @@ const POPUP_HASH: &str = "sha256-+CKyzsQ9EDpioHEa4+6t78LIgMPnndgi9BHJ7c57m64=";
 
 const STYLE: &str = include_str!("../../templates/connect/style.css");
 
-/// Whether a page has the script.
+/// Which script a page has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Script {
+pub(crate) enum Script {
     None,
+    /// [`POPUP_SCRIPT`].
     Popup,
+    /// Another, by its SHA-256 as a policy names it: `sha256-…`.
+    Hash(&'static str),
 }
 
-/// The page as an answer.
-pub(super) fn page(app: &App, status: StatusCode, template: &impl Template, script: Script) -> Response {
+/// The page as an answer, to be shown in no frame.
+pub(crate) fn page(app: &App, status: StatusCode, template: &impl Template, script: Script) -> Response {
+    answer(app, status, template, script, "'none'")
+}
+
+/// The page as an answer, which pages of `origin` alone may show in a frame.
+pub(crate) fn framed_page(
+    app: &App,
+    status: StatusCode,
+    template: &impl Template,
+    script: Script,
+    origin: &str,
+) -> Response {
+    let mut response = answer(app, status, template, script, origin);
+    response.extensions_mut().insert(MayBeFramed);
+    response
+}
+
+fn answer(
+    app: &App,
+    status: StatusCode,
+    template: &impl Template,
+    script: Script,
+    ancestors: &str,
+) -> Response {
     let text = match template.render() {
         Ok(text) => text,
         Err(error) => return Problem::new(ErrorCode::Internal, error.to_string()).into_response(),
     };
     let mut response = (status, text).into_response();
-    put_headers(app, response.headers_mut(), script);
-    response
-}
-
-fn put_headers(app: &App, headers: &mut HeaderMap, script: Script) {
+    let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(policy) = HeaderValue::from_str(&policy(app.is_https(), script)) {
+    if let Ok(policy) = HeaderValue::from_str(&policy(app.is_https(), script, ancestors)) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
+    response
 }
 
 /// Chromium holds `form-action` against every redirect that follows a form, and providers redirect to hosts that nobody
 /// can list (`auth.atlassian.com` to `id.atlassian.com`, any to the company's own sign-in); so any TLS host is allowed.
-fn policy(is_https: bool, script: Script) -> String {
+fn policy(is_https: bool, script: Script, ancestors: &str) -> String {
     let plain = if is_https { "" } else { " http:" };
     let script = match script {
         Script::None => String::new(),
         Script::Popup => format!(" script-src '{POPUP_HASH}';"),
+        Script::Hash(hash) => format!(" script-src '{hash}';"),
     };
     format!(
-        "default-src 'none'; style-src 'self';{script} form-action 'self' https:{plain}; frame-ancestors 'none'; \
+        "default-src 'none'; style-src 'self';{script} form-action 'self' https:{plain}; frame-ancestors {ancestors}; \
          base-uri 'none'"
     )
 }
 
 /// Where this server's pages begin, as a path: empty, or what a proxy before the server adds.
-pub(super) fn root(app: &App) -> &str {
+pub(crate) fn root(app: &App) -> &str {
     app.options().public_url.path().trim_end_matches('/')
 }
 
@@ -111,10 +136,13 @@ mod tests {
 
     #[test]
     fn pages_load_nothing_from_elsewhere() {
-        let policy = policy(true, Script::Popup);
+        let policy = policy(true, Script::Popup, "'none'");
         assert!(policy.starts_with("default-src 'none'; style-src 'self'; script-src 'sha256-"), "{policy}");
         assert!(!policy.contains("http:") && !policy.contains("unsafe"), "{policy}");
-        assert!(super::policy(false, Script::None).contains("form-action 'self' https: http:;"));
+        assert!(policy.contains("frame-ancestors 'none';"), "{policy}");
+        let framed = super::policy(false, Script::Hash("sha256-x"), "https://admin.example");
+        assert!(framed.contains("form-action 'self' https: http:; frame-ancestors https://admin.example;"));
+        assert!(framed.contains("script-src 'sha256-x';"), "{framed}");
     }
 
     #[test]

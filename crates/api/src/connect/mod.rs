@@ -3,12 +3,12 @@
 
 mod actions;
 mod form;
-mod html;
+pub(crate) mod html;
 mod page;
 pub(crate) mod pages;
 mod sessions;
 mod told;
-mod words;
+pub(crate) mod words;
 
 use axum::Router;
 use axum::response::{IntoResponse, Redirect, Response};

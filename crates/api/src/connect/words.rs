@@ -5,7 +5,7 @@ use connections::protocol::CallError;
 use model::{Coded as _, ErrorCode};
 
 /// What went wrong, and what the user can do about it. The first sentence says it all.
-pub(super) fn failure(error: &Error) -> Vec<String> {
+pub(crate) fn failure(error: &Error) -> Vec<String> {
     let text = match error {
         Error::AccessDenied(provider) => {
             return vec![
@@ -82,7 +82,7 @@ fn by_code(code: ErrorCode) -> &'static str {
 }
 
 /// An error's text as a sentence.
-pub(super) fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
+use super::callback::told;
 use super::{check_manages, user_email};
 use crate::browser_cookie::BrowserCookie;
 use crate::extract::{Json, Path, Query, User};
@@ -225,16 +226,19 @@ pub(super) struct LinkQuery {
 )]
 pub(super) async fn open_link(
     State(app): State<App>,
-    headers: HeaderMap,
+    parts: Parts,
     Path(provider): Path<String>,
     Query(query): Query<LinkQuery>,
-) -> Result<Response, Problem> {
-    let link = app.connections().link(&provider, &query.link)?;
-    if link.confirm {
+) -> Response {
+    let link = match app.connections().link(&provider, &query.link) {
+        Ok(link) => link,
+        Err(error) => return told(&app, &parts.headers, error.into()),
+    };
+    if link.confirm && !is_program(&app, &parts) {
         let page = connect::pages::confirm(&app, &link);
-        return Ok(([BrowserCookie::of(&app, &headers).header()], page).into_response());
+        return ([BrowserCookie::of(&app, &parts.headers).header()], page).into_response();
     }
-    follow(&app, &headers, &provider, &query.link).await
+    follow(&app, &parts.headers, &provider, &query.link).await
 }
 
 /// Goes on to the provider, after the user has seen what the link begins.
@@ -248,23 +252,48 @@ pub(super) async fn open_link(
 )]
 pub(super) async fn confirm_link(
     State(app): State<App>,
-    headers: HeaderMap,
+    parts: Parts,
     Path(provider): Path<String>,
     Query(query): Query<LinkQuery>,
-) -> Result<Response, Problem> {
-    // Who made the link knows its address, so what a page says of itself is not enough: the cookie that came with this
-    // server's page comes back from no page of another site (`SameSite=Lax`).
-    let has_seen = !BrowserCookie::of(&app, &headers).browser().is_new();
-    if !has_seen || !connect::is_own_page(&headers, &app.options().public_url) {
+) -> Response {
+    if !is_confirmed(&app, &parts) {
         let detail =
             "only the page of this server may go on from here: open the link itself, with cookies allowed";
-        return Err(Problem::new(ErrorCode::OriginNotAllowed, detail));
+        return told(&app, &parts.headers, Problem::new(ErrorCode::OriginNotAllowed, detail));
     }
-    follow(&app, &headers, &provider, &query.link).await
+    follow(&app, &parts.headers, &provider, &query.link).await
 }
 
-async fn follow(app: &App, headers: &HeaderMap, provider: &str, link: &str) -> Result<Response, Problem> {
+/// Whether a form of this server's own pages sends the request, which its user has read.
+///
+/// Who made the link knows its address, so the proof must come from the browser. Either it says itself that one of this
+/// server's own pages has sent the form (`Sec-Fetch-Site`, which no page can set): that holds also for a page in a frame of
+/// another site, which no cookie can be given to. That a link leads here from an own page would prove nothing, as pages carry
+/// links that others chose (`return_to`); but none carries a form whose address others chose, and no redirect makes a POST of
+/// a link. Or, from browsers that do not say so, the cookie that came with the page which asks: it comes back from no page of
+/// another site (`SameSite=Lax`).
+fn is_confirmed(app: &App, parts: &Parts) -> bool {
+    let headers = &parts.headers;
+    let says_own = headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    let has_seen = || !BrowserCookie::of(app, headers).browser().is_new();
+    says_own
+        || is_program(app, parts)
+        || (connect::is_own_page(headers, &app.options().public_url) && has_seen())
+}
+
+/// Whether it is a developer's program that asks, which nobody lures: in development, where browsers name the site that a
+/// request comes from, as they do for this machine.
+fn is_program(app: &App, parts: &Parts) -> bool {
+    let options = app.options();
+    options.development
+        && !parts.headers.contains_key("sec-fetch-site")
+        && options.origins.permits_development(parts)
+}
+
+async fn follow(app: &App, headers: &HeaderMap, provider: &str, link: &str) -> Response {
     let cookie = BrowserCookie::of(app, headers);
-    let url = app.connections().follow_link(provider, link, cookie.browser()).await?;
-    Ok(([cookie.header()], Redirect::to(url.as_str())).into_response())
+    match app.connections().follow_link(provider, link, cookie.browser()).await {
+        Ok(url) => ([cookie.header()], Redirect::to(url.as_str())).into_response(),
+        Err(error) => told(app, headers, error.into()),
+    }
 }

@@ -102,13 +102,8 @@ pub(super) async fn callback(
 }
 
 fn answer(app: &App, headers: &HeaderMap, provider: &str, completion: Completion) -> Response {
-    if let Some(session) = &completion.session {
-        return connect::result(app, session, provider, &completion);
-    }
-    let return_to =
-        completion.return_to.as_deref().and_then(|url| ReturnTo::parse(url, app.return_to()).ok());
-    if let Some(return_to) = return_to {
-        return go_back(&return_to, provider, &completion);
+    if let Some(response) = led_back(app, provider, &completion) {
+        return response;
     }
     match completion.result {
         Ok(connected) if wants_page(headers) => connect::pages::connected(app, &connected),
@@ -117,12 +112,21 @@ fn answer(app: &App, headers: &HeaderMap, provider: &str, completion: Completion
     }
 }
 
-fn told(app: &App, headers: &HeaderMap, problem: Problem) -> Response {
+/// Where the flow itself says that the browser goes: to the page of its connect session, or to its `return_to`.
+pub(crate) fn led_back(app: &App, provider: &str, completion: &Completion) -> Option<Response> {
+    if let Some(session) = &completion.session {
+        return Some(connect::result(app, session, provider, completion));
+    }
+    let return_to = ReturnTo::parse(completion.return_to.as_deref()?, app.return_to()).ok()?;
+    Some(go_back(&return_to, provider, completion))
+}
+
+pub(super) fn told(app: &App, headers: &HeaderMap, problem: Problem) -> Response {
     if wants_page(headers) { connect::pages::failed(app, &problem) } else { problem.into_response() }
 }
 
 /// Whether a person is looking: browsers ask for HTML first when they navigate.
-fn wants_page(headers: &HeaderMap) -> bool {
+pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.trim_start().to_ascii_lowercase().starts_with("text/html")
 }

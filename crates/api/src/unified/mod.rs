@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::problem::Problem;
+pub(crate) use callback::{led_back, wants_page};
 
 pub(crate) use whose::check_manages;
 

@@ -201,7 +201,7 @@ settings! {
         issuer: Option<Issuer> = "ISSUER";
         /// The plugin's code at the platform.
         plugin_code: Option<PluginCode> = "PLUGIN_CODE";
-        /// The plugin's type at the platform, such as CUSTOM. Only told in the log.
+        /// The plugin's type at the platform, such as CUSTOM. Only shown to people and in the log.
         plugin_type: Option<Line> = "PLUGIN_TYPE";
         /// What people know the plugin by. Without it, PLUGIN_CODE.
         plugin_name: Option<Line> = "PLUGIN_NAME";

@@ -1,0 +1,64 @@
+//! How the page leads the whole window to the link that begins the flow.
+
+use url::Url;
+
+/// The way out of the frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Door {
+    /// A form to this path of the page's own host goes on at once.
+    Form(String),
+    /// A link to another host of this server's, which asks once more: no browser vouches for a page of another host.
+    Link(String),
+}
+
+impl Door {
+    /// The way to `link` from a page of `host`, for a browser that comes back to `redirect_uri`.
+    ///
+    /// It must begin on the host that it comes back to, which alone gets the cookie. Usually that is the page's: whatever name
+    /// the browser knows this server by, the path is the same. Where they differ (`localhost` and `127.0.0.1`, say), the
+    /// flow begins where `/callback` is, if that is where the browser comes back to.
+    pub(super) fn of(link: &Url, host: Option<&str>, redirect_uri: Option<&Url>) -> Self {
+        let path = format!("{}?{}", link.path(), link.query().unwrap_or_default());
+        let other = redirect_uri.filter(|uri| host.is_some() && uri.host_str() != host);
+        let base = other.and_then(|uri| Some((uri, uri.path().strip_suffix("/callback")?)));
+        match base {
+            Some((uri, prefix)) => {
+                let below = link.path().find("/api/v1/").and_then(|start| path.get(start..)).unwrap_or(&path);
+                Self::Link(format!("{}{prefix}{below}", uri.origin().ascii_serialization()))
+            }
+            None => Self::Form(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(link: &str, host: &str, redirect_uri: Option<&str>) -> Door {
+        let redirect_uri = redirect_uri.map(|uri| uri.parse().unwrap());
+        Door::of(&link.parse().unwrap(), Some(host), redirect_uri.as_ref())
+    }
+
+    #[test]
+    fn the_flow_begins_on_the_host_that_it_comes_back_to() {
+        let link = "http://127.0.0.1:9999/api/v1/unified/auth/lexmodo/begin?link=x";
+        let form = Door::Form("/api/v1/unified/auth/lexmodo/begin?link=x".to_owned());
+        assert_eq!(door(link, "localhost", Some("http://localhost:9999/callback")), form);
+        assert_eq!(door(link, "127.0.0.1", None), form);
+        // Nothing is known of what else is at an address of a proxy's.
+        assert_eq!(door(link, "127.0.0.1", Some("https://plugin.example/lexmodo/back")), form);
+        assert_eq!(
+            door(link, "127.0.0.1", Some("http://localhost:9999/callback")),
+            Door::Link("http://localhost:9999/api/v1/unified/auth/lexmodo/begin?link=x".to_owned())
+        );
+        assert_eq!(
+            door(
+                "https://a.example/jackfield/api/v1/unified/auth/lexmodo/begin?link=x",
+                "a.example",
+                Some("https://b.example/plugin/callback")
+            ),
+            Door::Link("https://b.example/plugin/api/v1/unified/auth/lexmodo/begin?link=x".to_owned())
+        );
+    }
+}
