@@ -90,7 +90,8 @@ async fn found(mall: &Mall) -> Vec<String> {
 async fn with_extra(mall: &Mall, name: &str) -> Vec<String> {
     let page = mall.get(7, &format!("{CONNECTORS}/lexmodo/items?max_results=1000")).await.expect(200);
     let items = page["result"]["items"].as_array().unwrap().clone();
-    let having = items.into_iter().filter(|item| item["extra"][name].as_str().is_some_and(|text| !text.is_empty()));
+    let having =
+        items.into_iter().filter(|item| item["extra"][name].as_str().is_some_and(|text| !text.is_empty()));
     let ids: Vec<String> = having.map(|item| item["id"].as_str().unwrap().to_owned()).collect();
     assert!(ids.len() > 180 && ids.len() < 250, "some have none: {}", ids.len());
     ids

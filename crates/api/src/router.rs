@@ -38,7 +38,7 @@ fn quick_routes() -> OpenApiRouter<App> {
         .merge(plugin_routes())
         .merge(unified::routes())
         .merge(connect::routes())
-        .merge(lexmodo::routes())
+        .merge(lexmodo::customers::routes())
 }
 
 fn plugin_routes() -> OpenApiRouter<App> {
