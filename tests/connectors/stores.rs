@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use testkit::Backend;
+use testkit::{Backend, TokenBuilder};
 
 use super::{CONNECTORS, CUSTOMERS, Mall, all_ids, id};
 use crate::deployment::{each, on_both_backends};
@@ -101,10 +101,11 @@ async fn keys_of_the_platform_and_of_tenants_may_ask(backend: Backend) {
     let path = format!("/lexmodo/customers/{}", id(7, 1));
     let admin = ("lexmodo:7", model::Role::Admin);
     let made = mall.deployment.post(admin, "/api-keys", &json!({"name": "backend"})).await.expect(201);
-    let key = made["key"].as_str().unwrap();
+    let key = made["secret"].as_str().unwrap();
     let by_key = mall.deployment.request(Method::GET, &path).bearer_auth(key).send().await.unwrap();
     assert_eq!(by_key.status(), 200);
-    let platform = mall.deployment.request_as("elsewhere", model::Role::PlatformAdmin, Method::GET, &path);
+    let token = TokenBuilder::new().claim("tenantId", "elsewhere").claim("role", "platform_admin").sign();
+    let platform = mall.deployment.request(Method::GET, &path).bearer_auth(token);
     let named = platform.header("x-tenant-id", "lexmodo:7").send().await.unwrap();
     assert_eq!(named.status(), 200);
 }

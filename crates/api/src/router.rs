@@ -28,7 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(quick_routes())
         .merge(publishing_routes())
         .merge(plugins::public_routes())
-        .merge(lexmodo::page_routes())
+        .merge(lexmodo::routes())
 }
 
 /// Routes that act for a caller, with small bodies.
@@ -39,7 +39,7 @@ fn quick_routes() -> OpenApiRouter<App> {
         .merge(plugin_routes())
         .merge(unified::routes())
         .merge(connect::routes())
-        .merge(lexmodo::routes())
+        .merge(lexmodo::customers::routes())
 }
 
 fn plugin_routes() -> OpenApiRouter<App> {
@@ -83,7 +83,7 @@ pub fn router(app: App, mounted: Router) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(options.origins.public_cors());
 
-    let hosted = mounted.with_state(()).merge(connect::hosted()).merge(lexmodo::page_routes());
+    let hosted = mounted.with_state(()).merge(connect::hosted()).merge(lexmodo::routes());
     let hosted = limited(hosted, options.deadline, options.max_body_bytes)
         .method_not_allowed_fallback(problem::method_not_allowed);
 

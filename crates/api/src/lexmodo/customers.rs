@@ -9,15 +9,22 @@ use futures::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
 use crate::{App, RequestContext, ndjson};
 
+/// The routes of the contract.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(stream)).routes(routes!(show))
+}
+
 /// A customer. What the platform does not tell is null.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Customer)]
-pub(super) struct CustomerBody {
+struct CustomerBody {
     /// Its id within the store.
     #[schema(example = "7-000001")]
     customer_id: String,
@@ -63,7 +70,7 @@ fn asker(caller: &User) -> Asker {
 
 /// A customer.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CustomerAnswer {
+struct CustomerAnswer {
     /// `true`.
     success: bool,
     /// The customer.
@@ -81,7 +88,7 @@ pub(super) struct CustomerAnswer {
     ),
     security(("bearer" = []), ("session" = [])),
 )]
-pub(super) async fn show(
+async fn show(
     State(app): State<App>,
     caller: User,
     Path(id): Path<String>,
@@ -93,7 +100,7 @@ pub(super) async fn show(
 /// Which customers.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
+struct ListQuery {
     /// Those of a rule that the store has saved, by its id.
     rule_id: Option<String>,
     /// Those of a rule in the platform's own words.
@@ -114,14 +121,14 @@ impl ListQuery {
 /// Where a listing goes on.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct PitQuery {
+struct PitQuery {
     /// The `pit` of the answer before, with all else as it was; left out for the first page.
     pit: Option<String>,
 }
 
 /// A page of customers.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CustomersBody {
+struct CustomersBody {
     /// `true`.
     success: bool,
     /// The customers.
@@ -154,7 +161,7 @@ impl From<Listed> for CustomersBody {
     ),
     security(("bearer" = []), ("session" = [])),
 )]
-pub(super) async fn list(
+async fn list(
     State(app): State<App>,
     caller: User,
     Query(query): Query<ListQuery>,
@@ -177,7 +184,7 @@ pub(super) async fn list(
     ),
     security(("bearer" = []), ("session" = [])),
 )]
-pub(super) async fn stream(
+async fn stream(
     State(app): State<App>,
     caller: User,
     Extension(request): Extension<RequestContext>,

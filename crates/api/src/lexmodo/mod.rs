@@ -3,7 +3,7 @@
 //! every provider.
 
 mod consent;
-mod customers;
+pub(crate) mod customers;
 mod door;
 mod handshake;
 mod pages;
@@ -59,16 +59,8 @@ impl LexmodoPlugin {
     }
 }
 
-/// The routes of the contract that act for a caller.
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(customers::list))
-        .routes(routes!(customers::stream))
-        .routes(routes!(customers::show))
-}
-
 /// The plugin's page. To stand outside of CORS, as no page of another origin reads it.
-pub(crate) fn page_routes() -> OpenApiRouter<App> {
+pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(callback))
 }
 
