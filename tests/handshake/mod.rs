@@ -55,6 +55,7 @@ impl Plugin {
                 ("PLUGIN_TYPE", "CUSTOM"),
                 ("PLUGIN_NAME", "Numinix Plugin"),
                 ("PLUGIN_SCOPE", "customers_write"),
+                ("LEXMODO_GRPC_ADDRESS", "http://127.0.0.1:9"),
                 ("RETURN_TO_ORIGINS", "https://app.example"),
             ]
             .into_iter()
@@ -135,6 +136,7 @@ fn assert_ready(page: &Page, store: u64) {
     assert_eq!(page.status, 200, "{}", page.body);
     assert!(page.body.contains("Numinix Plugin is ready"), "{}", page.body);
     assert!(page.body.contains(&format!("Store {store} is connected.")), "{}", page.body);
+    assert!(page.body.contains("Its customers can be read."), "{}", page.body);
     assert!(page.forms().is_empty() && !page.body.contains("<script"), "{}", page.body);
 }
 

@@ -69,6 +69,7 @@ pub(crate) fn plugin(app: Lexmodo) -> LexmodoPlugin {
         plugin_name: app.plugin_name,
         redirect_uri: app.redirect_uri,
         plugin_type: app.plugin_type,
+        reads_customers: app.grpc_address.is_some(),
     }
 }
 

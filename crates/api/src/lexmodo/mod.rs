@@ -38,6 +38,8 @@ pub struct LexmodoPlugin {
     pub redirect_uri: Option<Url>,
     /// `PLUGIN_TYPE`.
     pub plugin_type: Option<String>,
+    /// Whether it is known where to ask for customers: `LEXMODO_GRPC_ADDRESS`.
+    pub reads_customers: bool,
 }
 
 impl LexmodoPlugin {
@@ -157,6 +159,7 @@ mod tests {
             plugin_name: "Numinix Plugin".to_owned(),
             redirect_uri: None,
             plugin_type: Some("CUSTOM".to_owned()),
+            reads_customers: false,
         }
     }
 

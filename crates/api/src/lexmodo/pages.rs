@@ -33,6 +33,7 @@ struct Ready<'a> {
     kind: Option<&'a str>,
     store: u64,
     admin: Option<&'a str>,
+    reads_customers: bool,
 }
 
 #[derive(Template)]
@@ -74,6 +75,7 @@ pub(super) fn ready(visit: &Visit, session: &StoreSession) -> Response {
         kind: visit.plugin.plugin_type.as_deref(),
         store: session.store_id,
         admin: admin(session),
+        reads_customers: visit.plugin.reads_customers,
     };
     framed(visit, StatusCode::OK, &page, Script::None)
 }
@@ -207,6 +209,7 @@ mod tests {
             kind: Some(hostile),
             store: 7,
             admin: Some(hostile),
+            reads_customers: true,
         };
         let consent = Consent {
             root: "",
