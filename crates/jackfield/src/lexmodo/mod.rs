@@ -1,13 +1,48 @@
-//! This plugin's app at the Lexmodo platform: the platform as an entry of the catalog, and what is told of the app at start.
+//! This plugin's app at the Lexmodo platform: the platform as an entry of the catalog, what is told of the app at start,
+//! and `jackfield lexmodo`.
+
+mod customers;
+
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use api::LexmodoPlugin;
+use clap::Subcommand;
 use connections::catalog::{Catalog, PlatformEntry};
 use secrecy::ExposeSecret as _;
 use toml::{Table, Value};
 use url::Url;
 
-use crate::settings::Lexmodo;
+use crate::connections::Opened;
+use crate::parts;
+use crate::settings::{Lexmodo, Loaded};
+
+use customers::CustomersArgs;
+
+/// What to do at the platform.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LexmodoCommand {
+    /// List the customers of a store whose admin has connected it.
+    ///
+    /// Works on the database, whether servers run or not, with the store's own connection; the record of activity tells of
+    /// it. What was printed before an error is what came until then.
+    #[command(
+        after_help = "Examples:\n  jackfield lexmodo customers --store 42\n  jackfield lexmodo customers --store 42 --rule lee --json > customers.ndjson\n\nExit codes: 0 all of them were printed, 1 not all, 2 wrong command line or settings."
+    )]
+    Customers(CustomersArgs),
+}
+
+/// Runs one of the commands.
+pub(crate) async fn run(loaded: Loaded, command: LexmodoCommand) -> anyhow::Result<ExitCode> {
+    let opened = Opened::open(loaded).await?;
+    let connectors =
+        parts::connectors(&opened.settings, &opened.sealer, &opened.connections, &opened.ambient)?;
+    let outcome = match command {
+        LexmodoCommand::Customers(args) => customers::run(&connectors, args).await,
+    };
+    opened.close().await;
+    outcome
+}
 
 /// The platform's name in the catalog, and of its connector.
 pub(crate) const PROVIDER: &str = "lexmodo";
