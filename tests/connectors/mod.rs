@@ -1,5 +1,6 @@
 //! Connectors through the running server: the customers of the Lexmodo platform's stores, which a server in Python holds.
 
+mod command;
 mod refusals;
 mod stores;
 mod streaming;

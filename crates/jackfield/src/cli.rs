@@ -24,7 +24,8 @@ const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line
 #[derive(Debug, Parser)]
 #[command(name = "jackfield", version, after_help = EXIT_CODES, propagate_version = true)]
 struct Cli {
-    /// The settings file of serve, keys, tenants, connections and settings, in place of jackfield.toml in the current folder.
+    /// The settings file of serve, keys, tenants, connections, lexmodo and settings, in place of jackfield.toml in the
+    /// current folder.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]

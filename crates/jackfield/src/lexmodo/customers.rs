@@ -18,7 +18,7 @@ use crate::plugin::{clean, note};
 /// Who asks, for the record.
 const ACTOR: &str = "operator";
 /// How many customers are asked for at a time.
-const PAGE: u32 = 500;
+const PAGE: u32 = 200;
 
 #[derive(Debug, Args)]
 pub(crate) struct CustomersArgs {
@@ -80,7 +80,8 @@ fn told(page: &[Customer], is_json: bool) -> anyhow::Result<String> {
         } else {
             let name = name(customer);
             let fields = [&Some(customer.id.clone()), &name, &customer.email, &customer.phone_number];
-            writeln!(text, "{}", fields.map(|field| shown(field.as_deref())).join("  ")).context("no memory")?;
+            writeln!(text, "{}", fields.map(|field| shown(field.as_deref())).join("  "))
+                .context("no memory")?;
         }
     }
     Ok(text)
