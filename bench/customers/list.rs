@@ -60,7 +60,8 @@ struct Line<'a> {
 pub(crate) async fn run(arguments: &Arguments) -> serde_json::Value {
     let mut sink = arguments.ndjson.then(|| File::create("/dev/null").expect("/dev/null"));
     let mut meter = Meter::start();
-    let mut client = CustomersClient::connect(arguments.address.clone()).await.expect("a connection");
+    let endpoint = Channel::from_shared(arguments.address.clone()).expect("an address");
+    let mut client = CustomersClient::new(endpoint.connect().await.expect("a connection"));
     let mut listings = Vec::new();
     for _ in 0..arguments.times {
         let (customers, pages) = listing(arguments, &mut client, sink.as_mut()).await;
