@@ -82,10 +82,10 @@ export async function pythonClient(cores, upstream, { pageSize, times }) {
   return { listings, peak };
 }
 
-/** A GET that follows nothing. */
-function get(url, headers = {}) {
+/** A request that follows nothing. */
+function ask(url, { method = "GET", headers = {} } = {}) {
   return new Promise((resolve, reject) => {
-    const asking = request(url, { headers, agent: false }, (answer) => {
+    const asking = request(url, { method, headers, agent: false }, (answer) => {
       let text = "";
       answer.setEncoding("utf8").on("data", (piece) => (text += piece));
       answer.on("end", () => resolve({ status: answer.statusCode, headers: answer.headers, text })).on("error", reject);
@@ -95,8 +95,8 @@ function get(url, headers = {}) {
 }
 
 /** Fails unless the answer has that status. */
-async function expect(status, url, headers) {
-  const answer = await get(url, headers);
+async function expect(status, url, options) {
+  const answer = await ask(url, options);
   if (answer.status !== status) throw new Error(`${url} answers ${answer.status} instead of ${status}: ${answer.text}`);
   return answer;
 }
@@ -107,10 +107,12 @@ async function handshake(base, session) {
   const page = await expect(200, new URL(first.headers.location, base));
   const link = /["'](?<url>[^"']*\/api\/v1\/unified\/auth\/lexmodo\/begin\?link=[^"']+)["']/.exec(page.text)?.groups.url;
   if (!link) throw new Error(`the plugin's page has no link to consent: ${page.text}`);
-  const begun = await expect(303, new URL(link.replaceAll("&amp;", "&"), base), { "sec-fetch-site": "same-origin" });
+  // The form of the page that asks for confirmation.
+  const own = { "content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin" };
+  const begun = await expect(303, new URL(link.replaceAll("&amp;", "&"), base), { method: "POST", headers: own });
   const cookie = begun.headers["set-cookie"].map((each) => each.split(";", 1)[0]).join("; ");
   const consented = await expect(303, begun.headers.location);
-  await expect(303, consented.headers.location, { cookie });
+  await expect(303, consented.headers.location, { headers: { cookie } });
   const ready = await expect(200, `${base}/callback?session_token=${session}`);
   if (ready.text.includes("begin?link=")) throw new Error(`the store is not connected: ${ready.text}`);
 }
