@@ -151,17 +151,18 @@ export async function customers({ programs, quick, folder, memory: notes }) {
       "pages that are encoded once, so that what is seen is the readers' cost; the last group is of the tests' server in Python " +
       `instead. The plain clients (one thread) and Jackfield read ${groups[0].figures[0].listings} times, Python ` +
       `${groups[0].figures[3].listings} times (${grpcio()}, a process each time), in ${extent.rounds} ${extent.rounds === 1 ? "round" : "rounds"}, taking turns. Median of the wall's time, which ` +
-      "for Jackfield is curl's, its connection included; the processor's time is the reader's own, without curl's. *Counts* " +
+      "for Jackfield is curl's, its connection included; the processor's time is the reader's own, without curl's, and what other programs of the machine disturb less. *Counts* " +
       "decodes the answers and counts the customers; *NDJSON* also writes the six fields with serde_json, page by page, as the " +
       "stream has them. Only Jackfield also checks the session, the store's token in the vault before each page, and whether a " +
       "page came before, and counts metrics.\n\n" +
       `Memory: a server of its own for each line, its first listing, and the most that was resident above idle meanwhile. Slowly is ${oneDecimal(SLOW_BYTES_PER_SECOND)}/s.`,
     table: [timesTable(groups), memoryTable(flat)].join("\n\n"),
     targets: [{
-      name: `streaming ${thousands(CUSTOMERS)} customers within ${TARGET_RATIO} times the plain client: one that counts; one that writes NDJSON too`,
-      value: `${ratio.toFixed(2)}×; ${fairer.toFixed(2)}×`, met: ratio <= TARGET_RATIO,
+      name: `streaming ${thousands(CUSTOMERS)} customers within ${TARGET_RATIO} times the plain client that counts: processor; wall`,
+      value: `${cpuRatio.toFixed(2)}×; ${ratio.toFixed(2)}×`, met: Math.max(cpuRatio, ratio) <= TARGET_RATIO,
     }, {
-      name: "the same in processor time", value: `${cpuRatio.toFixed(2)}×; ${cpuFairer.toFixed(2)}×`, met: cpuRatio <= TARGET_RATIO,
+      name: "the same beside the plain client that writes NDJSON too: processor; wall",
+      value: `${cpuFairer.toFixed(2)}×; ${fairer.toFixed(2)}×`, met: Math.max(cpuFairer, fairer) <= TARGET_RATIO,
     }, {
       name: `memory flat: above idle, ${thousands(sizes.at(-1))} customers at most ${mebibytes(FLAT_BYTES)} more than ${thousands(sizes[0])}`,
       value: oneDecimal(rise), met: rise <= FLAT_BYTES,
