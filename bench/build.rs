@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .output_type("bytes::Bytes")
         .codec_path("crate::serve::Encoded")
         .build();
-    let service = Service::builder().package("lexmodo.v1.customers").name("Customers").method(listing).build();
+    let service =
+        Service::builder().package("lexmodo.v1.customers").name("Customers").method(listing).build();
     Builder::new().build_client(false).compile(&[service]);
     Ok(())
 }

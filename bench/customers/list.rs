@@ -5,9 +5,9 @@ use std::io::Write as _;
 
 use clap::Args;
 use serde::Serialize;
+use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
-use tonic::Request;
 
 use crate::meter::{self, Meter};
 use crate::proto::customers_client::CustomersClient;
@@ -66,7 +66,12 @@ pub(crate) async fn run(arguments: &Arguments) -> serde_json::Value {
     for _ in 0..arguments.times {
         let (customers, pages) = listing(arguments, &mut client, sink.as_mut()).await;
         let (time, cpu) = meter.read();
-        listings.push(Listing { customers, pages, seconds: time.as_secs_f64(), cpu_seconds: cpu.as_secs_f64() });
+        listings.push(Listing {
+            customers,
+            pages,
+            seconds: time.as_secs_f64(),
+            cpu_seconds: cpu.as_secs_f64(),
+        });
         meter = Meter::start();
     }
     serde_json::json!({ "listings": listings, "max_rss_kib": meter::max_rss_kib() })
@@ -100,8 +105,11 @@ async fn page(
     authorization: &MetadataValue<Ascii>,
     pit: String,
 ) -> CustomerListing {
-    let mut request =
-        Request::new(CustomerListing { display_result: arguments.page_size, pit, ..CustomerListing::default() });
+    let mut request = Request::new(CustomerListing {
+        display_result: arguments.page_size,
+        pit,
+        ..CustomerListing::default()
+    });
     request.metadata_mut().insert("authorization", authorization.clone());
     request.metadata_mut().insert("x-client-id", arguments.store.into());
     let answer = client.get_customer_listing(request).await.expect("an answer").into_inner();

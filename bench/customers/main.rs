@@ -10,7 +10,11 @@ mod serve;
 use clap::Parser;
 
 /// The messages, the client and the server, made by the build script.
-#[expect(unreachable_pub, clippy::pedantic, reason = "generated from crates/connectors/proto/customers.proto")]
+#[expect(
+    unreachable_pub,
+    clippy::pedantic,
+    reason = "generated from crates/connectors/proto/customers.proto"
+)]
 mod proto {
     tonic::include_proto!("lexmodo.v1.customers");
     tonic::include_proto!("lexmodo.v1.customers.Customers");

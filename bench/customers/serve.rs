@@ -42,7 +42,10 @@ impl Store {
 
 #[async_trait]
 impl Customers for Store {
-    async fn get_customer_listing(&self, request: Request<CustomerListing>) -> Result<Response<Bytes>, Status> {
+    async fn get_customer_listing(
+        &self,
+        request: Request<CustomerListing>,
+    ) -> Result<Response<Bytes>, Status> {
         for name in ["authorization", "x-client-id"] {
             if !request.metadata().contains_key(name) {
                 return Err(Status::unauthenticated(format!("{name} is missing")));
