@@ -34,12 +34,13 @@ async fn any_text_can_be_asked_for_as_an_id(backend: Backend) {
         assert_eq!(asked, [meant, meant]);
     }
     mall.platform.forget_calls().await.unwrap();
-    for path in ["%00", "a%0Ab", "%20", "%7F", "a%09b", &"x".repeat(257)] {
+    for path in ["a%0Ab", "%20", "%7F", "a%09b", &"x".repeat(257)] {
         for route in ["/lexmodo/customers".to_owned(), format!("{CONNECTORS}/lexmodo/items")] {
             let refused = mall.get(7, &format!("{route}/{path}")).await;
             assert_eq!(refused.pointers("validation_failed"), ["/id"], "{route} {path}");
         }
     }
+    mall.get(7, "/lexmodo/customers/%00").await.problem("not_found");
     let no_text = mall.get(7, "/lexmodo/customers/%FF").await;
     assert_eq!(no_text.status, 400, "{}", no_text.text);
     assert_eq!(mall.calls().await, 0);

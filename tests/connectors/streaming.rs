@@ -87,7 +87,7 @@ async fn a_token_that_is_refused_for_good_is_the_last_line(backend: Backend) {
     let lines = lines(&broken.text);
     assert_eq!((broken.status, lines.len()), (200, 101));
     assert_eq!(lines[100]["error"]["code"], "reauthorization_required", "{:#}", lines[100]);
-    assert_eq!(mall.uses(1).await, ["lexmodo.customers.stream denied 100 customers"]);
+    assert_eq!(mall.uses(1).await, ["lexmodo.customers.stream failed 100 customers"]);
 }
 
 async fn who_hangs_up_before_the_first_page_had_nothing(backend: Backend) {
