@@ -60,7 +60,13 @@ async fn what_fails_first_is_a_problem_and_what_fails_later_is_the_last_line(bac
     assert_eq!(last["error"]["code"], "upstream_unavailable", "{last:#}");
     let detail = last["error"]["detail"].as_str().unwrap();
     assert!(detail.ends_with("begin again"), "a stream has no pit to leave out: {detail}");
-    assert_eq!(last["error"]["request_id"], broken.headers["x-request-id"].to_str().unwrap());
+    let request = broken.headers["x-request-id"].to_str().unwrap();
+    assert_eq!(last["error"]["request_id"], request);
+    let log = mall.deployment.log_with("a stream of lines has ended").unwrap();
+    for told in ["a stream of lines has ended", "an answer broke off after it had begun"] {
+        let line = log.lines().find(|line| line.contains(told)).unwrap();
+        assert!(line.contains(request), "{request}: {line}");
+    }
 
     // A platform that goes in a circle.
     mall.platform.reset().await.unwrap();
@@ -107,6 +113,7 @@ async fn a_stop_of_the_server_ends_streams_and_puts_them_on_record(backend: Back
         mall.request(7, Method::GET, &format!("{STREAM}?display_result=10")).send().await.unwrap();
     mall.platform.behave(json!({"hang": 1})).await.unwrap();
     response.chunk().await.unwrap().unwrap();
+    let request = response.headers()["x-request-id"].to_str().unwrap().to_owned();
     let began = Instant::now();
     mall.deployment.server.signal("TERM").unwrap();
     assert_eq!(mall.deployment.server.wait().unwrap().code(), Some(1));
@@ -120,7 +127,8 @@ async fn a_stop_of_the_server_ends_streams_and_puts_them_on_record(backend: Back
     let uses = "SELECT operation || ' ' || outcome FROM activity WHERE action = 'use'";
     assert_eq!(mall.deployment.column(uses).await, ["lexmodo.customers.stream ok"]);
     let log = mall.deployment.log();
-    assert!(log.contains("given up by the client") || log.contains("a stream of lines has ended"), "{log}");
+    let ended = log.lines().find(|line| line.contains("a stream of lines has ended")).unwrap();
+    assert!(ended.contains("given up") && ended.contains(&request), "{request}: {ended}");
 }
 
 async fn who_hangs_up_stops_the_calls(backend: Backend) {

@@ -41,7 +41,8 @@ where
     P: IntoIterator<Item = T> + Send,
     E: Coded + Send,
 {
-    let mut pages = Box::pin(pages);
+    // There may be no first page, and streams that have ended may panic when they are asked again.
+    let mut pages = Box::pin(pages.fuse());
     let first = pages.next().await.transpose()?;
     let mut answer = Answer::begin(request);
     let first = first.map(|page| answer.lines(page));
@@ -81,7 +82,7 @@ struct Answer {
     began: Instant,
     lines: u64,
     bytes: usize,
-    /// `None` until all is said; still so when the client goes away.
+    /// `None` until all is said; still so when the client goes away, or the server.
     end: Option<End>,
 }
 
@@ -130,7 +131,7 @@ impl Drop for Answer {
         let end = match self.end {
             Some(End::Whole) => "whole",
             Some(End::BrokenOff) => "broken off",
-            None => "given up by the client",
+            None => "given up",
         };
         let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (lines, bytes) = (self.lines, self.bytes);
@@ -186,7 +187,8 @@ mod tests {
         let response = respond(&request(), pages).await.unwrap();
         assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
         assert_eq!(text(response).await, "\"a\\nb\"\n\"c\"\n\"d\"\n");
-        let none = stream::iter(Vec::<Result<Vec<u8>, Away>>::new());
+        // A stream that panics when it is asked once more than it may be.
+        let none = stream::unfold((), |()| async { None::<(Result<Vec<u8>, Away>, ())> });
         assert_eq!(text(respond(&request(), none).await.unwrap()).await, "");
     }
 

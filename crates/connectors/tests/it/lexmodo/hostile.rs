@@ -137,6 +137,21 @@ async fn a_total_that_is_not_told_does_not_end_a_listing() {
 }
 
 #[tokio::test]
+async fn a_total_that_has_not_come_yet_does_not_end_a_listing() {
+    // The same with total_result: 3, and with 1, of which none is missing.
+    let more = |_: &HeaderMap| {
+        grpc(&[("grpc-status", "0")], b"\0\0\0\0\x0c\x3a\x0a\x18\x03\x2a\x03\x0a\x011\x4a\x01p")
+    };
+    let page = customers(more).await.page(&store(7), &sized(10), None).await.unwrap();
+    assert_eq!((page.pit.as_deref(), page.total_result), (Some("p"), 3), "smaller pages than were asked for");
+    let all = |_: &HeaderMap| {
+        grpc(&[("grpc-status", "0")], b"\0\0\0\0\x0c\x3a\x0a\x18\x01\x2a\x03\x0a\x011\x4a\x01p")
+    };
+    let page = customers(all).await.page(&store(7), &sized(10), None).await.unwrap();
+    assert_eq!((page.pit, page.total_result), (None, 1));
+}
+
+#[tokio::test]
 async fn what_stands_before_the_server_may_answer_for_it() {
     let (code, text) = failure(|_| Response::builder().status(503).body(Full::default()).unwrap()).await;
     assert_eq!(code, ErrorCode::UpstreamUnavailable, "{text}");
