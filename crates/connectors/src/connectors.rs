@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use connections::connection::Connection;
 use connections::{Connections, Whose};
-use model::ErrorCode;
 use serde_json::{Map, Value};
 use storage::Tickets;
 
 use crate::activity::Use;
 use crate::connector::{Connector, Data, Description, Listing, Operation};
-use crate::page_token::{Binding, Place, fingerprint, ids};
+use crate::page_token::Binding;
 use crate::parameters::filters;
 use crate::{Asker, Context, Error, Item, Items, Kept, lexmodo};
 
@@ -226,6 +225,7 @@ impl Connectors {
             operation: operation.as_str(),
             query: query.unwrap_or_default(),
             filters: &filters,
+            provider: description.name,
             parameter: "page_token",
         };
         let token = wanted.page_token.as_deref().filter(|token| !token.is_empty());
@@ -235,16 +235,16 @@ impl Connectors {
             cursor: place.as_ref().map(|place| place.cursor.clone()),
             filters: filters.clone(),
         };
-        let work = match query {
-            Some(query) => ready.data.search(&ready.context, query, &listing),
-            None => ready.data.list(&ready.context, &listing),
+        let work = async {
+            let mut items = match query {
+                Some(query) => ready.data.search(&ready.context, query, &listing).await?,
+                None => ready.data.list(&ready.context, &listing).await?,
+            };
+            let ids = items.items.iter().map(|item| item.id.as_str());
+            items.next = binding.next(&self.0.tickets, place.as_ref(), ids, items.next.take())?;
+            Ok(items)
         };
-        let mut items = self.begin(asker, &ready).finish(work).await?;
-        let page = fingerprint(ids(&items.items));
-        check_new(description, place.as_ref(), page, items.items.len())?;
-        if let Some(cursor) = items.next.take() {
-            items.next = Some(binding.seal(&self.0.tickets, &Place { cursor, before: page })?);
-        }
+        let items = self.begin(asker, &ready).finish(work).await?;
         Ok(ready.done(items))
     }
 
@@ -324,24 +324,6 @@ fn configured(connector: &dyn Connector) -> Result<&'static Description, Error> 
         Some(setting) => Err(Error::NotConfigured { connector: description.id, setting }),
         None => Ok(description),
     }
-}
-
-/// A vendor that gives the same page again would have callers go round for ever.
-fn check_new(
-    description: &Description,
-    before: Option<&Place>,
-    page: [u8; 8],
-    length: usize,
-) -> Result<(), Error> {
-    if length == 0 || before.is_none_or(|place| place.before != page) {
-        return Ok(());
-    }
-    Err(Error::Upstream {
-        provider: description.name,
-        code: ErrorCode::UpstreamUnavailable,
-        detail: "it gave the same page again instead of the next".to_owned(),
-        retry_after: None,
-    })
 }
 
 impl fmt::Debug for Connectors {
