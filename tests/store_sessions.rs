@@ -96,6 +96,14 @@ async fn what_is_wrong_with_a_token_is_told_and_the_token_is_not() {
         assert!(refused["detail"].as_str().unwrap().contains(detail), "{refused}");
         assert!(token.is_empty() || !refused.to_string().contains(&token), "{refused}");
     }
+    // The operator learns what the platform calls itself: to the one who is refused it is nobody's business.
+    let slash = session(7).claim("iss", "https://devadmin.lexmodo.com/").sign();
+    let answer = server.get(&with("/plugins/installed", &slash)).header("x-request-id", "the-slash");
+    let refused = problem(answer.send().await.unwrap()).await;
+    assert!(!refused.to_string().contains("devadmin"), "{refused}");
+    let log = server.log_with("the-slash").unwrap();
+    assert!(log.contains(r#""issuer.named":"\"https://devadmin.lexmodo.com/\"""#), "{log}");
+    assert!(log.contains(r#""issuer.expected":"https://devadmin.lexmodo.com""#), "{log}");
     let twice = with(&with("/plugins/installed", &session(7).sign()), &session(7).sign());
     let refused = problem(server.get(&twice).send().await.unwrap()).await;
     assert_eq!((&refused["status"], &refused["code"]), (&json!(400), &json!("invalid_request")));
