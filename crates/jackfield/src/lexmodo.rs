@@ -58,7 +58,10 @@ pub(crate) fn problems(catalog: &Catalog) -> Vec<String> {
             provider.flow == Flow::AuthorizationCode,
             "flow must be \"authorization_code\": a store's admin consents at the platform",
         ),
-        (provider.variables.is_empty(), "variables must be absent: a store's admin is asked for none"),
+        (
+            provider.variables.values().all(|variable| variable.default.is_some()),
+            "variables must each have a default: a store's admin is asked for none",
+        ),
     ];
     let broken = rules.into_iter().filter(|(holds, _)| !holds);
     broken.map(|(_, sentence)| format!("[providers.{PROVIDER}] {sentence}")).collect()

@@ -109,11 +109,15 @@ fn an_operator_overrides_single_fields_of_the_platform() {
 #[test]
 fn an_operator_cannot_take_from_the_platform_what_its_page_needs() {
     let dotenv: Vec<(&str, &str)> = DOTENV.lines().filter_map(|line| line.split_once('=')).collect();
-    let file = "[providers.lexmodo]\nowner = \"user\"\n[providers.lexmodo.variables.shop]\nlabel = \"Shop\"";
-    let error = load_providers(&dotenv, file, "").unwrap_err();
+    let variable = "[providers.lexmodo.variables.shop]\npattern = \"path_segment\"";
+    let url = "token_url = \"https://x.example/{shop}/token\"";
+    let file = format!("[providers.lexmodo]\nowner = \"user\"\n{url}\n{variable}");
+    let error = load_providers(&dotenv, &file, "").unwrap_err();
     assert!(error.contains("2 settings are wrong"), "{error}");
     assert!(error.contains("[providers.lexmodo] owner must be \"tenant\""), "{error}");
-    assert!(error.contains("[providers.lexmodo] variables must be absent"), "{error}");
+    assert!(error.contains("[providers.lexmodo] variables must each have a default"), "{error}");
+    let with_default = format!("[providers.lexmodo]\n{url}\n{variable}\ndefault = \"all\"");
+    assert!(load_providers(&dotenv, &with_default, "").is_ok());
     let error = load_providers(&dotenv, "[providers.lexmodo]\nflow = \"api_key\"", "").unwrap_err();
     assert!(error.contains("[providers.lexmodo] flow must be \"authorization_code\""), "{error}");
     let own = "[providers.lexmodo]\nauthorization_url = \"https://x.example/a\"\ntoken_url = \"https://x.example/t\"";
