@@ -114,6 +114,10 @@ async fn what_is_wrong_with_a_token_is_told_and_the_token_is_not() {
     assert_eq!(problem(header).await["code"], "invalid_credential");
     let cookie = server.get(&path).header("cookie", "next-auth.session-token=stale").send().await.unwrap();
     assert_eq!(cookie.status(), 200);
+    // Nor does it excuse a token that proves nothing, where strangers are let in.
+    let wrong = with("/plugins/available", "a.b.c");
+    let public = server.get(&wrong).header("cookie", "next-auth.session-token=stale").send().await.unwrap();
+    assert_eq!(problem(public).await["code"], "invalid_credential");
 }
 
 #[tokio::test]
