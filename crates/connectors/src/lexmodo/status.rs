@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use connections::protocol::{chain, report};
 use model::ErrorCode;
 use prost::Message as _;
 use tonic::{Code, Status, TimeoutExpired};
 
-use super::transport::{self, Cause};
+use super::transport::Cause;
 use crate::Error;
 
 /// The platform's name in errors.
@@ -60,10 +61,10 @@ impl From<Status> for Trouble {
         let Some(source) = std::error::Error::source(&status) else {
             return Self::Status(status);
         };
-        if transport::chain(source).any(<dyn std::error::Error>::is::<TimeoutExpired>) {
+        if chain(source).any(<dyn std::error::Error>::is::<TimeoutExpired>) {
             return Self::Timeout;
         }
-        Self::Connection { cause: Cause::of(source), report: transport::report(source) }
+        Self::Connection { cause: Cause::of(source), report: report(source) }
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use api::LexmodoPlugin;
 use clap::Subcommand;
-use connections::catalog::{Catalog, PlatformEntry};
+use connections::catalog::{Catalog, Flow, Owner, PlatformEntry};
 use secrecy::ExposeSecret as _;
 use toml::{Table, Value};
 use url::Url;
@@ -84,6 +84,24 @@ pub(crate) fn entry(app: &Lexmodo) -> PlatformEntry<'static> {
     PlatformEntry { id: PROVIDER, table, settings: SETTINGS }
 }
 
+/// What an operator's own file makes of the entry that the plugin's page could not work with: a sentence for each.
+pub(crate) fn problems(catalog: &Catalog) -> Vec<String> {
+    let Some(provider) = catalog.get(PROVIDER) else { return Vec::new() };
+    let rules = [
+        (provider.owner == Owner::Tenant, "owner must be \"tenant\": a connection is the store's"),
+        (
+            provider.flow == Flow::AuthorizationCode,
+            "flow must be \"authorization_code\": a store's admin consents at the platform",
+        ),
+        (
+            provider.variables.values().all(|variable| variable.default.is_some()),
+            "variables must each have a default: a store's admin is asked for none",
+        ),
+    ];
+    let broken = rules.into_iter().filter(|(holds, _)| !holds);
+    broken.map(|(_, sentence)| format!("[providers.{PROVIDER}] {sentence}")).collect()
+}
+
 fn table_of<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Table {
     texts.into_iter().map(|(key, text)| (key.to_owned(), text.into())).collect()
 }
@@ -102,7 +120,6 @@ pub(crate) fn plugin(app: Lexmodo) -> LexmodoPlugin {
         issuer: app.issuer.url,
         plugin_code: app.plugin_code,
         plugin_name: app.plugin_name,
-        redirect_uri: app.redirect_uri,
         plugin_type: app.plugin_type,
         reads_customers: app.grpc_address.is_some(),
     }
