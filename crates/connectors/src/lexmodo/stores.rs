@@ -12,6 +12,7 @@ use model::{Coded as _, ErrorCode};
 use super::connector::{DESCRIPTION, NOT_CONFIGURED, named, store_id};
 use super::{Customer, Customers, Page, Query, Store};
 use crate::activity::Use;
+use crate::ahead::one_ahead;
 use crate::page_token::{Binding, Place, fingerprint};
 use crate::{Asker, Connectors, Error};
 
@@ -82,7 +83,7 @@ impl<'a> Stores<'a> {
         Ok(Listed { customers: page.customers, pit, total_result: page.total_result })
     }
 
-    /// All customers of the store, page by page, each fetched when it is asked for. Dropping the stream ends the calls.
+    /// All customers of the store, page by page, each fetched while the one before is used. Dropping the stream ends the calls.
     ///
     /// # Errors
     /// As [`customer`](Self::customer); what fails later is the last that the stream gives.
@@ -93,7 +94,7 @@ impl<'a> Stores<'a> {
     ) -> Result<impl Stream<Item = Result<Vec<Customer>, Error>> + Send + use<>, Error> {
         let (customers, store, connection) = self.store(asker).await?;
         let walk = Walk {
-            pages: Some(Box::pin(customers.pages(store, query))),
+            pages: Some(Box::pin(one_ahead(customers.pages(store, query)))),
             under_way: Some(self.begin(asker, &connection, "customers.stream")),
             count: 0,
         };
