@@ -17,6 +17,9 @@ use crate::problem::Problem;
 /// The media type.
 pub(crate) const MEDIA_TYPE: &str = "application/x-ndjson";
 
+/// What a line usually fits in: a page is then written without growing.
+const USUAL_LINE_BYTES: usize = 256;
+
 /// Whether the client asks for lines by their name; `*/*` does not.
 pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -93,7 +96,8 @@ impl Answer {
     }
 
     fn lines<T: Serialize>(&mut self, page: impl IntoIterator<Item = T>) -> Bytes {
-        let mut text = Vec::new();
+        let page = page.into_iter();
+        let mut text = Vec::with_capacity(page.size_hint().0.saturating_mul(USUAL_LINE_BYTES));
         for value in page {
             // What answers are made of can always be written as JSON.
             if serde_json::to_writer(&mut text, &value).is_ok() {

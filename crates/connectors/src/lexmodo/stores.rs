@@ -13,6 +13,7 @@ use super::connector::{DESCRIPTION, NOT_CONFIGURED, named, store_id};
 use super::status::upstream;
 use super::{Customer, Customers, Page, Query, Store};
 use crate::activity::Use;
+use crate::ahead::one_ahead;
 use crate::page_token::Binding;
 use crate::{Asker, Connectors, Error};
 
@@ -84,7 +85,7 @@ impl<'a> Stores<'a> {
         self.begin(asker, &connection, "customers").finish(work).await
     }
 
-    /// All customers of the store, page by page, each fetched when it is asked for. Dropping the stream ends the calls.
+    /// All customers of the store, page by page, each fetched while the one before is used. Dropping the stream ends the calls.
     ///
     /// # Errors
     /// As [`customer`](Self::customer); what fails later is the last that the stream gives.
@@ -95,7 +96,7 @@ impl<'a> Stores<'a> {
     ) -> Result<impl Stream<Item = Result<Vec<Customer>, Error>> + Send + use<>, Error> {
         let (customers, store, connection) = self.store(asker).await?;
         let walk = Walk {
-            pages: Some(Box::pin(customers.pages(store, query))),
+            pages: Some(Box::pin(one_ahead(customers.pages(store, query)))),
             under_way: Some(self.begin(asker, &connection, "customers.stream")),
             count: None,
         };
