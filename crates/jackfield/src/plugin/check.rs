@@ -1,6 +1,7 @@
 //! `jackfield plugin check`: the server's own checks, at home.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bundler::SourceTree;
@@ -8,9 +9,13 @@ use registry::{Draft, File, MANIFEST_FILE, Prepared, Runnable};
 use serde_json::json;
 
 use crate::cli::print;
+use crate::parts;
 use crate::plugin::report::{self, Failure};
 use crate::plugin::{CheckArgs, folder};
-use crate::{parts, settings};
+use crate::settings::{self, Seconds};
+
+/// How long a build may take at home.
+const BUILD_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A plugin that passed every check that needs no server.
 #[derive(Debug)]
@@ -62,8 +67,10 @@ pub(crate) async fn prepare(dir: &Path) -> Result<Ready, Failure> {
         }
         other => other,
     })?;
-    // The limits of a server whose operator has not changed them.
-    let defaults = settings::defaults().context("the default settings are wrong")?;
+    // The limits of a server whose operator has not changed them, but for the time: this machine may be slower than a server,
+    // and busy with other things.
+    let mut defaults = settings::defaults().context("the default settings are wrong")?;
+    defaults.bundler_deadline = Seconds(BUILD_DEADLINE);
     let bundler = parts::bundler(&defaults)?;
     let prepared = registry::prepare(&bundler, draft).await;
     bundler.shutdown().await;
