@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use api::LexmodoPlugin;
 use clap::Subcommand;
-use connections::catalog::{Catalog, Flow, Owner, PlatformEntry};
+use connections::catalog::{Catalog, Owner, PlatformEntry};
 use secrecy::ExposeSecret as _;
 use toml::{Table, Value};
 use url::Url;
@@ -89,10 +89,6 @@ pub(crate) fn problems(catalog: &Catalog) -> Vec<String> {
     let Some(provider) = catalog.get(PROVIDER) else { return Vec::new() };
     let rules = [
         (provider.owner == Owner::Tenant, "owner must be \"tenant\": a connection is the store's"),
-        (
-            provider.flow == Flow::AuthorizationCode,
-            "flow must be \"authorization_code\": a store's admin consents at the platform",
-        ),
         (
             provider.variables.values().all(|variable| variable.default.is_some()),
             "variables must each have a default: a store's admin is asked for none",

@@ -119,7 +119,7 @@ fn an_operator_cannot_take_from_the_platform_what_its_page_needs() {
     let with_default = format!("[providers.lexmodo]\n{url}\n{variable}\ndefault = \"all\"");
     assert!(load_providers(&dotenv, &with_default, "").is_ok());
     let error = load_providers(&dotenv, "[providers.lexmodo]\nflow = \"api_key\"", "").unwrap_err();
-    assert!(error.contains("[providers.lexmodo] flow must be \"authorization_code\""), "{error}");
+    assert!(error.contains("AUTHORIZE_URL has no meaning for this flow"), "{error}");
     let own = "[providers.lexmodo]\nauthorization_url = \"https://x.example/a\"\ntoken_url = \"https://x.example/t\"";
     assert!(load_providers(&[], own, "").is_ok(), "without the app it is a provider as any other");
 }
