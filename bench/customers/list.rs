@@ -47,6 +47,7 @@ struct Listing {
 
 /// A customer as Jackfield writes it.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 struct Line<'a> {
     customer_id: &'a str,
     customer_first_name: Option<&'a str>,

@@ -12,6 +12,8 @@ use clap::Parser;
 /// The messages, the client and the server, made by the build script.
 #[expect(
     unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes,
     clippy::pedantic,
     reason = "generated from crates/connectors/proto/customers.proto"
 )]

@@ -18,7 +18,7 @@ impl Meter {
 
     /// The time since the start, and the processor's time.
     pub(crate) fn read(&self) -> (Duration, Duration) {
-        (self.began.elapsed(), cpu() - self.cpu)
+        (self.began.elapsed(), cpu().saturating_sub(self.cpu))
     }
 }
 

@@ -84,8 +84,8 @@ fn customer(number: usize) -> CustomerInfo {
         customer_id: format!("7-{number:06}"),
         customer_first_name: Some("Zoë".to_owned()),
         customer_last_name: Some("Archer".to_owned()),
-        customer_email: (number % 7 != 0).then(|| format!("customer-{number}@store-7.example")),
-        customer_phone_number: (number % 5 != 0).then(|| format!("+1 555 7 {number:07}")),
+        customer_email: (!number.is_multiple_of(7)).then(|| format!("customer-{number}@store-7.example")),
+        customer_phone_number: (!number.is_multiple_of(5)).then(|| format!("+1 555 7 {number:07}")),
         customer_full_name: Some("Zoë Archer".to_owned()),
     }
 }
