@@ -1,7 +1,6 @@
 //! `jackfield plugin check`: the server's own checks, at home.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use bundler::SourceTree;
@@ -9,13 +8,9 @@ use registry::{Draft, File, MANIFEST_FILE, Prepared, Runnable};
 use serde_json::json;
 
 use crate::cli::print;
-use crate::parts;
 use crate::plugin::report::{self, Failure};
 use crate::plugin::{CheckArgs, folder};
-use crate::settings::{self, Seconds};
-
-/// How long a build may take at home.
-const BUILD_DEADLINE: Duration = Duration::from_mins(1);
+use crate::{parts, settings};
 
 /// A plugin that passed every check that needs no server.
 #[derive(Debug)]
@@ -67,10 +62,8 @@ pub(crate) async fn prepare(dir: &Path) -> Result<Ready, Failure> {
         }
         other => other,
     })?;
-    // The limits of a server whose operator has not changed them, but for the time: this machine may be slower than a server,
-    // and busy with other things.
-    let mut defaults = settings::defaults().context("the default settings are wrong")?;
-    defaults.bundler_deadline = Seconds(BUILD_DEADLINE);
+    // The limits of a server whose operator has not changed them.
+    let defaults = settings::defaults().context("the default settings are wrong")?;
     let bundler = parts::bundler(&defaults)?;
     let prepared = registry::prepare(&bundler, draft).await;
     bundler.shutdown().await;

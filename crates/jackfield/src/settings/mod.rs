@@ -18,7 +18,7 @@ use connections::catalog::{Catalog, PlatformEntry};
 pub(crate) use document::{default_file, markdown, show};
 pub(crate) use lexmodo::Lexmodo;
 pub(crate) use table::Settings;
-pub(crate) use value::{LogFormat, Seconds};
+pub(crate) use value::LogFormat;
 use value::{Problems, Value, Values};
 
 /// Where settings are looked for.
