@@ -14,7 +14,7 @@ use crate::activity::Use;
 use crate::connector::{Connector, Data, Description, Listing, Operation};
 use crate::page_token::{Binding, Place, fingerprint, ids};
 use crate::parameters::filters;
-use crate::{Asker, Context, Error, Item, Items, Kept, lexmodo};
+use crate::{Asker, Context, Error, Item, Items, Kept, lexmodo, reconnect};
 
 /// Every connector. One for the program; cheap to clone.
 #[derive(Clone)]
@@ -262,7 +262,9 @@ impl Connectors {
         let ability = description.ability(operation).ok_or_else(|| description.cannot(operation))?;
         let data = connector.data().ok_or_else(|| description.cannot(operation))?;
         if let Some(scopes) = ability.missing(&connection.scopes()) {
-            let lacking = Error::InsufficientScope { connector: description.id, scopes };
+            let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            let reconnect = reconnect::address(&connection, scopes.get(..1).unwrap_or_default());
+            let lacking = Error::InsufficientScope { connector: description.id, scopes, reconnect };
             let under_way = self.note(asker, &connection, description, operation.as_str());
             return under_way.finish(std::future::ready(Err(lacking))).await;
         }
@@ -336,12 +338,8 @@ fn check_new(
     if length == 0 || before.is_none_or(|place| place.before != page) {
         return Ok(());
     }
-    Err(Error::Upstream {
-        provider: description.name,
-        code: ErrorCode::UpstreamUnavailable,
-        detail: "it gave the same page again instead of the next".to_owned(),
-        retry_after: None,
-    })
+    let detail = "it gave the same page again instead of the next";
+    Err(Error::upstream(description.name, ErrorCode::UpstreamUnavailable, detail))
 }
 
 impl fmt::Debug for Connectors {

@@ -6,10 +6,12 @@ mod connectors;
 mod context;
 mod credential;
 mod error;
+pub mod http;
 mod item;
 pub mod lexmodo;
 mod page_token;
 mod parameters;
+mod reconnect;
 
 pub use connectors::{ConnectorInfo, Connectors, Done, Parts, Wanted};
 pub use context::{Asker, Context, Kept};

@@ -61,12 +61,8 @@ impl Binding<'_> {
     /// [`Error::Upstream`] for a cursor that is longer than any that can be passed on.
     pub(crate) fn seal(&self, tickets: &Tickets, place: &Place) -> Result<String, Error> {
         if place.cursor.len() > MAX_CURSOR {
-            return Err(Error::Upstream {
-                provider: "the provider",
-                code: ErrorCode::UpstreamUnavailable,
-                detail: format!("its page cursor has more than {MAX_CURSOR} bytes"),
-                retry_after: None,
-            });
+            let detail = format!("its page cursor has more than {MAX_CURSOR} bytes");
+            return Err(Error::upstream("the provider", ErrorCode::UpstreamUnavailable, detail));
         }
         let plaintext = [place.before.as_slice(), place.cursor.as_bytes()].concat();
         Ok(tickets.seal(&self.purpose(), &plaintext)?)

@@ -21,6 +21,6 @@ pub use app::App;
 pub use authorize::{AuthorizationRequest, Verifier, is_reserved, requested_scopes};
 pub use client::Client;
 pub use error::{CallError, Sent};
-pub use http::{Http, HttpConfig};
+pub use http::{Http, HttpConfig, retry_after};
 pub(crate) use public::Reach;
 pub use revoke::Revoked;

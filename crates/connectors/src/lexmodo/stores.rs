@@ -159,5 +159,5 @@ impl Drop for Walk {
 }
 
 fn trouble(code: ErrorCode, detail: &str) -> Error {
-    Error::Upstream { provider: DESCRIPTION.name, code, detail: detail.to_owned(), retry_after: None }
+    Error::upstream(DESCRIPTION.name, code, detail)
 }
