@@ -70,6 +70,9 @@ impl Base {
     /// An address that the vendor gave, whole or without a host, if it is below this root: same scheme, host, port and
     /// beginning of the path.
     pub(super) fn given(&self, text: &str) -> Option<Url> {
+        if text.is_empty() {
+            return None;
+        }
         let mut url = self.0.join(text).ok()?;
         url.set_fragment(None);
         let (root, path) = (self.0.path().trim_end_matches('/'), url.path());

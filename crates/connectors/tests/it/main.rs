@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod frame;
+mod http;
 mod lexmodo;
 mod shelf;
