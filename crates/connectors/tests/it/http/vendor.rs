@@ -156,7 +156,12 @@ async fn play(turn: Turn) -> Response {
         }
         Turn::Hang => std::future::pending().await,
         Turn::Cut => {
-            let half = stream::iter([Ok("{\"items\": ["), Err(std::io::Error::other("cut"))]);
+            // Not at once: the half would never be sent.
+            let cut = stream::once(async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Err(std::io::Error::other("cut"))
+            });
+            let half = stream::iter([Ok("{\"items\": [")]).chain(cut);
             ([("content-type", "application/json")], Body::from_stream(half)).into_response()
         }
         Turn::Stall => {
