@@ -12,6 +12,7 @@ use storage::Tickets;
 
 use crate::activity::Use;
 use crate::connector::{Connector, Data, Description, Listing, Operation};
+use crate::http::Http;
 use crate::page_token::{Binding, Place, fingerprint, ids};
 use crate::parameters::filters;
 use crate::{Asker, Context, Error, Item, Items, Kept, lexmodo, reconnect};
@@ -34,6 +35,8 @@ pub struct Parts {
     pub connections: Connections,
     /// Seals page tokens.
     pub tickets: Tickets,
+    /// Calls vendors' APIs.
+    pub http: Http,
     /// The customers service of the Lexmodo platform, where the operator has set it up.
     pub lexmodo: Option<lexmodo::Customers>,
 }
@@ -99,7 +102,7 @@ impl Connectors {
 
     /// Other connectors than those of this program.
     pub fn of(parts: Parts, registry: Vec<Box<dyn Connector>>) -> Self {
-        let Parts { connections, tickets, lexmodo } = parts;
+        let Parts { connections, tickets, lexmodo, .. } = parts;
         Self(Arc::new(Inner { connections, tickets, registry, customers: lexmodo }))
     }
 

@@ -48,7 +48,9 @@ impl World {
             vault: vault::Settings::default(),
             ambient,
         });
-        let parts = Parts { connections: connections.clone(), tickets, lexmodo: None };
+        let http =
+            connectors::http::Http::new(connectors::http::Settings::default(), Ambient::system()).unwrap();
+        let parts = Parts { connections: connections.clone(), tickets, http, lexmodo: None };
         let connectors = Connectors::of(parts, vec![Box::new(shelf.clone())]);
         Self { connections, connectors, shelf, _folder: folder }
     }

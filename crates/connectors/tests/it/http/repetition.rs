@@ -10,6 +10,9 @@ use serde_json::json;
 use super::vendor::{Turn, good, status, with_headers};
 use super::world::World;
 
+/// What is said of a request.
+type Build = fn(Request<'_>) -> Request<'_>;
+
 fn fails() -> Turn {
     status(503, &json!({}))
 }
@@ -36,9 +39,8 @@ async fn three_attempts_are_all() {
 #[tokio::test]
 async fn what_does_something_is_sent_once_unless_the_vendor_knows_it_again() {
     let key = HeaderName::from_static("idempotency-key");
-    let once: fn(Request<'_>) -> Request<'_> = |request| request;
-    let builds: [(&str, fn(Request<'_>) -> Request<'_>, usize); 4] = [
-        ("plain", once, 1),
+    let builds: [(&str, Build, usize); 4] = [
+        ("plain", |request| request, 1),
         ("repeatable", |request| request.repeatable(), 3),
         ("keyed", |request| request.idempotency_key(HeaderName::from_static("idempotency-key"), "k1"), 3),
         ("once", |request| request.repeatable().once(), 1),
