@@ -365,6 +365,34 @@ mod tests {
         );
     }
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("gmail needs mail.send for this")]
+    struct Lacking;
+
+    impl Coded for Lacking {
+        fn code(&self) -> ErrorCode {
+            ErrorCode::InsufficientScope
+        }
+
+        fn extensions(&self) -> Extensions {
+            Extensions {
+                retryable: Some(false),
+                upstream_status: Some(403),
+                missing_scopes: vec!["mail.send".into()],
+                reconnect: Some("/api/v1/unified/auth/google/url".into()),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_caller_can_do_about_it_is_told() {
+        let body: Value = serde_json::from_slice(&Problem::from(Lacking).body(None)).unwrap();
+        assert_eq!(body["retryable"], false);
+        assert_eq!(body["upstream_status"], 403);
+        assert_eq!(body["missing_scopes"], json!(["mail.send"]));
+        assert_eq!(body["reconnect"], "/api/v1/unified/auth/google/url");
+    }
+
     #[tokio::test]
     async fn what_went_wrong_inside_is_not_told() {
         for code in [ErrorCode::Internal, ErrorCode::Unavailable] {
