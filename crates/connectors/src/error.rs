@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use connections::connection::Connection;
 use model::{Coded, ErrorCode, Extensions, Timestamp, Violation};
 
 /// An operation that could not be done.
@@ -60,6 +61,17 @@ pub enum Error {
         scopes: Vec<String>,
         /// Where the user is asked for more.
         reconnect: String,
+    },
+    /// The grant covers several sites, and none is chosen.
+    #[error(
+        "none of this connection's sites is chosen: choose one by PATCH {choose} with {{\"site\": \"…\"}}, one of {}",
+        .sites.join(", ")
+    )]
+    NeedsSite {
+        /// The path where one is chosen.
+        choose: String,
+        /// The ids of the sites.
+        sites: Vec<String>,
     },
     /// There is no token to make the call with.
     #[error("{error}")]
@@ -120,6 +132,13 @@ impl Error {
         Self::Upstream { provider, code, detail: detail.into(), retry_after: None, status: None, retryable }
     }
 
+    /// That a site must be chosen first.
+    pub(crate) fn needs_site(connection: &Connection) -> Self {
+        // As many as can be read.
+        let sites = connection.sites.iter().take(20).map(|site| site.id.clone()).collect();
+        Self::NeedsSite { choose: format!("/api/v1/unified/connections/{}", connection.id), sites }
+    }
+
     /// Whether trouble of this kind passes by itself.
     pub(crate) fn is_passing(code: ErrorCode) -> bool {
         matches!(
@@ -134,6 +153,7 @@ impl Coded for Error {
         match self {
             Self::UnknownConnector(_) | Self::NotFound { .. } | Self::NotAStore => ErrorCode::NotFound,
             Self::Unsupported { .. } => ErrorCode::Unsupported,
+            Self::NeedsSite { .. } => ErrorCode::Conflict,
             Self::NotConfigured { .. } => ErrorCode::Unavailable,
             Self::Invalid(_) => ErrorCode::ValidationFailed,
             Self::PageToken { .. }

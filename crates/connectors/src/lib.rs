@@ -1,6 +1,7 @@
 //! One API over what tenants have connected: each connector turns the unified operations into calls of one vendor.
 
 mod activity;
+pub mod communication;
 pub mod connector;
 mod connectors;
 mod context;
@@ -11,10 +12,15 @@ mod item;
 pub mod lexmodo;
 mod page_token;
 mod parameters;
+mod plan;
+pub mod project;
 mod reconnect;
+mod slack;
+mod talk;
+mod turn;
 
 pub use connectors::{ConnectorInfo, Connectors, Done, Parts, Wanted};
-pub use context::{Asker, Context, Kept};
+pub use context::{Acting, Asker, Context, Kept};
 pub use credential::Credential;
 pub use error::Error;
-pub use item::{Author, Item, Items};
+pub use item::{Author, Item, Items, Page};

@@ -6,7 +6,8 @@ use aws_lc_rs::digest;
 use model::{ErrorCode, TenantId};
 use storage::Tickets;
 
-use crate::{Error, Item};
+use crate::Error;
+use crate::item::Identified;
 
 /// The longest cursor of a vendor that is passed on, in bytes: with sealing it fits well into a URL.
 const MAX_CURSOR: usize = 8192;
@@ -94,9 +95,9 @@ pub(crate) fn fingerprint<'a>(ids: impl Iterator<Item = &'a str>) -> [u8; FINGER
     digest.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
-/// The ids of items.
-pub(crate) fn ids(items: &[Item]) -> impl Iterator<Item = &str> {
-    items.iter().map(|item| item.id.as_str())
+/// The ids of what is on a page.
+pub(crate) fn ids<T: Identified>(items: &[T]) -> impl Iterator<Item = &str> {
+    items.iter().map(Identified::id)
 }
 
 #[cfg(test)]

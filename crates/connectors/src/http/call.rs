@@ -24,7 +24,7 @@ use super::request::Request;
 use super::trouble::{Circumstances, Failure};
 use super::vendor::Trouble;
 use super::wait;
-use crate::{Error, reconnect};
+use crate::Error;
 
 /// How often a request is sent at most, not counting one with a renewed token.
 const ATTEMPTS: u32 = 3;
@@ -163,7 +163,7 @@ impl Request<'_> {
             ));
         };
         token.map_err(|error| {
-            let reconnect = reconnect::address(&self.api.context.connection, &[]);
+            let reconnect = self.api.context.reconnect(&[]);
             Error::Token { reconnect, error }
         })
     }

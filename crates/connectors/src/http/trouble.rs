@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::vendor::{Refusal, Trouble, Vendor};
 use super::{wait, words};
-use crate::{Context, Error, reconnect};
+use crate::{Context, Error};
 
 /// Why an attempt came to nothing.
 #[derive(Debug)]
@@ -178,7 +178,7 @@ fn refused(trouble: Trouble, told: Circumstances<'_>) -> Result<(ErrorCode, Stri
     Ok(match trouble {
         Trouble::TokenRefused => {
             return Err(Box::new(Error::Token {
-                reconnect: reconnect::address(&told.context.connection, &[]),
+                reconnect: told.context.reconnect(&[]),
                 error: connections::vault::Error::ReauthorizationRequired(format!(
                     "{} does not accept its token, not even a renewed one",
                     told.vendor.name
@@ -193,7 +193,7 @@ fn refused(trouble: Trouble, told: Circumstances<'_>) -> Result<(ErrorCode, Stri
                 .collect();
             return Err(Box::new(Error::InsufficientScope {
                 connector: told.vendor.id,
-                reconnect: reconnect::address(&told.context.connection, &scopes),
+                reconnect: told.context.reconnect(&scopes),
                 scopes,
             }));
         }

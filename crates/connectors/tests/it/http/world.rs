@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use connections::connection::{Account, Connection, Credential as Granted, Status};
 use connections::vault::{self, AccessToken};
 use connectors::http::{Http, Refusal, Settings, Trouble, Upstream, Vendor};
-use connectors::{Context, Credential};
+use connectors::{Acting, Context, Credential};
 use model::{Ambient, Timestamp};
 use testkit::ManualClock;
 
@@ -137,5 +137,5 @@ fn context(tenant: &str, id: &str, credential: Arc<Tokens>) -> Context {
         updated_at: moment,
         last_used_at: None,
     };
-    Context { tenant: tenant.parse().unwrap(), connection, credential, raw: false }
+    Context { tenant: tenant.parse().unwrap(), connection, credential, acting: Acting::default(), raw: false }
 }
