@@ -122,6 +122,11 @@ impl Description {
         }
     }
 
+    /// Whether one of the credentials of `connection` was granted all that `ability` needs.
+    pub fn is_granted(&self, ability: &Ability, connection: &Connection) -> bool {
+        self.suitable(ability, connection, "").is_ok()
+    }
+
     /// What the credential of this name lacks for `ability`.
     fn lacking(&self, ability: &Ability, connection: &Connection, name: &str) -> Option<Lacking> {
         let credential = connection.credentials.iter().find(|credential| credential.name == name);

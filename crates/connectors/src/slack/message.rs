@@ -28,7 +28,8 @@ impl MessageId {
 
 /// Whether this can be the id of a channel or a member.
 pub(super) fn is_id(text: &str) -> bool {
-    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    (1..=32).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 /// The error of an id that leads to nothing.
@@ -134,7 +135,7 @@ mod tests {
     fn an_id_names_channel_and_message() {
         let id = MessageId::parse("C0123ABC:1699999999.000100").unwrap();
         assert_eq!((id.channel.as_str(), id.ts.as_str()), ("C0123ABC", "1699999999.000100"));
-        for other in ["", "C1", "C1:", ":1.0", "C1:x", "C 1:1.0", "C1:1.0:2.0", "../C1:1.0"] {
+        for other in ["", "C1", "C1:", ":1.0", "C1:x", "C 1:1.0", "C1:1.0:2.0", "../C1:1.0", "general:1.0"] {
             assert!(matches!(MessageId::parse(other), Err(Error::NotFound { .. })), "{other}");
         }
     }

@@ -26,8 +26,7 @@ pub(super) fn stamp(text: &str) -> Option<String> {
     }
     let moment = text.parse::<jiff::Timestamp>().ok()?;
     let seconds = moment.as_second();
-    (seconds >= 0)
-        .then(|| format!("{seconds}.{:06}", moment.subsec_microsecond() + moment.subsec_millisecond() * 1000))
+    (seconds >= 0).then(|| format!("{seconds}.{:06}", moment.subsec_microsecond()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod frame;
+mod house;
 mod http;
 mod lexmodo;
 mod shelf;
+mod slack;

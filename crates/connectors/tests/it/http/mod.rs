@@ -4,5 +4,5 @@ mod answers;
 mod limits;
 mod repetition;
 mod troubles;
-mod vendor;
+pub(crate) mod vendor;
 mod world;
