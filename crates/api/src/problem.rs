@@ -20,7 +20,8 @@ pub struct Problem {
     code: ErrorCode,
     detail: Cow<'static, str>,
     violations: Vec<Violation>,
-    extensions: Extensions,
+    /// Boxed, because every handler's result has room for a problem.
+    extensions: Box<Extensions>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -89,7 +90,7 @@ impl Problem {
             }
             None => detail,
         };
-        Self { code, detail, violations: Vec::new(), extensions: Extensions::default(), headers: Vec::new() }
+        Self { code, detail, violations: Vec::new(), extensions: Box::default(), headers: Vec::new() }
     }
 
     /// The same problem with the parts of the body that are wrong.
@@ -119,7 +120,7 @@ impl Problem {
             code,
             detail: detail.into(),
             violations: Vec::new(),
-            extensions: Extensions::default(),
+            extensions: Box::default(),
             headers: Vec::new(),
         }
     }
@@ -135,7 +136,7 @@ impl Problem {
             Self::new(code, detail())
         };
         let mut problem = problem.with_violations(error.violations());
-        problem.extensions = error.extensions();
+        problem.extensions = Box::new(error.extensions());
         match error.retry_after(Ambient::system().now()) {
             Some(wait) => problem.with_header(header::RETRY_AFTER, wait.as_secs().max(1)),
             None => problem,

@@ -265,19 +265,5 @@ impl Listing {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_scope_of_each_group_is_needed() {
-        let ability =
-            Ability { operation: Operation::Search, scopes: &[&["mail.read", "mail.modify"], &["search"]] };
-        let missing = |granted: &[&str]| {
-            ability.missing(&granted.iter().map(|scope| (*scope).to_owned()).collect::<Vec<_>>())
-        };
-        assert_eq!(missing(&["search", "mail.modify"]), None);
-        assert_eq!(missing(&["mail.read"]), Some(&["search"][..]));
-        assert_eq!(missing(&["search"]), Some(&["mail.read", "mail.modify"][..]));
-        assert_eq!(Ability { operation: Operation::List, scopes: &[] }.missing(&[]), None);
-    }
-}
+#[path = "connector_tests.rs"]
+mod tests;

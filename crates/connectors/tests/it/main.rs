@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod desk;
 mod frame;
 mod house;
 mod http;
 mod lexmodo;
 mod shelf;
 mod slack;
+mod surfaces;

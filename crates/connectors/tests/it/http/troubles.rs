@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use connections::connection::Site;
 use connectors::Error;
 use model::{Coded as _, ErrorCode, Extensions, Timestamp};
 use serde_json::{Value, json};
@@ -150,4 +151,17 @@ async fn who_does_not_answer_is_timed_out() {
     let error = refused(Turn::Slow(Duration::from_secs(2), Box::new(good(&json!({}))))).await;
     assert_eq!(error.code(), ErrorCode::UpstreamTimeout);
     assert_eq!(error.retry_after(NOW), None);
+}
+
+#[tokio::test]
+async fn a_site_must_be_chosen_where_there_are_several() {
+    let mut context = World::new([]).await.context;
+    let site = |id: &str| Site { id: id.into(), name: id.to_uppercase(), address: None };
+    context.connection.sites = vec![site("one"), site("two")];
+    let error = context.site().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Conflict);
+    let told = error.to_string();
+    assert!(told.contains("PATCH /api/v1/unified/connections/c1") && told.contains("one, two"), "{told}");
+    context.connection.site = Some("two".into());
+    assert_eq!(context.site().unwrap().name, "TWO");
 }

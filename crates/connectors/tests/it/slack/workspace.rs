@@ -56,7 +56,7 @@ impl Workspace {
         let scopes = |scopes: &[&str]| scopes.iter().map(|scope| (*scope).to_owned()).collect::<Vec<_>>();
         let further =
             if user.is_empty() { BTreeMap::new() } else { [("user".to_owned(), scopes(user))].into() };
-        let begin = Begin {
+        let what = Begin {
             tenant: "acme".parse().unwrap(),
             actor: "u1".into(),
             provider: "slack".into(),
@@ -68,7 +68,7 @@ impl Workspace {
             variables: BTreeMap::new(),
             session: None,
         };
-        let begun = self.connections.begin(begin, None).await.unwrap();
+        let begun = self.connections.begin(what, None).await.unwrap();
         let back = self.emulate.consent(begun.auth_url.as_str(), Emulate::ANN).await.unwrap();
         let parameter = |name: &str| {
             let mut pairs = back.query_pairs();
