@@ -1,7 +1,10 @@
 //! What the frame does for channels and projects, as for items.
 
+use std::collections::BTreeSet;
+
 use connections::{Direct, DirectGrant};
 use connectors::communication::{Conversation, NewMessage};
+use connectors::connector::Operation;
 use connectors::http::Settings;
 use connectors::project::{IssueChanges, NewIssue};
 use connectors::{Asker, Connectors, Error, Wanted};
@@ -114,4 +117,44 @@ async fn what_is_not_declared_or_not_there_is_unsupported() {
     ] {
         assert_eq!(refused, Err(ErrorCode::Unsupported));
     }
+}
+
+#[tokio::test]
+async fn what_a_connector_declares_it_has() {
+    let (parts, _folder) = house("", &|_| None, Settings::default()).await;
+    let connectors = Connectors::new(parts);
+    let mut names = BTreeSet::new();
+    for info in connectors.list(&"acme".parse().unwrap()).await.unwrap() {
+        let description = info.description;
+        let connector = connectors.get(description.id).unwrap();
+        for name in description.aliases.iter().chain([&description.id]) {
+            assert!(names.insert(*name), "{name} is said twice");
+        }
+        for ability in description.operations {
+            let operation = ability.operation;
+            let has = match operation {
+                Operation::List
+                | Operation::Get
+                | Operation::Create
+                | Operation::Update
+                | Operation::Delete
+                | Operation::Search => connector.data().is_some(),
+                Operation::Channels
+                | Operation::Channel
+                | Operation::Messages
+                | Operation::SendMessage
+                | Operation::Users => connector.communication().is_some(),
+                Operation::Projects
+                | Operation::Project
+                | Operation::Issues
+                | Operation::Issue
+                | Operation::CreateIssue
+                | Operation::UpdateIssue
+                | Operation::MyIssues
+                | Operation::Summary => connector.project().is_some(),
+            };
+            assert!(has, "{} cannot {}", description.id, operation.as_str());
+        }
+    }
+    assert!(names.contains("slack"), "{names:?}");
 }
