@@ -96,6 +96,14 @@ async fn what_is_wrong_with_a_token_is_told_and_the_token_is_not() {
         assert!(refused["detail"].as_str().unwrap().contains(detail), "{refused}");
         assert!(token.is_empty() || !refused.to_string().contains(&token), "{refused}");
     }
+    // The operator learns what the platform calls itself: to the one who is refused it is nobody's business.
+    let slash = session(7).claim("iss", "https://devadmin.lexmodo.com/").sign();
+    let answer = server.get(&with("/plugins/installed", &slash)).header("x-request-id", "the-slash");
+    let refused = problem(answer.send().await.unwrap()).await;
+    assert!(!refused.to_string().contains("devadmin"), "{refused}");
+    let log = server.log_with("the-slash").unwrap();
+    assert!(log.contains(r#""issuer.named":"\"https://devadmin.lexmodo.com/\"""#), "{log}");
+    assert!(log.contains(r#""issuer.expected":"https://devadmin.lexmodo.com""#), "{log}");
     let twice = with(&with("/plugins/installed", &session(7).sign()), &session(7).sign());
     let refused = problem(server.get(&twice).send().await.unwrap()).await;
     assert_eq!((&refused["status"], &refused["code"]), (&json!(400), &json!("invalid_request")));
@@ -106,6 +114,10 @@ async fn what_is_wrong_with_a_token_is_told_and_the_token_is_not() {
     assert_eq!(problem(header).await["code"], "invalid_credential");
     let cookie = server.get(&path).header("cookie", "next-auth.session-token=stale").send().await.unwrap();
     assert_eq!(cookie.status(), 200);
+    // Nor does it excuse a token that proves nothing, where strangers are let in.
+    let wrong = with("/plugins/available", "a.b.c");
+    let public = server.get(&wrong).header("cookie", "next-auth.session-token=stale").send().await.unwrap();
+    assert_eq!(problem(public).await["code"], "invalid_credential");
 }
 
 #[tokio::test]

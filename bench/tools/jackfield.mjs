@@ -11,11 +11,11 @@ export const SECRET = "a secret of the benchmark, longer than 32 bytes";
 export const MASTER_KEY = Buffer.alloc(32, "the benchmark's key").toString("base64");
 
 /** A JWS, HS256, good for a day. */
-export function token(claims) {
+export function token(claims, secret = SECRET) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const exp = Math.floor(Date.now() / 1000) + 86_400;
   const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ ...claims, exp })}`;
-  return `${signed}.${createHmac("sha256", SECRET).update(signed).digest("base64url")}`;
+  return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 }
 
 /** The status of a GET; 0 while nobody answers. */

@@ -1,7 +1,7 @@
 // Processes: starting them on given cores, what they cost, ending them.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -48,6 +48,27 @@ export function cpuSeconds(pid) {
 export function residentBytes(pid) {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)[1]) * 1024;
+}
+
+/** The most memory in bytes that was resident since the start, or since `forgetPeak`. */
+export function peakBytes(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)[1]) * 1024;
+}
+
+/** Has `peakBytes` begin anew (proc(5), clear_refs). */
+export function forgetPeak(pid) {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
+}
+
+/** The first line of JSON that a process prints. */
+export async function firstLine(child) {
+  let text = "";
+  for await (const piece of child.stdout) {
+    text += piece;
+    if (text.includes("\n")) break;
+  }
+  return JSON.parse(text);
 }
 
 /** A port of loopback that was free a moment ago. */

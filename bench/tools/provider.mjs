@@ -1,4 +1,4 @@
-// A provider of the benchmark's own: gives new tokens for every refresh token, once, and counts.
+// A provider of the benchmark's own: everyone consents at once, and every refresh token gives new tokens, once; it counts.
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
@@ -23,6 +23,7 @@ export class Provider {
     provider.#server = createServer((request, response) => provider.#answer(request, response)).listen(0, "127.0.0.1");
     await once(provider.#server, "listening");
     const base = `http://127.0.0.1:${provider.#server.address().port}`;
+    provider.base = base;
     const file = join(folder, "providers.toml");
     writeFileSync(file, `
       [providers.bench]
@@ -46,8 +47,18 @@ export class Provider {
     const answer = (status, value) => {
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
     };
-    if (request.url !== "/token") return answer(200, { sub: "1", email: "user@bench.example" });
-    const refresh = new URLSearchParams(body).get("refresh_token");
+    const { pathname, searchParams: asked } = new URL(request.url, this.base);
+    if (pathname === "/authorize") {
+      const back = new URL(asked.get("redirect_uri"));
+      back.searchParams.set("code", text(32));
+      back.searchParams.set("state", asked.get("state"));
+      return response.writeHead(303, { location: back.href }).end();
+    }
+    if (pathname !== "/token") return answer(200, { sub: "1", email: "user@bench.example" });
+    const tokens = { access_token: text(160), refresh_token: text(77), token_type: "Bearer", expires_in: LIFETIME_SECONDS };
+    const form = new URLSearchParams(body);
+    if (form.get("grant_type") === "authorization_code") return answer(200, tokens);
+    const refresh = form.get("refresh_token");
     if (!refresh || this.#redeemed.has(refresh)) {
       this.repeated++;
       return answer(400, { error: "invalid_grant" });
@@ -56,7 +67,7 @@ export class Provider {
     this.renewals++;
     const second = Math.floor(Date.now() / 1000);
     this.perSecond.set(second, (this.perSecond.get(second) ?? 0) + 1);
-    answer(200, { access_token: text(160), refresh_token: text(77), token_type: "Bearer", expires_in: LIFETIME_SECONDS });
+    answer(200, tokens);
   }
 
   /** Forgets what it counted. */

@@ -1,5 +1,7 @@
 //! Connectors through the running server: the customers of the Lexmodo platform's stores, which a server in Python holds.
 
+mod command;
+mod odd_requests;
 mod refusals;
 mod stores;
 mod streaming;
@@ -85,6 +87,26 @@ impl Mall {
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}session_token={}", session(store));
         self.deployment.request(method, &path)
+    }
+
+    /// What is on record of uses of the store 7 once there are `count`, and a moment later: operation, outcome, detail.
+    async fn uses(&self, count: usize) -> Vec<String> {
+        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        let mut is_last = false;
+        loop {
+            let admin = ("lexmodo:7", Role::Admin);
+            let page = self.deployment.get_as(admin, "/api/v1/unified/activity?action=use").await.expect(200);
+            let entries = page["activity"].as_array().unwrap();
+            if is_last {
+                let told = ["operation", "outcome", "detail"];
+                assert!(entries.iter().all(|entry| entry["count"] == 1), "{page:#}");
+                let line = |entry: &Value| told.map(|name| text(entry, name)).join(" ").trim().to_owned();
+                return entries.iter().map(line).collect();
+            }
+            is_last = entries.len() >= count;
+            // What happened within the last second may be missing.
+            tokio::time::sleep(std::time::Duration::from_millis(if is_last { 1200 } else { 100 })).await;
+        }
     }
 
     async fn calls(&self) -> usize {

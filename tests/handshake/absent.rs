@@ -44,6 +44,13 @@ async fn a_program_goes_on_in_development() {
     let question = gone_on.location.unwrap();
     let redirect_uri = super::parameter(&question, "redirect_uri");
     assert_eq!(redirect_uri, format!("{}/callback", deployment.base()), "where none is set");
+    // Whoever knows this server by another name than the one that browsers come back to begins on the latter.
+    let port = deployment.base().rsplit(':').next().unwrap();
+    let called = address.strip_prefix(deployment.base()).unwrap();
+    let page = deployment.server.get(called).header("host", format!("localhost:{port}"));
+    let page = crate::deployment::Answer::of(page).await;
+    let begin = format!("href=\"{}/api/v1/unified/auth/lexmodo/begin?link=", deployment.base());
+    assert!(page.text.contains(&begin) && !page.text.contains("<form"), "{}", page.text);
     let path = super::path(&form.action);
     for (header, value) in [("sec-fetch-site", "cross-site"), ("host", "evil.example")] {
         let asked = crate::deployment::Answer::of(deployment.server.get(&path).header(header, value)).await;

@@ -33,6 +33,24 @@ async fn only_the_pages_own_form_goes_on_at_once(backend: Backend) {
     ] {
         send(Method::POST, header, value).await.problem("origin_not_allowed");
     }
+    // Who looks with a browser that says nothing of the kind is asked, and told why the answer may not count.
+    let asked = send(Method::POST, "accept", "text/html,*/*;q=0.8").await;
+    assert_eq!(asked.status, 200, "{}", asked.text);
+    assert!(
+        asked.text.contains("Connect Lexmodo?") && asked.text.contains("Allow cookies"),
+        "{}",
+        asked.text
+    );
+    assert!(asked.headers["set-cookie"].to_str().unwrap().starts_with("jackfield-browser="));
+    let foreign = plugin.deployment.server.request(Method::POST, &link);
+    let foreign = foreign.header("accept", "text/html").header("sec-fetch-site", "cross-site");
+    let refused = Answer::of(foreign).await;
+    assert_eq!(
+        (refused.status, refused.headers.contains_key("set-cookie")),
+        (403, false),
+        "{}",
+        refused.text
+    );
     let went_on = send(Method::POST, "sec-fetch-site", "same-origin").await;
     assert_eq!(went_on.status, 303, "{}", went_on.text);
 

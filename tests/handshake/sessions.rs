@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::{Backend, session_tokens};
 
-use super::{ISSUER, Plugin, SECRET, claims, now};
+use super::{ISSUER, Plugin, SECRET, claims, now, session_token};
 use crate::deployment::{Answer, on_both_backends, with};
 
 on_both_backends!(what_is_no_session_is_refused, the_page_says_how_it_is_opened);
@@ -66,6 +66,28 @@ async fn what_is_no_session_is_refused(backend: Backend) {
     assert_eq!(plugin.look(&format!("/callback?session_token={good}")).await.status, 200);
     let log = plugin.deployment.log();
     assert!(!log.contains(&good) && !log.contains(SECRET), "{log}");
+}
+
+/// Whoever is shown the page acts for the store: in the log, and by what the store may ask.
+#[tokio::test]
+async fn the_page_counts_for_its_store() {
+    let plugin = Plugin::start_with(Backend::files(), |provider, builder| {
+        let builder = builder.set("TOKEN_URL", format!("{}/token", provider.base()));
+        builder.set("RATE_LIMIT_PER_TENANT", "2")
+    });
+    let [seven, eight] = [7, 8].map(|store| format!("/callback?session_token={}", session_token(store)));
+    for _ in 0..2 {
+        assert_eq!(plugin.look(&seven).await.status, 200);
+    }
+    let page = plugin.look(&seven).await;
+    assert_eq!(page.status, 429, "{}", page.text);
+    assert!(page.headers.contains_key("retry-after") && page.text.contains("<h1>"), "{}", page.text);
+    assert!(page.headers["content-security-policy"].to_str().unwrap().contains(ISSUER), "{:?}", page.headers);
+    assert_eq!(plugin.look(&eight).await.status, 200, "another store's is not used up");
+    let log = plugin.deployment.log();
+    let shown = log.lines().filter(|line| line.contains(r#""http.route":"/callback""#));
+    let tenants: Vec<bool> = shown.map(|line| line.contains(r#""tenant":"lexmodo:7""#)).collect();
+    assert_eq!(tenants, [true, true, true, false], "{log}");
 }
 
 async fn the_page_says_how_it_is_opened(backend: Backend) {

@@ -8,9 +8,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use testkit::{Backend, Browser, Page};
+use testkit::{Backend, Browser, Certificate, LexmodoOptions, LexmodoServer, Page};
 
-use super::{PLUGIN_PAGE, Plugin, assert_ready, button, path, session_token};
+use super::{PLUGIN_PAGE, Plugin, assert_ready, button, parameter, path, session_token};
 use crate::deployment::{Answer, on_both_backends};
 
 on_both_backends!(trouble_at_the_platform_passes);
@@ -121,6 +121,29 @@ async fn trouble_at_the_platform_passes(backend: Backend) {
     assert_eq!(browser.get(back.as_str()).await.unwrap().status, 303);
     assert_ready(&plugin.open(&browser, 7).await, 7);
     assert_eq!(plugin.connections("lexmodo:7").await.len(), 1);
+}
+
+/// What is wrong is the operator's to know: the log names the setting, and nothing of what was to be sent.
+#[tokio::test]
+async fn an_untrusted_token_endpoint_is_told_in_the_log() {
+    let tls = Some(Certificate::new().unwrap());
+    let server = LexmodoServer::start(LexmodoOptions { customers: 1, tls, port: None }).unwrap();
+    let plugin = Plugin::start_with(Backend::files(), |_, builder| {
+        builder.set("TOKEN_URL", format!("{}/token?hush=hush", server.address()))
+    });
+    let browser = Browser::naming_sites().unwrap();
+    let page = plugin.open(&browser, 7).await;
+    let back = plugin.consent(&browser, &page, "ann").await;
+    let failed = browser.get(back.as_str()).await.unwrap();
+    assert_eq!(failed.status, 502, "{}", failed.body);
+    assert!(!failed.body.contains("EXTRA_CA_FILE"), "{}", failed.body);
+    let log = plugin.deployment.log();
+    let told = log.lines().find(|line| line.contains("EXTRA_CA_FILE")).expect(&log);
+    assert!(
+        told.contains("WARN") && told.contains("UnknownIssuer") && told.contains(&server.address()),
+        "{told}"
+    );
+    assert!(!log.contains("hush") && !log.contains(&parameter(&back, "code")), "{log}");
 }
 
 /// The page once the platform is asked again.

@@ -41,7 +41,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// Crates that only one crate may use: a heavy or dangerous library has one home.
+/// Crates that only one crate may use: a heavy or dangerous library has one home. Tests and the benchmark use them as
+/// another program would.
 const ONE_HOME: &[(&str, &str)] = &[
     ("jsonschema", "registry"),
     ("jsonwebtoken", "identity"),
@@ -80,7 +81,7 @@ fn layers(metadata: &Metadata) -> Vec<String> {
             }
             if let Some((_, home)) = ONE_HOME.iter().find(|(library, _)| *library == used)
                 && *home != name
-                && name != "testkit"
+                && !matches!(name, "bench" | "testkit")
             {
                 complaints.push(format!("{name} may not use {used}: {home} is its home"));
             }

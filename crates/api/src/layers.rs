@@ -130,6 +130,8 @@ mod tests {
             ("application/json", true),
             ("application/problem+json", true),
             ("application/json; charset=utf-8", true),
+            // A compressor would hold back the lines that a client waits for.
+            ("application/x-ndjson", false),
             ("text/javascript", false),
             ("text/html", false),
         ] {

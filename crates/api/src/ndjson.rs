@@ -1,6 +1,6 @@
 //! Answers of any length: one JSON value a line (`application/x-ndjson`), page by page, as fast as the client reads.
 
-use std::future::ready;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -9,12 +9,16 @@ use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, header};
 use model::Coded;
 use serde::Serialize;
+use tracing::{Instrument as _, Span};
 
 use crate::RequestContext;
 use crate::problem::Problem;
 
 /// The media type.
 pub(crate) const MEDIA_TYPE: &str = "application/x-ndjson";
+
+/// What a line usually fits in: a page is then written without growing.
+const USUAL_LINE_BYTES: usize = 256;
 
 /// Whether the client asks for lines by their name; `*/*` does not.
 pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
@@ -30,7 +34,7 @@ pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
 /// The first page is waited for, so that what fails there is answered as any other problem. What fails later ends the
 /// answer with a last line, `{"error": <problem>}`. Each further page is asked for once the one before has been taken; a
 /// client that hangs up has `pages` dropped. The deadline of the request ends with the first page: each of the others
-/// needs one of its own.
+/// needs one of its own; that of a client that takes nothing is the server's. The log says how the answer ended.
 pub(crate) async fn respond<T, E, P>(
     request: &RequestContext,
     pages: impl Stream<Item = Result<P, E>> + Send + 'static,
@@ -40,20 +44,24 @@ where
     P: IntoIterator<Item = T> + Send,
     E: Coded + Send,
 {
-    let mut pages = Box::pin(pages);
-    let first = pages.next().await.transpose()?.map(lines);
-    let request = request.clone();
-    // After an error there is nothing: the stream may not know how to go on.
-    let rest = pages.scan(false, move |is_over, page| {
+    // There may be no first page, and streams that have ended may panic when they are asked again.
+    let mut pages = Box::pin(pages.fuse());
+    let first = pages.next().await.transpose()?;
+    let mut answer = Answer::begin(request);
+    let first = first.map(|page| answer.lines(page));
+    let rest = stream::unfold((pages, answer), |(mut pages, mut answer)| async move {
+        // After an error there is nothing: the stream may not know how to go on.
+        if answer.end.is_some() {
+            return None;
+        }
+        // What is logged meanwhile is of the request, whose handler is long done.
+        let page = pages.next().instrument(answer.span.clone()).await;
         let line = match page {
-            _ if *is_over => None,
-            Ok(page) => Some(lines(page)),
-            Err(error) => {
-                *is_over = true;
-                Some(last_line(&request, &error))
-            }
+            Some(Ok(page)) => Some(answer.lines(page)),
+            Some(Err(error)) => Some(answer.last_line(&error)),
+            None => answer.whole(),
         };
-        ready(line)
+        Some((line?, (pages, answer)))
     });
     let all = stream::iter(first).chain(rest).map(Ok::<_, std::convert::Infallible>);
     let headers = [
@@ -63,23 +71,76 @@ where
     Ok((headers, Body::from_stream(all)).into_response())
 }
 
-fn lines<T: Serialize>(page: impl IntoIterator<Item = T>) -> Bytes {
-    let mut text = Vec::new();
-    for value in page {
-        // What answers are made of can always be written as JSON.
-        if serde_json::to_writer(&mut text, &value).is_ok() {
-            text.push(b'\n');
-        }
-    }
-    text.into()
+/// How an answer ended.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Whole,
+    BrokenOff,
 }
 
-/// What a client finds in place of the values that do not come any more.
-fn last_line(request: &RequestContext, error: &impl Coded) -> Bytes {
-    let problem = Problem::of(error);
-    tracing::warn!(error.code = problem.code().as_str(), "an answer broke off after it had begun");
-    let body = problem.body(Some(request.id()));
-    [br#"{"error":"#, body.as_slice(), b"}\n"].concat().into()
+/// An answer that is being given. When it goes, the log has how much of it there was.
+struct Answer {
+    request: RequestContext,
+    span: Span,
+    began: Instant,
+    lines: u64,
+    bytes: usize,
+    /// `None` until all is said; still so when the client goes away, or the server.
+    end: Option<End>,
+}
+
+impl Answer {
+    fn begin(request: &RequestContext) -> Self {
+        let (request, span) = (request.clone(), Span::current());
+        Self { request, span, began: Instant::now(), lines: 0, bytes: 0, end: None }
+    }
+
+    fn lines<T: Serialize>(&mut self, page: impl IntoIterator<Item = T>) -> Bytes {
+        let page = page.into_iter();
+        let mut text = Vec::with_capacity(page.size_hint().0.saturating_mul(USUAL_LINE_BYTES));
+        for value in page {
+            // What answers are made of can always be written as JSON.
+            if serde_json::to_writer(&mut text, &value).is_ok() {
+                text.push(b'\n');
+                self.lines += 1;
+            }
+        }
+        self.bytes += text.len();
+        text.into()
+    }
+
+    /// What a client finds in place of the values that do not come any more.
+    fn last_line(&mut self, error: &impl Coded) -> Bytes {
+        self.end = Some(End::BrokenOff);
+        let problem = self.span.in_scope(|| {
+            let problem = Problem::of(error);
+            tracing::warn!(error.code = problem.code().as_str(), "an answer broke off after it had begun");
+            problem
+        });
+        let body = problem.body(Some(self.request.id()));
+        let line = [br#"{"error":"#, body.as_slice(), b"}\n"].concat();
+        self.bytes += line.len();
+        line.into()
+    }
+
+    /// There are no more values, and so no line.
+    fn whole(&mut self) -> Option<Bytes> {
+        self.end = Some(End::Whole);
+        None
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let end = match self.end {
+            Some(End::Whole) => "whole",
+            Some(End::BrokenOff) => "broken off",
+            None => "given up",
+        };
+        let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (lines, bytes) = (self.lines, self.bytes);
+        self.span.in_scope(|| tracing::info!(end, lines, bytes, duration_ms, "a stream of lines has ended"));
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +191,8 @@ mod tests {
         let response = respond(&request(), pages).await.unwrap();
         assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
         assert_eq!(text(response).await, "\"a\\nb\"\n\"c\"\n\"d\"\n");
-        let none = stream::iter(Vec::<Result<Vec<u8>, Away>>::new());
+        // A stream that panics when it is asked once more than it may be.
+        let none = stream::unfold((), |()| async { None::<(Result<Vec<u8>, Away>, ())> });
         assert_eq!(text(respond(&request(), none).await.unwrap()).await, "");
     }
 

@@ -186,7 +186,10 @@ impl Connections {
     }
 
     /// Where the provider sends browsers back to: what the operator registered there, or this server's own route.
-    pub(crate) fn redirect_uri(&self, provider: &ProviderId) -> Result<Url, Error> {
+    ///
+    /// # Errors
+    /// None in the course of things: [`Error::NotFound`] if the server's own address cannot be extended.
+    pub fn redirect_uri(&self, provider: &ProviderId) -> Result<Url, Error> {
         let registered = self.catalog.app(provider).and_then(|app| app.redirect_uri.clone());
         registered.map_or_else(|| self.address(&format!("api/v1/unified/auth/{provider}/callback")), Ok)
     }

@@ -151,8 +151,8 @@ impl Connectors {
     pub async fn list_items(&self, asker: &Asker, id: &str, wanted: &Wanted) -> Result<Done<Items>, Error> {
         let turn = self.turn(asker, id, (Operation::List, ""), wanted).await?;
         let work = turn.ready.data()?.list(&turn.ready.context, &turn.listing);
-        let page = self.begin(asker, &turn.ready).finish(work).await?;
-        self.turned(asker, turn, page)
+        let page = self.turned(asker, &turn, work).await?;
+        Ok(turn.ready.done(page))
     }
 
     /// A page of the items that `query` finds, in the vendor's own words.
@@ -165,8 +165,8 @@ impl Connectors {
     ) -> Result<Done<Items>, Error> {
         let turn = self.turn(asker, id, (Operation::Search, query), wanted).await?;
         let work = turn.ready.data()?.search(&turn.ready.context, query, &turn.listing);
-        let page = self.begin(asker, &turn.ready).finish(work).await?;
-        self.turned(asker, turn, page)
+        let page = self.turned(asker, &turn, work).await?;
+        Ok(turn.ready.done(page))
     }
 
     /// An item.

@@ -85,10 +85,10 @@ pub enum Error {
     #[error("this tenant is no store of the platform: the id of one is lexmodo: and the store's number")]
     NotAStore,
     /// The listing's point in time has gone.
-    #[error("the point in time of this listing has ended: begin again without {parameter}")]
+    #[error("the point in time of this listing has ended: begin again{}", without(*parameter))]
     PointInTimeGone {
-        /// What the caller names it by.
-        parameter: &'static str,
+        /// What the caller has named it by; `None` where the caller has named none, as in a stream.
+        parameter: Option<&'static str>,
     },
     /// The vendor has no such thing.
     #[error("there is no {what} {id}")]
@@ -157,9 +157,11 @@ impl Coded for Error {
             Self::NotConfigured { .. } => ErrorCode::Unavailable,
             Self::Invalid(_) => ErrorCode::ValidationFailed,
             Self::PageToken { .. }
-            | Self::PointInTimeGone { .. }
+            | Self::PointInTimeGone { parameter: Some(_) }
             | Self::UnknownParameter { .. }
             | Self::RepeatedParameter(_) => ErrorCode::InvalidRequest,
+            // Nothing is wrong with a request that named none: the platform did not keep what it had begun.
+            Self::PointInTimeGone { parameter: None } => ErrorCode::UpstreamUnavailable,
             Self::InsufficientScope { .. } => ErrorCode::InsufficientScope,
             Self::Upstream { code, .. } => *code,
             Self::Connection(error) => error.code(),
@@ -216,5 +218,28 @@ impl Coded for Error {
             }
             _ => Extensions::default(),
         }
+    }
+}
+
+fn without(parameter: Option<&str>) -> String {
+    parameter.map(|parameter| format!(" without {parameter}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_named_a_point_in_time_is_told_to_leave_it_out() {
+        let gone = |parameter| {
+            let error = Error::PointInTimeGone { parameter };
+            (error.code(), error.to_string())
+        };
+        let (code, text) = gone(Some("pit"));
+        assert_eq!(code, ErrorCode::InvalidRequest);
+        assert!(text.ends_with("begin again without pit"), "{text}");
+        let (code, text) = gone(None);
+        assert_eq!(code, ErrorCode::UpstreamUnavailable);
+        assert!(text.ends_with("begin again"), "{text}");
     }
 }

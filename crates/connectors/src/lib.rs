@@ -1,6 +1,7 @@
 //! One API over what tenants have connected: each connector turns the unified operations into calls of one vendor.
 
 mod activity;
+mod ahead;
 pub mod communication;
 pub mod connector;
 mod connectors;

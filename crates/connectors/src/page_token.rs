@@ -7,7 +7,6 @@ use model::{ErrorCode, TenantId};
 use storage::Tickets;
 
 use crate::Error;
-use crate::item::Identified;
 
 /// The longest cursor of a vendor that is passed on, in bytes: with sealing it fits well into a URL.
 const MAX_CURSOR: usize = 8192;
@@ -27,6 +26,8 @@ pub(crate) struct Binding<'a> {
     pub(crate) operation: &'a str,
     pub(crate) query: &'a str,
     pub(crate) filters: &'a BTreeMap<&'static str, String>,
+    /// The vendor's name, for errors.
+    pub(crate) provider: &'static str,
     /// What callers know the token by, for the error.
     pub(crate) parameter: &'static str,
 }
@@ -37,7 +38,7 @@ pub(crate) struct Place {
     /// The vendor's cursor.
     pub(crate) cursor: String,
     /// By which the page before is recognised if it comes again.
-    pub(crate) before: [u8; FINGERPRINT],
+    before: [u8; FINGERPRINT],
 }
 
 impl Binding<'_> {
@@ -56,14 +57,34 @@ impl Binding<'_> {
         serde_json::to_string(&parts).unwrap_or_default()
     }
 
-    /// Seals the place after a page.
+    /// The page token that leads on from a page of `ids` to `cursor`, if there is one. `place` is where the page was.
     ///
     /// # Errors
-    /// [`Error::Upstream`] for a cursor that is longer than any that can be passed on.
-    pub(crate) fn seal(&self, tickets: &Tickets, place: &Place) -> Result<String, Error> {
+    /// [`Error::Upstream`] for a vendor that gives the page before again, which would have callers go round for ever, or
+    /// a cursor that is longer than any that can be passed on.
+    pub(crate) fn next<'i>(
+        &self,
+        tickets: &Tickets,
+        place: Option<&Place>,
+        ids: impl Iterator<Item = &'i str>,
+        cursor: Option<String>,
+    ) -> Result<Option<String>, Error> {
+        let mut ids = ids.peekable();
+        let is_empty = ids.peek().is_none();
+        let before = fingerprint(ids);
+        if !is_empty && place.is_some_and(|place| place.before == before) {
+            return Err(self.trouble("it gave the same page again instead of the next".to_owned()));
+        }
+        cursor.map(|cursor| self.seal(tickets, &Place { cursor, before })).transpose()
+    }
+
+    fn trouble(&self, detail: String) -> Error {
+        Error::upstream(self.provider, ErrorCode::UpstreamUnavailable, detail)
+    }
+
+    fn seal(&self, tickets: &Tickets, place: &Place) -> Result<String, Error> {
         if place.cursor.len() > MAX_CURSOR {
-            let detail = format!("its page cursor has more than {MAX_CURSOR} bytes");
-            return Err(Error::upstream("the provider", ErrorCode::UpstreamUnavailable, detail));
+            return Err(self.trouble(format!("its page cursor has more than {MAX_CURSOR} bytes")));
         }
         let plaintext = [place.before.as_slice(), place.cursor.as_bytes()].concat();
         Ok(tickets.seal(&self.purpose(), &plaintext)?)
@@ -85,7 +106,7 @@ impl Binding<'_> {
 }
 
 /// By what the page of these items is recognised; the same for the same items alone.
-pub(crate) fn fingerprint<'a>(ids: impl Iterator<Item = &'a str>) -> [u8; FINGERPRINT] {
+fn fingerprint<'a>(ids: impl Iterator<Item = &'a str>) -> [u8; FINGERPRINT] {
     let mut context = digest::Context::new(&digest::SHA256);
     for id in ids {
         context.update(id.as_bytes());
@@ -93,11 +114,6 @@ pub(crate) fn fingerprint<'a>(ids: impl Iterator<Item = &'a str>) -> [u8; FINGER
     }
     let digest = context.finish();
     digest.as_ref().first_chunk().copied().unwrap_or_default()
-}
-
-/// The ids of what is on a page.
-pub(crate) fn ids<T: Identified>(items: &[T]) -> impl Iterator<Item = &str> {
-    items.iter().map(Identified::id)
 }
 
 #[cfg(test)]
@@ -121,6 +137,7 @@ mod tests {
                 operation: "list",
                 query: "",
                 filters: &self.filters,
+                provider: "Lexmodo",
                 parameter: "page_token",
             }
         }
@@ -187,6 +204,25 @@ mod tests {
         assert_eq!(own.open(&fixture.tickets, &token).unwrap(), longest);
         let longer = own.seal(&fixture.tickets, &place(&"x".repeat(MAX_CURSOR + 1)));
         assert!(matches!(longer, Err(Error::Upstream { .. })));
+    }
+
+    #[test]
+    fn the_page_before_does_not_come_again() {
+        let fixture = fixture();
+        let own = fixture.binding();
+        let next = |place, ids: &[&str], cursor: Option<&str>| {
+            own.next(&fixture.tickets, place, ids.iter().copied(), cursor.map(str::to_owned))
+        };
+        let token = next(None, &["a", "b"], Some("pit-1")).unwrap().unwrap();
+        let place = own.open(&fixture.tickets, &token).unwrap();
+        assert_eq!(place, super::tests::place("pit-1"));
+        assert!(next(Some(&place), &["c"], None).unwrap().is_none());
+        assert!(next(Some(&place), &["a"], Some("pit-2")).unwrap().is_some());
+        let again = next(Some(&place), &["a", "b"], Some("pit-2")).unwrap_err();
+        assert!(again.to_string().starts_with("Lexmodo: it gave the same page"), "{again}");
+        // Nothing, and nothing again, is no circle: there may be more behind it.
+        let empty = own.open(&fixture.tickets, &next(None, &[], Some("1")).unwrap().unwrap()).unwrap();
+        assert!(next(Some(&empty), &[], Some("2")).unwrap().is_some());
     }
 
     #[test]

@@ -14,8 +14,8 @@ impl Connectors {
     ) -> Result<Done<Page<ProjectInfo>>, Error> {
         let turn = self.turn(asker, id, (Operation::Projects, ""), wanted).await?;
         let work = turn.ready.project()?.projects(&turn.ready.context, &turn.listing);
-        let page = self.begin(asker, &turn.ready).finish(work).await?;
-        self.turned(asker, turn, page)
+        let page = self.turned(asker, &turn, work).await?;
+        Ok(turn.ready.done(page))
     }
 
     /// A project.
@@ -42,8 +42,8 @@ impl Connectors {
     ) -> Result<Done<Items>, Error> {
         let turn = self.turn(asker, id, (Operation::Issues, project), wanted).await?;
         let work = turn.ready.project()?.issues(&turn.ready.context, project, &turn.listing);
-        let page = self.begin(asker, &turn.ready).finish(work).await?;
-        self.turned(asker, turn, page)
+        let page = self.turned(asker, &turn, work).await?;
+        Ok(turn.ready.done(page))
     }
 
     /// An issue.
@@ -80,8 +80,8 @@ impl Connectors {
     pub async fn my_issues(&self, asker: &Asker, id: &str, wanted: &Wanted) -> Result<Done<Items>, Error> {
         let turn = self.turn(asker, id, (Operation::MyIssues, ""), wanted).await?;
         let work = turn.ready.project()?.my_issues(&turn.ready.context, &turn.listing);
-        let page = self.begin(asker, &turn.ready).finish(work).await?;
-        self.turned(asker, turn, page)
+        let page = self.turned(asker, &turn, work).await?;
+        Ok(turn.ready.done(page))
     }
 
     /// How a project stands.

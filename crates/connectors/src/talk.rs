@@ -14,8 +14,8 @@ impl Connectors {
     ) -> Result<Done<Page<Channel>>, Error> {
         let turn = self.turn(asker, id, (Operation::Channels, ""), wanted).await?;
         let work = turn.ready.communication()?.channels(&turn.ready.context, &turn.listing);
-        let page = self.begin(asker, &turn.ready).finish(work).await?;
-        self.turned(asker, turn, page)
+        let page = self.turned(asker, &turn, work).await?;
+        Ok(turn.ready.done(page))
     }
 
     /// A channel.
@@ -44,8 +44,8 @@ impl Connectors {
         let about = serde_json::to_string(&(&of.channel, &of.thread)).unwrap_or_default();
         let turn = self.turn(asker, id, (Operation::Messages, &about), wanted).await?;
         let work = turn.ready.communication()?.messages(&turn.ready.context, of, &turn.listing);
-        let page = self.begin(asker, &turn.ready).finish(work).await?;
-        self.turned(asker, turn, page)
+        let page = self.turned(asker, &turn, work).await?;
+        Ok(turn.ready.done(page))
     }
 
     /// Sends a message.
@@ -65,7 +65,7 @@ impl Connectors {
     pub async fn users(&self, asker: &Asker, id: &str, wanted: &Wanted) -> Result<Done<Page<Member>>, Error> {
         let turn = self.turn(asker, id, (Operation::Users, ""), wanted).await?;
         let work = turn.ready.communication()?.users(&turn.ready.context, &turn.listing);
-        let page = self.begin(asker, &turn.ready).finish(work).await?;
-        self.turned(asker, turn, page)
+        let page = self.turned(asker, &turn, work).await?;
+        Ok(turn.ready.done(page))
     }
 }

@@ -4,13 +4,12 @@
 use std::sync::Arc;
 
 use connections::connection::{Connection, CredentialKey, Status};
-use model::ErrorCode;
 
 use crate::activity::Use;
 use crate::communication::Communication;
 use crate::connector::{Connector, Data, Description, Lacking, Listing, Operation};
 use crate::item::Identified;
-use crate::page_token::{Binding, Place, fingerprint, ids};
+use crate::page_token::{Binding, Place};
 use crate::parameters::filters;
 use crate::project::Project;
 use crate::{Acting, Asker, Connectors, Context, Done, Error, Kept, Page, Wanted, reconnect};
@@ -71,20 +70,21 @@ impl Connectors {
         Ok(turn)
     }
 
-    /// The page that came of it, with a token for the next in place of the vendor's cursor.
-    pub(crate) fn turned<T: Identified>(
+    /// The page that comes of `work`, with a token for the next in place of the vendor's cursor.
+    pub(crate) async fn turned<T: Identified>(
         &self,
         asker: &Asker,
-        turn: Turn<'_>,
-        mut page: Page<T>,
-    ) -> Result<Done<Page<T>>, Error> {
-        let print = fingerprint(ids(&page.items));
-        check_new(turn.ready.description, turn.before.as_ref(), print, page.items.len())?;
-        if let Some(cursor) = page.next.take() {
-            let place = Place { cursor, before: print };
-            page.next = Some(turn.binding(asker).seal(self.tickets(), &place)?);
-        }
-        Ok(turn.ready.done(page))
+        turn: &Turn<'_>,
+        work: impl Future<Output = Result<Page<T>, Error>>,
+    ) -> Result<Page<T>, Error> {
+        let work = async {
+            let mut page = work.await?;
+            let ids = page.items.iter().map(Identified::id);
+            let binding = turn.binding(asker);
+            page.next = binding.next(self.tickets(), turn.before.as_ref(), ids, page.next.take())?;
+            Ok(page)
+        };
+        self.begin(asker, &turn.ready).finish(work).await
     }
 
     /// Finds all that `operation` needs, and whether it may be done at all.
@@ -163,6 +163,7 @@ impl Turn<'_> {
             operation: self.ready.operation.as_str(),
             query: &self.about,
             filters: &self.listing.filters,
+            provider: self.ready.description.name,
             parameter: "page_token",
         }
     }
@@ -185,18 +186,4 @@ fn insufficient(
 /// Where a grant covers several sites, nothing can be called before one is chosen.
 pub(crate) fn checked_site(context: &Context) -> Result<(), Error> {
     if context.connection.status == Status::NeedsSite { context.site().map(drop) } else { Ok(()) }
-}
-
-/// A vendor that gives the same page again would have callers go round for ever.
-fn check_new(
-    description: &Description,
-    before: Option<&Place>,
-    page: [u8; 8],
-    length: usize,
-) -> Result<(), Error> {
-    if length == 0 || before.is_none_or(|place| place.before != page) {
-        return Ok(());
-    }
-    let detail = "it gave the same page again instead of the next";
-    Err(Error::upstream(description.name, ErrorCode::UpstreamUnavailable, detail))
 }

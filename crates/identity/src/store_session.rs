@@ -16,6 +16,9 @@ use crate::{Error, Lexmodo};
 /// The most bytes of an e-mail address (RFC 5321, section 4.5.3.1.3, less the brackets).
 const MAX_EMAIL_BYTES: usize = 254;
 
+/// The most characters of a claim in the log.
+const MAX_SHOWN: usize = 200;
+
 /// A store's admin, as the platform vouches for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -142,7 +145,19 @@ impl StoreSessions {
         }
         let claims: StoreClaims =
             object(&decode(token.payload)?, "its payload is no JSON object with claims, each given once")?;
-        claims.session(&self.issuer, self.ambient.now())
+        let session = claims.session(&self.issuer, self.ambient.now());
+        if matches!(session, Err(Error::StoreSessionIssuer)) {
+            // Signed with the app's secret, so it is a wrong setting rather than a stranger.
+            let named = claims.iss.as_ref().map(Value::to_string).unwrap_or_default();
+            let named: String = named.chars().take(MAX_SHOWN).collect();
+            tracing::warn!(
+                issuer.named = named,
+                issuer.expected = self.issuer,
+                "a session token of the platform names another issuer than ISSUER, which must be the same letter by \
+                 letter, also in a slash at the end"
+            );
+        }
+        session
     }
 }
 

@@ -12,10 +12,11 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::connections::ConnectionsCommand;
 use crate::keys::KeysCommand;
+use crate::lexmodo::LexmodoCommand;
 use crate::plugin::PluginCommand;
 use crate::settings::{self, Loaded, Places, SettingsError};
 use crate::tenants::TenantsCommand;
-use crate::{connections, keys, logging, parts, plugin, serve, tenants};
+use crate::{connections, keys, lexmodo, logging, parts, plugin, serve, tenants};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line or settings.";
 
@@ -23,7 +24,8 @@ const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line
 #[derive(Debug, Parser)]
 #[command(name = "jackfield", version, after_help = EXIT_CODES, propagate_version = true)]
 struct Cli {
-    /// The settings file of serve, keys, tenants, connections and settings, in place of jackfield.toml in the current folder.
+    /// The settings file of serve, keys, tenants, connections, lexmodo and settings, in place of jackfield.toml in the
+    /// current folder.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -52,6 +54,12 @@ enum Command {
         after_help = "Examples:\n  jackfield connections list --tenant acme\n  jackfield connections revoke --provider slack --before 2026-11-20T08:00:00Z"
     )]
     Connections(ConnectionsCommand),
+    /// Work with stores of the Lexmodo platform.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  jackfield lexmodo customers --store 42 --json > customers.ndjson"
+    )]
+    Lexmodo(LexmodoCommand),
     /// Make, check, build, publish and install plugins.
     #[command(
         subcommand,
@@ -135,6 +143,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Connections(command) => {
             let loaded = load(cli.config.as_deref())?;
             return runtime()?.block_on(connections::run(loaded, command));
+        }
+        Command::Lexmodo(command) => {
+            let loaded = load(cli.config.as_deref())?;
+            return runtime()?.block_on(lexmodo::run(loaded, command));
         }
         Command::Plugin(command) => return Ok(runtime()?.block_on(plugin::run(command))),
         Command::Settings(args) if args.default_file => print(&settings::default_file())?,

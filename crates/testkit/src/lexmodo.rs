@@ -127,6 +127,22 @@ impl LexmodoServer {
         drop(self.peer.take());
     }
 
+    /// Lets it stand still: its connections stay, and nobody answers, control neither.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.peer.as_ref().context("the server was stopped")?.signal("STOP")
+    }
+
+    /// Lets it go on after [`LexmodoServer::pause`].
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.peer.as_ref().context("the server was stopped")?.signal("CONT")
+    }
+
     /// Starts it, on the same ports, after [`LexmodoServer::stop`] or instead of the one that runs.
     ///
     /// # Errors

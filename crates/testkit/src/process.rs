@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
 /// How long a server may take to start.
@@ -16,6 +16,13 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 /// The folder `name` of `tests/`.
 pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(name)
+}
+
+/// Sends `signal` to a program, as `kill(1)` names it: `TERM`, `STOP`.
+pub(crate) fn signal(program: &Child, signal: &str) -> anyhow::Result<()> {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", program.id())]).status()?;
+    ensure!(sent.success(), "kill -{signal} failed");
+    Ok(())
 }
 
 /// A server. Killed when dropped; it ends by itself when the test's process does, because its standard input ends then.
@@ -50,6 +57,11 @@ impl Peer {
         };
         peer.facts = facts;
         Ok(peer)
+    }
+
+    /// Sends it `signal`.
+    pub(crate) fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        self::signal(&self.child, signal)
     }
 
     /// A text among the facts.

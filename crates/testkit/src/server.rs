@@ -14,6 +14,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::process;
 use crate::token::{SECRET, token};
 
 /// How long a server may take to start or to end.
@@ -206,10 +207,7 @@ impl TestServer {
     /// # Errors
     /// If it cannot be sent.
     pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        let sent =
-            Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.child.id())]).status()?;
-        ensure!(sent.success(), "kill -{signal} failed");
-        Ok(())
+        process::signal(&self.child, signal)
     }
 
     /// Waits for the server to end.

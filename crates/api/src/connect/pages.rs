@@ -20,6 +20,7 @@ struct Confirm<'a> {
     user_email: Option<&'a str>,
     tenant: &'a str,
     is_for_all: bool,
+    is_again: bool,
 }
 
 /// Says that an account is connected.
@@ -34,14 +35,16 @@ pub(crate) fn failed(app: &App, problem: &Problem) -> Response {
     html::message(app, problem.status(), "Your account was not connected", false, &sentences)
 }
 
-/// Asks whether to begin what a link would begin. Its one button sends the same address again, as POST.
-pub(crate) fn confirm(app: &App, link: &Link) -> Response {
+/// Asks whether to begin what a link would begin. Its one button sends the same address again, as POST. Who may have been
+/// asked before is told what may be in the way.
+pub(crate) fn confirm(app: &App, link: &Link, is_again: bool) -> Response {
     let page = Confirm {
         root: html::root(app),
         provider_name: &link.provider_name,
         user_email: link.user_email.as_deref(),
         tenant: link.tenant.as_str(),
         is_for_all: link.owner == Owner::Tenant,
+        is_again,
     };
     html::page(app, StatusCode::OK, &page, Script::None)
 }

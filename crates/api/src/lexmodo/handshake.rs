@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::response::{IntoResponse, Response};
-use connections::connection::CredentialKey;
-use connections::{Begin, Error, Whose, vault};
+use connections::{Begin, Error, Whose};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, StatusCode, header};
@@ -67,12 +66,7 @@ async fn usable(app: &App, session: &StoreSession) -> Result<(), Error> {
         connection: None,
     };
     let connection = app.connections().meant(&whose).await?;
-    let credential = connection.credentials.first().ok_or(vault::Error::ConnectionRequired)?;
-    let key = CredentialKey {
-        tenant: whose.tenant,
-        connection: connection.id.clone(),
-        name: credential.name.clone(),
-    };
+    let key = app.connections().credential(&whose.tenant, &connection);
     app.connections().vault().access_token(&key).await?;
     Ok(())
 }
@@ -92,14 +86,18 @@ async fn ask(visit: &Visit, session: &StoreSession, is_renewal: bool) -> Respons
         variables: BTreeMap::new(),
         session: None,
     };
-    match visit.app.connections().begin_link(begin, true).await {
-        Ok(link) => {
-            let door =
-                Door::of(&link.auth_url, host(&visit.parts).as_deref(), visit.plugin.redirect_uri.as_ref());
-            pages::consent(visit, session, &door, is_renewal)
-        }
+    match door(visit, begin).await {
+        Ok(door) => pages::consent(visit, session, &door, is_renewal),
         Err(error) => pages::unavailable(visit, &error),
     }
+}
+
+/// The way from the page to the link that begins the flow, on the host that browsers come back to.
+async fn door(visit: &Visit, begin: Begin) -> Result<Door, Error> {
+    let connections = visit.app.connections();
+    let redirect_uri = connections.redirect_uri(&connections.provider(PROVIDER)?.id)?;
+    let link = connections.begin_link(begin, true).await?;
+    Ok(Door::of(&link.auth_url, host(&visit.parts).as_deref(), &redirect_uri))
 }
 
 /// The host that the browser asks, without a port.

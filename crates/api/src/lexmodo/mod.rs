@@ -34,8 +34,6 @@ pub struct LexmodoPlugin {
     pub plugin_code: String,
     /// `PLUGIN_NAME`, for people.
     pub plugin_name: String,
-    /// `REDIRECT_URI`: where browsers come back to, if it is said.
-    pub redirect_uri: Option<Url>,
     /// `PLUGIN_TYPE`.
     pub plugin_type: Option<String>,
     /// Whether it is known where to ask for customers: `LEXMODO_GRPC_ADDRESS`.
@@ -157,7 +155,6 @@ mod tests {
             issuer: issuer.parse().unwrap(),
             plugin_code: code.to_owned(),
             plugin_name: "Numinix Plugin".to_owned(),
-            redirect_uri: None,
             plugin_type: Some("CUSTOM".to_owned()),
             reads_customers: false,
         }

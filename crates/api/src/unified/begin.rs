@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ::connections::{Begin, Begun};
+use ::connections::{Begin, Begun, Link};
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderMap;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
-use super::callback::told;
+use super::callback::{told, wants_page};
 use super::{check_manages, user_email};
 use crate::browser_cookie::BrowserCookie;
 use crate::extract::{Json, Path, Query, User};
@@ -235,17 +235,17 @@ pub(super) async fn open_link(
         Err(error) => return told(&app, &parts.headers, error.into()),
     };
     if link.confirm && !is_program(&app, &parts) {
-        let page = connect::pages::confirm(&app, &link);
-        return ([BrowserCookie::of(&app, &parts.headers).header()], page).into_response();
+        return asked(&app, &parts.headers, &link, false);
     }
     follow(&app, &parts.headers, &provider, &query.link).await
 }
 
-/// Goes on to the provider, after the user has seen what the link begins.
+/// Goes on to the provider, after the user has seen what the link begins. A browser that does not say so is asked.
 #[utoipa::path(
     post, path = "/api/v1/unified/auth/{provider}/begin", tag = "connections", operation_id = "confirmConnectionLink",
     params(("provider" = String, Path, description = "the provider's name in the catalog"), LinkQuery),
     responses(
+        (status = 200, description = "a page that asks whether to go on", content_type = "text/html"),
         (status = 303, description = "to the provider"),
         (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -257,11 +257,25 @@ pub(super) async fn confirm_link(
     Query(query): Query<LinkQuery>,
 ) -> Response {
     if !is_confirmed(&app, &parts) {
+        // Old browsers do not say where a form comes from, and none says it to another machine over plain HTTP. Whoever has
+        // sent them here, they see the page that asks, as they do by the link.
+        if wants_page(&parts.headers) && !parts.headers.contains_key("sec-fetch-site") {
+            return match app.connections().link(&provider, &query.link) {
+                Ok(link) => asked(&app, &parts.headers, &link, true),
+                Err(error) => told(&app, &parts.headers, error.into()),
+            };
+        }
         let detail =
             "only the page of this server may go on from here: open the link itself, with cookies allowed";
         return told(&app, &parts.headers, Problem::new(ErrorCode::OriginNotAllowed, detail));
     }
     follow(&app, &parts.headers, &provider, &query.link).await
+}
+
+/// The page that asks, with the cookie that shows that it was seen.
+fn asked(app: &App, headers: &HeaderMap, link: &Link, is_again: bool) -> Response {
+    let page = connect::pages::confirm(app, link, is_again);
+    ([BrowserCookie::of(app, headers).header()], page).into_response()
 }
 
 /// Whether a form of this server's own pages sends the request, which its user has read.

@@ -17,7 +17,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -122,14 +122,10 @@ impl Catalog {
         self
     }
 
-    /// The names of the settings of OAuth apps that there are with `file` and with the entries named in `platform`: four
-    /// for each provider, sorted. Entries that are wrong are counted too, so that their settings are not called unknown
-    /// besides.
-    pub fn setting_names(platform: &[&str], file: Option<&str>) -> Vec<String> {
-        let entries = file::entries(&[], file, &mut Findings::default());
-        let platform = platform.iter().filter_map(|id| ProviderId::parse(id));
-        let ids: BTreeSet<ProviderId> = entries.into_keys().chain(platform).collect();
-        ids.iter().flat_map(app::setting_names).collect()
+    /// The names of the settings of OAuth apps that there are with `file`: four for each provider, sorted. Entries that
+    /// are wrong are counted too, so that their settings are not called unknown besides.
+    pub fn setting_names(file: Option<&str>) -> Vec<String> {
+        file::entries(&[], file, &mut Findings::default()).keys().flat_map(app::setting_names).collect()
     }
 
     /// The provider of that name.

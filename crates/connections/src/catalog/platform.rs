@@ -5,7 +5,7 @@ use std::fmt;
 use toml::Table;
 
 /// An entry of the catalog that is made of settings. It stands beside the built-in ones: `[providers.ID]` in the
-/// operator's file overrides its fields, and its app may be set by `ID_CLIENT_ID` and its like besides.
+/// operator's file overrides its fields, and its app is then also set by `ID_CLIENT_ID` and its like.
 #[derive(Clone)]
 pub struct PlatformEntry<'a> {
     /// Its name in the catalog.

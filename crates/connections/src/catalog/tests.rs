@@ -337,7 +337,7 @@ fn the_platforms_secret_goes_to_no_host_that_a_tenant_names() {
 
 #[test]
 fn the_settings_of_apps_are_known_by_the_entries_names() {
-    let names = Catalog::setting_names(&[], Some("[providers.my-crm]\nnonsense = 1"));
+    let names = Catalog::setting_names(Some("[providers.my-crm]\nnonsense = 1"));
     for name in [
         "MY_CRM_CLIENT_ID",
         "MY_CRM_CLIENT_SECRET",

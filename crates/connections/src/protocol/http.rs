@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
+use super::cause::{is_untrusted, report};
 use super::error::{CallError, Sent};
 use super::public::{PublicAddresses, Reach, is_private_address};
 
@@ -104,8 +105,7 @@ impl Http {
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Reply, CallError> {
         let deadline = Instant::now() + self.deadline;
         let response = timeout_at(deadline, request.send()).await;
-        let response =
-            response.map_err(|_| CallError::Unreachable(Sent::Maybe))?.map_err(|error| failure(&error))?;
+        let response = response.map_err(|_| CallError::Unreachable(Sent::Maybe))?.map_err(failure)?;
         let status = response.status();
         let retry_after = retry_after(response.headers(), &self.ambient);
         if status.is_redirection() {
@@ -154,7 +154,21 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn failure(error: &reqwest::Error) -> CallError {
+fn failure(error: reqwest::Error) -> CallError {
+    // The address without path and query, which may tell more than where it is.
+    let server = error.url().map(|url| url.origin().ascii_serialization());
+    let error = error.without_url();
+    let cause = report(&error);
+    if is_untrusted(&error) {
+        tracing::warn!(
+            server.address = server,
+            cause,
+            "a provider's certificate is not trusted: if a private authority has signed it, name that authority in \
+             EXTRA_CA_FILE"
+        );
+    } else {
+        tracing::warn!(server.address = server, cause, "a provider could not be reached");
+    }
     if error.is_builder() {
         // The catalog lets no such entry through; discovery may tell such an address.
         CallError::Malformed("the entry's URL or headers cannot be used")

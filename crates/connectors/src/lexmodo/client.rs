@@ -75,10 +75,10 @@ impl Customers {
         Ok(customer)
     }
 
-    /// One page: the first, or the one that the `pit` of the page before names.
+    /// One page: the first, or the one that the `pit` of the page before names, which may be any text.
     pub async fn page(&self, store: &Store, query: &Query, pit: Option<&str>) -> Result<Page, Error> {
         let pit = pit.filter(|pit| !pit.is_empty());
-        let size = query::check(query, pit)?;
+        let size = query::check(query)?;
         self.fetch(store, query, size, pit).await
     }
 

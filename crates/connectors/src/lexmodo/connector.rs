@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use model::TenantId;
 use serde_json::{Map, Value};
 
+use super::status::PROVIDER;
 use super::{Customer, Customers, Page, Query, Store};
 use crate::communication::Communication;
 use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation};
@@ -18,7 +19,7 @@ pub(super) static DESCRIPTION: Description = Description {
     id: "lexmodo",
     aliases: &[],
     provider: "lexmodo",
-    name: "Lexmodo",
+    name: PROVIDER,
     items: "customers",
     operations: &[
         Ability { operation: Operation::List, scopes: &[] },
@@ -54,7 +55,8 @@ impl LexmodoConnector {
 
     async fn page(&self, context: &Context, query: &Query, cursor: Option<&str>) -> Result<Items, Error> {
         let asked = self.customers()?.page(&store(context)?, query, cursor).await;
-        let Page { customers, pit, total_result } = asked.map_err(|error| named(error, "page_token"))?;
+        let Page { customers, pit, total_result } =
+            asked.map_err(|error| named(error, cursor.map(|_| "page_token")))?;
         Ok(Items {
             items: customers.into_iter().map(|customer| item(customer, context.raw)).collect(),
             total: Some(total_result.into()),
@@ -141,8 +143,8 @@ pub(super) fn store_id(tenant: &TenantId) -> Result<u64, Error> {
     if id.to_string() == digits { Ok(id) } else { Err(Error::NotAStore) }
 }
 
-/// The error of a listing that ended too early, with what the caller named its place by.
-pub(super) fn named(error: Error, parameter: &'static str) -> Error {
+/// The error of a page, with the parameter that the caller named its place by, if it named one.
+pub(super) fn named(error: Error, parameter: Option<&'static str>) -> Error {
     match error {
         Error::PointInTimeGone { .. } => Error::PointInTimeGone { parameter },
         other => other,

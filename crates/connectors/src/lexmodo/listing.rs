@@ -13,6 +13,8 @@ use crate::Error;
 
 /// The most pages of one listing: ten million customers at the usual page size. Each costs eight bytes of memory or so.
 const MAX_PAGES: usize = 100_000;
+/// How many customers a listing remembers of those that it gave out last, at the least; some 100 KB whatever its length.
+const MEMORY: usize = 5_000;
 
 /// Where a listing stands.
 pub(super) struct Listing {
@@ -41,7 +43,7 @@ impl Listing {
             Place::Next(pit) => Some(pit.as_str()),
             Place::Ended => return Ok(None),
         };
-        let size = query::check(&self.query, None)?;
+        let size = query::check(&self.query)?;
         let page = self.customers.fetch(&self.store, &self.query, size, pit).await?;
         if page.customers.is_empty() && pit.is_some() {
             return Ok(None);
@@ -52,33 +54,45 @@ impl Listing {
     }
 }
 
-/// The pages that were given out.
+/// What was given out, as numbers that stand for it: all pages, and the latest customers in two lots, of which the older
+/// one goes when the newer one is full.
 #[derive(Default)]
-struct Seen(HashSet<u64>);
+struct Seen {
+    pages: HashSet<u64>,
+    latest: HashSet<u64>,
+    before: HashSet<u64>,
+}
 
 impl Seen {
-    /// Takes in a page, unless its customers were a page before: then the platform goes in a circle.
+    /// Takes in a page, unless it was there before, or has only customers that were: then the platform goes in a circle.
     fn note(&mut self, page: &[Customer]) -> Result<(), Error> {
-        if self.0.len() == MAX_PAGES {
+        if self.pages.len() == MAX_PAGES {
             let detail =
                 format!("the listing has more than {MAX_PAGES} pages: ask for more customers to a page");
             return Err(upstream(ErrorCode::UpstreamRejected, detail));
         }
-        if self.0.insert(fingerprint(page)) {
-            return Ok(());
+        let customers: Vec<u64> = page.iter().map(of_customer).collect();
+        let is_known = |customer: &u64| self.latest.contains(customer) || self.before.contains(customer);
+        let brings_nothing = !customers.is_empty() && customers.iter().all(is_known);
+        if brings_nothing || !self.pages.insert(of_page(&customers)) {
+            tracing::warn!(pages = self.pages.len(), "the platform's listing goes in a circle");
+            let detail =
+                "the platform's listing goes in a circle: a page brought no customers but those given before";
+            return Err(upstream(ErrorCode::UpstreamUnavailable, detail));
         }
-        tracing::warn!(pages = self.0.len(), "the platform's listing goes in a circle");
-        let detail =
-            "the platform's listing goes in a circle: a page brought the same customers as one before";
-        Err(upstream(ErrorCode::UpstreamUnavailable, detail))
+        self.latest.extend(customers);
+        if self.latest.len() >= MEMORY {
+            self.before = std::mem::take(&mut self.latest);
+        }
+        Ok(())
     }
 }
 
 /// The same number for the same customers, in whatever order.
-fn fingerprint(page: &[Customer]) -> u64 {
-    let sum = page.iter().map(of_customer).fold(0, u64::wrapping_add);
+fn of_page(customers: &[u64]) -> u64 {
+    let sum = customers.iter().copied().fold(0, u64::wrapping_add);
     let mut hasher = DefaultHasher::new();
-    (sum, page.len()).hash(&mut hasher);
+    (sum, customers.len()).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -116,9 +130,29 @@ mod tests {
         let mut seen = Seen::default();
         seen.note(&page(&["a", "b"])).unwrap();
         seen.note(&page(&["a", "c"])).unwrap();
-        seen.note(&page(&["a"])).unwrap();
         seen.note(&page(&["ab"])).unwrap();
         assert_eq!(seen.note(&page(&["b", "a"])).unwrap_err().code(), ErrorCode::UpstreamUnavailable);
+    }
+
+    #[test]
+    fn a_page_with_nobody_new_is_a_circle_however_it_is_cut() {
+        let mut seen = Seen::default();
+        seen.note(&page(&["a", "b"])).unwrap();
+        seen.note(&page(&["b", "c", "d"])).unwrap();
+        for again in [&["a"][..], &["b", "c"], &["d", "a"], &["a", "b", "c", "d"]] {
+            assert!(seen.note(&page(again)).is_err(), "{again:?}");
+        }
+        seen.note(&page(&["d", "e"])).unwrap();
+    }
+
+    #[test]
+    fn a_page_that_comes_again_is_known_however_long_ago_it_was() {
+        let mut seen = Seen::default();
+        for number in 0..MEMORY * 4 {
+            seen.note(&page(&[&number.to_string()])).unwrap();
+        }
+        assert!(seen.latest.len() + seen.before.len() <= MEMORY * 2);
+        assert!(seen.note(&page(&["0"])).is_err());
     }
 
     #[test]

@@ -13,8 +13,6 @@ const MAX_PAGE_SIZE: u32 = 1_000;
 const MAX_ID: usize = 256;
 /// The longest rule in the platform's words, in characters.
 const MAX_RULE: usize = 4_096;
-/// The longest PIT that is taken from a caller, in characters.
-const MAX_PIT: usize = 8_192;
 
 /// Refuses an id that no customer can have.
 pub(super) fn check_id(id: &str) -> Result<(), Error> {
@@ -22,12 +20,11 @@ pub(super) fn check_id(id: &str) -> Result<(), Error> {
 }
 
 /// How many customers to a page, if the whole request is one that can be made.
-pub(super) fn check(query: &Query, pit: Option<&str>) -> Result<u32, Error> {
+pub(super) fn check(query: &Query) -> Result<u32, Error> {
     let size = query.page_size.unwrap_or(PAGE_SIZE);
     let violations = [
         query.rule_id.as_deref().and_then(|id| wrong_text("/rule_id", id, MAX_ID, is_visible)),
         query.rule.as_deref().and_then(|rule| wrong_text("/rule_query", rule, MAX_RULE, is_written)),
-        pit.and_then(|pit| wrong_text("/pit", pit, MAX_PIT, is_visible)),
         (!(1..=MAX_PAGE_SIZE).contains(&size))
             .then(|| Violation::new("/display_result", format!("must be from 1 to {MAX_PAGE_SIZE}"))),
     ];
@@ -56,8 +53,8 @@ fn wrong_text(pointer: &str, text: &str, most: usize, allowed: fn(char) -> bool)
 mod tests {
     use super::*;
 
-    fn pointers(query: &Query, pit: Option<&str>) -> Vec<String> {
-        match check(query, pit) {
+    fn pointers(query: &Query) -> Vec<String> {
+        match check(query) {
             Err(Error::Invalid(violations)) => violations.into_iter().map(|wrong| wrong.pointer).collect(),
             other => panic!("{other:?}"),
         }
@@ -65,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_page_has_from_1_to_1000_customers() {
-        let size = |page_size| check(&Query { page_size, ..Query::default() }, None).ok();
+        let size = |page_size| check(&Query { page_size, ..Query::default() }).ok();
         assert_eq!(size(None), Some(100));
         assert_eq!(size(Some(1)), Some(1));
         assert_eq!(size(Some(1_000)), Some(1_000));
@@ -77,7 +74,7 @@ mod tests {
     fn all_that_is_wrong_is_told_at_once() {
         let query =
             Query { rule_id: Some("a b".to_owned()), rule: Some("nul \0".to_owned()), page_size: Some(0) };
-        assert_eq!(pointers(&query, Some("")), ["/rule_id", "/rule_query", "/pit", "/display_result"]);
+        assert_eq!(pointers(&query), ["/rule_id", "/rule_query", "/display_result"]);
     }
 
     #[test]

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use connections::protocol::{chain, report};
 use model::ErrorCode;
 use prost::Message as _;
 use tonic::{Code, Status, TimeoutExpired};
 
-use super::transport::{self, Cause};
+use super::transport::Cause;
 use crate::Error;
 
 /// The platform's name in errors.
-const PROVIDER: &str = "lexmodo";
+pub(super) const PROVIDER: &str = "Lexmodo";
 /// The most characters of the platform's own words that are passed on.
 const MAX_WORDS: usize = 200;
 /// The most characters of an id in an error.
@@ -60,10 +61,10 @@ impl From<Status> for Trouble {
         let Some(source) = std::error::Error::source(&status) else {
             return Self::Status(status);
         };
-        if transport::chain(source).any(<dyn std::error::Error>::is::<TimeoutExpired>) {
+        if chain(source).any(<dyn std::error::Error>::is::<TimeoutExpired>) {
             return Self::Timeout;
         }
-        Self::Connection { cause: Cause::of(source), report: transport::report(source) }
+        Self::Connection { cause: Cause::of(source), report: report(source) }
     }
 }
 
@@ -139,7 +140,7 @@ fn told(status: &Status, question: Question<'_>, token: &str) -> Error {
 /// The error of an answer that says that the platform does not do what it was asked, in the platform's words.
 pub(super) fn refused(message: &str, question: Question<'_>, token: &str) -> Error {
     if speaks_of_point_in_time(message, question) {
-        return Error::PointInTimeGone { parameter: "pit" };
+        return Error::PointInTimeGone { parameter: None };
     }
     rejected(&words(message, token))
 }
@@ -153,7 +154,7 @@ pub(super) fn says_not_found(code: &str) -> bool {
 /// The error of there being no such thing.
 pub(super) fn not_found(message: &str, question: Question<'_>, token: &str) -> Error {
     if speaks_of_point_in_time(message, question) {
-        return Error::PointInTimeGone { parameter: "pit" };
+        return Error::PointInTimeGone { parameter: None };
     }
     match question {
         Question::Customer(id) => Error::NotFound { what: "customer", id: shown(id) },

@@ -10,9 +10,11 @@ use futures::{Stream, StreamExt as _, stream};
 use model::{Coded as _, ErrorCode};
 
 use super::connector::{DESCRIPTION, NOT_CONFIGURED, named, store_id};
+use super::status::upstream;
 use super::{Customer, Customers, Page, Query, Store};
 use crate::activity::Use;
-use crate::page_token::{Binding, Place, fingerprint};
+use crate::ahead::one_ahead;
+use crate::page_token::Binding;
 use crate::{Asker, Connectors, Error};
 
 /// How long one page of a stream may take, the renewal of the token included.
@@ -66,23 +68,24 @@ impl<'a> Stores<'a> {
             operation: "customers",
             query: "",
             filters: &filters,
+            provider: DESCRIPTION.name,
             parameter: "pit",
         };
         let tickets = self.0.tickets();
         let place = pit.map(|pit| binding.open(tickets, pit)).transpose()?;
-        let call = customers.page(&store, query, place.as_ref().map(|place| place.cursor.as_str()));
-        let call = Box::pin(async { call.await.map_err(|error| named(error, "pit")) });
-        let page = self.begin(asker, &connection, "customers").finish(call).await?;
-        let before = fingerprint(page.customers.iter().map(|customer| customer.id.as_str()));
-        let is_again = place.is_some_and(|place| place.before == before) && !page.customers.is_empty();
-        if is_again {
-            return Err(trouble(ErrorCode::UpstreamUnavailable, "it gave the same page again"));
-        }
-        let pit = page.pit.map(|cursor| binding.seal(tickets, &Place { cursor, before })).transpose()?;
-        Ok(Listed { customers: page.customers, pit, total_result: page.total_result })
+        let cursor = place.as_ref().map(|place| place.cursor.as_str());
+        let work = Box::pin(async {
+            let page = customers.page(&store, query, cursor).await;
+            let Page { customers, pit, total_result } =
+                page.map_err(|error| named(error, cursor.map(|_| "pit")))?;
+            let ids = customers.iter().map(|customer| customer.id.as_str());
+            let pit = binding.next(tickets, place.as_ref(), ids, pit)?;
+            Ok(Listed { customers, pit, total_result })
+        });
+        self.begin(asker, &connection, "customers").finish(work).await
     }
 
-    /// All customers of the store, page by page, each fetched when it is asked for. Dropping the stream ends the calls.
+    /// All customers of the store, page by page, each fetched while the one before is used. Dropping the stream ends the calls.
     ///
     /// # Errors
     /// As [`customer`](Self::customer); what fails later is the last that the stream gives.
@@ -93,9 +96,9 @@ impl<'a> Stores<'a> {
     ) -> Result<impl Stream<Item = Result<Vec<Customer>, Error>> + Send + use<>, Error> {
         let (customers, store, connection) = self.store(asker).await?;
         let walk = Walk {
-            pages: Some(Box::pin(customers.pages(store, query))),
+            pages: Some(Box::pin(one_ahead(customers.pages(store, query)))),
             under_way: Some(self.begin(asker, &connection, "customers.stream")),
-            count: 0,
+            count: None,
         };
         Ok(stream::unfold(walk, |mut walk| async move { Some((walk.next().await?, walk)) }))
     }
@@ -120,7 +123,8 @@ type Pages = Pin<Box<dyn Stream<Item = Result<Page, Error>> + Send>>;
 struct Walk {
     pages: Option<Pages>,
     under_way: Option<Use>,
-    count: u64,
+    /// How many customers were given out; `None` before the first page.
+    count: Option<u64>,
 }
 
 impl Walk {
@@ -130,12 +134,13 @@ impl Walk {
         let next = tokio::time::timeout(PAGE_DEADLINE, pages.next()).await;
         let given = match next {
             Ok(Some(Ok(page))) => {
-                self.count += u64::try_from(page.customers.len()).unwrap_or_default();
+                let came = u64::try_from(page.customers.len()).unwrap_or_default();
+                self.count = Some(self.count.unwrap_or_default() + came);
                 return Some(Ok(page.customers));
             }
             Ok(Some(Err(error))) => Some(Err(error)),
             Ok(None) => None,
-            Err(_) => Some(Err(trouble(ErrorCode::UpstreamTimeout, "the next page did not come in time"))),
+            Err(_) => Some(Err(upstream(ErrorCode::UpstreamTimeout, "the next page did not come in time"))),
         };
         self.pages = None;
         let outcome = given.as_ref().map_or(Outcome::Ok, |given: &Result<Vec<Customer>, Error>| {
@@ -147,18 +152,16 @@ impl Walk {
 
     fn end(&mut self, outcome: Outcome) {
         if let Some(under_way) = self.under_way.take() {
-            under_way.end_stream(outcome, self.count, DESCRIPTION.items);
+            under_way.end_stream(outcome, self.count.unwrap_or_default(), DESCRIPTION.items);
         }
     }
 }
 
-/// Who stops reading has what it wanted.
+/// Who stops reading has what it wanted. Who goes away before there is anything has not, which `under_way` notes by itself.
 impl Drop for Walk {
     fn drop(&mut self) {
-        self.end(Outcome::Ok);
+        if self.count.is_some() {
+            self.end(Outcome::Ok);
+        }
     }
-}
-
-fn trouble(code: ErrorCode, detail: &str) -> Error {
-    Error::upstream(DESCRIPTION.name, code, detail)
 }

@@ -1,9 +1,9 @@
 //! Why no answer came over the connection.
 
 use std::error::Error as StdError;
-use std::fmt::Write as _;
 use std::io;
 
+use connections::protocol::chain;
 use rustls::CertificateError;
 
 /// What went wrong below the call.
@@ -82,32 +82,6 @@ impl Cause {
     }
 }
 
-/// `error` and its sources in one line, for the log.
-pub(super) fn report(error: &(dyn StdError + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut last = line.clone();
-    for source in chain(error).skip(1) {
-        let text = source.to_string();
-        if text != last {
-            // Writing to a string does not fail.
-            let _ = write!(line, ": {text}");
-        }
-        last = text;
-    }
-    line
-}
-
-/// `error`, what it was made from, and so on.
-pub(super) fn chain<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        // What an I/O error was made from is not its source, but what it holds.
-        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        held.map(|held| held as &(dyn StdError + 'static)).or_else(|| error.source())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,11 +97,5 @@ mod tests {
         assert_eq!(Cause::of(&wrapped(rustls::Error::DecryptError)), Cause::Tls);
         assert_eq!(Cause::of(&io::Error::from(io::ErrorKind::ConnectionRefused)), Cause::Refused);
         assert_eq!(Cause::of(&io::Error::from(io::ErrorKind::BrokenPipe)), Cause::Broken);
-    }
-
-    #[test]
-    fn a_report_tells_each_thing_once() {
-        let error = io::Error::other(io::Error::other("the innermost"));
-        assert_eq!(report(&error), "the innermost");
     }
 }

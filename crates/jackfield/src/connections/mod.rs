@@ -12,11 +12,11 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use connections::Connections;
 use model::Ambient;
-use storage::Database;
+use storage::{Database, Sealer};
 
 use crate::keys::require_database;
 use crate::parts;
-use crate::settings::Loaded;
+use crate::settings::{Loaded, Settings};
 
 use list::ListArgs;
 use revoke::RevokeArgs;
@@ -45,28 +45,46 @@ pub(crate) enum ConnectionsCommand {
 
 /// Runs one of the commands.
 pub(crate) async fn run(loaded: Loaded, command: ConnectionsCommand) -> anyhow::Result<ExitCode> {
-    require_database(&loaded.settings)?;
-    let (database, connections) = open(loaded).await?;
+    let opened = Opened::open(loaded).await?;
+    let connections = &opened.connections;
     let outcome = match command {
-        ConnectionsCommand::List(args) => list::run(&connections, &args).await.map(|()| ExitCode::SUCCESS),
-        ConnectionsCommand::Revoke(args) => revoke::run(&connections, args).await,
+        ConnectionsCommand::List(args) => list::run(connections, &args).await.map(|()| ExitCode::SUCCESS),
+        ConnectionsCommand::Revoke(args) => revoke::run(connections, args).await,
     };
-    connections.vault().settle(SETTLE_DEADLINE).await;
-    connections.activity().close().await;
-    database.close().await;
+    opened.close().await;
     outcome
 }
 
-async fn open(loaded: Loaded) -> anyhow::Result<(Database, Connections)> {
-    let settings = loaded.settings;
-    let ambient = Ambient::system();
-    let database = parts::open_database(&settings, &ambient).await?;
-    let sealer = parts::sealer(&settings, &database, &ambient).await?;
-    let public_url = settings.public_url(SocketAddr::new(settings.host, settings.port))?;
-    let connections =
-        parts::connections(&settings, (&database, &sealer), loaded.catalog, &public_url, &ambient)
-            .context("the broker cannot be made")?;
-    Ok((database, connections))
+/// The broker on the database of the settings, for a command.
+pub(crate) struct Opened {
+    pub(crate) settings: Settings,
+    pub(crate) sealer: Sealer,
+    pub(crate) connections: Connections,
+    pub(crate) ambient: Ambient,
+    database: Database,
+}
+
+impl Opened {
+    /// Fails where there is no database yet.
+    pub(crate) async fn open(loaded: Loaded) -> anyhow::Result<Self> {
+        let settings = loaded.settings;
+        require_database(&settings)?;
+        let ambient = Ambient::system();
+        let database = parts::open_database(&settings, &ambient).await?;
+        let sealer = parts::sealer(&settings, &database, &ambient).await?;
+        let public_url = settings.public_url(SocketAddr::new(settings.host, settings.port))?;
+        let connections =
+            parts::connections(&settings, (&database, &sealer), loaded.catalog, &public_url, &ambient)
+                .context("the broker cannot be made")?;
+        Ok(Self { settings, sealer, connections, ambient, database })
+    }
+
+    /// Ends what is still being done, within a while.
+    pub(crate) async fn close(self) {
+        self.connections.vault().settle(SETTLE_DEADLINE).await;
+        self.connections.activity().close().await;
+        self.database.close().await;
+    }
 }
 
 /// Reads the argument of `--user`.

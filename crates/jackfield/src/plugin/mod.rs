@@ -25,7 +25,7 @@ use url::Url;
 
 use crate::settings;
 use report::Failure;
-pub(crate) use report::note;
+pub(crate) use report::{clean, note};
 
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]

@@ -59,7 +59,7 @@ const APPS: &[&str] = &[
 
 /// The names of the settings of OAuth apps that are always there.
 fn app_names() -> Vec<String> {
-    Catalog::setting_names(&[], None)
+    Catalog::setting_names(None)
 }
 
 /// A number or truth as it is, everything else quoted.

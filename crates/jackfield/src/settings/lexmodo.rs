@@ -144,12 +144,20 @@ pub(crate) struct Issuer {
 }
 
 impl Value for Issuer {
-    const EXPECTS: &'static str = "a URL such as https://admin.example, without user name, query or fragment";
+    const EXPECTS: &'static str = "a URL such as https://admin.example, without user name, query or fragment, and with no IPv6 \
+                                   address";
 
     fn parse(text: &str) -> Option<Self> {
-        let url = <Url as Value>::parse(text).filter(is_plain)?;
+        let url = <Url as Value>::parse(text).filter(|url| is_plain(url) && may_frame(url))?;
         Some(Self { text: text.to_owned(), url })
     }
+}
+
+/// Whether a policy can say that pages of `url` may frame others: its host is a `host-source`, without wildcards (CSP Level
+/// 3, section 2.3.1), which has no form for IPv6 addresses. URLs allow more, `;` and `*` among it.
+fn may_frame(url: &Url) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    url.host_str().is_some_and(|host| host.bytes().all(is_plain))
 }
 
 fn is_plain(url: &Url) -> bool {
@@ -244,6 +252,12 @@ mod tests {
             ["", "admin.example", "/x", "ftp://x", "https://", "https://h?a", "https://h#a", "https://u@h"]
         {
             assert!(!is_value::<Issuer>(bad), "{bad}");
+        }
+        // No browser takes these as the one origin that may frame the page, or it takes more than one for it.
+        for unframeable in
+            ["http://[::1]:9000", "https://*.example", "https://a;b.example", "https://a,b", "https://a'b"]
+        {
+            assert!(!is_value::<Issuer>(unframeable), "{unframeable}");
         }
     }
 

@@ -107,6 +107,24 @@ fn an_operator_overrides_single_fields_of_the_platform() {
 }
 
 #[test]
+fn an_operator_cannot_take_from_the_platform_what_its_page_needs() {
+    let dotenv: Vec<(&str, &str)> = DOTENV.lines().filter_map(|line| line.split_once('=')).collect();
+    let variable = "[providers.lexmodo.variables.shop]\npattern = \"path_segment\"";
+    let url = "token_url = \"https://x.example/{shop}/token\"";
+    let file = format!("[providers.lexmodo]\nowner = \"user\"\n{url}\n{variable}");
+    let error = load_providers(&dotenv, &file, "").unwrap_err();
+    assert!(error.contains("2 settings are wrong"), "{error}");
+    assert!(error.contains("[providers.lexmodo] owner must be \"tenant\""), "{error}");
+    assert!(error.contains("[providers.lexmodo] variables must each have a default"), "{error}");
+    let with_default = format!("[providers.lexmodo]\n{url}\n{variable}\ndefault = \"all\"");
+    assert!(load_providers(&dotenv, &with_default, "").is_ok());
+    let error = load_providers(&dotenv, "[providers.lexmodo]\nflow = \"api_key\"", "").unwrap_err();
+    assert!(error.contains("[providers.lexmodo] flow must be \"authorization_code\""), "{error}");
+    let own = "[providers.lexmodo]\nauthorization_url = \"https://x.example/a\"\ntoken_url = \"https://x.example/t\"";
+    assert!(load_providers(&[], own, "").is_ok(), "without the app it is a provider as any other");
+}
+
+#[test]
 fn names_that_may_be_left_out_have_a_default() {
     let optional = ["REDIRECT_URI", "PLUGIN_TYPE", "PLUGIN_NAME", "PLUGIN_SCOPE"];
     let app = load_with(&[], &without(&optional), "").unwrap().settings.lexmodo().unwrap();
@@ -151,7 +169,10 @@ fn what_is_wrong_is_named_at_once_with_what_would_be_right() {
         ("AUTHORIZE_URL", "a URL that begins with http:// or https://"),
         ("TOKEN_URL", "a URL that begins with http:// or https://"),
         ("REDIRECT_URI", "a URL that begins with http:// or https://"),
-        ("ISSUER", "a URL such as https://admin.example, without user name, query or fragment"),
+        (
+            "ISSUER",
+            "a URL such as https://admin.example, without user name, query or fragment, and with no IPv6 address",
+        ),
         ("PLUGIN_CODE", "1 to 64 letters, digits and - . _ ~"),
         ("PLUGIN_NAME", "a text of one line"),
         ("PLUGIN_SCOPE", "a list of scopes"),

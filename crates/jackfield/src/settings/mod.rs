@@ -98,13 +98,17 @@ fn catalog(
     problems: &mut Problems,
 ) -> Option<Catalog> {
     let taken = |name: &String| sources::static_names().any(|known| known == name);
-    for name in Catalog::setting_names(&[], file).into_iter().filter(taken) {
+    for name in Catalog::setting_names(file).into_iter().filter(taken) {
         problems
             .push(format!("a provider's name may not make its setting {name}, which means something else"));
     }
     let platform: Vec<PlatformEntry<'_>> = app.map(crate::lexmodo::entry).into_iter().collect();
     let catalog = Catalog::load(&platform, file, &|name| values.get(name).map(str::to_owned));
-    catalog.map_err(|error| problems.extend(error.problems)).ok()
+    let catalog = catalog.map_err(|error| problems.extend(error.problems)).ok()?;
+    if app.is_some() {
+        problems.extend(crate::lexmodo::problems(&catalog));
+    }
+    Some(catalog)
 }
 
 /// Reads an argument of the command line as the setting of its kind is read.

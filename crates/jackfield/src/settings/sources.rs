@@ -42,7 +42,7 @@ pub(super) fn gather(
     }
     // `Settings::check` tells of a file that cannot be read.
     let providers = values.get(PROVIDERS_FILE).and_then(|path| std::fs::read_to_string(path.trim()).ok());
-    let names = Names { apps: Catalog::setting_names(&[], providers.as_deref()) };
+    let names = Names { apps: Catalog::setting_names(providers.as_deref()) };
     let is_known = |name: &str| names.iter().any(|known| known == name);
     add(&mut values, [(&environment, Source::Environment), (&dotenv, Source::DotEnv)], is_known);
     add_file(&file, &names, &mut values, problems);

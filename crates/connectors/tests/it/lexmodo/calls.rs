@@ -127,7 +127,7 @@ async fn an_answer_that_says_failure_is_one() {
     platform.behave(json!({"failure": "not\u{7} on\nSundays", "times": 1})).await;
     let (code, text) = told(platform.customer("7-000001").await);
     assert_eq!(code, ErrorCode::UpstreamRejected);
-    assert_eq!(text, "lexmodo: the platform refused this: not on Sundays");
+    assert_eq!(text, "Lexmodo: the platform refused this: not on Sundays");
     assert_eq!(platform.calls().await, 1);
 }
 

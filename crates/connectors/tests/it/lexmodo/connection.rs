@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use connectors::Error;
+use futures::future::join_all;
 use model::ErrorCode;
 use serde_json::json;
 
@@ -47,6 +48,20 @@ async fn calls_go_over_one_connection() {
     }
     let calls = platform.server.calls().await.unwrap();
     assert!(calls.iter().all(|call| call.peer == calls[0].peer), "{calls:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stands_still_costs_each_call_five_seconds() {
+    let platform = Platform::start().await;
+    platform.customer("7-000001").await.unwrap();
+    platform.server.pause().unwrap();
+    let began = Instant::now();
+    for result in join_all((0..20).map(|_| platform.customer("7-000001"))).await {
+        assert_eq!(told(result).0, ErrorCode::UpstreamTimeout);
+    }
+    assert!((4..7).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    platform.server.resume().unwrap();
+    assert_eq!(platform.customer("7-000002").await.unwrap(), "7-000002");
 }
 
 async fn failure_at(address: &str) -> (ErrorCode, String) {

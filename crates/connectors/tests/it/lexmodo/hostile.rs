@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use connectors::lexmodo::Customers;
 use http_body_util::Full;
@@ -12,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use model::ErrorCode;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::platform::{client, config, sized, store, told};
 
@@ -32,6 +34,33 @@ pub(crate) async fn serve(answer: fn(&HeaderMap) -> Response<Full<Bytes>>) -> So
     });
     address
 }
+
+/// Answers each call of a connection with a customer, and then says that it takes no more on it (GOAWAY).
+async fn serve_one_call_each() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let asked = Arc::new(Notify::new());
+                let told = Arc::clone(&asked);
+                let service = service_fn(move |_: Request<Incoming>| {
+                    told.notify_one();
+                    std::future::ready(Ok::<_, Infallible>(grpc(&[("grpc-status", "0")], CUSTOMER)))
+                });
+                let builder = Builder::new(TokioExecutor::new());
+                let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+                tokio::select! { _ = connection.as_mut() => return true, () = asked.notified() => {} }
+                connection.as_mut().graceful_shutdown();
+                connection.await.is_ok()
+            });
+        }
+    });
+    address
+}
+
+/// An answer with the customer `1`.
+const CUSTOMER: &[u8] = b"\0\0\0\0\x05\x2a\x03\x0a\x011";
 
 /// A gRPC answer with these headers and this body.
 pub(crate) fn grpc(headers: &[(&'static str, &str)], body: &'static [u8]) -> Response<Full<Bytes>> {
@@ -94,7 +123,7 @@ async fn an_answer_without_customer_is_not_found() {
         assert_eq!(failure(answer).await.0, ErrorCode::NotFound);
     }
     // A customer with an id is one, though the answer does not say success.
-    let customers = customers(|_| grpc(&[("grpc-status", "0")], b"\0\0\0\0\x05\x2a\x03\x0a\x011")).await;
+    let customers = customers(|_| grpc(&[("grpc-status", "0")], CUSTOMER)).await;
     assert_eq!(customers.customer(&store(7), "1").await.unwrap().id, "1");
 }
 
@@ -108,6 +137,21 @@ async fn a_total_that_is_not_told_does_not_end_a_listing() {
 }
 
 #[tokio::test]
+async fn a_total_that_has_not_come_yet_does_not_end_a_listing() {
+    // The same with total_result: 3, and with 1, of which none is missing.
+    let more = |_: &HeaderMap| {
+        grpc(&[("grpc-status", "0")], b"\0\0\0\0\x0c\x3a\x0a\x18\x03\x2a\x03\x0a\x011\x4a\x01p")
+    };
+    let page = customers(more).await.page(&store(7), &sized(10), None).await.unwrap();
+    assert_eq!((page.pit.as_deref(), page.total_result), (Some("p"), 3), "smaller pages than were asked for");
+    let all = |_: &HeaderMap| {
+        grpc(&[("grpc-status", "0")], b"\0\0\0\0\x0c\x3a\x0a\x18\x01\x2a\x03\x0a\x011\x4a\x01p")
+    };
+    let page = customers(all).await.page(&store(7), &sized(10), None).await.unwrap();
+    assert_eq!((page.pit, page.total_result), (None, 1));
+}
+
+#[tokio::test]
 async fn what_stands_before_the_server_may_answer_for_it() {
     let (code, text) = failure(|_| Response::builder().status(503).body(Full::default()).unwrap()).await;
     assert_eq!(code, ErrorCode::UpstreamUnavailable, "{text}");
@@ -118,4 +162,12 @@ async fn what_stands_before_the_server_may_answer_for_it() {
         Response::builder().header("content-type", "text/html").body(page).unwrap()
     };
     assert_eq!(failure(page).await.0, ErrorCode::UpstreamUnavailable);
+}
+
+#[tokio::test]
+async fn a_server_that_ends_each_connection_costs_no_call() {
+    let customers = client(config(&format!("http://{}", serve_one_call_each().await)));
+    for _ in 0..30 {
+        assert_eq!(customers.customer(&store(7), "1").await.unwrap().id, "1");
+    }
 }

@@ -47,7 +47,7 @@ async fn a_server_that_repeats_the_token_does_not_spread_it() {
     assert!(!format!("{store:?} {customers:?}").contains(TOKEN));
     let error = customers.customer(&store, "1").await.unwrap_err();
     assert!(!format!("{error:?}").contains(TOKEN), "{error:?}");
-    assert_eq!(told::<()>(Err(error)).1, "lexmodo: the platform refused this: you said Bearer …");
+    assert_eq!(told::<()>(Err(error)).1, "Lexmodo: the platform refused this: you said Bearer …");
 
     let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert!(log.contains("lexmodo call"), "the calls are logged");

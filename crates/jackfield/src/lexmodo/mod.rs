@@ -1,13 +1,48 @@
-//! This plugin's app at the Lexmodo platform: the platform as an entry of the catalog, and what is told of the app at start.
+//! This plugin's app at the Lexmodo platform: the platform as an entry of the catalog, what is told of the app at start,
+//! and `jackfield lexmodo`.
+
+mod customers;
+
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use api::LexmodoPlugin;
-use connections::catalog::{Catalog, PlatformEntry};
+use clap::Subcommand;
+use connections::catalog::{Catalog, Flow, Owner, PlatformEntry};
 use secrecy::ExposeSecret as _;
 use toml::{Table, Value};
 use url::Url;
 
-use crate::settings::Lexmodo;
+use crate::connections::Opened;
+use crate::parts;
+use crate::settings::{Lexmodo, Loaded};
+
+use customers::CustomersArgs;
+
+/// What to do at the platform.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LexmodoCommand {
+    /// List the customers of a store whose admin has connected it.
+    ///
+    /// Works on the database, whether servers run or not, with the store's own connection; the record of activity tells of
+    /// it. What was printed before an error is what came until then.
+    #[command(
+        after_help = "Examples:\n  jackfield lexmodo customers --store 42\n  jackfield lexmodo customers --store 42 --rule lee --json > customers.ndjson\n\nExit codes: 0 all of them were printed, 1 not all, 2 wrong command line or settings."
+    )]
+    Customers(CustomersArgs),
+}
+
+/// Runs one of the commands.
+pub(crate) async fn run(loaded: Loaded, command: LexmodoCommand) -> anyhow::Result<ExitCode> {
+    let opened = Opened::open(loaded).await?;
+    let connectors =
+        parts::connectors(&opened.settings, &opened.sealer, &opened.connections, &opened.ambient)?;
+    let outcome = match command {
+        LexmodoCommand::Customers(args) => customers::run(&connectors, args).await,
+    };
+    opened.close().await;
+    outcome
+}
 
 /// The platform's name in the catalog, and of its connector.
 pub(crate) const PROVIDER: &str = "lexmodo";
@@ -49,6 +84,24 @@ pub(crate) fn entry(app: &Lexmodo) -> PlatformEntry<'static> {
     PlatformEntry { id: PROVIDER, table, settings: SETTINGS }
 }
 
+/// What an operator's own file makes of the entry that the plugin's page could not work with: a sentence for each.
+pub(crate) fn problems(catalog: &Catalog) -> Vec<String> {
+    let Some(provider) = catalog.get(PROVIDER) else { return Vec::new() };
+    let rules = [
+        (provider.owner == Owner::Tenant, "owner must be \"tenant\": a connection is the store's"),
+        (
+            provider.flow == Flow::AuthorizationCode,
+            "flow must be \"authorization_code\": a store's admin consents at the platform",
+        ),
+        (
+            provider.variables.values().all(|variable| variable.default.is_some()),
+            "variables must each have a default: a store's admin is asked for none",
+        ),
+    ];
+    let broken = rules.into_iter().filter(|(holds, _)| !holds);
+    broken.map(|(_, sentence)| format!("[providers.{PROVIDER}] {sentence}")).collect()
+}
+
 fn table_of<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Table {
     texts.into_iter().map(|(key, text)| (key.to_owned(), text.into())).collect()
 }
@@ -67,7 +120,6 @@ pub(crate) fn plugin(app: Lexmodo) -> LexmodoPlugin {
         issuer: app.issuer.url,
         plugin_code: app.plugin_code,
         plugin_name: app.plugin_name,
-        redirect_uri: app.redirect_uri,
         plugin_type: app.plugin_type,
         reads_customers: app.grpc_address.is_some(),
     }
