@@ -72,7 +72,8 @@ async fn a_head_is_an_answer_without_its_body(backend: Backend) {
         mall.platform.forget_calls().await.unwrap();
         let head = Answer::of(mall.request(7, Method::HEAD, &path)).await;
         assert_eq!((head.status, head.text.as_str()), (status, ""), "{path}");
-        assert_eq!(mall.calls().await, 1, "{path}");
+        // The page that a stream has ahead may have been asked for; no other is.
+        assert!((1..=2).contains(&mall.calls().await), "{path}");
     }
     assert_eq!(mall.uses(4).await.len(), 4);
 }

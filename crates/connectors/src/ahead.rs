@@ -78,8 +78,8 @@ mod tests {
         let alive = Arc::new(());
         let held = Arc::clone(&alive);
         let waiting = stream::once(async move {
-            let _held = held;
             std::future::pending::<()>().await;
+            drop(held);
         });
         let items = one_ahead(waiting);
         settle().await;

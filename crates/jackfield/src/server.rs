@@ -78,17 +78,15 @@ pub(crate) async fn serve(
     drop(listener);
     let open = graceful.count();
     tracing::info!(connections = open, "stopping once the requests in flight are answered");
-    match tokio::time::timeout(bounds.shutdown, graceful.shutdown()).await {
-        Ok(()) => 0,
-        Err(_) => {
-            let all = usize::try_from(bounds.connections.get()).unwrap_or(usize::MAX);
-            let open = all - places.available_permits();
-            cut.cancel();
-            // Dropped answers put on record how far they came; what waits for the disk is not waited for longer.
-            let _ = tokio::time::timeout(CUT_DEADLINE, places.acquire_many(bounds.connections.get())).await;
-            open
-        }
+    if tokio::time::timeout(bounds.shutdown, graceful.shutdown()).await.is_ok() {
+        return 0;
     }
+    let all = usize::try_from(bounds.connections.get()).unwrap_or(usize::MAX);
+    let open = all - places.available_permits();
+    cut.cancel();
+    // Answers that are dropped put on record how far they came, before the record is closed.
+    let _ = tokio::time::timeout(CUT_DEADLINE, places.acquire_many(bounds.connections.get())).await;
+    open
 }
 
 async fn accept(
