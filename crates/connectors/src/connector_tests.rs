@@ -1,3 +1,5 @@
+//! Which credential acts, and what it lacks.
+
 use connections::connection::{Account, Credential, Status};
 
 use super::*;
