@@ -27,7 +27,7 @@ fn furnished(backend: Backend, emulate: &Emulate) -> Deployment {
          token_url = \"{slack}/api/oauth.v2.access\"\ntoken_auth = \"client_secret_post\"\nrevocation_url = \"{slack}/api/auth.revoke\"\n"
     );
     with_providers(backend, &file, |builder| {
-        let builder = builder.set("SLACK_BASE_URL", &format!("{slack}/api"));
+        let builder = builder.set("SLACK_BASE_URL", format!("{slack}/api"));
         ["GOOGLE", "SLACK"].iter().fold(builder, |builder, name| {
             let callback = if *name == "GOOGLE" { GOOGLE_CALLBACK } else { SLACK_CALLBACK };
             builder
