@@ -15,7 +15,7 @@ use crate::connector::{Connector, Data, Description, Listing, Operation};
 use crate::http::Http;
 use crate::page_token::{Binding, Place, fingerprint, ids};
 use crate::parameters::filters;
-use crate::{Asker, Context, Error, Item, Items, Kept, lexmodo, reconnect};
+use crate::{Asker, Context, Error, Item, Items, Kept, gmail, lexmodo, reconnect};
 
 /// Every connector. One for the program; cheap to clone.
 #[derive(Clone)]
@@ -43,7 +43,10 @@ pub struct Parts {
 
 /// The connectors there are, by id.
 fn registry(parts: &Parts) -> Vec<Box<dyn Connector>> {
-    vec![Box::new(lexmodo::LexmodoConnector::new(parts.lexmodo.clone()))]
+    vec![
+        Box::new(gmail::GmailConnector::new(&parts.http)),
+        Box::new(lexmodo::LexmodoConnector::new(parts.lexmodo.clone())),
+    ]
 }
 
 /// A connector, for those who choose one.

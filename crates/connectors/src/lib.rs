@@ -6,6 +6,8 @@ mod connectors;
 mod context;
 mod credential;
 mod error;
+pub mod gmail;
+mod google;
 pub mod http;
 mod item;
 pub mod lexmodo;

@@ -4,5 +4,5 @@ mod answers;
 mod limits;
 mod repetition;
 mod troubles;
-mod vendor;
-mod world;
+pub(crate) mod vendor;
+pub(crate) mod world;

@@ -17,7 +17,7 @@ use url::Url;
 
 /// What is answered once.
 #[derive(Debug, Clone)]
-pub(super) enum Turn {
+pub(crate) enum Turn {
     /// Status, headers, body.
     Answer(u16, Vec<(&'static str, String)>, Bytes),
     /// The same after a while.
@@ -32,15 +32,15 @@ pub(super) enum Turn {
 
 /// What was asked.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Asked {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
@@ -54,24 +54,24 @@ struct Script {
 }
 
 /// A vendor on loopback.
-pub(super) struct FakeVendor {
-    pub(super) url: Url,
+pub(crate) struct FakeVendor {
+    pub(crate) url: Url,
     script: Arc<Mutex<Script>>,
     server: tokio::task::JoinHandle<()>,
 }
 
 /// JSON with status 200.
-pub(super) fn good(body: &Value) -> Turn {
+pub(crate) fn good(body: &Value) -> Turn {
     status(200, body)
 }
 
 /// JSON with another status.
-pub(super) fn status(status: u16, body: &Value) -> Turn {
+pub(crate) fn status(status: u16, body: &Value) -> Turn {
     with_headers(status, &[], body)
 }
 
 /// JSON with headers.
-pub(super) fn with_headers(status: u16, headers: &[(&'static str, &str)], body: &Value) -> Turn {
+pub(crate) fn with_headers(status: u16, headers: &[(&'static str, &str)], body: &Value) -> Turn {
     let mut headers: Vec<_> = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     headers.push(("content-type", "application/json; charset=utf-8".to_owned()));
     Turn::Answer(status, headers, body.to_string().into())
@@ -79,7 +79,7 @@ pub(super) fn with_headers(status: u16, headers: &[(&'static str, &str)], body: 
 
 impl FakeVendor {
     /// Answers in these turns; when they are over, `{"turn": n}`.
-    pub(super) async fn new(turns: impl IntoIterator<Item = Turn>) -> Self {
+    pub(crate) async fn new(turns: impl IntoIterator<Item = Turn>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/v1", listener.local_addr().unwrap())).unwrap();
         let script = Arc::new(Mutex::new(Script { turns: turns.into_iter().collect(), ..Script::default() }));
@@ -88,25 +88,25 @@ impl FakeVendor {
         Self { url, script, server }
     }
 
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.script.lock().unwrap().asked.clone()
     }
 
     /// How many calls there were.
-    pub(super) fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.script.lock().unwrap().asked.len()
     }
 
-    pub(super) fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         self.script.lock().unwrap().under_way
     }
 
-    pub(super) fn most_under_way(&self) -> usize {
+    pub(crate) fn most_under_way(&self) -> usize {
         self.script.lock().unwrap().most_under_way
     }
 
     /// Adds turns.
-    pub(super) fn then(&self, turns: impl IntoIterator<Item = Turn>) {
+    pub(crate) fn then(&self, turns: impl IntoIterator<Item = Turn>) {
         self.script.lock().unwrap().turns.extend(turns);
     }
 }
