@@ -15,7 +15,7 @@ use crate::connector::{Connector, Data, Description, Listing, Operation};
 use crate::http::Http;
 use crate::page_token::{Binding, Place, fingerprint, ids};
 use crate::parameters::filters;
-use crate::{Asker, Context, Error, Item, Items, Kept, gmail, lexmodo, reconnect};
+use crate::{Asker, Context, Error, Item, Items, Kept, calendar, drive, gmail, lexmodo, reconnect};
 
 /// Every connector. One for the program; cheap to clone.
 #[derive(Clone)]
@@ -44,6 +44,8 @@ pub struct Parts {
 /// The connectors there are, by id.
 fn registry(parts: &Parts) -> Vec<Box<dyn Connector>> {
     vec![
+        Box::new(calendar::CalendarConnector::new(&parts.http)),
+        Box::new(drive::DriveConnector::new(&parts.http)),
         Box::new(gmail::GmailConnector::new(&parts.http)),
         Box::new(lexmodo::LexmodoConnector::new(parts.lexmodo.clone())),
     ]

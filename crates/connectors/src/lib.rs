@@ -1,10 +1,12 @@
 //! One API over what tenants have connected: each connector turns the unified operations into calls of one vendor.
 
 mod activity;
+pub mod calendar;
 pub mod connector;
 mod connectors;
 mod context;
 mod credential;
+pub mod drive;
 mod error;
 pub mod gmail;
 mod google;

@@ -208,6 +208,7 @@ fn address(person: &Author) -> Address<'_> {
 fn people(fields: &mut Fields<'_>, name: &str) -> Vec<Author> {
     let Some(value) = fields.value(name) else { return Vec::new() };
     let each = |value: &Value| match value {
+        Value::String(text) if text.chars().any(char::is_control) => None,
         Value::String(text) => Some(parse(text)).filter(|people| !people.is_empty() || text.trim().is_empty()),
         Value::Object(person) => {
             let text = |key: &str| person.get(key).and_then(Value::as_str).map(str::to_owned);

@@ -72,7 +72,7 @@ async fn a_page_may_be_short_or_empty_and_not_the_last() {
 }
 
 #[tokio::test]
-async fn details_are_fetched_a_few_at_a_time_and_stay_in_order() {
+async fn details_are_fetched_a_few_at_a_time() {
     let names: Vec<String> = (0..30).map(|number| format!("m{number}")).collect();
     let page = json!({"messages": names.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()});
     let slow = |id: &String| {
@@ -83,9 +83,10 @@ async fn details_are_fetched_a_few_at_a_time_and_stay_in_order() {
     assert_eq!(page.items.len(), 30);
     let most = world.vendor.most_under_way();
     assert!((2..=8).contains(&most), "{most}");
-    // The order is that of the list, whichever answer comes first.
-    let asked: Vec<String> = world.lines().into_iter().skip(1).collect();
-    assert_eq!(asked.len(), 30);
+    let mut asked: Vec<String> = world.lines().split_off(1);
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), 30, "each once");
 }
 
 #[tokio::test]
