@@ -51,7 +51,10 @@ static DESCRIPTION: Description = Description {
         Filter { name: "time_min", meaning: "events that end after this moment (RFC 3339)" },
         Filter { name: "time_max", meaning: "events that begin before this moment (RFC 3339)" },
         Filter { name: "updated_min", meaning: "events that changed after this moment (RFC 3339)" },
-        Filter { name: "single_events", meaning: "false for recurring events as one each; else each occurrence" },
+        Filter {
+            name: "single_events",
+            meaning: "false for recurring events as one each; else each occurrence",
+        },
         Filter { name: "show_deleted", meaning: "true for cancelled events, too" },
         Filter { name: "order_by", meaning: "startTime or updated" },
     ],
@@ -69,7 +72,7 @@ struct Listed<T> {
 
 /// A calendar of the list that the account has.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct Calendar {
     id: String,
     etag: Option<String>,
@@ -78,6 +81,7 @@ struct Calendar {
     description: Option<String>,
     time_zone: Option<String>,
     access_role: Option<String>,
+    #[serde(default)]
     primary: bool,
 }
 
@@ -108,7 +112,12 @@ impl CalendarConnector {
         Ok(page(listed, context, calendar))
     }
 
-    async fn events(&self, context: &Context, query: Option<&str>, listing: &Listing) -> Result<Items, Error> {
+    async fn events(
+        &self,
+        context: &Context,
+        query: Option<&str>,
+        listing: &Listing,
+    ) -> Result<Items, Error> {
         let calendar = listing.filter("calendar_id").unwrap_or(PRIMARY);
         let is_single = flag(listing, "single_events")?.unwrap_or(true);
         let request = self.upstream.api(context).get(events(calendar)).about("calendar", calendar);

@@ -8,9 +8,9 @@ use super::id::EventId;
 use crate::google::{moment, put};
 use crate::{Author, Item};
 
-/// An event. What an answer leaves out is empty.
+/// An event. What an answer leaves out is empty, but for the id.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Event {
     id: String,
     etag: Option<String>,
@@ -23,18 +23,25 @@ pub(super) struct Event {
     location: Option<String>,
     creator: Option<Person>,
     organizer: Option<Person>,
+    #[serde(default)]
     start: Moment,
+    #[serde(default)]
     end: Moment,
+    #[serde(default)]
     recurrence: Vec<String>,
     recurring_event_id: Option<String>,
+    #[serde(default)]
     original_start_time: Moment,
     transparency: Option<String>,
     visibility: Option<String>,
-    event_type: Option<String>,
+    #[serde(rename = "eventType")]
+    kind: Option<String>,
     #[serde(rename = "iCalUID")]
     ical_uid: Option<String>,
+    #[serde(default)]
     attendees: Vec<Person>,
     hangout_link: Option<String>,
+    #[serde(default)]
     conference_data: Conference,
 }
 
@@ -123,7 +130,7 @@ fn extra(event: &Event, calendar: &str) -> Map<String, Value> {
     put(&mut extra, "meeting_url", event.meeting_url());
     put(&mut extra, "visibility", event.visibility.as_deref());
     put(&mut extra, "transparency", event.transparency.as_deref());
-    put(&mut extra, "event_type", event.event_type.as_deref());
+    put(&mut extra, "event_type", event.kind.as_deref());
     put(&mut extra, "ical_uid", event.ical_uid.as_deref());
     extra
 }
@@ -150,7 +157,8 @@ impl Moment {
 impl Event {
     fn meeting_url(&self) -> Option<&str> {
         let mut points = self.conference_data.entry_points.iter();
-        let video = points.find(|point| point.entry_point_type == "video").and_then(|point| point.uri.as_deref());
+        let video =
+            points.find(|point| point.entry_point_type == "video").and_then(|point| point.uri.as_deref());
         video.or(self.hangout_link.as_deref())
     }
 }
@@ -177,7 +185,8 @@ mod tests {
     #[test]
     fn a_meeting_is_found_where_it_is_told() {
         let points = json!([{"entryPointType": "phone", "uri": "tel:1"}, {"entryPointType": "video", "uri": "https://m/1"}]);
-        let read = of(json!({"id": "e", "hangoutLink": "https://h/1", "conferenceData": {"entryPoints": points}}));
+        let read =
+            of(json!({"id": "e", "hangoutLink": "https://h/1", "conferenceData": {"entryPoints": points}}));
         assert_eq!(read.extra["meeting_url"], "https://m/1");
         assert_eq!(of(json!({"id": "e", "hangoutLink": "https://h/1"})).extra["meeting_url"], "https://h/1");
     }

@@ -94,8 +94,10 @@ fn moment(fields: &mut Fields<'_>, name: &str, zone: Option<&str>, purpose: Purp
     let is_day = text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
     let has_offset = text.parse::<jiff::Timestamp>().is_ok();
     let is_local = !has_offset && text.len() > 10 && text.parse::<jiff::civil::DateTime>().is_ok();
-    if !is_day && !has_offset && !(is_local && zone.is_some()) {
-        let right = "must be like 2026-12-25, 2026-12-25T09:00:00+01:00, or 2026-12-25T09:00:00 with time_zone";
+    let is_told = is_day || has_offset || (is_local && zone.is_some());
+    if !is_told {
+        let right =
+            "must be like 2026-12-25, 2026-12-25T09:00:00+01:00, or 2026-12-25T09:00:00 with time_zone";
         fields.refuse(format!("/{name}"), right);
         return None;
     }
@@ -124,7 +126,8 @@ fn attendees(fields: &mut Fields<'_>) -> Option<Value> {
     let read: Vec<Option<Value>> = fields.list("attendees").iter().map(attendee).collect();
     for (index, each) in read.iter().enumerate() {
         if each.is_none() {
-            fields.refuse(format!("/attendees/{index}"), "must be an e-mail address, or an object with email");
+            fields
+                .refuse(format!("/attendees/{index}"), "must be an e-mail address, or an object with email");
         }
     }
     Some(read.into_iter().flatten().collect())
@@ -143,7 +146,9 @@ mod tests {
 
     #[test]
     fn moments_are_days_or_have_a_place() {
-        let made = |start: Value| of(&json!({"start": start, "end": "2026-12-26", "time_zone": "Europe/Warsaw"}), Purpose::Create);
+        let made = |start: Value| {
+            of(&json!({"start": start, "end": "2026-12-26", "time_zone": "Europe/Warsaw"}), Purpose::Create)
+        };
         for (start, expected) in [
             (json!("2026-12-25"), json!({"date": "2026-12-25"})),
             (
@@ -168,12 +173,16 @@ mod tests {
     #[test]
     fn a_change_replaces_the_other_kind_of_moment() {
         let changed = of(&json!({"start": "2026-12-25", "raw": {"colorId": "7"}}), Purpose::Update);
-        assert_eq!(changed.unwrap(), json!({"colorId": "7", "start": {"date": "2026-12-25", "dateTime": null}}));
+        assert_eq!(
+            changed.unwrap(),
+            json!({"colorId": "7", "start": {"date": "2026-12-25", "dateTime": null}})
+        );
     }
 
     #[test]
     fn what_is_wrong_is_told_at_once() {
-        let wrong = json!({"titel": "x", "attendees": ["a@b.example", 7], "send_updates": "some", "etag": "1"});
+        let wrong =
+            json!({"titel": "x", "attendees": ["a@b.example", 7], "send_updates": "some", "etag": "1"});
         assert_eq!(
             of(&wrong, Purpose::Create).unwrap_err(),
             ["/titel", "/start", "/end", "/attendees/1", "/send_updates", "/etag"]

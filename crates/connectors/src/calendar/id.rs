@@ -21,7 +21,11 @@ impl<'a> EventId<'a> {
 
     /// The id as items have it.
     pub(super) fn joined(self) -> String {
-        if self.calendar == PRIMARY { self.event.to_owned() } else { format!("{}:{}", self.calendar, self.event) }
+        if self.calendar == PRIMARY {
+            self.event.to_owned()
+        } else {
+            format!("{}:{}", self.calendar, self.event)
+        }
     }
 }
 

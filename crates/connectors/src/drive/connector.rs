@@ -102,7 +102,8 @@ impl DriveConnector {
     /// # Errors
     /// As [`download`](Self::download).
     pub async fn export(&self, context: &Context, id: &str, mime_type: &str) -> Result<Download, Error> {
-        let request = self.upstream.api(context).get(["drive", "v3", "files", id, "export"]).about("file", id);
+        let request =
+            self.upstream.api(context).get(["drive", "v3", "files", id, "export"]).about("file", id);
         request.query("mimeType", mime_type).download().await
     }
 

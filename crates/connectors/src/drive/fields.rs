@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn a_document_is_made_of_bytes_of_another_kind() {
-        let document = json!({"title": "a", "mime_type": "application/vnd.google-apps.document", "content": "YQ"});
+        let document =
+            json!({"title": "a", "mime_type": "application/vnd.google-apps.document", "content": "YQ"});
         let written = made(document.as_object().unwrap()).unwrap();
         assert_eq!(written.content, Some((b"a".to_vec(), "application/octet-stream")));
         assert_eq!(written.about["mimeType"], "application/vnd.google-apps.document");

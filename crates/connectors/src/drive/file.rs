@@ -14,23 +14,26 @@ pub(super) const FIELDS: &str = "id,name,mimeType,description,starred,trashed,pa
     createdTime,modifiedTime,owners,lastModifyingUser,driveId,shared,size,md5Checksum,headRevisionId,\
     originalFilename,shortcutDetails,exportLinks";
 
-/// A file. What an answer leaves out is empty.
+/// A file. What an answer leaves out is empty, but for the id.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct File {
     pub(super) id: String,
     name: Option<String>,
+    #[serde(default)]
     mime_type: String,
     description: Option<String>,
     starred: Option<bool>,
     trashed: Option<bool>,
     shared: Option<bool>,
+    #[serde(default)]
     parents: Vec<String>,
     /// A number in text.
     version: Option<String>,
     web_view_link: Option<String>,
     created_time: Option<String>,
     modified_time: Option<String>,
+    #[serde(default)]
     owners: Vec<User>,
     last_modifying_user: Option<User>,
     drive_id: Option<String>,
@@ -40,6 +43,7 @@ pub(super) struct File {
     head_revision_id: Option<String>,
     original_filename: Option<String>,
     shortcut_details: Option<Shortcut>,
+    #[serde(default)]
     export_links: Map<String, Value>,
 }
 
@@ -77,7 +81,11 @@ pub(super) fn item(file: &File, raw: Option<Value>) -> Item {
 }
 
 fn author(user: &User) -> Author {
-    Author { id: user.permission_id.clone(), name: user.display_name.clone(), email: user.email_address.clone() }
+    Author {
+        id: user.permission_id.clone(),
+        name: user.display_name.clone(),
+        email: user.email_address.clone(),
+    }
 }
 
 fn extra(file: &File) -> Map<String, Value> {

@@ -5,8 +5,7 @@ use crate::connector::Listing;
 use crate::google::flag;
 
 /// The operators of Drive's query language. Words without any of them are words to be found.
-const OPERATORS: [&str; 10] =
-    [" contains ", " in ", " has ", " not ", "!=", "<=", ">=", "=", "<", ">"];
+const OPERATORS: [&str; 10] = [" contains ", " in ", " has ", " not ", "!=", "<=", ">=", "=", "<", ">"];
 
 /// What a list is narrowed to.
 ///
@@ -15,7 +14,11 @@ const OPERATORS: [&str; 10] =
 pub(super) fn query(words: Option<&str>, listing: &Listing) -> Result<String, Error> {
     let mut terms = Vec::new();
     if let Some(words) = words.filter(|words| !words.trim().is_empty()) {
-        terms.push(if is_query(words) { format!("({words})") } else { format!("fullText contains {}", quoted(words)) });
+        terms.push(if is_query(words) {
+            format!("({words})")
+        } else {
+            format!("fullText contains {}", quoted(words))
+        });
     }
     if let Some(folder) = listing.filter("folder_id") {
         terms.push(format!("{} in parents", quoted(folder)));

@@ -209,7 +209,9 @@ fn people(fields: &mut Fields<'_>, name: &str) -> Vec<Author> {
     let Some(value) = fields.value(name) else { return Vec::new() };
     let each = |value: &Value| match value {
         Value::String(text) if text.chars().any(char::is_control) => None,
-        Value::String(text) => Some(parse(text)).filter(|people| !people.is_empty() || text.trim().is_empty()),
+        Value::String(text) => {
+            Some(parse(text)).filter(|people| !people.is_empty() || text.trim().is_empty())
+        }
         Value::Object(person) => {
             let text = |key: &str| person.get(key).and_then(Value::as_str).map(str::to_owned);
             Some(vec![Author { id: None, name: text("name"), email: text("email") }])
@@ -235,8 +237,10 @@ fn people(fields: &mut Fields<'_>, name: &str) -> Vec<Author> {
 
 /// Something that a mail can be sent to and that is nothing else besides.
 fn is_address(text: &str) -> bool {
-    let forbidden = |letter: char| letter.is_control() || letter.is_whitespace() || "<>,;:()[]\\\"".contains(letter);
-    let has_both = text.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let forbidden =
+        |letter: char| letter.is_control() || letter.is_whitespace() || "<>,;:()[]\\\"".contains(letter);
+    let has_both =
+        text.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
     has_both && text.matches('@').count() == 1 && text.len() <= 254 && !text.contains(forbidden)
 }
 

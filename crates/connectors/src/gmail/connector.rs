@@ -32,7 +32,8 @@ const PATH: &str = "gmail/v1";
 
 const MAIL: &str = "https://mail.google.com/";
 const MODIFY: &str = "https://www.googleapis.com/auth/gmail.modify";
-const READ: &[&str] = &["https://www.googleapis.com/auth/gmail.readonly", MODIFY, MAIL];
+const READ_ONLY: &str = "https://www.googleapis.com/auth/gmail.readonly";
+const READ: &[&str] = &[READ_ONLY, MODIFY, MAIL];
 const SEND: &[&str] = &[
     "https://www.googleapis.com/auth/gmail.send",
     "https://www.googleapis.com/auth/gmail.compose",
@@ -56,7 +57,10 @@ static DESCRIPTION: Description = Description {
         Ability { operation: Operation::Search, scopes: &[READ] },
     ],
     filters: &[
-        Filter { name: "label_ids", meaning: "messages with all of these labels, by id, separated by commas" },
+        Filter {
+            name: "label_ids",
+            meaning: "messages with all of these labels, by id, separated by commas",
+        },
         Filter { name: "include_spam_trash", meaning: "true for those in spam and trash, too" },
     ],
     max_page: 100,
@@ -105,7 +109,8 @@ pub struct GmailConnector {
 
 impl GmailConnector {
     /// The scopes that [`labels`](Self::labels) needs: one of each group.
-    pub const LABEL_SCOPES: &[&[&str]] = &[&["https://www.googleapis.com/auth/gmail.labels", READ[0], MODIFY, MAIL]];
+    pub const LABEL_SCOPES: &[&[&str]] =
+        &[&["https://www.googleapis.com/auth/gmail.labels", READ_ONLY, MODIFY, MAIL]];
 
     /// Gmail, at its own address or at the one that the operator has named.
     pub fn new(http: &Http) -> Self {
@@ -128,7 +133,8 @@ impl GmailConnector {
     /// [`Error::NotFound`]; [`Error::Upstream`] and the like.
     pub async fn attachment(&self, context: &Context, message: &str, id: &str) -> Result<Bytes, Error> {
         let bytes = attachment(&self.upstream.api(context), message, id).await?;
-        let unreadable = || Error::upstream(VENDOR.name, model::ErrorCode::UpstreamUnavailable, "it sent no attachment");
+        let unreadable =
+            || Error::upstream(VENDOR.name, model::ErrorCode::UpstreamUnavailable, "it sent no attachment");
         bytes.as_deref().and_then(url_base64).map(Bytes::from).ok_or_else(unreadable)
     }
 

@@ -28,9 +28,11 @@ pub(super) struct Headers {
 impl Headers {
     /// Reads those of a message's first part.
     pub(super) fn of(part: &Part) -> Self {
-        let lines = part.headers.iter().filter(|header| is_read(&header.name));
-        let block: String = lines.map(|header| format!("{}: {}\r\n", header.name, one_line(&header.value))).collect();
-        let block = block + "\r\n";
+        let mut block = String::new();
+        for header in part.headers.iter().filter(|header| is_read(&header.name)) {
+            block.extend([&header.name, ": ", &one_line(&header.value), "\r\n"]);
+        }
+        block.push_str("\r\n");
         let Some(message) = MessageParser::default().parse_headers(block.as_bytes()) else {
             return Self::default();
         };
@@ -121,7 +123,10 @@ mod tests {
         assert_eq!(read.to, [person(Some("Lee, Ann"), "ann@example.com"), person(None, "ben@example.com")]);
         assert_eq!(read.cc, [person(Some("Żak"), "zak@example.com")]);
         assert_eq!(read.subject.as_deref(), Some("Zażółć – lunch?"));
-        assert_eq!((read.message_id.as_deref(), &read.in_reply_to[..]), (Some("a@b"), &["c@d".to_owned()][..]));
+        assert_eq!(
+            (read.message_id.as_deref(), &read.in_reply_to[..]),
+            (Some("a@b"), &["c@d".to_owned()][..])
+        );
         assert_eq!(read.references, ["e@f", "c@d"]);
         assert_eq!(headers(&[]), Headers::default());
     }

@@ -38,12 +38,9 @@ fn extra(message: &Message, headers: &Headers) -> Map<String, Value> {
     put(&mut extra, "is_unread", has("UNREAD"));
     put(&mut extra, "is_starred", has("STARRED"));
     put(&mut extra, "snippet", message.snippet.as_str());
-    for (name, people) in [
-        ("to", &headers.to[..]),
-        ("cc", &headers.cc),
-        ("bcc", &headers.bcc),
-        ("reply_to", &headers.reply_to),
-    ] {
+    for (name, people) in
+        [("to", &headers.to[..]), ("cc", &headers.cc), ("bcc", &headers.bcc), ("reply_to", &headers.reply_to)]
+    {
         put(&mut extra, name, as_json(people));
     }
     put(&mut extra, "message_id", headers.message_id.as_deref());
@@ -69,7 +66,7 @@ fn attachments(payload: &Part) -> Vec<Value> {
 fn attachment(part: &Part) -> Value {
     let mut fields = Map::new();
     put(&mut fields, "id", part.body.attachment_id.as_deref());
-    put(&mut fields, "part_id", part.part_id.as_str());
+    put(&mut fields, "part_id", part.id.as_str());
     put(&mut fields, "filename", part.filename.as_str());
     put(&mut fields, "mime_type", part.mime_type.as_str());
     put(&mut fields, "charset", parameter(part.header("content-type"), "charset"));

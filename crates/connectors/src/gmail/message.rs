@@ -3,18 +3,22 @@
 
 use serde::Deserialize;
 
-/// A message. What an answer leaves out is empty.
+/// A message. What an answer leaves out is empty, but for the id.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Message {
     pub(super) id: String,
+    #[serde(default)]
     pub(super) thread_id: String,
+    #[serde(default)]
     pub(super) label_ids: Vec<String>,
+    #[serde(default)]
     pub(super) snippet: String,
     pub(super) history_id: Option<String>,
     /// Milliseconds since the epoch.
     pub(super) internal_date: Option<String>,
     pub(super) size_estimate: Option<u64>,
+    #[serde(default)]
     pub(super) payload: Part,
 }
 
@@ -22,7 +26,8 @@ pub(super) struct Message {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Part {
-    pub(super) part_id: String,
+    #[serde(rename = "partId")]
+    pub(super) id: String,
     pub(super) mime_type: String,
     pub(super) filename: String,
     pub(super) headers: Vec<Header>,

@@ -92,17 +92,22 @@ mod tests {
             ("", b"plain", "plain"),
             ("no-such", &[0xff], "\u{fffd}"),
         ] {
-            assert_eq!(text(&part(leaf("text/plain", charset, bytes))).as_deref(), Some(expected), "{charset}");
+            assert_eq!(
+                text(&part(leaf("text/plain", charset, bytes))).as_deref(),
+                Some(expected),
+                "{charset}"
+            );
         }
     }
 
     #[test]
     fn of_alternatives_the_plain_one_is_read() {
-        let (plain, html_part) = (leaf("text/plain", "utf-8", b"a\r\nb"), leaf("text/html", "utf-8", b"<p>c &amp; d</p>"));
+        let (plain, html_part) =
+            (leaf("text/plain", "utf-8", b"a\r\nb"), leaf("text/html", "utf-8", b"<p>c &amp; d</p>"));
         let both = tree("multipart/alternative", &[html_part.clone(), plain.clone()]);
         assert_eq!(text(&part(both.clone())).as_deref(), Some("a\nb"));
         assert_eq!(html(&part(both.clone())).as_deref(), Some("<p>c &amp; d</p>"));
-        let alone = tree("multipart/alternative", &[tree("multipart/related", &[html_part.clone()])]);
+        let alone = tree("multipart/alternative", &[tree("multipart/related", &[html_part])]);
         assert_eq!(text(&part(alone)).map(|text| text.trim().to_owned()).as_deref(), Some("c & d"));
         // A footer that a list has added is part of the text.
         let footer = leaf("text/plain", "utf-8", b"footer");

@@ -27,7 +27,8 @@ pub(crate) fn trouble(refusal: &Refusal<'_>) -> Option<Trouble> {
 /// The machine-readable reasons, of the older shape and of the newer.
 fn reasons<'a>(refusal: &Refusal<'a>) -> impl Iterator<Item = &'a str> {
     let body: &'a Value = refusal.body;
-    let lists = ["/error/errors", "/error/details"].into_iter().filter_map(move |at| body.pointer(at)?.as_array());
+    let lists =
+        ["/error/errors", "/error/details"].into_iter().filter_map(move |at| body.pointer(at)?.as_array());
     lists.flatten().filter_map(|each| each.get("reason")?.as_str())
 }
 
@@ -45,8 +46,10 @@ mod tests {
 
     #[test]
     fn a_403_is_told_apart_by_its_reason() {
-        let old = |reason: &str| json!({"error": {"code": 403, "errors": [{"domain": "x", "reason": reason}]}});
-        let new = |reason: &str| json!({"error": {"code": 403, "details": [{"@type": "y"}, {"reason": reason}]}});
+        let old =
+            |reason: &str| json!({"error": {"code": 403, "errors": [{"domain": "x", "reason": reason}]}});
+        let new =
+            |reason: &str| json!({"error": {"code": 403, "details": [{"@type": "y"}, {"reason": reason}]}});
         for limit in [old("rateLimitExceeded"), old("userRateLimitExceeded"), new("RATE_LIMIT_EXCEEDED")] {
             assert_eq!(of(403, &limit), Some(Trouble::RateLimited(None)));
         }

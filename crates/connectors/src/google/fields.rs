@@ -67,7 +67,8 @@ impl<'a> Fields<'a> {
     /// A list of texts.
     pub(crate) fn lines(&mut self, name: &str) -> Vec<&'a str> {
         let Some(value) = self.value(name) else { return Vec::new() };
-        let texts = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+        let texts =
+            value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
         match texts {
             Some(texts) if !texts.iter().any(|text| text.is_empty()) => texts,
             _ => {
@@ -156,8 +157,10 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_told_at_once() {
-        let body = json!({"subjekt": "a", "to": 7, "line": "a\nb", "flag": "x", "labels": ["a", 1], "none": null});
-        let mut fields = Fields::new(body.as_object().unwrap(), &["subject", "to", "line", "flag", "labels", "none"]);
+        let body =
+            json!({"subjekt": "a", "to": 7, "line": "a\nb", "flag": "x", "labels": ["a", 1], "none": null});
+        let mut fields =
+            Fields::new(body.as_object().unwrap(), &["subject", "to", "line", "flag", "labels", "none"]);
         assert_eq!((fields.text("to"), fields.line("line"), fields.flag("flag")), (None, None, None));
         assert!(fields.lines("labels").is_empty() && fields.text("none").is_none());
         let told = fields.finish(()).unwrap_err().violations();

@@ -32,7 +32,8 @@ impl Base {
 
     /// The same without `path` at its end, where that stands there.
     pub(super) fn without(mut self, path: &str) -> Self {
-        let root = self.0.path().strip_suffix(path).and_then(|root| root.strip_suffix('/')).map(str::to_owned);
+        let root =
+            self.0.path().strip_suffix(path).and_then(|root| root.strip_suffix('/')).map(str::to_owned);
         if let Some(root) = root {
             self.0.set_path(&root);
         }

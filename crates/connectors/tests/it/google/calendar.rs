@@ -60,11 +60,13 @@ async fn events_are_found_and_narrowed() {
     assert_eq!(ids(&found.items), ["event-1"]);
     let team = calendar.list(&world.context, &filtered("calendar_id", "team")).await.unwrap();
     assert_eq!(ids(&team.items), ["team:event-3"]);
-    let late = calendar.list(&world.context, &filtered("time_min", "2026-12-01T00:00:00+01:00")).await.unwrap();
+    let late =
+        calendar.list(&world.context, &filtered("time_min", "2026-12-01T00:00:00+01:00")).await.unwrap();
     assert_eq!(ids(&late.items), ["event-2"]);
     let nowhere = calendar.list(&world.context, &filtered("calendar_id", "none")).await.unwrap_err();
     assert_eq!(nowhere.to_string(), "there is no calendar none");
-    for wrong in [filtered("time_min", "today"), filtered("order_by", "size"), filtered("single_events", "1")] {
+    for wrong in [filtered("time_min", "today"), filtered("order_by", "size"), filtered("single_events", "1")]
+    {
         let error = calendar.list(&world.context, &wrong).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::ValidationFailed);
     }
@@ -126,7 +128,8 @@ async fn an_event_is_complete_where_all_is_wanted() {
 async fn a_change_is_made_only_to_the_version_that_was_read() {
     let stale = json!({"error": {"code": 412, "message": "Precondition Failed", "errors": [{"reason": "conditionNotMet"}]}});
     let (world, calendar) = fake([good(&event()), status(412, &stale), good(&event())]).await;
-    let change = fields(json!({"title": "New", "start": "2026-12-24", "etag": "\"33\"", "send_updates": "all"}));
+    let change =
+        fields(json!({"title": "New", "start": "2026-12-24", "etag": "\"33\"", "send_updates": "all"}));
     let changed = calendar.update(&world.context, "e1", &change).await.unwrap();
     assert_eq!(changed.id, "e1");
     let asked = &world.vendor.asked()[0];
@@ -146,7 +149,8 @@ async fn a_change_is_made_only_to_the_version_that_was_read() {
 
 #[tokio::test]
 async fn troubles_are_told_apart() {
-    let reason = |reason: &str| json!({"error": {"code": 403, "message": "No.", "errors": [{"reason": reason}]}});
+    let reason =
+        |reason: &str| json!({"error": {"code": 403, "message": "No.", "errors": [{"reason": reason}]}});
     let limited = || status(403, &reason("rateLimitExceeded"));
     for (turns, code) in [
         (vec![limited(), limited(), limited()], ErrorCode::UpstreamRateLimited),
@@ -161,7 +165,8 @@ async fn troubles_are_told_apart() {
 
 #[tokio::test]
 async fn a_page_may_be_empty_and_not_the_last() {
-    let (world, calendar) = fake([good(&json!({"nextPageToken": "p2"})), good(&json!({"items": [event()]}))]).await;
+    let (world, calendar) =
+        fake([good(&json!({"nextPageToken": "p2"})), good(&json!({"items": [event()]}))]).await;
     let first = calendar.list(&world.context, &pages_of(10)).await.unwrap();
     assert_eq!((first.items.len(), first.next.as_deref()), (0, Some("p2")));
     let listing = Listing { cursor: first.next, ..filtered("order_by", "startTime") };

@@ -145,11 +145,16 @@ async fn labels_are_changed_and_messages_thrown_away() {
     let labels = gmail.labels(&world.context).await.unwrap();
     assert!(labels.iter().any(|label| label["name"] == "Invoices"), "{labels:?}");
 
-    let change = fields(json!({"is_unread": false, "is_starred": true, "remove_label_ids": ["Label_invoices"]}));
+    let change =
+        fields(json!({"is_unread": false, "is_starred": true, "remove_label_ids": ["Label_invoices"]}));
     let changed = gmail.update(&world.context, "mail-1", &change).await.unwrap();
     assert_eq!(changed.title.as_deref(), Some("Invoice 2026-118"));
     let has = |label: &str| changed.extra["label_ids"].as_array().unwrap().contains(&Value::from(label));
-    assert!(has("INBOX") && has("STARRED") && !has("UNREAD") && !has("Label_invoices"), "{:?}", changed.extra);
+    assert!(
+        has("INBOX") && has("STARRED") && !has("UNREAD") && !has("Label_invoices"),
+        "{:?}",
+        changed.extra
+    );
     let unknown = fields(json!({"add_label_ids": ["Label_none"]}));
     let error = gmail.update(&world.context, "mail-1", &unknown).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::UpstreamRejected);

@@ -59,7 +59,11 @@ async fn a_page_may_be_short_or_empty_and_not_the_last() {
     let (world, gmail) = gmail([good(&page), status(404, &json!({})), good(&empty)]).await;
     for next in ["p2", "p3"] {
         let page = gmail.list(&world.context, &pages_of(10)).await.unwrap();
-        assert_eq!((page.items.len(), page.next.as_deref()), (0, Some(next)), "deleted meanwhile, or filtered");
+        assert_eq!(
+            (page.items.len(), page.next.as_deref()),
+            (0, Some(next)),
+            "deleted meanwhile, or filtered"
+        );
     }
     assert_eq!(
         world.lines(),
@@ -75,9 +79,7 @@ async fn a_page_may_be_short_or_empty_and_not_the_last() {
 async fn details_are_fetched_a_few_at_a_time() {
     let names: Vec<String> = (0..30).map(|number| format!("m{number}")).collect();
     let page = json!({"messages": names.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()});
-    let slow = |id: &String| {
-        Turn::Slow(std::time::Duration::from_millis(20), Box::new(good(&message(id))))
-    };
+    let slow = |id: &String| Turn::Slow(std::time::Duration::from_millis(20), Box::new(good(&message(id))));
     let (world, gmail) = gmail([good(&page)].into_iter().chain(names.iter().map(slow))).await;
     let page = gmail.list(&world.context, &pages_of(30)).await.unwrap();
     assert_eq!(page.items.len(), 30);
@@ -131,7 +133,10 @@ async fn a_mail_is_written_as_others_read_it() {
     assert_eq!(read.from().unwrap().first().unwrap().address(), Some("ann@example.com"));
     assert_eq!(read.bcc().unwrap().first().unwrap().address(), Some("b@example.com"));
     assert_eq!(read.reply_to().unwrap().first().unwrap().address(), Some("r@example.com"));
-    assert_eq!(read.body_text(0).as_deref().map(|text| text.replace("\r\n", "\n")), Some(".\nFrom here\n".into()));
+    assert_eq!(
+        read.body_text(0).as_deref().map(|text| text.replace("\r\n", "\n")),
+        Some(".\nFrom here\n".into())
+    );
     let file = read.attachment(0).unwrap();
     assert_eq!((file.attachment_name(), file.contents()), (Some("zażółć \"1\".pdf"), &b"%PDF-"[..]));
 }
@@ -179,7 +184,9 @@ async fn what_cannot_be_sent_is_not() {
         assert_eq!((told, world.vendor.calls()), (pointers, 0), "{mail}");
     }
     let (world, gmail) = gmail([]).await;
-    for change in [json!({}), json!({"is_unread": true, "remove_label_ids": ["UNREAD"]}), json!({"label": "x"})] {
+    for change in
+        [json!({}), json!({"is_unread": true, "remove_label_ids": ["UNREAD"]}), json!({"label": "x"})]
+    {
         let error = gmail.update(&world.context, "m", &fields(change)).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::ValidationFailed);
     }
@@ -193,6 +200,9 @@ async fn sending_is_not_repeated_and_labelling_is() {
     let mail = fields(json!({"to": "a@b.example", "body": ""}));
     let error = gmail.create(&world.context, &mail).await.unwrap_err();
     assert_eq!((error.code(), world.vendor.calls()), (ErrorCode::UpstreamUnavailable, 1));
+    world.vendor.then([good(&json!({}))]);
+    let error = gmail.create(&world.context, &mail).await.unwrap_err();
+    assert_eq!(error.to_string(), "Gmail: its answer is not as its API is documented", "it has no id");
     world.vendor.then([down(), good(&message("m")), down(), down(), down()]);
     let changed = gmail.update(&world.context, "m", &fields(json!({"is_starred": true}))).await.unwrap();
     assert_eq!(ids(&[changed]), ["m"], "though it could not be read again");

@@ -1,6 +1,7 @@
 //! A connection to an emulated Google, or to one that answers as it is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use connections::vault::{self, AccessToken};
@@ -80,7 +81,7 @@ impl World<FakeVendor> {
 
     /// The JSON that was sent with the call of this number, from 0.
     pub(super) fn sent(&self, call: usize) -> Value {
-        serde_json::from_slice(&self.vendor.asked()[call].body).unwrap()
+        serde_json::from_slice(&self.vendor.asked().get(call).unwrap().body).unwrap()
     }
 }
 
@@ -103,9 +104,10 @@ async fn token(emulate: &Emulate) -> String {
         ("client_id", Emulate::CLIENT_ID),
         ("client_secret", Emulate::CLIENT_SECRET),
     ];
-    let answer = reqwest::Client::new().post(format!("{base}/oauth2/token")).form(&form).send().await.unwrap();
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+    let answer = client.post(format!("{base}/oauth2/token")).form(&form).send().await.unwrap();
     let answer: Value = answer.json().await.unwrap();
-    answer["access_token"].as_str().unwrap().to_owned()
+    answer.get("access_token").and_then(Value::as_str).unwrap().to_owned()
 }
 
 /// A page of this many items.
