@@ -42,8 +42,8 @@ impl Headers {
             cc: message.all_cc().flat_map(|list| people(Some(list))).collect(),
             bcc: message.all_bcc().flat_map(|list| people(Some(list))).collect(),
             reply_to: people(message.reply_to()),
-            subject: message.subject().map(str::to_owned),
-            message_id: message.message_id().map(str::to_owned),
+            subject: message.subject().map(one_line),
+            message_id: message.message_id().map(one_line),
             in_reply_to: texts(message.in_reply_to()),
             references: texts(message.references()),
         }
@@ -54,12 +54,13 @@ fn is_read(name: &str) -> bool {
     READ.iter().any(|read| read.eq_ignore_ascii_case(name))
 }
 
+/// Encoded words can hold line breaks, which would be headers of their own in an answer to the message.
 fn one_line(value: &str) -> String {
     value.replace(|letter: char| letter.is_control(), " ")
 }
 
 fn texts(value: &HeaderValue<'_>) -> Vec<String> {
-    value.as_text_list().unwrap_or_default().iter().map(|text| text.clone().into_owned()).collect()
+    value.as_text_list().unwrap_or_default().iter().map(|text| one_line(text)).collect()
 }
 
 /// The people of a list of addresses, as in `Ann Lee <ann@example.com>, ben@example.com`.
@@ -73,8 +74,8 @@ fn people(address: Option<&Address<'_>>) -> Vec<Author> {
     let each = address.into_iter().flat_map(Address::iter);
     let author = |each: &mail_parser::Addr<'_>| Author {
         id: None,
-        name: each.name().filter(|name| !name.is_empty()).map(str::to_owned),
-        email: each.address().filter(|email| !email.is_empty()).map(str::to_owned),
+        name: each.name().filter(|name| !name.is_empty()).map(one_line),
+        email: each.address().filter(|email| !email.is_empty()).map(one_line),
     };
     each.map(author).filter(|author| *author != Author::default()).collect()
 }
@@ -135,6 +136,17 @@ mod tests {
     fn a_value_brings_no_header_along() {
         let read = headers(&[("Subject", "a\r\nBcc: x@y.example\r\n\r\nbody")]);
         assert_eq!((read.subject.as_deref(), read.bcc.len()), (Some("a  Bcc: x@y.example    body"), 0));
+    }
+
+    #[test]
+    fn an_encoded_word_brings_no_header_along() {
+        let word = "=?utf-8?B?YQ0KQmNjOiB4QHkuZXhhbXBsZQ==?=";
+        let from = format!("{word} <ann@example.com>");
+        let read = headers(&[("Subject", word), ("From", &from), ("Message-ID", word), ("References", word)]);
+        let (subject, name) = (read.subject.unwrap(), read.from.unwrap().name.unwrap());
+        for text in [subject, name].iter().chain(&read.message_id).chain(&read.references) {
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
     }
 
     #[test]

@@ -196,7 +196,7 @@ async fn what_cannot_be_sent_is_not() {
 #[tokio::test]
 async fn sending_is_not_repeated_and_labelling_is() {
     let down = || status(503, &json!({"error": {"message": "backend"}}));
-    let (world, gmail) = gmail([down(), good(&message("m"))]).await;
+    let (world, gmail) = gmail([down()]).await;
     let mail = fields(json!({"to": "a@b.example", "body": ""}));
     let error = gmail.create(&world.context, &mail).await.unwrap_err();
     assert_eq!((error.code(), world.vendor.calls()), (ErrorCode::UpstreamUnavailable, 1));
@@ -206,4 +206,24 @@ async fn sending_is_not_repeated_and_labelling_is() {
     world.vendor.then([down(), good(&message("m")), down(), down(), down()]);
     let changed = gmail.update(&world.context, "m", &fields(json!({"is_starred": true}))).await.unwrap();
     assert_eq!(ids(&[changed]), ["m"], "though it could not be read again");
+}
+
+#[tokio::test]
+async fn an_answer_to_a_hostile_mail_has_no_headers_of_its_writers() {
+    let word = "=?utf-8?B?YQ0KQmNjOiB4QHkuZXhhbXBsZQ==?=";
+    let headers = json!([
+        {"name": "Subject", "value": word},
+        {"name": "From", "value": format!("{word} <ben@example.com>")},
+        {"name": "Message-ID", "value": "<a\r\nBcc: x@y.example>"},
+    ]);
+    let hostile = json!({"id": "m", "threadId": "t", "payload": {"headers": headers}});
+    let (world, gmail) = gmail([good(&hostile), good(&message("s"))]).await;
+    let answer = fields(json!({"reply_to_message_id": "m", "body": "No."}));
+    gmail.create(&world.context, &answer).await.unwrap();
+    let mime = URL_SAFE.decode(world.sent(1)["raw"].as_str().unwrap()).unwrap();
+    let read = MessageParser::default().parse(&mime).unwrap();
+    let text = String::from_utf8_lossy(&mime);
+    assert!(read.bcc().is_none() && !text.contains("\r\nBcc:"), "{text}");
+    assert_eq!(read.to().unwrap().first().unwrap().address(), Some("ben@example.com"));
+    assert_eq!(world.sent(1)["threadId"], "t");
 }
