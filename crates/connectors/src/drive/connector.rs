@@ -212,6 +212,7 @@ impl Data for DriveConnector {
         request.body(&json!({"trashed": true})).done().await
     }
 
+    /// What a query of Drive's language finds; words without its operators are sought in names and contents.
     async fn search(&self, context: &Context, query: &str, listing: &Listing) -> Result<Items, Error> {
         self.page(context, Some(query), listing).await
     }

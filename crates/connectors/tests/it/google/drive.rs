@@ -199,3 +199,16 @@ async fn an_upload_is_not_repeated_and_throwing_away_is() {
     drive.delete(&world.context, "f").await.unwrap();
     assert_eq!(world.vendor.calls(), 3);
 }
+
+#[tokio::test]
+async fn a_root_may_be_named_as_the_vendor_documents_it() {
+    for path in ["/", "/drive/v3", "/drive/v3/"] {
+        let world = World::fake_at(path, (0..2).map(|_| good(&json!({"id": "f"})))).await;
+        let drive = DriveConnector::new(&world.http);
+        drive.get(&world.context, "f").await.unwrap();
+        drive.update(&world.context, "f", &fields(json!({"content": "YQ"}))).await.unwrap();
+        let asked = world.vendor.asked();
+        let paths: Vec<&str> = asked.iter().map(|asked| asked.uri.path()).collect();
+        assert_eq!(paths, ["/drive/v3/files/f", "/upload/drive/v3/files/f"], "{path}");
+    }
+}

@@ -210,10 +210,10 @@ async fn sending_is_not_repeated_and_labelling_is() {
 
 #[tokio::test]
 async fn an_answer_to_a_hostile_mail_has_no_headers_of_its_writers() {
-    let word = "=?utf-8?B?YQ0KQmNjOiB4QHkuZXhhbXBsZQ==?=";
+    let encoded = "=?utf-8?B?YQ0KQmNjOiB4QHkuZXhhbXBsZQ==?=";
     let headers = json!([
-        {"name": "Subject", "value": word},
-        {"name": "From", "value": format!("{word} <ben@example.com>")},
+        {"name": "Subject", "value": encoded},
+        {"name": "From", "value": format!("{encoded} <ben@example.com>")},
         {"name": "Message-ID", "value": "<a\r\nBcc: x@y.example>"},
     ]);
     let hostile = json!({"id": "m", "threadId": "t", "payload": {"headers": headers}});

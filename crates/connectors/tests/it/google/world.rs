@@ -69,8 +69,13 @@ impl World<Emulate> {
 impl World<FakeVendor> {
     /// A Google that answers in these turns.
     pub(super) async fn fake(turns: impl IntoIterator<Item = Turn>) -> Self {
+        Self::fake_at("/", turns).await
+    }
+
+    /// The same where the operator has named its root with this path.
+    pub(super) async fn fake_at(path: &str, turns: impl IntoIterator<Item = Turn>) -> Self {
         let vendor = FakeVendor::new(turns).await;
-        let url = vendor.url.join("/").unwrap().to_string();
+        let url = vendor.url.join(path).unwrap().to_string();
         Self::at(vendor, &url, "token-1", settings())
     }
 
