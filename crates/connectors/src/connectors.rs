@@ -12,7 +12,7 @@ use storage::Tickets;
 use crate::connector::{Connector, Description, Operation};
 use crate::http::Http;
 use crate::turn::checked_site;
-use crate::{Asker, Error, Item, Items, lexmodo, slack};
+use crate::{Asker, Error, Item, Items, calendar, drive, gmail, lexmodo, slack};
 
 /// Every connector. One for the program; cheap to clone.
 #[derive(Clone)]
@@ -41,6 +41,9 @@ pub struct Parts {
 /// The connectors there are, by id.
 fn registry(parts: &Parts) -> Vec<Box<dyn Connector>> {
     vec![
+        Box::new(calendar::CalendarConnector::new(&parts.http)),
+        Box::new(drive::DriveConnector::new(&parts.http)),
+        Box::new(gmail::GmailConnector::new(&parts.http)),
         Box::new(lexmodo::LexmodoConnector::new(parts.lexmodo.clone())),
         Box::new(slack::SlackConnector::new(&parts.http)),
     ]

@@ -2,12 +2,16 @@
 
 mod activity;
 mod ahead;
+pub mod calendar;
 pub mod communication;
 pub mod connector;
 mod connectors;
 mod context;
 mod credential;
+pub mod drive;
 mod error;
+pub mod gmail;
+mod google;
 pub mod http;
 mod item;
 pub mod lexmodo;

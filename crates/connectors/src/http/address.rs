@@ -30,6 +30,16 @@ impl Base {
         Some(Self(url))
     }
 
+    /// The same without `path` at its end, where that stands there.
+    pub(super) fn without(mut self, path: &str) -> Self {
+        let root =
+            self.0.path().strip_suffix(path).and_then(|root| root.strip_suffix('/')).map(str::to_owned);
+        if let Some(root) = root {
+            self.0.set_path(&root);
+        }
+        self
+    }
+
     pub(super) fn url(&self) -> &Url {
         &self.0
     }
@@ -181,6 +191,14 @@ mod tests {
             "file:///etc",
         ] {
             assert!(Base::new(Url::parse(text).unwrap()).is_none(), "{text}");
+        }
+        for (named, root) in [
+            ("http://h/gmail/v1/", "http://h/"),
+            ("http://h/x/gmail/v1", "http://h/x"),
+            ("http://h/x", "http://h/x"),
+            ("http://h/hotgmail/v1", "http://h/hotgmail/v1"),
+        ] {
+            assert_eq!(base(named).without("gmail/v1").url().as_str(), root);
         }
         assert_eq!(base("https://h").authority(), "h:443");
         assert_eq!(base("http://[::1]:81/x/").authority(), "[::1]:81");

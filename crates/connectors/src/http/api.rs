@@ -32,9 +32,22 @@ impl Upstream {
     ///
     /// # Panics
     /// If the `base_url` of `vendor` is no root of an API: a constant of the connector's, which each of its tests makes.
-    #[expect(clippy::expect_used, reason = "a constant that every test of the connector makes")]
     pub fn new(http: &Http, vendor: &'static Vendor) -> Self {
-        let base = http.named_root(vendor.id).unwrap_or_else(|| {
+        Self::rooted(http, vendor, http.named_root(vendor.id))
+    }
+
+    /// The same where several APIs stand below one root, of which one is at `path`: the operator may name the root with
+    /// that path at its end or without it.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn with_path(http: &Http, vendor: &'static Vendor, path: &str) -> Self {
+        Self::rooted(http, vendor, http.named_root(vendor.id).map(|named| named.without(path)))
+    }
+
+    #[expect(clippy::expect_used, reason = "a constant that every test of the connector makes")]
+    fn rooted(http: &Http, vendor: &'static Vendor, named: Option<Base>) -> Self {
+        let base = named.unwrap_or_else(|| {
             Url::parse(vendor.base_url).ok().and_then(Base::new).expect("a vendor's base URL")
         });
         Self { host: http.host(&base), client: http.client(&base), http: http.clone(), vendor, base }

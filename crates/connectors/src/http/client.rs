@@ -129,7 +129,8 @@ impl Http {
         &self.0.settings
     }
 
-    pub(super) fn ambient(&self) -> &Ambient {
+    /// The clock and the randomness of the program.
+    pub(crate) fn ambient(&self) -> &Ambient {
         &self.0.ambient
     }
 

@@ -4,6 +4,7 @@
 
 mod desk;
 mod frame;
+mod google;
 mod house;
 mod http;
 mod lexmodo;

@@ -5,4 +5,4 @@ mod limits;
 mod repetition;
 mod troubles;
 pub(crate) mod vendor;
-mod world;
+pub(crate) mod world;

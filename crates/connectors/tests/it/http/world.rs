@@ -15,7 +15,7 @@ use testkit::ManualClock;
 use super::vendor::{FakeVendor, Turn};
 
 /// Speaks as Google and Slack do.
-pub(super) static VENDOR: Vendor = Vendor {
+pub(crate) static VENDOR: Vendor = Vendor {
     id: "fake",
     name: "Fake",
     base_url: "https://fake.invalid/v1",
@@ -36,9 +36,9 @@ fn trouble(refusal: &Refusal<'_>) -> Option<Trouble> {
 }
 
 /// Gives tokens `token-1`, `token-2`, …
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     version: AtomicI64,
-    pub(super) rejected: AtomicUsize,
+    pub(crate) rejected: AtomicUsize,
 }
 
 fn token(version: i64) -> Arc<AccessToken> {
@@ -60,17 +60,17 @@ impl Credential for Tokens {
 }
 
 /// All that a call needs.
-pub(super) struct World {
-    pub(super) vendor: FakeVendor,
-    pub(super) upstream: Upstream,
-    pub(super) http: Http,
-    pub(super) context: Context,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) tokens: Arc<Tokens>,
+pub(crate) struct World {
+    pub(crate) vendor: FakeVendor,
+    pub(crate) upstream: Upstream,
+    pub(crate) http: Http,
+    pub(crate) context: Context,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) tokens: Arc<Tokens>,
 }
 
 /// Limits that tests can wait for.
-pub(super) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         connect_timeout: Duration::from_secs(2),
         attempt_timeout: Duration::from_millis(400),
@@ -81,34 +81,34 @@ pub(super) fn settings() -> Settings {
 }
 
 impl World {
-    pub(super) async fn new(turns: impl IntoIterator<Item = Turn>) -> Self {
+    pub(crate) async fn new(turns: impl IntoIterator<Item = Turn>) -> Self {
         Self::with(settings(), turns).await
     }
 
-    pub(super) async fn with(settings: Settings, turns: impl IntoIterator<Item = Turn>) -> Self {
+    pub(crate) async fn with(settings: Settings, turns: impl IntoIterator<Item = Turn>) -> Self {
         let vendor = FakeVendor::new(turns).await;
         let (clock, ambient) = ManualClock::ambient();
         let (http, upstream) = upstream(settings, &vendor.url, ambient);
         let tokens = Arc::new(Tokens { version: 1.into(), rejected: 0.into() });
-        let context = context("acme", "c1", Arc::clone(&tokens));
+        let context = context("acme", "c1", tokens.clone());
         Self { vendor, upstream, http, context, clock, tokens }
     }
 
     /// Another tenant's connection.
-    pub(super) fn other(&self, tenant: &str, connection: &str) -> Context {
-        context(tenant, connection, Arc::clone(&self.tokens))
+    pub(crate) fn other(&self, tenant: &str, connection: &str) -> Context {
+        context(tenant, connection, self.tokens.clone())
     }
 }
 
 /// The API at `url`.
-pub(super) fn upstream(settings: Settings, url: &url::Url, ambient: Ambient) -> (Http, Upstream) {
+pub(crate) fn upstream(settings: Settings, url: &url::Url, ambient: Ambient) -> (Http, Upstream) {
     let base_urls = [("fake".to_owned(), url.clone())].into();
     let http = Http::new(Settings { base_urls, ..settings }, ambient).unwrap();
     let upstream = Upstream::new(&http, &VENDOR);
     (http, upstream)
 }
 
-fn context(tenant: &str, id: &str, credential: Arc<Tokens>) -> Context {
+pub(crate) fn context(tenant: &str, id: &str, credential: Arc<dyn Credential>) -> Context {
     let moment = Timestamp::from_millisecond(0);
     let granted = Granted {
         name: "main".into(),
