@@ -115,6 +115,8 @@ const ROUTES: &[Route] = &[
     ("PUT", "/api/v1/unified/connectors/{connector}/items/{id}", "/api/v1/unified/connectors/lexmodo/items/c1", Json("{}"), [401; 5], [401, 403, 403, 403, 401]),
     ("DELETE", "/api/v1/unified/connectors/{connector}/items/{id}", "/api/v1/unified/connectors/lexmodo/items/c1", Nothing, [401; 5], [401, 403, 403, 403, 401]),
     ("GET", "/api/v1/unified/connectors/{connector}/search", "/api/v1/unified/connectors/lexmodo/search?query=ann", Nothing, [401; 5], [401, 403, 403, 403, 401]),
+    ("GET", "/api/v1/unified/slack/channels", "/api/v1/unified/slack/channels?user_email=ann@acme.example", Nothing, [401, 403, 401, 401, 401], [401, 403, 403, 403, 401]),
+    ("POST", "/api/v1/unified/slack/channels/{id}/messages", "/api/v1/unified/slack/channels/C1/messages?message=x&user_email=ann@acme.example", Nothing, [401, 403, 401, 401, 401], [401, 403, 403, 403, 401]),
     // Neither tenant is a store.
     ("GET", "/lexmodo/customers", "/lexmodo/customers", Nothing, [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
     ("GET", "/lexmodo/customers/{id}", "/lexmodo/customers/c1", Nothing, [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),

@@ -7,7 +7,11 @@ use testkit::{Backend, Emulate};
 use super::{AUTH, CONNECTIONS, begun, coming_back, user, with_providers};
 use crate::deployment::{Answer, Deployment, each, on_both_backends};
 
-on_both_backends!(google_is_connected_renewed_and_revoked, slack_gives_two_credentials);
+on_both_backends!(
+    google_is_connected_renewed_and_revoked,
+    slack_gives_two_credentials,
+    slack_is_read_and_written_to
+);
 
 /// As the document has them: an address at the shorter path.
 const GOOGLE_CALLBACK: &str = "http://127.0.0.1:8081/auth/google/callback";
@@ -23,6 +27,7 @@ fn furnished(backend: Backend, emulate: &Emulate) -> Deployment {
          token_url = \"{slack}/api/oauth.v2.access\"\ntoken_auth = \"client_secret_post\"\nrevocation_url = \"{slack}/api/auth.revoke\"\n"
     );
     with_providers(backend, &file, |builder| {
+        let builder = builder.set("SLACK_BASE_URL", format!("{slack}/api"));
         ["GOOGLE", "SLACK"].iter().fold(builder, |builder, name| {
             let callback = if *name == "GOOGLE" { GOOGLE_CALLBACK } else { SLACK_CALLBACK };
             builder
@@ -131,4 +136,72 @@ async fn slack_gives_two_credentials(backend: Backend) {
     let log = emulate.slack_log().await.unwrap();
     assert_eq!(log.iter().filter(|asked| asked.endpoint.contains("auth.revoke")).count(), 2, "{log:?}");
     assert_eq!(send(&deployment, Method::GET, CONNECTIONS).await.expect(200)["connections"], json!([]));
+}
+
+async fn slack_is_read_and_written_to(backend: Backend) {
+    const CHANNELS: &str = "/api/v1/unified/slack/channels";
+    let emulate = Emulate::start(&[GOOGLE_CALLBACK, SLACK_CALLBACK]).unwrap();
+    let deployment = furnished(backend, &emulate);
+    let get = |path: String| {
+        let deployment = &deployment;
+        async move { send(deployment, Method::GET, &path).await }
+    };
+    get(CHANNELS.to_owned()).await.problem("connection_required");
+    let asked = "scopes=channels:read&scopes=channels:history&scopes=chat:write";
+    connect(&deployment, &emulate, ("slack", asked), Emulate::ANN).await.1.expect(200);
+
+    let listed = get(format!("{CHANNELS}?limit=100")).await.expect(200);
+    assert_eq!(listed["next_cursor"], json!(null), "{listed:#}");
+    let channels = listed["channels"].as_array().unwrap();
+    assert_eq!(listed["total"], channels.len());
+    let support = channels.iter().find(|channel| channel["name"] == "support").unwrap();
+    assert_eq!(support["audience"], "public");
+    let first = get(format!("{CHANNELS}?limit=1")).await.expect(200);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = get(format!("{CHANNELS}?limit=1&cursor={cursor}")).await.expect(200);
+    assert_ne!(first["channels"][0]["id"], second["channels"][0]["id"]);
+    let detail = get(format!("{CHANNELS}?cursor=x")).await.expect(400)["detail"].clone();
+    assert!(detail.as_str().unwrap().starts_with("cursor must be"), "{detail}");
+
+    let messages = format!("{CHANNELS}/{}/messages", support["id"].as_str().unwrap());
+    let post =
+        |query: &str, body: Option<serde_json::Value>| {
+            let request = deployment.server.request(Method::POST, &format!("{messages}{query}"));
+            let request = request.bearer_auth(user("ann@acme.example"));
+            Answer::of(body.map_or_else(
+                || request.try_clone().unwrap(),
+                |body| request.try_clone().unwrap().json(&body),
+            ))
+        };
+    let sent = post("?message=Sent%20by%20query", None).await.expect(200);
+    assert_eq!(
+        (&sent["channel"], &sent["message"]["text"]),
+        (&support["id"], &json!("Sent by query")),
+        "{sent:#}"
+    );
+    let answer =
+        post("", Some(json!({"message": "Sent by body", "thread_ts": sent["ts"]}))).await.expect(200);
+    assert_eq!(answer["message"]["extra"]["thread"], sent["ts"], "{answer:#}");
+    post("", None).await.expect(400);
+    post("?message=x", Some(json!({"message": "x"}))).await.expect(400);
+
+    let items = "/api/v1/unified/connectors/slack/items";
+    let page = get(format!("{items}?channel={}", support["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(page["result"]["items"], page["result"]["messages"]);
+    assert_eq!(page["result"]["items"][0]["text"], "Sent by query", "{page:#}");
+    let told = get("/api/v1/unified/connectors/slack/capabilities".to_owned()).await.expect(200);
+    assert_eq!(
+        told["capabilities"]["capabilities"],
+        json!([
+            "list",
+            "get",
+            "create",
+            "update",
+            "delete",
+            "channels",
+            "channel",
+            "messages",
+            "send_message"
+        ])
+    );
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use model::{Ambient, Coded, ErrorCode, Violation};
+use model::{Ambient, Coded, ErrorCode, Extensions, Violation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -20,6 +20,8 @@ pub struct Problem {
     code: ErrorCode,
     detail: Cow<'static, str>,
     violations: Vec<Violation>,
+    /// Boxed, because every handler's result has room for a problem.
+    extensions: Box<Extensions>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -48,6 +50,18 @@ pub struct ProblemBody<'a> {
     /// What is wrong with the body, piece by piece.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ViolationBody<'a>>,
+    /// For trouble at a provider: whether the same request may be made again, and may then succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
+    /// For trouble at a provider: the HTTP status that it answered with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_status: Option<u16>,
+    /// The scopes that the connection lacks, as far as they are known; one of them may suffice.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    missing_scopes: &'a [String],
+    /// The path on this server where the account is connected again, where that helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reconnect: Option<&'a str>,
 }
 
 /// One thing that is wrong with the body.
@@ -76,7 +90,7 @@ impl Problem {
             }
             None => detail,
         };
-        Self { code, detail, violations: Vec::new(), headers: Vec::new() }
+        Self { code, detail, violations: Vec::new(), extensions: Box::default(), headers: Vec::new() }
     }
 
     /// The same problem with the parts of the body that are wrong.
@@ -102,7 +116,13 @@ impl Problem {
 
     /// A problem of ours whose particulars may be told, because they name parts of the server and nothing else.
     pub(crate) fn told(code: ErrorCode, detail: String) -> Self {
-        Self { code, detail: detail.into(), violations: Vec::new(), headers: Vec::new() }
+        Self {
+            code,
+            detail: detail.into(),
+            violations: Vec::new(),
+            extensions: Box::default(),
+            headers: Vec::new(),
+        }
     }
 
     /// The problem that `error` is to the caller.
@@ -115,7 +135,8 @@ impl Problem {
         } else {
             Self::new(code, detail())
         };
-        let problem = problem.with_violations(error.violations());
+        let mut problem = problem.with_violations(error.violations());
+        problem.extensions = Box::new(error.extensions());
         match error.retry_after(Ambient::system().now()) {
             Some(wait) => problem.with_header(header::RETRY_AFTER, wait.as_secs().max(1)),
             None => problem,
@@ -160,6 +181,10 @@ impl Problem {
                     place: each.place.as_deref(),
                 })
                 .collect(),
+            retryable: self.extensions.retryable,
+            upstream_status: self.extensions.upstream_status,
+            missing_scopes: &self.extensions.missing_scopes,
+            reconnect: self.extensions.reconnect.as_deref(),
         };
         // Serialising strings and numbers does not fail; an empty body would still carry the status.
         serde_json::to_vec(&body).unwrap_or_default()
@@ -339,6 +364,34 @@ mod tests {
                 "errors": [{"pointer": "/version", "detail": "version must be a semantic version"}],
             })
         );
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("gmail needs mail.send for this")]
+    struct Lacking;
+
+    impl Coded for Lacking {
+        fn code(&self) -> ErrorCode {
+            ErrorCode::InsufficientScope
+        }
+
+        fn extensions(&self) -> Extensions {
+            Extensions {
+                retryable: Some(false),
+                upstream_status: Some(403),
+                missing_scopes: vec!["mail.send".into()],
+                reconnect: Some("/api/v1/unified/auth/google/url".into()),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_caller_can_do_about_it_is_told() {
+        let body: Value = serde_json::from_slice(&Problem::from(Lacking).body(None)).unwrap();
+        assert_eq!(body["retryable"], false);
+        assert_eq!(body["upstream_status"], 403);
+        assert_eq!(body["missing_scopes"], json!(["mail.send"]));
+        assert_eq!(body["reconnect"], "/api/v1/unified/auth/google/url");
     }
 
     #[tokio::test]

@@ -14,12 +14,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(25);
 /// What comes of `work`, or of its taking too long.
 async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| {
-        Err(Error::Upstream {
-            provider: "the provider",
-            code: ErrorCode::UpstreamTimeout,
-            detail: format!("there was no answer within {} s", DEADLINE.as_secs()),
-            retry_after: None,
-        })
+        let detail = format!("there was no answer within {} s", DEADLINE.as_secs());
+        Err(Error::upstream("the provider", ErrorCode::UpstreamTimeout, detail))
     })
 }
 

@@ -1,8 +1,11 @@
 //! What a connector is: a description that says what it can, and a trait for each kind of thing that it does.
 
 use async_trait::async_trait;
+use connections::connection::Connection;
 use serde_json::{Map, Value};
 
+use crate::communication::Communication;
+use crate::project::Project;
 use crate::{Context, Error, Item, Items};
 
 /// One way of using what tenants have connected at a provider. Adding one is a file that implements this, and a line in
@@ -20,6 +23,12 @@ pub trait Connector: Send + Sync {
 
     /// Its items, where it has such.
     fn data(&self) -> Option<&dyn Data>;
+
+    /// Its channels and messages, where it has such.
+    fn communication(&self) -> Option<&dyn Communication>;
+
+    /// Its projects and issues, where it has such.
+    fn project(&self) -> Option<&dyn Project>;
 }
 
 /// Things that can be listed, read and written.
@@ -52,6 +61,8 @@ pub trait Data: Send + Sync {
 pub struct Description {
     /// By which it is called.
     pub id: &'static str,
+    /// By which it may be called, too.
+    pub aliases: &'static [&'static str],
     /// The provider in the catalog whose connections it uses.
     pub provider: &'static str,
     /// Its name for people.
@@ -64,12 +75,73 @@ pub struct Description {
     pub filters: &'static [Filter],
     /// The most items that the vendor gives to a page.
     pub max_page: u32,
+    /// Scopes that the vendor grants to one credential of a connection alone, each with that credential's name: what
+    /// Slack lets users search is nothing for its bots. Empty for a provider with one credential.
+    pub bound_scopes: &'static [(&'static str, &'static str)],
+}
+
+/// What a connection lacks for an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lacking {
+    /// The scopes of which one is needed.
+    pub scopes: &'static [&'static str],
+    /// The credential that it must be granted to; `None` where any will do.
+    pub credential: Option<&'static str>,
 }
 
 impl Description {
     /// What it says of an operation; `None` where it cannot do it.
     pub fn ability(&self, operation: Operation) -> Option<&'static Ability> {
         self.operations.iter().find(|ability| ability.operation == operation)
+    }
+
+    /// Whether this is its name or one of its aliases.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.id == name || self.aliases.contains(&name)
+    }
+
+    /// The credential of `connection` that was granted all that `ability` needs: the one called `lead` if it was, else the
+    /// first other. Scopes that two credentials have between them do not add up.
+    ///
+    /// # Errors
+    /// What is lacking.
+    pub fn suitable<'a>(
+        &self,
+        ability: &Ability,
+        connection: &'a Connection,
+        lead: &'a str,
+    ) -> Result<&'a str, Lacking> {
+        let is_there =
+            |name: &&str| connection.credentials.iter().any(|credential| credential.name == **name);
+        let others = connection.credentials.iter().map(|credential| credential.name.as_str());
+        let mut names = std::iter::once(lead).filter(is_there).chain(others);
+        let suits = |name: &str| self.lacking(ability, connection, name).is_none();
+        match names.find(|name| suits(name)) {
+            Some(name) => Ok(name),
+            None => self.lacking(ability, connection, lead).map_or(Ok(lead), Err),
+        }
+    }
+
+    /// Whether one of the credentials of `connection` was granted all that `ability` needs.
+    pub fn is_granted(&self, ability: &Ability, connection: &Connection) -> bool {
+        self.suitable(ability, connection, "").is_ok()
+    }
+
+    /// What the credential of this name lacks for `ability`.
+    fn lacking(&self, ability: &Ability, connection: &Connection, name: &str) -> Option<Lacking> {
+        let credential = connection.credentials.iter().find(|credential| credential.name == name);
+        let granted = credential.map_or(&[][..], |credential| &credential.scopes);
+        let holder = |scope: &str| {
+            let bound = self.bound_scopes.iter().find(|(bound, _)| *bound == scope);
+            bound.map(|(_, credential)| *credential)
+        };
+        let counts: Vec<String> = granted
+            .iter()
+            .filter(|scope| holder(scope).is_none_or(|holder| holder == name))
+            .cloned()
+            .collect();
+        let scopes = ability.missing(&counts)?;
+        Some(Lacking { scopes, credential: scopes.first().and_then(|scope| holder(scope)) })
     }
 
     /// The error that answers an operation that it has not.
@@ -93,6 +165,32 @@ pub enum Operation {
     Delete,
     /// A page of the items that are found.
     Search,
+    /// A page of channels.
+    Channels,
+    /// One channel.
+    Channel,
+    /// A page of a channel's messages, or of a thread's.
+    Messages,
+    /// Sending a message.
+    SendMessage,
+    /// A page of the people there.
+    Users,
+    /// A page of projects.
+    Projects,
+    /// One project.
+    Project,
+    /// A page of a project's issues.
+    Issues,
+    /// One issue.
+    Issue,
+    /// Making an issue.
+    CreateIssue,
+    /// Changing one.
+    UpdateIssue,
+    /// A page of the issues that are the user's to do.
+    MyIssues,
+    /// How a project stands.
+    Summary,
 }
 
 impl Operation {
@@ -105,6 +203,19 @@ impl Operation {
             Self::Update => "update",
             Self::Delete => "delete",
             Self::Search => "search",
+            Self::Channels => "channels",
+            Self::Channel => "channel",
+            Self::Messages => "messages",
+            Self::SendMessage => "send_message",
+            Self::Users => "users",
+            Self::Projects => "projects",
+            Self::Project => "project",
+            Self::Issues => "issues",
+            Self::Issue => "issue",
+            Self::CreateIssue => "create_issue",
+            Self::UpdateIssue => "update_issue",
+            Self::MyIssues => "my_issues",
+            Self::Summary => "summary",
         }
     }
 }
@@ -154,19 +265,5 @@ impl Listing {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_scope_of_each_group_is_needed() {
-        let ability =
-            Ability { operation: Operation::Search, scopes: &[&["mail.read", "mail.modify"], &["search"]] };
-        let missing = |granted: &[&str]| {
-            ability.missing(&granted.iter().map(|scope| (*scope).to_owned()).collect::<Vec<_>>())
-        };
-        assert_eq!(missing(&["search", "mail.modify"]), None);
-        assert_eq!(missing(&["mail.read"]), Some(&["search"][..]));
-        assert_eq!(missing(&["search"]), Some(&["mail.read", "mail.modify"][..]));
-        assert_eq!(Ability { operation: Operation::List, scopes: &[] }.missing(&[]), None);
-    }
-}
+#[path = "connector_tests.rs"]
+mod tests;

@@ -9,11 +9,10 @@ use connections::{Connections, Whose};
 use serde_json::{Map, Value};
 use storage::Tickets;
 
-use crate::activity::Use;
-use crate::connector::{Connector, Data, Description, Listing, Operation};
-use crate::page_token::Binding;
-use crate::parameters::filters;
-use crate::{Asker, Context, Error, Item, Items, Kept, lexmodo};
+use crate::connector::{Connector, Description, Operation};
+use crate::http::Http;
+use crate::turn::checked_site;
+use crate::{Asker, Error, Item, Items, calendar, drive, gmail, lexmodo, slack};
 
 /// Every connector. One for the program; cheap to clone.
 #[derive(Clone)]
@@ -33,13 +32,21 @@ pub struct Parts {
     pub connections: Connections,
     /// Seals page tokens.
     pub tickets: Tickets,
+    /// Calls vendors' APIs.
+    pub http: Http,
     /// The customers service of the Lexmodo platform, where the operator has set it up.
     pub lexmodo: Option<lexmodo::Customers>,
 }
 
 /// The connectors there are, by id.
 fn registry(parts: &Parts) -> Vec<Box<dyn Connector>> {
-    vec![Box::new(lexmodo::LexmodoConnector::new(parts.lexmodo.clone()))]
+    vec![
+        Box::new(calendar::CalendarConnector::new(&parts.http)),
+        Box::new(drive::DriveConnector::new(&parts.http)),
+        Box::new(gmail::GmailConnector::new(&parts.http)),
+        Box::new(lexmodo::LexmodoConnector::new(parts.lexmodo.clone())),
+        Box::new(slack::SlackConnector::new(&parts.http)),
+    ]
 }
 
 /// A connector, for those who choose one.
@@ -75,20 +82,6 @@ pub struct Wanted {
     pub raw: bool,
 }
 
-/// A connector with all that an operation needs.
-struct Ready<'a> {
-    description: &'static Description,
-    operation: Operation,
-    data: &'a dyn Data,
-    context: Context,
-}
-
-impl Ready<'_> {
-    fn done<T>(self, result: T) -> Done<T> {
-        Done { connection: self.context.connection, description: self.description, result }
-    }
-}
-
 impl Connectors {
     /// The connectors of this program.
     pub fn new(parts: Parts) -> Self {
@@ -98,7 +91,7 @@ impl Connectors {
 
     /// Other connectors than those of this program.
     pub fn of(parts: Parts, registry: Vec<Box<dyn Connector>>) -> Self {
-        let Parts { connections, tickets, lexmodo } = parts;
+        let Parts { connections, tickets, lexmodo, .. } = parts;
         Self(Arc::new(Inner { connections, tickets, registry, customers: lexmodo }))
     }
 
@@ -121,7 +114,7 @@ impl Connectors {
     /// # Errors
     /// [`Error::UnknownConnector`].
     pub fn get(&self, id: &str) -> Result<&dyn Connector, Error> {
-        let found = self.0.registry.iter().find(|connector| connector.description().id == id);
+        let found = self.0.registry.iter().find(|connector| connector.description().is_called(id));
         found.map(AsRef::as_ref).ok_or_else(|| Error::UnknownConnector(shortened(id)))
     }
 
@@ -138,10 +131,16 @@ impl Connectors {
     pub async fn test(&self, asker: &Asker, id: &str) -> Result<Done<Result<(), Error>>, Error> {
         let connector = self.get(id)?;
         let connection = self.connection(asker, connector).await?;
-        let under_way = self.note(asker, &connection, connector.description(), "test");
-        let context = self.context(asker, connection, false);
-        let result = under_way.finish(connector.test(&context)).await;
-        Ok(Done { connection: context.connection, description: connector.description(), result })
+        let description = connector.description();
+        let under_way = self.note(asker, &connection, description, "test");
+        let acting = self.lead(asker, &connection);
+        let context = self.context(asker, connection, acting, false);
+        let work = async {
+            checked_site(&context)?;
+            connector.test(&context).await
+        };
+        let result = under_way.finish(work).await;
+        Ok(Done { connection: context.connection, description, result })
     }
 
     /// What the connection that is meant can be used for.
@@ -153,7 +152,10 @@ impl Connectors {
 
     /// A page of items.
     pub async fn list_items(&self, asker: &Asker, id: &str, wanted: &Wanted) -> Result<Done<Items>, Error> {
-        self.page(asker, id, Operation::List, None, wanted).await
+        let turn = self.turn(asker, id, (Operation::List, ""), wanted).await?;
+        let work = turn.ready.data()?.list(&turn.ready.context, &turn.listing);
+        let page = self.turned(asker, &turn, work).await?;
+        Ok(turn.ready.done(page))
     }
 
     /// A page of the items that `query` finds, in the vendor's own words.
@@ -164,13 +166,16 @@ impl Connectors {
         query: &str,
         wanted: &Wanted,
     ) -> Result<Done<Items>, Error> {
-        self.page(asker, id, Operation::Search, Some(query), wanted).await
+        let turn = self.turn(asker, id, (Operation::Search, query), wanted).await?;
+        let work = turn.ready.data()?.search(&turn.ready.context, query, &turn.listing);
+        let page = self.turned(asker, &turn, work).await?;
+        Ok(turn.ready.done(page))
     }
 
     /// An item.
     pub async fn item(&self, asker: &Asker, id: &str, item: &str, raw: bool) -> Result<Done<Item>, Error> {
         let ready = self.ready(asker, id, Operation::Get, raw).await?;
-        let found = self.begin(asker, &ready).finish(ready.data.get(&ready.context, item)).await?;
+        let found = self.begin(asker, &ready).finish(ready.data()?.get(&ready.context, item)).await?;
         Ok(ready.done(found))
     }
 
@@ -182,7 +187,7 @@ impl Connectors {
         fields: &Map<String, Value>,
     ) -> Result<Done<Item>, Error> {
         let ready = self.ready(asker, id, Operation::Create, false).await?;
-        let made = self.begin(asker, &ready).finish(ready.data.create(&ready.context, fields)).await?;
+        let made = self.begin(asker, &ready).finish(ready.data()?.create(&ready.context, fields)).await?;
         Ok(ready.done(made))
     }
 
@@ -196,82 +201,23 @@ impl Connectors {
     ) -> Result<Done<Item>, Error> {
         let ready = self.ready(asker, id, Operation::Update, false).await?;
         let changed =
-            self.begin(asker, &ready).finish(ready.data.update(&ready.context, item, fields)).await?;
+            self.begin(asker, &ready).finish(ready.data()?.update(&ready.context, item, fields)).await?;
         Ok(ready.done(changed))
     }
 
     /// Deletes an item.
     pub async fn delete(&self, asker: &Asker, id: &str, item: &str) -> Result<Done<()>, Error> {
         let ready = self.ready(asker, id, Operation::Delete, false).await?;
-        self.begin(asker, &ready).finish(ready.data.delete(&ready.context, item)).await?;
+        self.begin(asker, &ready).finish(ready.data()?.delete(&ready.context, item)).await?;
         Ok(ready.done(()))
     }
 
-    async fn page(
-        &self,
-        asker: &Asker,
-        id: &str,
-        operation: Operation,
-        query: Option<&str>,
-        wanted: &Wanted,
-    ) -> Result<Done<Items>, Error> {
-        let description = self.get(id)?.description();
-        let filters = filters(description, operation, &wanted.parameters)?;
-        let ready = self.ready(asker, id, operation, wanted.raw).await?;
-        let binding = Binding {
-            tenant: &asker.tenant,
-            connection: &ready.context.connection.id,
-            connector: description.id,
-            operation: operation.as_str(),
-            query: query.unwrap_or_default(),
-            filters: &filters,
-            provider: description.name,
-            parameter: "page_token",
-        };
-        let token = wanted.page_token.as_deref().filter(|token| !token.is_empty());
-        let place = token.map(|token| binding.open(&self.0.tickets, token)).transpose()?;
-        let listing = Listing {
-            max_results: wanted.max_results.clamp(1, description.max_page),
-            cursor: place.as_ref().map(|place| place.cursor.clone()),
-            filters: filters.clone(),
-        };
-        let work = async {
-            let mut items = match query {
-                Some(query) => ready.data.search(&ready.context, query, &listing).await?,
-                None => ready.data.list(&ready.context, &listing).await?,
-            };
-            let ids = items.items.iter().map(|item| item.id.as_str());
-            items.next = binding.next(&self.0.tickets, place.as_ref(), ids, items.next.take())?;
-            Ok(items)
-        };
-        let items = self.begin(asker, &ready).finish(work).await?;
-        Ok(ready.done(items))
-    }
-
-    /// Finds all that `operation` needs, and whether it may be done at all.
-    async fn ready(
-        &self,
-        asker: &Asker,
-        id: &str,
-        operation: Operation,
-        raw: bool,
-    ) -> Result<Ready<'_>, Error> {
-        let connector = self.get(id)?;
-        let description = connector.description();
-        let connection = self.connection(asker, connector).await?;
-        let ability = description.ability(operation).ok_or_else(|| description.cannot(operation))?;
-        let data = connector.data().ok_or_else(|| description.cannot(operation))?;
-        if let Some(scopes) = ability.missing(&connection.scopes()) {
-            let lacking = Error::InsufficientScope { connector: description.id, scopes };
-            let under_way = self.note(asker, &connection, description, operation.as_str());
-            return under_way.finish(std::future::ready(Err(lacking))).await;
-        }
-        let context = self.context(asker, connection, raw);
-        Ok(Ready { description, operation, data, context })
-    }
-
     /// The connection that is meant.
-    async fn connection(&self, asker: &Asker, connector: &dyn Connector) -> Result<Connection, Error> {
+    pub(crate) async fn connection(
+        &self,
+        asker: &Asker,
+        connector: &dyn Connector,
+    ) -> Result<Connection, Error> {
         self.meant(asker, configured(connector)?.provider).await
     }
 
@@ -286,27 +232,8 @@ impl Connectors {
         Ok(self.0.connections.meant(&whose).await?)
     }
 
-    fn begin(&self, asker: &Asker, ready: &Ready<'_>) -> Use {
-        self.note(asker, &ready.context.connection, ready.description, ready.operation.as_str())
-    }
-
-    /// Notes that `operation` begins.
-    pub(crate) fn note(
-        &self,
-        asker: &Asker,
-        connection: &Connection,
-        description: &Description,
-        operation: &str,
-    ) -> Use {
-        let operation = format!("{}.{operation}", description.id);
-        Use::begin(self.0.connections.activity(), asker, connection, &operation)
-    }
-
-    /// What a connector works with.
-    pub(crate) fn context(&self, asker: &Asker, connection: Connection, raw: bool) -> Context {
-        let key = self.0.connections.credential(&asker.tenant, &connection);
-        let credential = Arc::new(Kept::new(self.0.connections.vault().clone(), key));
-        Context { tenant: asker.tenant.clone(), connection, credential, raw }
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.0.connections
     }
 
     pub(crate) fn tickets(&self) -> &Tickets {

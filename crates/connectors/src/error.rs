@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use model::{Coded, ErrorCode, Timestamp, Violation};
+use connections::connection::Connection;
+use model::{Coded, ErrorCode, Extensions, Timestamp, Violation};
 
 /// An operation that could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -51,13 +52,34 @@ pub enum Error {
     /// The connection's grant lacks what this needs.
     #[error(
         "{connector} needs {} for this, which the connection was not granted: connect the account again and ask for it",
-        .scopes.join(" or ")
+        if .scopes.is_empty() { "a further scope".to_owned() } else { .scopes.join(" or ") }
     )]
     InsufficientScope {
         /// The connector.
         connector: &'static str,
-        /// The scopes of which one is needed.
-        scopes: &'static [&'static str],
+        /// The scopes of which one is needed; none where the vendor does not tell.
+        scopes: Vec<String>,
+        /// Where the user is asked for more.
+        reconnect: String,
+    },
+    /// The grant covers several sites, and none is chosen.
+    #[error(
+        "none of this connection's sites is chosen: choose one by PATCH {choose} with {{\"site\": \"…\"}}, one of {}",
+        .sites.join(", ")
+    )]
+    NeedsSite {
+        /// The path where one is chosen.
+        choose: String,
+        /// The ids of the sites.
+        sites: Vec<String>,
+    },
+    /// There is no token to make the call with.
+    #[error("{error}")]
+    Token {
+        /// Why.
+        error: connections::vault::Error,
+        /// Where the user connects the account again.
+        reconnect: String,
     },
     /// The tenant is none that this can be done for.
     #[error("this tenant is no store of the platform: the id of one is lexmodo: and the store's number")]
@@ -87,6 +109,10 @@ pub enum Error {
         detail: String,
         /// How long to wait, where the vendor says so.
         retry_after: Option<Duration>,
+        /// The status of its answer, where there was one.
+        status: Option<u16>,
+        /// Whether the same request may be made again, and may then succeed.
+        retryable: bool,
     },
     /// The connection is missing, or its tokens cannot be had.
     #[error(transparent)]
@@ -99,11 +125,35 @@ pub enum Error {
     Storage(#[from] storage::Error),
 }
 
+impl Error {
+    /// The vendor's trouble, where nothing is known of it but that.
+    pub(crate) fn upstream(provider: &'static str, code: ErrorCode, detail: impl Into<String>) -> Self {
+        let retryable = Self::is_passing(code);
+        Self::Upstream { provider, code, detail: detail.into(), retry_after: None, status: None, retryable }
+    }
+
+    /// That a site must be chosen first.
+    pub(crate) fn needs_site(connection: &Connection) -> Self {
+        // As many as can be read.
+        let sites = connection.sites.iter().take(20).map(|site| site.id.clone()).collect();
+        Self::NeedsSite { choose: format!("/api/v1/unified/connections/{}", connection.id), sites }
+    }
+
+    /// Whether trouble of this kind passes by itself.
+    pub(crate) fn is_passing(code: ErrorCode) -> bool {
+        matches!(
+            code,
+            ErrorCode::UpstreamRateLimited | ErrorCode::UpstreamUnavailable | ErrorCode::UpstreamTimeout
+        )
+    }
+}
+
 impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
             Self::UnknownConnector(_) | Self::NotFound { .. } | Self::NotAStore => ErrorCode::NotFound,
             Self::Unsupported { .. } => ErrorCode::Unsupported,
+            Self::NeedsSite { .. } => ErrorCode::Conflict,
             Self::NotConfigured { .. } => ErrorCode::Unavailable,
             Self::Invalid(_) => ErrorCode::ValidationFailed,
             Self::PageToken { .. }
@@ -115,7 +165,7 @@ impl Coded for Error {
             Self::InsufficientScope { .. } => ErrorCode::InsufficientScope,
             Self::Upstream { code, .. } => *code,
             Self::Connection(error) => error.code(),
-            Self::Vault(error) => error.code(),
+            Self::Vault(error) | Self::Token { error, .. } => error.code(),
             Self::Storage(error) => error.code(),
         }
     }
@@ -136,8 +186,37 @@ impl Coded for Error {
         match self {
             Self::Upstream { retry_after, .. } => *retry_after,
             Self::Connection(error) => error.retry_after(now),
-            Self::Vault(error) => error.retry_at().map(|at| now.until(at)),
+            Self::Vault(error) | Self::Token { error, .. } => error.retry_at().map(|at| now.until(at)),
             _ => None,
+        }
+    }
+
+    fn extensions(&self) -> Extensions {
+        match self {
+            Self::Upstream { status, retryable, .. } => {
+                Extensions { retryable: Some(*retryable), upstream_status: *status, ..Extensions::default() }
+            }
+            Self::InsufficientScope { scopes, reconnect, .. } => Extensions {
+                retryable: Some(false),
+                missing_scopes: scopes.clone(),
+                reconnect: Some(reconnect.clone()),
+                ..Extensions::default()
+            },
+            Self::Token { error, reconnect } => {
+                let helps = matches!(
+                    error.code(),
+                    ErrorCode::ConnectionRequired | ErrorCode::ReauthorizationRequired
+                );
+                Extensions {
+                    retryable: Some(Self::is_passing(error.code())),
+                    reconnect: helps.then(|| reconnect.clone()),
+                    ..Extensions::default()
+                }
+            }
+            Self::Vault(error) => {
+                Extensions { retryable: Some(Self::is_passing(error.code())), ..Extensions::default() }
+            }
+            _ => Extensions::default(),
         }
     }
 }

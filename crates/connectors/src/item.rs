@@ -43,15 +43,34 @@ pub struct Author {
     pub email: Option<String>,
 }
 
-/// A page of items.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[expect(clippy::struct_field_names, reason = "the name of the field on the wire, too")]
-pub struct Items {
-    /// The items. There may be few or none though others follow.
-    pub items: Vec<Item>,
+/// A page of what a vendor lists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// What is on it. There may be few or none though others follow.
+    pub items: Vec<T>,
     /// How many there are in all, where the vendor tells.
     pub total: Option<u64>,
     /// Where the next page begins; `None` at the end. From a connector it is the vendor's own cursor, from the
     /// dispatcher a sealed page token.
     pub next: Option<String>,
+}
+
+/// A page of items.
+pub type Items = Page<Item>;
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), total: None, next: None }
+    }
+}
+
+/// What has an id at its vendor, by which a page that comes again is recognised.
+pub(crate) trait Identified {
+    fn id(&self) -> &str;
+}
+
+impl Identified for Item {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }

@@ -79,8 +79,7 @@ impl Binding<'_> {
     }
 
     fn trouble(&self, detail: String) -> Error {
-        let code = ErrorCode::UpstreamUnavailable;
-        Error::Upstream { provider: self.provider, code, detail, retry_after: None }
+        Error::upstream(self.provider, ErrorCode::UpstreamUnavailable, detail)
     }
 
     fn seal(&self, tickets: &Tickets, place: &Place) -> Result<String, Error> {

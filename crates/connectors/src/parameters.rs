@@ -50,6 +50,7 @@ mod tests {
 
     const DESCRIPTION: Description = Description {
         id: "notes",
+        aliases: &[],
         provider: "sandbox",
         name: "Notes",
         items: "notes",
@@ -59,6 +60,7 @@ mod tests {
             Filter { name: "label", meaning: "with this label" },
         ],
         max_page: 100,
+        bound_scopes: &[],
     };
 
     fn of(given: &[(&str, &str)]) -> Result<Vec<(&'static str, String)>, String> {

@@ -1,5 +1,6 @@
 //! The parts of the program, made from the settings.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -145,8 +146,31 @@ pub(crate) fn connectors(
     Ok(Connectors::new(connectors::Parts {
         connections: connections.clone(),
         tickets: sealer.tickets(),
+        http: connectors::http::Http::new(
+            connectors::http::Settings {
+                base_urls: base_urls(settings),
+                extra_roots: extra_roots(settings)?,
+                ..connectors::http::Settings::default()
+            },
+            ambient.clone(),
+        )?,
         lexmodo: customers(settings, ambient)?,
     }))
+}
+
+/// The roots of APIs that the operator has named in place of the vendors' own, by connector.
+fn base_urls(settings: &Settings) -> BTreeMap<String, Url> {
+    let named = [
+        ("bitbucket", &settings.bitbucket_base_url),
+        ("calendar", &settings.calendar_base_url),
+        ("confluence", &settings.confluence_base_url),
+        ("drive", &settings.drive_base_url),
+        ("github", &settings.github_base_url),
+        ("gmail", &settings.gmail_base_url),
+        ("jira", &settings.jira_base_url),
+        ("slack", &settings.slack_base_url),
+    ];
+    named.into_iter().filter_map(|(id, url)| Some((id.to_owned(), url.clone()?))).collect()
 }
 
 /// The client of the Lexmodo platform's customers service, where there is an address of it.

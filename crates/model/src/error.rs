@@ -191,6 +191,19 @@ impl Violation {
     }
 }
 
+/// What is told of some problems beside what is told of all (RFC 9457, section 3.2).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extensions {
+    /// Whether the same request may be made again, and may then succeed.
+    pub retryable: Option<bool>,
+    /// The HTTP status that a provider answered with.
+    pub upstream_status: Option<u16>,
+    /// The scopes of a provider that the connection lacks; one of them may suffice.
+    pub missing_scopes: Vec<String>,
+    /// The path on this server where the account is connected again.
+    pub reconnect: Option<String>,
+}
+
 /// An error that knows how to be told to a caller.
 pub trait Coded: std::error::Error {
     /// Which of the known kinds it is.
@@ -209,5 +222,10 @@ pub trait Coded: std::error::Error {
     /// What is wrong with the body, piece by piece; empty where the error's text says it all.
     fn violations(&self) -> Vec<Violation> {
         Vec::new()
+    }
+
+    /// What else is known of it that a caller can act on.
+    fn extensions(&self) -> Extensions {
+        Extensions::default()
     }
 }

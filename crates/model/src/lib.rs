@@ -11,7 +11,7 @@ mod principal;
 mod timestamp;
 
 pub use ambient::{Ambient, Clock, Random, SystemClock, SystemRandom};
-pub use error::{Coded, ErrorCode, Place, Violation};
+pub use error::{Coded, ErrorCode, Extensions, Place, Violation};
 pub use event::{Event, EventKind};
 pub use id::{IdError, PluginId, TenantId, new_id};
 pub use principal::{Caller, CredentialKind, Principal, Role, Scope};

@@ -4,6 +4,6 @@ mod body;
 mod caller;
 mod session_token;
 
-pub use body::{Json, Path, Query};
+pub use body::{Json, OptionalJson, Path, Query};
 pub use caller::{Admin, MaybeCaller, PlatformAdmin, PublicTenant, Publisher, User};
 pub(crate) use session_token::SESSION_TOKEN;

@@ -8,6 +8,7 @@ mod callback;
 mod connections;
 mod connectors;
 mod oauth_apps;
+mod slack;
 mod status;
 mod token;
 mod whose;
@@ -41,6 +42,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(connections::routes())
         .routes(routes!(token::token))
         .merge(connectors::routes())
+        .merge(slack::routes())
         .routes(routes!(status::status))
 }
 

@@ -192,7 +192,7 @@ async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, CallError> {
 
 /// `Retry-After` in either form (RFC 9110, section 10.2.3), at most an hour. A date is measured by the provider's own
 /// clock where the answer tells it, so that neither clock has to be right.
-fn retry_after(headers: &HeaderMap, ambient: &Ambient) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap, ambient: &Ambient) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number too large to be read is a long wait all the same.

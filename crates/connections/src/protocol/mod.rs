@@ -23,6 +23,6 @@ pub use authorize::{AuthorizationRequest, Verifier, is_reserved, requested_scope
 pub use cause::{chain, report};
 pub use client::Client;
 pub use error::{CallError, Sent};
-pub use http::{Http, HttpConfig};
+pub use http::{Http, HttpConfig, retry_after};
 pub(crate) use public::Reach;
 pub use revoke::Revoked;

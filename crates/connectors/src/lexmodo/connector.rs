@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use super::status::PROVIDER;
 use super::{Customer, Customers, Page, Query, Store};
+use crate::communication::Communication;
 use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation};
+use crate::project::Project;
 use crate::{Context, Error, Item, Items};
 
 /// The setting that the service's address stands in.
@@ -15,6 +17,7 @@ const ADDRESS: &str = "LEXMODO_GRPC_ADDRESS";
 /// The scopes are the operator's to choose, in PLUGIN_SCOPE, and the platform judges by its own rules.
 pub(super) static DESCRIPTION: Description = Description {
     id: "lexmodo",
+    aliases: &[],
     provider: "lexmodo",
     name: PROVIDER,
     items: "customers",
@@ -28,6 +31,7 @@ pub(super) static DESCRIPTION: Description = Description {
         meaning: "customers of a rule that the store has saved, by its id",
     }],
     max_page: 1000,
+    bound_scopes: &[],
 };
 
 /// The error where the operator has not set up the service.
@@ -78,6 +82,14 @@ impl Connector for LexmodoConnector {
 
     fn data(&self) -> Option<&dyn Data> {
         Some(self)
+    }
+
+    fn communication(&self) -> Option<&dyn Communication> {
+        None
+    }
+
+    fn project(&self) -> Option<&dyn Project> {
+        None
     }
 }
 

@@ -118,6 +118,8 @@ fn told(status: &Status, question: Question<'_>, token: &str) -> Error {
             code: ErrorCode::UpstreamRateLimited,
             detail: "the platform wants fewer calls".to_owned(),
             retry_after: retry_after(status),
+            status: None,
+            retryable: true,
         },
         Code::Unauthenticated => upstream(
             ErrorCode::ReauthorizationRequired,
@@ -163,7 +165,7 @@ pub(super) fn not_found(message: &str, question: Question<'_>, token: &str) -> E
 
 /// An error of the platform.
 pub(super) fn upstream(code: ErrorCode, detail: impl Into<String>) -> Error {
-    Error::Upstream { provider: PROVIDER, code, detail: detail.into(), retry_after: None }
+    Error::upstream(PROVIDER, code, detail)
 }
 
 fn rejected(words: &str) -> Error {

@@ -107,7 +107,8 @@ impl<'a> Stores<'a> {
         let customers = self.0.customers_service().ok_or(NOT_CONFIGURED)?;
         let id = store_id(&asker.tenant)?;
         let connection = self.0.meant(asker, DESCRIPTION.provider).await?;
-        let context = self.0.context(asker, connection, false);
+        let acting = self.0.lead(asker, &connection);
+        let context = self.0.context(asker, connection, acting, false);
         Ok((customers, Store { id, credential: context.credential }, context.connection))
     }
 

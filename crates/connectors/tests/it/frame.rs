@@ -4,20 +4,16 @@
 use std::sync::atomic::Ordering;
 
 use connections::activity::{Filter, Recorded};
-use connections::catalog::{Catalog, Discovery};
-use connections::protocol::{Http, HttpConfig};
-use connections::{Connections, Direct, DirectGrant, vault};
-use connectors::{Asker, Connectors, Error, Items, Parts, Wanted};
+use connections::{Connections, Direct, DirectGrant};
+use connectors::http::Settings;
+use connectors::{Asker, Connectors, Error, Items, Wanted};
 use futures::TryStreamExt as _;
-use model::{Ambient, Coded as _, ErrorCode};
+use model::{Coded as _, ErrorCode};
 use serde_json::Map;
-use storage::{Database, DatabaseUrl, MasterKey, Sealer};
 use tempfile::TempDir;
 
+use crate::house::house;
 use crate::shelf::{BOOKS, SHELF, Shelf};
-
-/// 32 bytes in base64.
-const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 struct World {
     connections: Connections,
@@ -28,27 +24,9 @@ struct World {
 
 impl World {
     async fn new(shelf: Shelf) -> Self {
-        let (folder, ambient) = (TempDir::new().unwrap(), Ambient::system());
-        let url = DatabaseUrl::Sqlite(folder.path().join("test.db"));
-        let migrations = [storage::MIGRATIONS, connections::MIGRATIONS];
-        let database = Database::open(&url, &migrations, ambient.clone()).await.unwrap();
-        let master = MasterKey::from_base64(&MASTER_KEY.into()).unwrap();
-        let sealer = Sealer::open(&database, master, ambient.clone()).await.unwrap();
-        let http = Http::new(&HttpConfig::default(), ambient.clone()).unwrap();
         let file = "[providers.library]\nflow = \"api_key\"\n[providers.other]\nflow = \"api_key\"\n";
-        let tickets = sealer.tickets();
-        let connections = Connections::new(connections::Parts {
-            database,
-            sealer,
-            catalog: Catalog::load(&[], Some(file), &|_| None).unwrap(),
-            discovery: Discovery::new(http.outward().clone(), ambient.clone()),
-            http,
-            public_url: "http://localhost:4000".parse().unwrap(),
-            token_reads: false,
-            vault: vault::Settings::default(),
-            ambient,
-        });
-        let parts = Parts { connections: connections.clone(), tickets, lexmodo: None };
+        let (parts, folder) = house(file, &|_| None, Settings::default()).await;
+        let connections = parts.connections.clone();
         let connectors = Connectors::of(parts, vec![Box::new(shelf.clone())]);
         Self { connections, connectors, shelf, _folder: folder }
     }
@@ -117,6 +95,16 @@ async fn pages_lead_through_the_whole_list_once() {
     let large = Wanted { max_results: 1000, ..Wanted::default() };
     let page = world.list(&ann("acme"), &large).await.unwrap();
     assert_eq!(page.items.len(), usize::try_from(SHELF.max_page).unwrap());
+}
+
+#[tokio::test]
+async fn an_alias_is_the_same_connector() {
+    let world = World::new(Shelf::default()).await;
+    world.connect("acme", "library", "key-1").await;
+    let first = world.connectors.list_items(&ann("acme"), "ledge", &wanted(None, &[])).await.unwrap();
+    assert_eq!(first.description.id, "shelf");
+    let next = world.list(&ann("acme"), &wanted(first.result.next, &[])).await.unwrap();
+    assert_eq!(next.items[0].id, "book-3", "its page tokens are those of the connector");
 }
 
 #[tokio::test]

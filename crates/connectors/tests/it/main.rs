@@ -2,6 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod desk;
 mod frame;
+mod google;
+mod house;
+mod http;
 mod lexmodo;
 mod shelf;
+mod slack;
+mod surfaces;

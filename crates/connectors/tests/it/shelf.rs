@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use connectors::communication::Communication;
 use connectors::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation};
+use connectors::project::Project;
 use connectors::{Context, Error, Item, Items};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
@@ -14,6 +16,7 @@ pub(crate) const BOOKS: usize = 10;
 
 pub(crate) static SHELF: Description = Description {
     id: "shelf",
+    aliases: &["ledge"],
     provider: "library",
     name: "The Shelf",
     items: "books",
@@ -25,6 +28,7 @@ pub(crate) static SHELF: Description = Description {
     ],
     filters: &[Filter { name: "shape", meaning: "books of this shape" }],
     max_page: 4,
+    bound_scopes: &[],
 };
 
 /// The shelf. Books of the shape `stuck` come again and again.
@@ -72,6 +76,14 @@ impl Connector for Shelf {
 
     fn data(&self) -> Option<&dyn Data> {
         Some(self)
+    }
+
+    fn communication(&self) -> Option<&dyn Communication> {
+        None
+    }
+
+    fn project(&self) -> Option<&dyn Project> {
+        None
     }
 }
 

@@ -249,14 +249,14 @@ mod tests {
             S3_ENDPOINT=http://localhost:9000  # MinIO server URL\nS3_PORT=9000\nS3_USE_SSL=false\n\
             PLUGIN_ASSETS_BUCKET=plugin-bundles\nCORS_ORIGINS=[\"http://localhost:3000\"]\n\
             GOOGLE_CLIENT_ID=id\nGOOGLE_CLIENT_SECRET=secret\n\
-            GOOGLE_REDIRECT_URI=http://127.0.0.1:8081/auth/google/callback\nGITHUB_BASE_URL=http://x\nJWT_SECRET=short\n";
+            GOOGLE_REDIRECT_URI=http://127.0.0.1:8081/auth/google/callback\nNATS_URL=nats://x\nJWT_SECRET=short\n";
         let loaded = load_with(&[], dotenv, "").unwrap();
         let s3 = loaded.settings.s3().unwrap().unwrap();
         assert_eq!(s3.endpoint.unwrap().as_str(), "http://localhost:9000/");
         assert_eq!(s3.bucket, "plugin-bundles");
         assert_eq!(s3.access_key_id, "minioadmin");
         let warnings = loaded.warnings.join("\n");
-        assert!(warnings.contains("GITHUB_BASE_URL") && !warnings.contains("GOOGLE"), "{warnings}");
+        assert!(warnings.contains("NATS_URL") && !warnings.contains("GOOGLE"), "{warnings}");
         let google = loaded.catalog.get("google").unwrap();
         let redirect = loaded.catalog.app(&google.id).unwrap().redirect_uri.as_ref().unwrap();
         assert_eq!(redirect.as_str(), "http://127.0.0.1:8081/auth/google/callback");

@@ -48,7 +48,9 @@ impl From<ConnectorInfo> for ConnectorBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ConnectorOperation)]
 pub(super) struct OperationBody {
-    /// `list`, `get`, `create`, `update`, `delete` or `search`.
+    /// Of items: `list`, `get`, `create`, `update`, `delete`, `search`. Of channels: `channels`, `channel`, `messages`,
+    /// `send_message`, `users`. Of projects: `projects`, `project`, `issues`, `issue`, `create_issue`, `update_issue`,
+    /// `my_issues`, `summary`.
     #[schema(example = "list")]
     operation: &'static str,
     /// The scopes that it needs: one of each group. Empty where the vendor judges by other rules.
@@ -66,9 +68,9 @@ impl From<&'static Ability> for OperationBody {
 }
 
 impl OperationBody {
-    /// The operation, and whether these scopes suffice for it.
-    pub(super) fn granted(ability: &'static Ability, scopes: &[String]) -> Self {
-        Self { granted: Some(ability.missing(scopes).is_none()), ..ability.into() }
+    /// The operation, and whether a connection was granted what it needs.
+    pub(super) fn granted(ability: &'static Ability, granted: bool) -> Self {
+        Self { granted: Some(granted), ..ability.into() }
     }
 }
 
@@ -92,7 +94,7 @@ impl From<&'static Filter> for FilterBody {
 /// A message, a file, a customer: what a vendor keeps, in words that are the same for all.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Item)]
-pub(super) struct ItemBody {
+pub(in crate::unified) struct ItemBody {
     /// Its id at the vendor.
     #[schema(example = "7-000001")]
     id: String,
@@ -160,7 +162,7 @@ impl From<Author> for AuthorBody {
 }
 
 impl ItemBody {
-    fn new(item: Item, description: &Description) -> Self {
+    pub(in crate::unified) fn new(item: Item, description: &Description) -> Self {
         Self {
             id: item.id,
             kind: item.kind,

@@ -4,6 +4,7 @@ mod body;
 mod items;
 mod parameters;
 
+use ::connectors::connector::Ability;
 use ::connectors::{Asker, Done, Error};
 use axum::extract::State;
 use model::Coded as _;
@@ -16,6 +17,7 @@ use super::whose;
 use crate::App;
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
+pub(super) use body::ItemBody;
 use body::{ConnectorBody, FilterBody, OperationBody};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -31,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Whose connection is meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct WhoseQuery {
+pub(super) struct WhoseQuery {
     /// The user; the credential's own e-mail address where left out. It says nothing where the tenant itself has the
     /// connection.
     user_email: Option<String>,
@@ -40,7 +42,7 @@ struct WhoseQuery {
 }
 
 /// For whom the connector `name` is used.
-async fn asker(app: &App, caller: &User, name: &str, query: WhoseQuery) -> Result<Asker, Problem> {
+pub(super) async fn asker(app: &App, caller: &User, name: &str, query: WhoseQuery) -> Result<Asker, Problem> {
     let provider = app.connectors().configured(name)?.provider.to_owned();
     let WhoseQuery { user_email, connection_id } = query;
     let whose = whose::whose(app, caller, provider, user_email.as_deref(), connection_id).await?;
@@ -198,15 +200,16 @@ async fn capabilities(
 ) -> Result<Json<CapabilitiesBody>, Problem> {
     let asker = asker(&app, &caller, &name, query).await?;
     let Done { connection, description, .. } = app.connectors().capabilities(&asker, &name).await?;
-    let scopes = connection.scopes();
-    let granted = description.operations.iter().filter(|ability| ability.missing(&scopes).is_none());
+    let is_granted = |ability: &Ability| description.is_granted(ability, &connection);
+    let granted = description.operations.iter().filter(|ability| is_granted(ability));
+    let operations = description.operations.iter();
     let capabilities = Granted {
         provider: description.id,
-        connection_id: connection.id,
         capabilities: granted.map(|ability| ability.operation.as_str()).collect(),
-        operations: description.operations.iter().map(|each| OperationBody::granted(each, &scopes)).collect(),
+        operations: operations.map(|each| OperationBody::granted(each, is_granted(each))).collect(),
         filters: description.filters.iter().map(FilterBody::from).collect(),
-        scopes,
+        scopes: connection.scopes(),
+        connection_id: connection.id,
     };
     Ok(Json(CapabilitiesBody {
         success: true,

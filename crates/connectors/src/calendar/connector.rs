@@ -1,0 +1,265 @@
+//! The connector `calendar`.
+
+use async_trait::async_trait;
+use http::header::IF_MATCH;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::event::{Event, item};
+use super::fields::{Purpose, read};
+use super::id::{EventId, PRIMARY};
+use crate::communication::Communication;
+use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation};
+use crate::google::{Whole, flag, one_of, put, trouble};
+use crate::http::{Http, Upstream, Vendor};
+use crate::project::Project;
+use crate::{Context, Error, Item, Items};
+
+static VENDOR: Vendor = Vendor {
+    id: "calendar",
+    name: "Google Calendar",
+    base_url: "https://www.googleapis.com",
+    headers: &[],
+    refuses_with_200: false,
+    trouble,
+};
+
+/// Where the API is below the root.
+const PATH: &str = "calendar/v3";
+
+const ALL: &str = "https://www.googleapis.com/auth/calendar";
+const EVENTS: &str = "https://www.googleapis.com/auth/calendar.events";
+const READ_ALL: &str = "https://www.googleapis.com/auth/calendar.readonly";
+const READ: &[&str] = &["https://www.googleapis.com/auth/calendar.events.readonly", EVENTS, READ_ALL, ALL];
+const WRITE: &[&str] = &[EVENTS, ALL];
+
+/// Scopes: <https://developers.google.com/workspace/calendar/api/auth>, and the page of each method.
+static DESCRIPTION: Description = Description {
+    id: "calendar",
+    aliases: &[],
+    bound_scopes: &[],
+    provider: "google",
+    name: "Google Calendar",
+    items: "events",
+    operations: &[
+        Ability { operation: Operation::List, scopes: &[READ] },
+        Ability { operation: Operation::Get, scopes: &[READ] },
+        Ability { operation: Operation::Create, scopes: &[WRITE] },
+        Ability { operation: Operation::Update, scopes: &[WRITE] },
+        Ability { operation: Operation::Delete, scopes: &[WRITE] },
+        Ability { operation: Operation::Search, scopes: &[READ] },
+    ],
+    filters: &[
+        Filter { name: "calendar_id", meaning: "events of this calendar instead of the main one" },
+        Filter { name: "time_min", meaning: "events that end after this moment (RFC 3339)" },
+        Filter { name: "time_max", meaning: "events that begin before this moment (RFC 3339)" },
+        Filter { name: "updated_min", meaning: "events that changed after this moment (RFC 3339)" },
+        Filter {
+            name: "single_events",
+            meaning: "false for recurring events as one each; else each occurrence",
+        },
+        Filter { name: "show_deleted", meaning: "true for cancelled events, too" },
+        Filter { name: "order_by", meaning: "startTime or updated" },
+    ],
+    max_page: 250,
+};
+
+/// A page of calendars or of events.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", bound = "T: DeserializeOwned")]
+struct Listed<T> {
+    #[serde(default = "Vec::new")]
+    items: Vec<Whole<T>>,
+    next_page_token: Option<String>,
+}
+
+/// A calendar of the list that the account has.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Calendar {
+    id: String,
+    etag: Option<String>,
+    summary: Option<String>,
+    summary_override: Option<String>,
+    description: Option<String>,
+    time_zone: Option<String>,
+    access_role: Option<String>,
+    #[serde(default)]
+    primary: bool,
+}
+
+/// The events of the calendars that an account sees.
+#[derive(Debug)]
+pub struct CalendarConnector {
+    upstream: Upstream,
+}
+
+impl CalendarConnector {
+    /// The scopes that [`calendars`](Self::calendars) needs: one of each group.
+    pub const CALENDARS_SCOPES: &[&[&str]] =
+        &[&["https://www.googleapis.com/auth/calendar.calendarlist.readonly", READ_ALL, ALL]];
+
+    /// Google Calendar, at its own address or at the one that the operator has named.
+    pub fn new(http: &Http) -> Self {
+        Self { upstream: Upstream::with_path(http, &VENDOR, PATH) }
+    }
+
+    /// A page of the calendars that the account has in its list.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] and the like.
+    pub async fn calendars(&self, context: &Context, listing: &Listing) -> Result<Items, Error> {
+        let request = self.upstream.api(context).get(["calendar", "v3", "users", "me", "calendarList"]);
+        let request = request.query("maxResults", listing.max_results);
+        let listed = request.query_opt("pageToken", listing.cursor.as_deref()).json().await?;
+        Ok(page(listed, context, calendar))
+    }
+
+    async fn events(
+        &self,
+        context: &Context,
+        query: Option<&str>,
+        listing: &Listing,
+    ) -> Result<Items, Error> {
+        let calendar = listing.filter("calendar_id").unwrap_or(PRIMARY);
+        let is_single = flag(listing, "single_events")?.unwrap_or(true);
+        let request = self.upstream.api(context).get(events(calendar)).about("calendar", calendar);
+        let listed = request
+            .query("maxResults", listing.max_results)
+            .query("singleEvents", is_single)
+            .query_opt("pageToken", listing.cursor.as_deref())
+            .query_opt("q", query)
+            .query_opt("timeMin", moment(listing, "time_min")?)
+            .query_opt("timeMax", moment(listing, "time_max")?)
+            .query_opt("updatedMin", moment(listing, "updated_min")?)
+            .query_opt("showDeleted", flag(listing, "show_deleted")?)
+            .query_opt("orderBy", one_of(listing, "order_by", &["startTime", "updated"])?)
+            .json()
+            .await?;
+        Ok(page(listed, context, |event: &Event, raw| item(event, calendar, raw)))
+    }
+}
+
+fn events(calendar: &str) -> [&str; 5] {
+    ["calendar", "v3", "calendars", calendar, "events"]
+}
+
+fn event(id: EventId<'_>) -> [&str; 6] {
+    ["calendar", "v3", "calendars", id.calendar, "events", id.event]
+}
+
+/// The items of a page, each from what is known of it.
+fn page<T>(listed: Listed<T>, context: &Context, item: impl Fn(&T, Option<Value>) -> Item) -> Items {
+    let each = |whole: Whole<T>| item(&whole.known, context.raw.then_some(whole.raw));
+    let next = listed.next_page_token.filter(|token| !token.is_empty());
+    Items { items: listed.items.into_iter().map(each).collect(), total: None, next }
+}
+
+fn calendar(calendar: &Calendar, raw: Option<Value>) -> Item {
+    let mut extra = Map::new();
+    put(&mut extra, "time_zone", calendar.time_zone.as_deref());
+    put(&mut extra, "access_role", calendar.access_role.as_deref());
+    put(&mut extra, "is_primary", calendar.primary);
+    Item {
+        id: calendar.id.clone(),
+        kind: "calendar",
+        title: calendar.summary_override.clone().or_else(|| calendar.summary.clone()),
+        text: calendar.description.clone(),
+        etag: calendar.etag.clone(),
+        extra,
+        raw,
+        ..Item::default()
+    }
+}
+
+/// A filter that is a moment. A `+` that was not escaped in the query has become a blank.
+fn moment(listing: &Listing, name: &str) -> Result<Option<String>, Error> {
+    let Some(text) = listing.filter(name) else { return Ok(None) };
+    let text = text.replace(' ', "+");
+    if text.parse::<jiff::Timestamp>().is_ok() {
+        return Ok(Some(text));
+    }
+    let detail = format!("{name} must be a moment like 2026-12-25T09:00:00Z");
+    Err(Error::Invalid(vec![model::Violation::new("", detail)]))
+}
+
+#[async_trait]
+impl Connector for CalendarConnector {
+    fn description(&self) -> &'static Description {
+        &DESCRIPTION
+    }
+
+    fn missing_setting(&self) -> Option<&'static str> {
+        None
+    }
+
+    async fn test(&self, context: &Context) -> Result<(), Error> {
+        let request = self.upstream.api(context).get(events(PRIMARY)).query("maxResults", 1);
+        request.query("fields", "etag").json::<Value>().await.map(drop)
+    }
+
+    fn data(&self) -> Option<&dyn Data> {
+        Some(self)
+    }
+
+    fn communication(&self) -> Option<&dyn Communication> {
+        None
+    }
+
+    fn project(&self) -> Option<&dyn Project> {
+        None
+    }
+}
+
+#[async_trait]
+impl Data for CalendarConnector {
+    async fn list(&self, context: &Context, listing: &Listing) -> Result<Items, Error> {
+        self.events(context, None, listing).await
+    }
+
+    async fn get(&self, context: &Context, id: &str) -> Result<Item, Error> {
+        let place = EventId::parse(id);
+        let request = self.upstream.api(context).get(event(place)).about("event", id);
+        let Whole { known, raw } = request.json().await?;
+        Ok(item(&known, place.calendar, context.raw.then_some(raw)))
+    }
+
+    async fn create(&self, context: &Context, fields: &Map<String, Value>) -> Result<Item, Error> {
+        let written = read(fields, Purpose::Create)?;
+        let calendar = written.calendar.unwrap_or(PRIMARY);
+        let request = self.upstream.api(context).post(events(calendar)).about("calendar", calendar);
+        let request = request.query_opt("sendUpdates", written.send_updates);
+        let request = request.query_opt("conferenceDataVersion", conference(&written.body));
+        let Whole { known, raw } = request.body(&written.body).json().await?;
+        Ok(item(&known, calendar, context.raw.then_some(raw)))
+    }
+
+    /// Changes what is given of an event; with `etag`, only if it is still that version.
+    async fn update(&self, context: &Context, id: &str, fields: &Map<String, Value>) -> Result<Item, Error> {
+        let written = read(fields, Purpose::Update)?;
+        let place = EventId::parse(id);
+        let request = self.upstream.api(context).patch(event(place)).about("event", id);
+        let request = request.query_opt("sendUpdates", written.send_updates);
+        let request = request.query_opt("conferenceDataVersion", conference(&written.body));
+        let request = match written.etag {
+            Some(etag) => request.header(IF_MATCH, etag),
+            None => request,
+        };
+        let Whole { known, raw } = request.body(&written.body).json().await?;
+        Ok(item(&known, place.calendar, context.raw.then_some(raw)))
+    }
+
+    async fn delete(&self, context: &Context, id: &str) -> Result<(), Error> {
+        self.upstream.api(context).delete(event(EventId::parse(id))).about("event", id).done().await
+    }
+
+    async fn search(&self, context: &Context, query: &str, listing: &Listing) -> Result<Items, Error> {
+        self.events(context, Some(query), listing).await
+    }
+}
+
+/// What lets Google heed the meeting of an event; without it, that is left as it is.
+fn conference(body: &Map<String, Value>) -> Option<u8> {
+    body.contains_key("conferenceData").then_some(1)
+}

@@ -1,0 +1,231 @@
+//! The connector `drive`.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::fields::{Written, changed, made};
+use super::file::{FIELDS, File, item};
+use super::query::query;
+use crate::communication::Communication;
+use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation};
+use crate::google::{Whole, trouble};
+use crate::http::{Api, Download, Http, Part, Request, Upstream, Vendor};
+use crate::project::Project;
+use crate::{Context, Error, Item, Items};
+
+static VENDOR: Vendor = Vendor {
+    id: "drive",
+    name: "Google Drive",
+    base_url: "https://www.googleapis.com",
+    headers: &[],
+    refuses_with_200: false,
+    trouble,
+};
+
+/// Where the API is below the root; uploads are beside it.
+const PATH: &str = "drive/v3";
+
+const ALL: &str = "https://www.googleapis.com/auth/drive";
+const OWN: &str = "https://www.googleapis.com/auth/drive.file";
+const READ_ALL: &str = "https://www.googleapis.com/auth/drive.readonly";
+const READ: &[&str] = &[
+    READ_ALL,
+    "https://www.googleapis.com/auth/drive.metadata.readonly",
+    "https://www.googleapis.com/auth/drive.metadata",
+    OWN,
+    ALL,
+];
+const WRITE: &[&str] = &[OWN, ALL];
+
+/// Scopes: <https://developers.google.com/workspace/drive/api/guides/api-specific-auth>, and the page of each method.
+static DESCRIPTION: Description = Description {
+    id: "drive",
+    aliases: &[],
+    bound_scopes: &[],
+    provider: "google",
+    name: "Google Drive",
+    items: "files",
+    operations: &[
+        Ability { operation: Operation::List, scopes: &[READ] },
+        Ability { operation: Operation::Get, scopes: &[READ] },
+        Ability { operation: Operation::Create, scopes: &[WRITE] },
+        Ability { operation: Operation::Update, scopes: &[WRITE] },
+        Ability { operation: Operation::Delete, scopes: &[WRITE] },
+        Ability { operation: Operation::Search, scopes: &[READ] },
+    ],
+    filters: &[
+        Filter { name: "folder_id", meaning: "files in this folder; root for the top one" },
+        Filter { name: "mime_type", meaning: "files of this media type" },
+        Filter { name: "drive_id", meaning: "files of this shared drive" },
+        Filter { name: "include_trashed", meaning: "true for those in the trash, too" },
+        Filter { name: "order_by", meaning: "Drive's orderBy, like modifiedTime desc" },
+    ],
+    max_page: 1000,
+};
+
+/// How long one attempt of an upload may take.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    #[serde(default)]
+    files: Vec<Whole<File>>,
+    next_page_token: Option<String>,
+}
+
+/// The files that an account sees.
+#[derive(Debug)]
+pub struct DriveConnector {
+    upstream: Upstream,
+}
+
+impl DriveConnector {
+    /// The scopes that [`download`](Self::download) and [`export`](Self::export) need: one of each group.
+    pub const CONTENT_SCOPES: &[&[&str]] = &[&[READ_ALL, OWN, ALL]];
+
+    /// Google Drive, at its own address or at the one that the operator has named.
+    pub fn new(http: &Http) -> Self {
+        Self { upstream: Upstream::with_path(http, &VENDOR, PATH) }
+    }
+
+    /// The bytes of a file, as they come. Google's own documents have none: they are [exported](Self::export).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Upstream`] and the like.
+    pub async fn download(&self, context: &Context, id: &str) -> Result<Download, Error> {
+        let request = self.upstream.api(context).get(["drive", "v3", "files", id]).about("file", id);
+        request.query("alt", "media").query("supportsAllDrives", true).download().await
+    }
+
+    /// One of Google's own documents as a file of this media type, of those in its item's `export_types`; at most 10 MB.
+    ///
+    /// # Errors
+    /// As [`download`](Self::download).
+    pub async fn export(&self, context: &Context, id: &str, mime_type: &str) -> Result<Download, Error> {
+        let request =
+            self.upstream.api(context).get(["drive", "v3", "files", id, "export"]).about("file", id);
+        request.query("mimeType", mime_type).download().await
+    }
+
+    async fn page(&self, context: &Context, words: Option<&str>, listing: &Listing) -> Result<Items, Error> {
+        let drive = listing.filter("drive_id");
+        let fields = if context.raw { "*" } else { FIELDS };
+        let listed: Listed = self
+            .upstream
+            .api(context)
+            .get(["drive", "v3", "files"])
+            .query("q", query(words, listing)?)
+            .query("pageSize", listing.max_results)
+            .query_opt("pageToken", listing.cursor.as_deref())
+            .query_opt("orderBy", listing.filter("order_by"))
+            .query_opt("corpora", drive.map(|_| "drive"))
+            .query_opt("driveId", drive)
+            .query("supportsAllDrives", true)
+            .query("includeItemsFromAllDrives", true)
+            .query("fields", format!("nextPageToken,files({fields})"))
+            .json()
+            .await?;
+        let each = |whole: Whole<File>| item(&whole.known, context.raw.then_some(whole.raw));
+        let next = listed.next_page_token.filter(|token| !token.is_empty());
+        Ok(Items { items: listed.files.into_iter().map(each).collect(), total: None, next })
+    }
+}
+
+/// Sends what was written, as an upload where there are bytes, and reads the file that came of it.
+async fn send(request: Request<'_>, written: &Written<'_>, context: &Context) -> Result<Item, Error> {
+    let fields = if context.raw { "*" } else { FIELDS };
+    let request = request.query("supportsAllDrives", true).query("fields", fields);
+    let request = match &written.content {
+        Some((bytes, content_type)) => request
+            .query("uploadType", "multipart")
+            .related(&[Part::json(&written.about), Part::new(*content_type, bytes.clone())])
+            .timeout(UPLOAD_TIMEOUT),
+        None => request.body(&written.about),
+    };
+    let Whole { known, raw } = request.json().await?;
+    Ok(item(&known, context.raw.then_some(raw)))
+}
+
+#[async_trait]
+impl Connector for DriveConnector {
+    fn description(&self) -> &'static Description {
+        &DESCRIPTION
+    }
+
+    fn missing_setting(&self) -> Option<&'static str> {
+        None
+    }
+
+    async fn test(&self, context: &Context) -> Result<(), Error> {
+        let request = self.upstream.api(context).get(["drive", "v3", "files"]).query("pageSize", 1);
+        request.query("fields", "files(id)").json::<Value>().await.map(drop)
+    }
+
+    fn data(&self) -> Option<&dyn Data> {
+        Some(self)
+    }
+
+    fn communication(&self) -> Option<&dyn Communication> {
+        None
+    }
+
+    fn project(&self) -> Option<&dyn Project> {
+        None
+    }
+}
+
+#[async_trait]
+impl Data for DriveConnector {
+    async fn list(&self, context: &Context, listing: &Listing) -> Result<Items, Error> {
+        self.page(context, None, listing).await
+    }
+
+    async fn get(&self, context: &Context, id: &str) -> Result<Item, Error> {
+        let fields = if context.raw { "*" } else { FIELDS };
+        let request = self.upstream.api(context).get(["drive", "v3", "files", id]).about("file", id);
+        let Whole { known, raw } =
+            request.query("supportsAllDrives", true).query("fields", fields).json().await?;
+        Ok(item(&known, context.raw.then_some(raw)))
+    }
+
+    /// Makes a file or a folder.
+    async fn create(&self, context: &Context, fields: &Map<String, Value>) -> Result<Item, Error> {
+        let written = made(fields)?;
+        let api: Api<'_> = self.upstream.api(context);
+        let request = match written.content {
+            Some(_) => api.post(["upload", "drive", "v3", "files"]),
+            None => api.post(["drive", "v3", "files"]),
+        };
+        send(request, &written, context).await
+    }
+
+    async fn update(&self, context: &Context, id: &str, fields: &Map<String, Value>) -> Result<Item, Error> {
+        let written = changed(fields)?;
+        let api = self.upstream.api(context);
+        let request = match written.content {
+            Some(_) => api.patch(["upload", "drive", "v3", "files", id]),
+            None => api.patch(["drive", "v3", "files", id]),
+        };
+        let (added, removed) = &written.parents;
+        let list = |ids: &[&str]| (!ids.is_empty()).then(|| ids.join(","));
+        let request = request.query_opt("addParents", list(added)).query_opt("removeParents", list(removed));
+        send(request.about("file", id), &written, context).await
+    }
+
+    /// Moves a file to the trash.
+    async fn delete(&self, context: &Context, id: &str) -> Result<(), Error> {
+        let request = self.upstream.api(context).patch(["drive", "v3", "files", id]).about("file", id);
+        // In the trash twice is in the trash.
+        let request = request.repeatable().query("supportsAllDrives", true).query("fields", "id,trashed");
+        request.body(&json!({"trashed": true})).done().await
+    }
+
+    /// What a query of Drive's language finds; words without its operators are sought in names and contents.
+    async fn search(&self, context: &Context, query: &str, listing: &Listing) -> Result<Items, Error> {
+        self.page(context, Some(query), listing).await
+    }
+}

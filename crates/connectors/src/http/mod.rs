@@ -1,0 +1,31 @@
+//! The one way in which connectors call vendors' APIs over HTTP.
+//!
+//! A connector describes its vendor's dialect in a [`Vendor`] and makes an [`Upstream`] of it when the program starts. For each
+//! operation it takes an [`Api`] from that, builds a [`Request`] and sends it. All the rest is done here: the token and its
+//! renewal, deadlines, repetition of what may be repeated, fairness between tenants, heeding what the vendor says of its
+//! limits, leaving a vendor alone that is in trouble, and telling each trouble in the words of the API's contract.
+
+mod address;
+mod answer;
+mod api;
+mod call;
+mod circuit;
+mod client;
+mod download;
+mod gate;
+mod host;
+mod line;
+mod payload;
+mod request;
+mod trouble;
+mod vendor;
+mod wait;
+mod words;
+
+pub use answer::Answer;
+pub use api::{Api, Upstream};
+pub use client::{Http, Settings, SettingsError};
+pub use download::Download;
+pub use payload::Part;
+pub use request::Request;
+pub use vendor::{Refusal, Trouble, Vendor};

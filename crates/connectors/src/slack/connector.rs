@@ -1,0 +1,55 @@
+//! The connector `slack`.
+
+use async_trait::async_trait;
+
+use super::calls::{Form, read};
+use super::description::DESCRIPTION;
+use super::dialect::VENDOR;
+use crate::communication::Communication;
+use crate::connector::{Connector, Data, Description};
+use crate::http::{Api, Http, Upstream};
+use crate::project::Project;
+use crate::{Context, Error};
+
+/// Messages, channels and members of workspaces.
+#[derive(Debug)]
+pub(crate) struct SlackConnector {
+    upstream: Upstream,
+}
+
+impl SlackConnector {
+    pub(crate) fn new(http: &Http) -> Self {
+        Self { upstream: Upstream::new(http, &VENDOR) }
+    }
+
+    pub(super) fn api<'a>(&'a self, context: &'a Context) -> Api<'a> {
+        self.upstream.api(context)
+    }
+}
+
+#[async_trait]
+impl Connector for SlackConnector {
+    fn description(&self) -> &'static Description {
+        &DESCRIPTION
+    }
+
+    fn missing_setting(&self) -> Option<&'static str> {
+        None
+    }
+
+    async fn test(&self, context: &Context) -> Result<(), Error> {
+        read(&self.api(context), "auth.test", &Form::new()).done().await
+    }
+
+    fn data(&self) -> Option<&dyn Data> {
+        Some(self)
+    }
+
+    fn communication(&self) -> Option<&dyn Communication> {
+        Some(self)
+    }
+
+    fn project(&self) -> Option<&dyn Project> {
+        None
+    }
+}

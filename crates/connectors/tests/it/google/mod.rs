@@ -1,0 +1,7 @@
+//! Gmail, Drive and Calendar: against Google as others emulate it, and for its gaps against a vendor that answers as told.
+
+mod calendar;
+mod drive;
+mod gmail;
+mod gmail_gaps;
+mod world;

@@ -1,0 +1,5 @@
+//! The connector `slack`: against a Slack that others emulate, and against answers that are told, for what that does not do.
+
+mod emulated;
+mod told;
+mod workspace;
