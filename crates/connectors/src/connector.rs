@@ -4,7 +4,11 @@ use async_trait::async_trait;
 use connections::connection::Connection;
 use serde_json::{Map, Value};
 
+use crate::comments::Comments;
 use crate::communication::Communication;
+use crate::containers::Containers;
+use crate::content::Content;
+use crate::http::Api;
 use crate::project::Project;
 use crate::{Context, Error, Item, Items};
 
@@ -21,14 +25,36 @@ pub trait Connector: Send + Sync {
     /// Makes the smallest call that tells whether the connection works.
     async fn test(&self, context: &Context) -> Result<(), Error>;
 
-    /// Its items, where it has such.
-    fn data(&self) -> Option<&dyn Data>;
+    /// What can be done with it.
+    fn surfaces(&self) -> Surfaces<'_>;
+}
 
-    /// Its channels and messages, where it has such.
-    fn communication(&self) -> Option<&dyn Communication>;
+/// What can be done with a connector: a trait for each kind of thing, where it has such things.
+#[derive(Clone, Copy, Default)]
+pub struct Surfaces<'a> {
+    /// Its items.
+    pub data: Option<&'a dyn Data>,
+    /// What its items stand in.
+    pub containers: Option<&'a dyn Containers>,
+    /// The bytes of its items.
+    pub content: Option<&'a dyn Content>,
+    /// What people say about its items.
+    pub comments: Option<&'a dyn Comments>,
+    /// Its channels and messages.
+    pub communication: Option<&'a dyn Communication>,
+    /// Its projects and issues.
+    pub project: Option<&'a dyn Project>,
+    /// The vendor's own API, as it is.
+    pub raw: Option<&'a dyn Raw>,
+}
 
-    /// Its projects and issues, where it has such.
-    fn project(&self) -> Option<&dyn Project>;
+/// The vendor's own API, for what no operation here covers.
+pub trait Raw: Send + Sync {
+    /// Where the API begins for this connection.
+    ///
+    /// # Errors
+    /// [`Error::NeedsSite`] where a site must be chosen first.
+    fn api<'a>(&'a self, context: &'a Context) -> Result<Api<'a>, Error>;
 }
 
 /// Things that can be listed, read and written.
@@ -191,6 +217,14 @@ pub enum Operation {
     MyIssues,
     /// How a project stands.
     Summary,
+    /// A page of what items stand in: labels, calendars, spaces.
+    Containers,
+    /// The bytes of an item.
+    Content,
+    /// A page of what was said about an item.
+    Comments,
+    /// Saying something about one.
+    AddComment,
 }
 
 impl Operation {
@@ -216,6 +250,10 @@ impl Operation {
             Self::UpdateIssue => "update_issue",
             Self::MyIssues => "my_issues",
             Self::Summary => "summary",
+            Self::Containers => "containers",
+            Self::Content => "content",
+            Self::Comments => "comments",
+            Self::AddComment => "add_comment",
         }
     }
 }

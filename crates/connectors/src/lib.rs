@@ -2,14 +2,20 @@
 
 mod activity;
 mod ahead;
+mod answer;
 pub mod calendar;
+pub mod comments;
 pub mod communication;
 pub mod connector;
 mod connectors;
+pub mod containers;
+pub mod content;
 mod context;
 mod credential;
+mod dispatch;
 pub mod drive;
 mod error;
+mod fields;
 pub mod gmail;
 mod google;
 pub mod http;
@@ -17,12 +23,9 @@ mod item;
 pub mod lexmodo;
 mod page_token;
 mod parameters;
-mod plan;
 pub mod project;
 mod reconnect;
 mod slack;
-mod talk;
-mod turn;
 
 pub use connectors::{ConnectorInfo, Connectors, Done, Parts, Wanted};
 pub use context::{Acting, Asker, Context, Kept};

@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use super::event::{Event, item};
 use super::fields::{Purpose, read};
 use super::id::{EventId, PRIMARY};
-use crate::communication::Communication;
-use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation};
-use crate::google::{Whole, flag, one_of, put, trouble};
+use crate::answer::{Whole, put};
+use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Surfaces};
+use crate::fields::{flag, one_of};
+use crate::google::trouble;
 use crate::http::{Http, Upstream, Vendor};
-use crate::project::Project;
 use crate::{Context, Error, Item, Items};
 
 static VENDOR: Vendor = Vendor {
@@ -199,16 +199,8 @@ impl Connector for CalendarConnector {
         request.query("fields", "etag").json::<Value>().await.map(drop)
     }
 
-    fn data(&self) -> Option<&dyn Data> {
-        Some(self)
-    }
-
-    fn communication(&self) -> Option<&dyn Communication> {
-        None
-    }
-
-    fn project(&self) -> Option<&dyn Project> {
-        None
+    fn surfaces(&self) -> Surfaces<'_> {
+        Surfaces { data: Some(self), ..Surfaces::default() }
     }
 }
 

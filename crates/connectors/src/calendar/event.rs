@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::id::EventId;
-use crate::google::{moment, put};
+use crate::answer::{moment, put};
 use crate::{Author, Item};
 
 /// An event. What an answer leaves out is empty, but for the id.

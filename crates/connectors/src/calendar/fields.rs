@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::Error;
-use crate::google::Fields;
+use crate::fields::Fields;
 
 const KNOWN: [&str; 12] = [
     "calendar_id",

@@ -9,11 +9,10 @@ use serde_json::{Map, Value, json};
 use super::fields::{Written, changed, made};
 use super::file::{FIELDS, File, item};
 use super::query::query;
-use crate::communication::Communication;
-use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation};
-use crate::google::{Whole, trouble};
+use crate::answer::Whole;
+use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Surfaces};
+use crate::google::trouble;
 use crate::http::{Api, Download, Http, Part, Request, Upstream, Vendor};
-use crate::project::Project;
 use crate::{Context, Error, Item, Items};
 
 static VENDOR: Vendor = Vendor {
@@ -165,16 +164,8 @@ impl Connector for DriveConnector {
         request.query("fields", "files(id)").json::<Value>().await.map(drop)
     }
 
-    fn data(&self) -> Option<&dyn Data> {
-        Some(self)
-    }
-
-    fn communication(&self) -> Option<&dyn Communication> {
-        None
-    }
-
-    fn project(&self) -> Option<&dyn Project> {
-        None
+    fn surfaces(&self) -> Surfaces<'_> {
+        Surfaces { data: Some(self), ..Surfaces::default() }
     }
 }
 

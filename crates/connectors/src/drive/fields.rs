@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::Error;
-use crate::google::{Fields, url_base64};
+use crate::answer::url_base64;
+use crate::fields::Fields;
 
 const KNOWN: [&str; 10] = [
     "title",

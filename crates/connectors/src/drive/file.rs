@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::google::{moment, put};
+use crate::answer::{moment, put};
 use crate::{Author, Item};
 
 /// The media type of folders.

@@ -10,7 +10,8 @@ use model::Ambient;
 use serde_json::{Map, Value};
 
 use super::header::{Headers, parse};
-use crate::google::{Fields, url_base64};
+use crate::answer::url_base64;
+use crate::fields::{Fields, required};
 use crate::{Author, Error};
 
 /// The most recipients that Gmail takes: <https://support.google.com/mail/answer/22839>.
@@ -116,7 +117,7 @@ impl<'a> Draft<'a> {
             (false, true) => from.iter().cloned().collect(),
         };
         self.to.retain(|person| person.email.as_deref().is_some_and(is_address));
-        if self.to.is_empty() { Err(crate::google::required("to")) } else { Ok(()) }
+        if self.to.is_empty() { Err(required("to")) } else { Ok(()) }
     }
 
     /// The subject: the given one, or that of the message that is answered.

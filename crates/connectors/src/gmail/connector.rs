@@ -13,11 +13,11 @@ use super::compose::{Answered, Draft};
 use super::header::Headers;
 use super::item::{item, sent};
 use super::message::{Body, Message};
-use crate::communication::Communication;
-use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation};
-use crate::google::{Fields, Whole, flag, trouble, url_base64};
+use crate::answer::{Whole, url_base64};
+use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Surfaces};
+use crate::fields::{Fields, flag};
+use crate::google::trouble;
 use crate::http::{Api, Http, Part, Upstream, Vendor};
-use crate::project::Project;
 use crate::{Context, Error, Item, Items};
 
 static VENDOR: Vendor = Vendor {
@@ -244,16 +244,8 @@ impl Connector for GmailConnector {
         api.get(path(&["labels"])).query("fields", "labels/id").json::<Labels>().await.map(drop)
     }
 
-    fn data(&self) -> Option<&dyn Data> {
-        Some(self)
-    }
-
-    fn communication(&self) -> Option<&dyn Communication> {
-        None
-    }
-
-    fn project(&self) -> Option<&dyn Project> {
-        None
+    fn surfaces(&self) -> Surfaces<'_> {
+        Surfaces { data: Some(self), ..Surfaces::default() }
     }
 }
 

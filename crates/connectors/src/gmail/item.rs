@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use super::header::{Headers, as_json, parameter};
 use super::message::{Message, Part};
 use super::text::{html, text};
-use crate::google::put;
+use crate::answer::put;
 use crate::{Author, Item};
 
 /// The item that a message is, for the account of this e-mail address.

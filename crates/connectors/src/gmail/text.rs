@@ -5,7 +5,7 @@ use mail_parser::decoders::html::html_to_text;
 
 use super::header::parameter;
 use super::message::Part;
-use crate::google::url_base64;
+use crate::answer::url_base64;
 
 /// Charsets whose bytes look like UTF-8 and are none.
 const ASCII_LOOKALIKES: [&str; 4] = ["iso-2022", "utf-7", "hz-gb", "utf-16"];

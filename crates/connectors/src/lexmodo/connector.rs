@@ -6,9 +6,7 @@ use serde_json::{Map, Value};
 
 use super::status::PROVIDER;
 use super::{Customer, Customers, Page, Query, Store};
-use crate::communication::Communication;
-use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation};
-use crate::project::Project;
+use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Surfaces};
 use crate::{Context, Error, Item, Items};
 
 /// The setting that the service's address stands in.
@@ -80,16 +78,8 @@ impl Connector for LexmodoConnector {
         self.page(context, &one, None).await.map(drop)
     }
 
-    fn data(&self) -> Option<&dyn Data> {
-        Some(self)
-    }
-
-    fn communication(&self) -> Option<&dyn Communication> {
-        None
-    }
-
-    fn project(&self) -> Option<&dyn Project> {
-        None
+    fn surfaces(&self) -> Surfaces<'_> {
+        Surfaces { data: Some(self), ..Surfaces::default() }
     }
 }
 

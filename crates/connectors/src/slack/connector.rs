@@ -5,10 +5,8 @@ use async_trait::async_trait;
 use super::calls::{Form, read};
 use super::description::DESCRIPTION;
 use super::dialect::VENDOR;
-use crate::communication::Communication;
-use crate::connector::{Connector, Data, Description};
+use crate::connector::{Connector, Description, Surfaces};
 use crate::http::{Api, Http, Upstream};
-use crate::project::Project;
 use crate::{Context, Error};
 
 /// Messages, channels and members of workspaces.
@@ -41,15 +39,7 @@ impl Connector for SlackConnector {
         read(&self.api(context), "auth.test", &Form::new()).done().await
     }
 
-    fn data(&self) -> Option<&dyn Data> {
-        Some(self)
-    }
-
-    fn communication(&self) -> Option<&dyn Communication> {
-        Some(self)
-    }
-
-    fn project(&self) -> Option<&dyn Project> {
-        None
+    fn surfaces(&self) -> Surfaces<'_> {
+        Surfaces { data: Some(self), communication: Some(self), ..Surfaces::default() }
     }
 }

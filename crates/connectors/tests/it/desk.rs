@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use connectors::communication::{Channel, Communication, Conversation, Member, NewMessage};
-use connectors::connector::{Ability, Connector, Data, Description, Listing, Operation};
+use connectors::connector::{Ability, Connector, Data, Description, Listing, Operation, Surfaces};
 use connectors::project::{IssueChanges, NewIssue, Project, ProjectInfo, Summary};
 use connectors::{Context, Error, Item, Items, Page};
 
@@ -66,16 +66,8 @@ impl Connector for Desk {
         Ok(())
     }
 
-    fn data(&self) -> Option<&dyn Data> {
-        None
-    }
-
-    fn communication(&self) -> Option<&dyn Communication> {
-        Some(self)
-    }
-
-    fn project(&self) -> Option<&dyn Project> {
-        Some(self)
+    fn surfaces(&self) -> Surfaces<'_> {
+        Surfaces { communication: Some(self), project: Some(self), ..Surfaces::default() }
     }
 }
 

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use connectors::communication::Communication;
-use connectors::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation};
-use connectors::project::Project;
+use connectors::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Surfaces};
 use connectors::{Context, Error, Item, Items};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
@@ -74,16 +72,8 @@ impl Connector for Shelf {
         self.call(context).await.map(drop)
     }
 
-    fn data(&self) -> Option<&dyn Data> {
-        Some(self)
-    }
-
-    fn communication(&self) -> Option<&dyn Communication> {
-        None
-    }
-
-    fn project(&self) -> Option<&dyn Project> {
-        None
+    fn surfaces(&self) -> Surfaces<'_> {
+        Surfaces { data: Some(self), ..Surfaces::default() }
     }
 }
 

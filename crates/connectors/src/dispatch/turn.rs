@@ -6,8 +6,11 @@ use std::sync::Arc;
 use connections::connection::{Connection, CredentialKey, Status};
 
 use crate::activity::Use;
+use crate::comments::Comments;
 use crate::communication::Communication;
-use crate::connector::{Connector, Data, Description, Lacking, Listing, Operation};
+use crate::connector::{Connector, Data, Description, Lacking, Listing, Operation, Surfaces};
+use crate::containers::Containers;
+use crate::content::Content;
 use crate::item::Identified;
 use crate::page_token::{Binding, Place};
 use crate::parameters::filters;
@@ -27,16 +30,32 @@ impl<'a> Ready<'a> {
         Done { connection: self.context.connection, description: self.description, result }
     }
 
+    fn surface<T: ?Sized>(&self, of: impl FnOnce(Surfaces<'a>) -> Option<&'a T>) -> Result<&'a T, Error> {
+        of(self.connector.surfaces()).ok_or_else(|| self.description.cannot(self.operation))
+    }
+
     pub(crate) fn data(&self) -> Result<&'a dyn Data, Error> {
-        self.connector.data().ok_or_else(|| self.description.cannot(self.operation))
+        self.surface(|surfaces| surfaces.data)
+    }
+
+    pub(crate) fn containers(&self) -> Result<&'a dyn Containers, Error> {
+        self.surface(|surfaces| surfaces.containers)
+    }
+
+    pub(crate) fn content(&self) -> Result<&'a dyn Content, Error> {
+        self.surface(|surfaces| surfaces.content)
+    }
+
+    pub(crate) fn comments(&self) -> Result<&'a dyn Comments, Error> {
+        self.surface(|surfaces| surfaces.comments)
     }
 
     pub(crate) fn communication(&self) -> Result<&'a dyn Communication, Error> {
-        self.connector.communication().ok_or_else(|| self.description.cannot(self.operation))
+        self.surface(|surfaces| surfaces.communication)
     }
 
     pub(crate) fn project(&self) -> Result<&'a dyn Project, Error> {
-        self.connector.project().ok_or_else(|| self.description.cannot(self.operation))
+        self.surface(|surfaces| surfaces.project)
     }
 }
 

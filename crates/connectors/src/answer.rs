@@ -1,4 +1,4 @@
-//! Reading what Google answers.
+//! Reading what vendors answer.
 
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
