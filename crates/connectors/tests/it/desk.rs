@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use connectors::communication::{Channel, Communication, Conversation, Member, NewMessage};
-use connectors::connector::{Ability, Connector, Data, Description, Listing, Operation, Surfaces};
+use connectors::connector::{Ability, Connector, Description, Listing, Operation, Surfaces};
 use connectors::project::{IssueChanges, NewIssue, Project, ProjectInfo, Summary};
 use connectors::{Context, Error, Item, Items, Page};
 

@@ -132,18 +132,19 @@ async fn what_a_connector_declares_it_has() {
         }
         for ability in description.operations {
             let operation = ability.operation;
+            let surfaces = connector.surfaces();
             let has = match operation {
                 Operation::List
                 | Operation::Get
                 | Operation::Create
                 | Operation::Update
                 | Operation::Delete
-                | Operation::Search => connector.data().is_some(),
+                | Operation::Search => surfaces.data.is_some(),
                 Operation::Channels
                 | Operation::Channel
                 | Operation::Messages
                 | Operation::SendMessage
-                | Operation::Users => connector.communication().is_some(),
+                | Operation::Users => surfaces.communication.is_some(),
                 Operation::Projects
                 | Operation::Project
                 | Operation::Issues
@@ -151,7 +152,10 @@ async fn what_a_connector_declares_it_has() {
                 | Operation::CreateIssue
                 | Operation::UpdateIssue
                 | Operation::MyIssues
-                | Operation::Summary => connector.project().is_some(),
+                | Operation::Summary => surfaces.project.is_some(),
+                Operation::Containers => surfaces.containers.is_some(),
+                Operation::Content => surfaces.content.is_some(),
+                Operation::Comments | Operation::AddComment => surfaces.comments.is_some(),
             };
             assert!(has, "{} cannot {}", description.id, operation.as_str());
         }
