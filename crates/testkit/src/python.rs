@@ -1,40 +1,18 @@
 //! Programs in Python that tests run: their packages, servers, and session tokens.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use crate::process::{Peer, folder};
+use crate::script;
 
 /// The Python with the packages of `tests/lexmodo`; `scripts/test-python` finds it, and installs them at the first use.
 fn python() -> anyhow::Result<PathBuf> {
-    static FOUND: Mutex<Option<PathBuf>> = Mutex::new(None);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tests have no settings; the script that runs them sets this"
-    )]
-    if let Some(python) = std::env::var_os("JACKFIELD_TEST_PYTHON") {
-        return Ok(python.into());
-    }
-    let mut found = FOUND.lock().map_err(|_| anyhow::anyhow!("another test did not find Python"))?;
-    if let Some(python) = &*found {
-        return Ok(python.clone());
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let output = Command::new(root.join("scripts/test-python"))
-        .arg("tests/lexmodo")
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("scripts/test-python")?;
-    ensure!(output.status.success(), "these tests need Python 3.10 or later with venv");
-    let python = PathBuf::from(String::from_utf8(output.stdout)?.trim_end());
-    *found = Some(python.clone());
-    Ok(python)
+    script::path("JACKFIELD_TEST_PYTHON", &["test-python", "tests/lexmodo"], "Python 3.10 or later with venv")
 }
 
 fn command(script: &str) -> anyhow::Result<Command> {
