@@ -18,6 +18,7 @@ connectors! { parts =>
     drive: DriveConnector::new(&parts.http),
     gmail: GmailConnector::new(&parts.http),
     lexmodo: LexmodoConnector::new(parts.lexmodo.clone()),
+    notes: NotesConnector::new(&parts.http),
     slack: SlackConnector::new(&parts.http),
 }
 
