@@ -10,7 +10,7 @@ use storage::Tickets;
 use crate::connector::{Connector, Description};
 use crate::dispatch::checked_site;
 use crate::http::Http;
-use crate::{Asker, Error, calendar, drive, gmail, lexmodo, slack};
+use crate::{Asker, Error, lexmodo, registry};
 
 /// Every connector. One for the program; cheap to clone.
 #[derive(Clone)]
@@ -34,17 +34,6 @@ pub struct Parts {
     pub http: Http,
     /// The customers service of the Lexmodo platform, where the operator has set it up.
     pub lexmodo: Option<lexmodo::Customers>,
-}
-
-/// The connectors there are, by id.
-fn registry(parts: &Parts) -> Vec<Box<dyn Connector>> {
-    vec![
-        Box::new(calendar::CalendarConnector::new(&parts.http)),
-        Box::new(drive::DriveConnector::new(&parts.http)),
-        Box::new(gmail::GmailConnector::new(&parts.http)),
-        Box::new(lexmodo::LexmodoConnector::new(parts.lexmodo.clone())),
-        Box::new(slack::SlackConnector::new(&parts.http)),
-    ]
 }
 
 /// A connector, for those who choose one.

@@ -136,11 +136,12 @@ pub(crate) fn connections(
     }))
 }
 
-/// One API over those accounts. Must be called within a tokio runtime.
+/// One API over those accounts. `notes` is where the sandbox has its notes, if there is one. Must be called within a tokio
+/// runtime.
 pub(crate) fn connectors(
     settings: &Settings,
-    sealer: &Sealer,
-    connections: &Connections,
+    (sealer, connections): (&Sealer, &Connections),
+    notes: Option<Url>,
     ambient: &Ambient,
 ) -> anyhow::Result<Connectors> {
     Ok(Connectors::new(connectors::Parts {
@@ -148,7 +149,7 @@ pub(crate) fn connectors(
         tickets: sealer.tickets(),
         http: connectors::http::Http::new(
             connectors::http::Settings {
-                base_urls: base_urls(settings),
+                base_urls: base_urls(settings, notes),
                 extra_roots: extra_roots(settings)?,
                 ..connectors::http::Settings::default()
             },
@@ -158,8 +159,8 @@ pub(crate) fn connectors(
     }))
 }
 
-/// The roots of APIs that the operator has named in place of the vendors' own, by connector.
-fn base_urls(settings: &Settings) -> BTreeMap<String, Url> {
+/// The roots of APIs that the operator has named in place of the vendors' own, by connector, and that of the sandbox.
+fn base_urls(settings: &Settings, notes: Option<Url>) -> BTreeMap<String, Url> {
     let named = [
         ("bitbucket", &settings.bitbucket_base_url),
         ("calendar", &settings.calendar_base_url),
@@ -168,6 +169,7 @@ fn base_urls(settings: &Settings) -> BTreeMap<String, Url> {
         ("github", &settings.github_base_url),
         ("gmail", &settings.gmail_base_url),
         ("jira", &settings.jira_base_url),
+        ("notes", &notes),
         ("slack", &settings.slack_base_url),
     ];
     named.into_iter().filter_map(|(id, url)| Some((id.to_owned(), url.clone()?))).collect()

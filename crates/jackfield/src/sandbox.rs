@@ -20,6 +20,8 @@ pub(crate) struct Sandbox {
     pub(crate) router: Router,
     /// The catalog with the sandbox in it.
     pub(crate) catalog: Catalog,
+    /// Where its notes are, for the connector `notes`.
+    pub(crate) base_url: Url,
 }
 
 impl Sandbox {
@@ -32,8 +34,9 @@ impl Sandbox {
         let secret = URL_SAFE_NO_PAD.encode(ambient.bytes::<32>());
         let catalog = catalog.with(&entry(root, &secret, public_url))?;
         let callback = format!("{root}/api/v1/unified/auth/{NAME}/callback");
+        let base_url = public_url.join(&format!("{root}/{NAME}")).unwrap_or_else(|_| public_url.clone());
         let config = Config {
-            base_url: public_url.join(&format!("{root}/{NAME}")).unwrap_or_else(|_| public_url.clone()),
+            base_url: base_url.clone(),
             client_id: CLIENT_ID.to_owned(),
             client_secret: SecretString::from(secret),
             client_name: "Jackfield".to_owned(),
@@ -43,6 +46,7 @@ impl Sandbox {
         Ok(Self {
             router: Router::new().nest(&format!("/{NAME}"), sandbox_provider::router(config)),
             catalog,
+            base_url,
         })
     }
 }

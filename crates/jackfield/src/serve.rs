@@ -62,15 +62,15 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let sealer = parts::sealer(&settings, &database, &ambient).await?;
     let storage = (&database, &blobs, &sealer);
     let registry = Arc::new(parts::registry(&settings, storage, bundler.clone(), &public_url, &ambient)?);
-    let (catalog, mounted) = if args.dev {
-        let sandbox = Sandbox::new(loaded.catalog, &public_url, &ambient)?;
-        (sandbox.catalog, sandbox.router)
+    let (catalog, mounted, notes) = if args.dev {
+        let Sandbox { router, catalog, base_url } = Sandbox::new(loaded.catalog, &public_url, &ambient)?;
+        (catalog, router, Some(base_url))
     } else {
-        (loaded.catalog, Router::new())
+        (loaded.catalog, Router::new(), None)
     };
     let catalog = crate::lexmodo::returning_here(catalog, &public_url)?;
     let connections = parts::connections(&settings, (&database, &sealer), catalog, &public_url, &ambient)?;
-    let connectors = parts::connectors(&settings, &sealer, &connections, &ambient)?;
+    let connectors = parts::connectors(&settings, (&sealer, &connections), notes, &ambient)?;
     let forget = parts::forget(&registry, &connections);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {

@@ -71,7 +71,10 @@ pub fn router(config: Config) -> Router {
         .route("/revoke", post(token::revoke))
         .route("/userinfo", get(resource::person))
         .route("/notes", get(resource::list).post(resource::create))
-        .route("/notes/{id}", get(resource::read).put(resource::replace).delete(resource::delete))
+        .route(
+            "/notes/{id}",
+            get(resource::read).put(resource::replace).patch(resource::change).delete(resource::delete),
+        )
         .route("/.well-known/openid-configuration", get(metadata::document))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(sandbox)

@@ -44,6 +44,14 @@ pub(crate) struct Draft {
     text: String,
 }
 
+/// What a client changes. What is left out stays as it is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    title: Option<String>,
+    text: Option<String>,
+}
+
 /// A page of a list.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listing {
@@ -136,6 +144,19 @@ impl Notes {
         (note.title, note.text) = (draft.title, draft.text);
         note.updated_at = now;
         Ok(note.clone())
+    }
+
+    /// Changes part of what a note says.
+    pub(crate) fn change(
+        &mut self,
+        person: &Person,
+        id: &str,
+        Change { title, text }: Change,
+        now: Timestamp,
+    ) -> Result<Note, OAuthError> {
+        let before = self.get(person, id)?;
+        let draft = Draft { title: title.unwrap_or(before.title), text: text.unwrap_or(before.text) };
+        self.replace(person, id, draft, now)
     }
 
     /// Takes a note away.

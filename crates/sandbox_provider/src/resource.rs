@@ -12,7 +12,7 @@ use http::{HeaderValue, StatusCode};
 use crate::Sandbox;
 use crate::bearer::{Bearer, Reader, Writer};
 use crate::error::{Code, OAuthError, no_store};
-use crate::notes::Draft;
+use crate::notes::{Change, Draft};
 use crate::parameters::{Parameters, Query};
 
 /// How many notes a page has, unless the client says otherwise.
@@ -65,7 +65,7 @@ pub(crate) async fn create(
     draft: Result<Json<Draft>, JsonRejection>,
 ) -> Result<Response, OAuthError> {
     let now = sandbox.config.ambient.now();
-    let note = sandbox.notes().create(person, read_draft(draft)?, now)?;
+    let note = sandbox.notes().create(person, read_body(draft)?, now)?;
     let location = format!("{}/notes/{}", sandbox.issuer(), note.id);
     let mut response = no_store((StatusCode::CREATED, Json(note)));
     if let Ok(location) = HeaderValue::try_from(location) {
@@ -82,7 +82,19 @@ pub(crate) async fn replace(
     draft: Result<Json<Draft>, JsonRejection>,
 ) -> Result<Response, OAuthError> {
     let now = sandbox.config.ambient.now();
-    let note = sandbox.notes().replace(person, &id, read_draft(draft)?, now)?;
+    let note = sandbox.notes().replace(person, &id, read_body(draft)?, now)?;
+    Ok(no_store(Json(note)))
+}
+
+/// `PATCH /notes/{id}` with `{title?, text?}`.
+pub(crate) async fn change(
+    State(sandbox): State<Arc<Sandbox>>,
+    Writer(person): Writer,
+    Path(id): Path<String>,
+    change: Result<Json<Change>, JsonRejection>,
+) -> Result<Response, OAuthError> {
+    let now = sandbox.config.ambient.now();
+    let note = sandbox.notes().change(person, &id, read_body(change)?, now)?;
     Ok(no_store(Json(note)))
 }
 
@@ -96,8 +108,8 @@ pub(crate) async fn delete(
     Ok(no_store(StatusCode::NO_CONTENT))
 }
 
-fn read_draft(draft: Result<Json<Draft>, JsonRejection>) -> Result<Draft, OAuthError> {
-    draft.map(|Json(draft)| draft).map_err(|error| {
+fn read_body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, OAuthError> {
+    body.map(|Json(body)| body).map_err(|error| {
         if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return OAuthError::new(Code::TooLarge, "the body is too large");
         }

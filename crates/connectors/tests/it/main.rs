@@ -9,6 +9,7 @@ mod google;
 mod house;
 mod http;
 mod lexmodo;
+mod notes;
 mod shelf;
 mod slack;
 mod surfaces;

@@ -36,7 +36,7 @@ pub(crate) enum LexmodoCommand {
 pub(crate) async fn run(loaded: Loaded, command: LexmodoCommand) -> anyhow::Result<ExitCode> {
     let opened = Opened::open(loaded).await?;
     let connectors =
-        parts::connectors(&opened.settings, &opened.sealer, &opened.connections, &opened.ambient)?;
+        parts::connectors(&opened.settings, (&opened.sealer, &opened.connections), None, &opened.ambient)?;
     let outcome = match command {
         LexmodoCommand::Customers(args) => customers::run(&connectors, args).await,
     };

@@ -35,12 +35,20 @@ async fn notes_are_written_read_changed_and_deleted() {
     assert_eq!(changed["created_at"], note["created_at"]);
     assert_ne!(changed["updated_at"], note["updated_at"]);
 
+    let part = sandbox.call(Method::PATCH, &path, &token, Some(json!({"text": "more"}))).await.json();
+    assert_eq!((&part["title"], &part["text"]), (&"Other".into(), &"more".into()));
+    for bad in [json!({"title": " "}), json!({"colour": "red"})] {
+        assert_eq!(sandbox.call(Method::PATCH, &path, &token, Some(bad)).await.status, 400);
+    }
+
     assert_eq!(sandbox.call(Method::DELETE, &path, &token, None).await.status, 204);
     for method in [Method::GET, Method::DELETE] {
         let answer = sandbox.call(method, &path, &token, None).await;
         assert_eq!((answer.status, &answer.json()["error"]), (404, &"not_found".into()));
     }
-    assert_eq!(sandbox.call(Method::PUT, &path, &token, Some(json!({"title": "x"}))).await.status, 404);
+    for method in [Method::PUT, Method::PATCH] {
+        assert_eq!(sandbox.call(method, &path, &token, Some(json!({"title": "x"}))).await.status, 404);
+    }
 }
 
 #[tokio::test]
@@ -106,7 +114,7 @@ async fn scopes_are_enforced() {
     let (writer, _) = sandbox.connect("ann", "notes.write").await;
     let path = "/notes/note-00000001";
     let draft = || Some(json!({"title": "x"}));
-    for (method, body) in [(Method::PUT, draft()), (Method::DELETE, None)] {
+    for (method, body) in [(Method::PUT, draft()), (Method::PATCH, draft()), (Method::DELETE, None)] {
         let answer = sandbox.call(method, path, &reader, body).await;
         assert_eq!((answer.status, &answer.json()["error"]), (403, &"insufficient_scope".into()));
         let challenge = "Bearer realm=\"sandbox\", error=\"insufficient_scope\", scope=\"notes.write\"";

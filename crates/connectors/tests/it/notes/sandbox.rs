@@ -1,0 +1,107 @@
+//! A sandbox on loopback, and Ann's connection to it.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use connections::{Begin, Callback, Connections};
+use connectors::http::Settings;
+use connectors::{Asker, Connectors};
+use model::Ambient;
+use tempfile::TempDir;
+use testkit::Browser;
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::house::house;
+
+const CLIENT_ID: &str = "jackfield";
+const CLIENT_SECRET: &str = "a secret of the sandbox";
+const CALLBACK: &str = "http://localhost:4000/api/v1/unified/auth/sandbox/callback";
+
+/// Connectors, and a sandbox if there is one.
+pub(super) struct Desk {
+    pub(super) connectors: Connectors,
+    _folder: TempDir,
+}
+
+impl Desk {
+    /// Connected with these scopes.
+    pub(super) async fn new(scopes: &str) -> Self {
+        let root = serve().await;
+        let file = format!(
+            "[providers.sandbox]\nissuer = \"{root}\"\nauthorization_url = \"{root}/authorize\"\n\
+             token_url = \"{root}/token\"\nuserinfo_url = \"{root}/userinfo\"\ntoken_auth = \"client_secret_basic\"\n\
+             account = {{ id = \"/sub\", email = \"/email\", name = \"/name\" }}\n\
+             client_id = \"{CLIENT_ID}\"\nclient_secret = \"{CLIENT_SECRET}\"\n"
+        );
+        let base_urls = [("notes".to_owned(), root)].into();
+        let (parts, folder) = house(&file, &|_| None, Settings { base_urls, ..Settings::default() }).await;
+        connect(&parts.connections, scopes).await;
+        Self { connectors: Connectors::new(parts), _folder: folder }
+    }
+
+    /// As a server is that is not for development.
+    pub(super) async fn without_sandbox() -> Self {
+        let (parts, folder) = house("", &|_| None, Settings::default()).await;
+        Self { connectors: Connectors::new(parts), _folder: folder }
+    }
+}
+
+/// Serves a sandbox until the test ends.
+async fn serve() -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = Url::parse(&format!("http://{}/sandbox", listener.local_addr().unwrap())).unwrap();
+    let config = sandbox_provider::Config {
+        base_url: base_url.clone(),
+        client_id: CLIENT_ID.to_owned(),
+        client_secret: CLIENT_SECRET.into(),
+        client_name: "Jackfield".to_owned(),
+        redirect_uris: vec![CALLBACK.to_owned()],
+        ambient: Ambient::system(),
+    };
+    let app = Router::new().nest("/sandbox", sandbox_provider::router(config));
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    base_url
+}
+
+async fn connect(connections: &Connections, scopes: &str) {
+    let what = Begin {
+        tenant: ann().tenant,
+        actor: "u1".into(),
+        provider: "sandbox".into(),
+        user_email: Some(ann().user_email),
+        scopes: scopes.split(' ').map(str::to_owned).collect(),
+        further_scopes: BTreeMap::new(),
+        return_to: None,
+        app_state: None,
+        variables: BTreeMap::new(),
+        session: None,
+    };
+    let begun = connections.begin(what, None).await.unwrap();
+    let browser = Browser::new().unwrap();
+    let page = browser.get(begun.auth_url.as_str()).await.unwrap();
+    let form = page.form("Allow").unwrap().set("person", "ann").press("Allow").unwrap();
+    let back = browser.submit(&form).await.unwrap().location.unwrap();
+    let parameter =
+        |name: &str| back.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let (state, iss) = (parameter("state"), parameter("iss"));
+    let callback = Callback {
+        provider: "sandbox",
+        tenant: None,
+        browser: None,
+        state: state.as_deref(),
+        code: parameter("code").map(Into::into),
+        error: None,
+        iss: iss.as_deref(),
+    };
+    connections.complete(callback).await.unwrap().result.unwrap();
+}
+
+pub(super) fn ann() -> Asker {
+    Asker {
+        tenant: "acme".parse().unwrap(),
+        actor: "u1".into(),
+        user_email: "ann@acme.example".into(),
+        connection: None,
+    }
+}
