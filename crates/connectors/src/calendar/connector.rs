@@ -10,11 +10,12 @@ use super::event::{Event, item};
 use super::fields::{Purpose, read};
 use super::id::{EventId, PRIMARY};
 use crate::answer::{Whole, put};
-use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Surfaces};
+use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Raw, Surfaces};
+use crate::containers::{Container, Containers};
 use crate::fields::{flag, one_of};
 use crate::google::trouble;
-use crate::http::{Http, Upstream, Vendor};
-use crate::{Context, Error, Item, Items};
+use crate::http::{Api, Http, Upstream, Vendor};
+use crate::{Context, Error, Item, Items, Page};
 
 static VENDOR: Vendor = Vendor {
     id: "calendar",
@@ -33,6 +34,12 @@ const EVENTS: &str = "https://www.googleapis.com/auth/calendar.events";
 const READ_ALL: &str = "https://www.googleapis.com/auth/calendar.readonly";
 const READ: &[&str] = &["https://www.googleapis.com/auth/calendar.events.readonly", EVENTS, READ_ALL, ALL];
 const WRITE: &[&str] = &[EVENTS, ALL];
+const CALENDARS: &[&str] = &[
+    "https://www.googleapis.com/auth/calendar.calendarlist.readonly",
+    "https://www.googleapis.com/auth/calendar.calendarlist",
+    READ_ALL,
+    ALL,
+];
 
 /// Scopes: <https://developers.google.com/workspace/calendar/api/auth>, and the page of each method.
 static DESCRIPTION: Description = Description {
@@ -49,6 +56,7 @@ static DESCRIPTION: Description = Description {
         Ability { operation: Operation::Update, scopes: &[WRITE] },
         Ability { operation: Operation::Delete, scopes: &[WRITE] },
         Ability { operation: Operation::Search, scopes: &[READ] },
+        Ability { operation: Operation::Containers, scopes: &[CALENDARS] },
     ],
     filters: &[
         Filter { name: "calendar_id", meaning: "events of this calendar instead of the main one" },
@@ -79,7 +87,6 @@ struct Listed<T> {
 #[serde(rename_all = "camelCase")]
 struct Calendar {
     id: String,
-    etag: Option<String>,
     summary: Option<String>,
     summary_override: Option<String>,
     description: Option<String>,
@@ -96,24 +103,9 @@ pub struct CalendarConnector {
 }
 
 impl CalendarConnector {
-    /// The scopes that [`calendars`](Self::calendars) needs: one of each group.
-    pub const CALENDARS_SCOPES: &[&[&str]] =
-        &[&["https://www.googleapis.com/auth/calendar.calendarlist.readonly", READ_ALL, ALL]];
-
     /// Google Calendar, at its own address or at the one that the operator has named.
     pub fn new(http: &Http) -> Self {
         Self { upstream: Upstream::with_path(http, &VENDOR, PATH) }
-    }
-
-    /// A page of the calendars that the account has in its list.
-    ///
-    /// # Errors
-    /// [`Error::Upstream`] and the like.
-    pub async fn calendars(&self, context: &Context, listing: &Listing) -> Result<Items, Error> {
-        let request = self.upstream.api(context).get(["calendar", "v3", "users", "me", "calendarList"]);
-        let request = request.query("maxResults", listing.max_results);
-        let listed = request.query_opt("pageToken", listing.cursor.as_deref()).json().await?;
-        Ok(page(listed, context, calendar))
     }
 
     async fn events(
@@ -149,27 +141,27 @@ fn event(id: EventId<'_>) -> [&str; 6] {
     ["calendar", "v3", "calendars", id.calendar, "events", id.event]
 }
 
-/// The items of a page, each from what is known of it.
-fn page<T>(listed: Listed<T>, context: &Context, item: impl Fn(&T, Option<Value>) -> Item) -> Items {
-    let each = |whole: Whole<T>| item(&whole.known, context.raw.then_some(whole.raw));
+/// A page, each thing on it from what is known of it.
+fn page<T, I>(listed: Listed<T>, context: &Context, each: impl Fn(&T, Option<Value>) -> I) -> Page<I> {
+    let each = |whole: Whole<T>| each(&whole.known, context.raw.then_some(whole.raw));
     let next = listed.next_page_token.filter(|token| !token.is_empty());
-    Items { items: listed.items.into_iter().map(each).collect(), total: None, next }
+    Page { items: listed.items.into_iter().map(each).collect(), total: None, next }
 }
 
-fn calendar(calendar: &Calendar, raw: Option<Value>) -> Item {
+fn container(calendar: &Calendar, raw: Option<Value>) -> Container {
     let mut extra = Map::new();
     put(&mut extra, "time_zone", calendar.time_zone.as_deref());
     put(&mut extra, "access_role", calendar.access_role.as_deref());
     put(&mut extra, "is_primary", calendar.primary);
-    Item {
+    let name = calendar.summary_override.as_deref().or(calendar.summary.as_deref());
+    Container {
         id: calendar.id.clone(),
         kind: "calendar",
-        title: calendar.summary_override.clone().or_else(|| calendar.summary.clone()),
-        text: calendar.description.clone(),
-        etag: calendar.etag.clone(),
+        name: name.unwrap_or_default().to_owned(),
+        text: calendar.description.clone().filter(|text| !text.is_empty()),
+        url: None,
         extra,
         raw,
-        ..Item::default()
     }
 }
 
@@ -200,7 +192,24 @@ impl Connector for CalendarConnector {
     }
 
     fn surfaces(&self) -> Surfaces<'_> {
-        Surfaces { data: Some(self), ..Surfaces::default() }
+        Surfaces { data: Some(self), containers: Some(self), raw: Some(self), ..Surfaces::default() }
+    }
+}
+
+impl Raw for CalendarConnector {
+    fn api<'a>(&'a self, context: &'a Context) -> Result<Api<'a>, Error> {
+        Ok(self.upstream.api(context))
+    }
+}
+
+#[async_trait]
+impl Containers for CalendarConnector {
+    /// The calendars that the account has in its list.
+    async fn containers(&self, context: &Context, listing: &Listing) -> Result<Page<Container>, Error> {
+        let request = self.upstream.api(context).get(["calendar", "v3", "users", "me", "calendarList"]);
+        let request = request.query("maxResults", listing.max_results);
+        let listed = request.query_opt("pageToken", listing.cursor.as_deref()).json().await?;
+        Ok(page(listed, context, container))
     }
 }
 

@@ -10,9 +10,9 @@ use super::fields::{Written, changed, made};
 use super::file::{FIELDS, File, item};
 use super::query::query;
 use crate::answer::Whole;
-use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Surfaces};
+use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Raw, Surfaces};
 use crate::google::trouble;
-use crate::http::{Api, Download, Http, Part, Request, Upstream, Vendor};
+use crate::http::{Api, Http, Part, Request, Upstream, Vendor};
 use crate::{Context, Error, Item, Items};
 
 static VENDOR: Vendor = Vendor {
@@ -38,6 +38,8 @@ const READ: &[&str] = &[
     ALL,
 ];
 const WRITE: &[&str] = &[OWN, ALL];
+const CONTENT: &[&str] = &[READ_ALL, OWN, ALL];
+const DRIVES: &[&str] = &[READ_ALL, ALL];
 
 /// Scopes: <https://developers.google.com/workspace/drive/api/guides/api-specific-auth>, and the page of each method.
 static DESCRIPTION: Description = Description {
@@ -54,6 +56,8 @@ static DESCRIPTION: Description = Description {
         Ability { operation: Operation::Update, scopes: &[WRITE] },
         Ability { operation: Operation::Delete, scopes: &[WRITE] },
         Ability { operation: Operation::Search, scopes: &[READ] },
+        Ability { operation: Operation::Containers, scopes: &[DRIVES] },
+        Ability { operation: Operation::Content, scopes: &[CONTENT] },
     ],
     filters: &[
         Filter { name: "folder_id", meaning: "files in this folder; root for the top one" },
@@ -83,38 +87,19 @@ pub struct DriveConnector {
 }
 
 impl DriveConnector {
-    /// The scopes that [`download`](Self::download) and [`export`](Self::export) need: one of each group.
-    pub const CONTENT_SCOPES: &[&[&str]] = &[&[READ_ALL, OWN, ALL]];
-
     /// Google Drive, at its own address or at the one that the operator has named.
     pub fn new(http: &Http) -> Self {
         Self { upstream: Upstream::with_path(http, &VENDOR, PATH) }
     }
 
-    /// The bytes of a file, as they come. Google's own documents have none: they are [exported](Self::export).
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`Error::Upstream`] and the like.
-    pub async fn download(&self, context: &Context, id: &str) -> Result<Download, Error> {
-        let request = self.upstream.api(context).get(["drive", "v3", "files", id]).about("file", id);
-        request.query("alt", "media").query("supportsAllDrives", true).download().await
-    }
-
-    /// One of Google's own documents as a file of this media type, of those in its item's `export_types`; at most 10 MB.
-    ///
-    /// # Errors
-    /// As [`download`](Self::download).
-    pub async fn export(&self, context: &Context, id: &str, mime_type: &str) -> Result<Download, Error> {
-        let request =
-            self.upstream.api(context).get(["drive", "v3", "files", id, "export"]).about("file", id);
-        request.query("mimeType", mime_type).download().await
+    pub(super) fn api<'a>(&'a self, context: &'a Context) -> Api<'a> {
+        self.upstream.api(context)
     }
 
     async fn page(&self, context: &Context, words: Option<&str>, listing: &Listing) -> Result<Items, Error> {
         let drive = listing.filter("drive_id");
         let fields = if context.raw { "*" } else { FIELDS };
         let listed: Listed = self
-            .upstream
             .api(context)
             .get(["drive", "v3", "files"])
             .query("q", query(words, listing)?)
@@ -160,12 +145,24 @@ impl Connector for DriveConnector {
     }
 
     async fn test(&self, context: &Context) -> Result<(), Error> {
-        let request = self.upstream.api(context).get(["drive", "v3", "files"]).query("pageSize", 1);
+        let request = self.api(context).get(["drive", "v3", "files"]).query("pageSize", 1);
         request.query("fields", "files(id)").json::<Value>().await.map(drop)
     }
 
     fn surfaces(&self) -> Surfaces<'_> {
-        Surfaces { data: Some(self), ..Surfaces::default() }
+        Surfaces {
+            data: Some(self),
+            containers: Some(self),
+            content: Some(self),
+            raw: Some(self),
+            ..Surfaces::default()
+        }
+    }
+}
+
+impl Raw for DriveConnector {
+    fn api<'a>(&'a self, context: &'a Context) -> Result<Api<'a>, Error> {
+        Ok(self.upstream.api(context))
     }
 }
 
@@ -177,7 +174,7 @@ impl Data for DriveConnector {
 
     async fn get(&self, context: &Context, id: &str) -> Result<Item, Error> {
         let fields = if context.raw { "*" } else { FIELDS };
-        let request = self.upstream.api(context).get(["drive", "v3", "files", id]).about("file", id);
+        let request = self.api(context).get(["drive", "v3", "files", id]).about("file", id);
         let Whole { known, raw } =
             request.query("supportsAllDrives", true).query("fields", fields).json().await?;
         Ok(item(&known, context.raw.then_some(raw)))
@@ -186,7 +183,7 @@ impl Data for DriveConnector {
     /// Makes a file or a folder.
     async fn create(&self, context: &Context, fields: &Map<String, Value>) -> Result<Item, Error> {
         let written = made(fields)?;
-        let api: Api<'_> = self.upstream.api(context);
+        let api = self.api(context);
         let request = match written.content {
             Some(_) => api.post(["upload", "drive", "v3", "files"]),
             None => api.post(["drive", "v3", "files"]),
@@ -196,7 +193,7 @@ impl Data for DriveConnector {
 
     async fn update(&self, context: &Context, id: &str, fields: &Map<String, Value>) -> Result<Item, Error> {
         let written = changed(fields)?;
-        let api = self.upstream.api(context);
+        let api = self.api(context);
         let request = match written.content {
             Some(_) => api.patch(["upload", "drive", "v3", "files", id]),
             None => api.patch(["drive", "v3", "files", id]),
@@ -209,7 +206,7 @@ impl Data for DriveConnector {
 
     /// Moves a file to the trash.
     async fn delete(&self, context: &Context, id: &str) -> Result<(), Error> {
-        let request = self.upstream.api(context).patch(["drive", "v3", "files", id]).about("file", id);
+        let request = self.api(context).patch(["drive", "v3", "files", id]).about("file", id);
         // In the trash twice is in the trash.
         let request = request.repeatable().query("supportsAllDrives", true).query("fields", "id,trashed");
         request.body(&json!({"trashed": true})).done().await

@@ -1,6 +1,9 @@
-//! Google Drive: files as items. <https://developers.google.com/workspace/drive/api/reference/rest/v3>
+//! Google Drive: files as items, shared drives as what they stand in.
+//! <https://developers.google.com/workspace/drive/api/reference/rest/v3>
 
 mod connector;
+mod content;
+mod drives;
 mod fields;
 mod file;
 mod query;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::Ambient;
 use serde::Deserialize;
@@ -13,8 +12,8 @@ use super::compose::{Answered, Draft};
 use super::header::Headers;
 use super::item::{item, sent};
 use super::message::{Body, Message};
-use crate::answer::{Whole, url_base64};
-use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Surfaces};
+use crate::answer::Whole;
+use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Raw, Surfaces};
 use crate::fields::{Fields, flag};
 use crate::google::trouble;
 use crate::http::{Api, Http, Part, Upstream, Vendor};
@@ -43,6 +42,13 @@ const SEND: &[&str] = &[
     MAIL,
 ];
 const CHANGE: &[&str] = &[MODIFY, MAIL];
+const LABELS: &[&str] = &[
+    "https://www.googleapis.com/auth/gmail.labels",
+    "https://www.googleapis.com/auth/gmail.metadata",
+    READ_ONLY,
+    MODIFY,
+    MAIL,
+];
 
 /// Scopes: <https://developers.google.com/workspace/gmail/api/auth/scopes>, and the page of each method.
 static DESCRIPTION: Description = Description {
@@ -59,6 +65,8 @@ static DESCRIPTION: Description = Description {
         Ability { operation: Operation::Update, scopes: &[CHANGE] },
         Ability { operation: Operation::Delete, scopes: &[CHANGE] },
         Ability { operation: Operation::Search, scopes: &[READ] },
+        Ability { operation: Operation::Containers, scopes: &[LABELS] },
+        Ability { operation: Operation::Content, scopes: &[READ] },
     ],
     filters: &[
         Filter {
@@ -98,12 +106,6 @@ struct Reference {
     id: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Labels {
-    labels: Vec<Value>,
-}
-
 /// The messages of a mailbox.
 #[derive(Debug)]
 pub struct GmailConnector {
@@ -112,38 +114,17 @@ pub struct GmailConnector {
 }
 
 impl GmailConnector {
-    /// The scopes that [`labels`](Self::labels) needs: one of each group.
-    pub const LABEL_SCOPES: &[&[&str]] =
-        &[&["https://www.googleapis.com/auth/gmail.labels", READ_ONLY, MODIFY, MAIL]];
-
     /// Gmail, at its own address or at the one that the operator has named.
     pub fn new(http: &Http) -> Self {
         Self { upstream: Upstream::with_path(http, &VENDOR, PATH), ambient: http.ambient().clone() }
     }
 
-    /// The labels of the mailbox, as Gmail gives them: `id`, `name`, `type`, and how they are shown.
-    ///
-    /// # Errors
-    /// [`Error::Upstream`] and the like.
-    pub async fn labels(&self, context: &Context) -> Result<Vec<Value>, Error> {
-        let api = self.upstream.api(context);
-        Ok(api.get(path(&["labels"])).json::<Labels>().await?.labels)
-    }
-
-    /// The content of an attachment, by the `id` that it has in its message's `attachments`; at most 50 MB at Gmail, and
-    /// what the limit of answers allows here.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`Error::Upstream`] and the like.
-    pub async fn attachment(&self, context: &Context, message: &str, id: &str) -> Result<Bytes, Error> {
-        let bytes = attachment(&self.upstream.api(context), message, id).await?;
-        let unreadable =
-            || Error::upstream(VENDOR.name, model::ErrorCode::UpstreamUnavailable, "it sent no attachment");
-        bytes.as_deref().and_then(url_base64).map(Bytes::from).ok_or_else(unreadable)
+    pub(super) fn api<'a>(&'a self, context: &'a Context) -> Api<'a> {
+        self.upstream.api(context)
     }
 
     async fn page(&self, context: &Context, query: Option<&str>, listing: &Listing) -> Result<Items, Error> {
-        let api = self.upstream.api(context);
+        let api = self.api(context);
         let labels = listing.filter("label_ids").unwrap_or_default().split(',').map(str::trim);
         let found: Found = api
             .get(path(&["messages"]))
@@ -192,7 +173,7 @@ fn encoded(bytes: &[u8]) -> String {
 }
 
 /// Below the mailbox of whoever the token is for.
-fn path<'a>(rest: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn path<'a>(rest: &[&'a str]) -> Vec<&'a str> {
     [&["gmail", "v1", "users", "me"], rest].concat()
 }
 
@@ -200,7 +181,7 @@ fn account(context: &Context) -> Option<&str> {
     context.connection.account.email.as_deref()
 }
 
-async fn fetch(api: &Api<'_>, id: &str) -> Result<Whole<Message>, Error> {
+pub(super) async fn fetch(api: &Api<'_>, id: &str) -> Result<Whole<Message>, Error> {
     api.get(path(&["messages", id])).query("format", "full").about("message", id).json().await
 }
 
@@ -240,12 +221,24 @@ impl Connector for GmailConnector {
     }
 
     async fn test(&self, context: &Context) -> Result<(), Error> {
-        let api = self.upstream.api(context);
-        api.get(path(&["labels"])).query("fields", "labels/id").json::<Labels>().await.map(drop)
+        let api = self.api(context);
+        api.get(path(&["labels"])).query("fields", "labels/id").json::<Value>().await.map(drop)
     }
 
     fn surfaces(&self) -> Surfaces<'_> {
-        Surfaces { data: Some(self), ..Surfaces::default() }
+        Surfaces {
+            data: Some(self),
+            containers: Some(self),
+            content: Some(self),
+            raw: Some(self),
+            ..Surfaces::default()
+        }
+    }
+}
+
+impl Raw for GmailConnector {
+    fn api<'a>(&'a self, context: &'a Context) -> Result<Api<'a>, Error> {
+        Ok(self.upstream.api(context))
     }
 }
 
@@ -256,7 +249,7 @@ impl Data for GmailConnector {
     }
 
     async fn get(&self, context: &Context, id: &str) -> Result<Item, Error> {
-        let api = self.upstream.api(context);
+        let api = self.api(context);
         let Whole { mut known, raw } = fetch(&api, id).await?;
         complete(&api, &mut known).await?;
         Ok(item(&known, account(context), context.raw.then_some(raw)))
@@ -265,7 +258,7 @@ impl Data for GmailConnector {
     /// Sends a message.
     async fn create(&self, context: &Context, fields: &Map<String, Value>) -> Result<Item, Error> {
         let mut draft = Draft::read(fields)?;
-        let api = self.upstream.api(context);
+        let api = self.api(context);
         let answered = match draft.answers {
             Some(id) => Some(Self::answered(&api, id).await?),
             None => None,
@@ -284,7 +277,7 @@ impl Data for GmailConnector {
     /// Puts labels on a message and takes others off.
     async fn update(&self, context: &Context, id: &str, given: &Map<String, Value>) -> Result<Item, Error> {
         let (add, remove) = labels(given)?;
-        let api = self.upstream.api(context);
+        let api = self.api(context);
         // The same labels twice are the same labels.
         let request = api.post(path(&["messages", id, "modify"])).about("message", id).repeatable();
         let changed: Whole<Message> =
@@ -296,7 +289,7 @@ impl Data for GmailConnector {
 
     /// Moves a message to the trash.
     async fn delete(&self, context: &Context, id: &str) -> Result<(), Error> {
-        let api = self.upstream.api(context);
+        let api = self.api(context);
         api.post(path(&["messages", id, "trash"])).about("message", id).repeatable().done().await
     }
 

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::calls::{Form, read};
 use super::description::DESCRIPTION;
 use super::dialect::VENDOR;
-use crate::connector::{Connector, Description, Surfaces};
+use crate::connector::{Connector, Description, Raw, Surfaces};
 use crate::http::{Api, Http, Upstream};
 use crate::{Context, Error};
 
@@ -40,6 +40,12 @@ impl Connector for SlackConnector {
     }
 
     fn surfaces(&self) -> Surfaces<'_> {
-        Surfaces { data: Some(self), communication: Some(self), ..Surfaces::default() }
+        Surfaces { data: Some(self), communication: Some(self), raw: Some(self), ..Surfaces::default() }
+    }
+}
+
+impl Raw for SlackConnector {
+    fn api<'a>(&'a self, context: &'a Context) -> Result<Api<'a>, Error> {
+        Ok(self.upstream.api(context))
     }
 }

@@ -130,6 +130,8 @@ async fn what_a_connector_declares_it_has() {
         for name in description.aliases.iter().chain([&description.id]) {
             assert!(names.insert(*name), "{name} is said twice");
         }
+        // What speaks no HTTP has no API to be called as it is.
+        assert_eq!(connector.surfaces().raw.is_some(), description.id != "lexmodo", "{}", description.id);
         for ability in description.operations {
             let operation = ability.operation;
             let surfaces = connector.surfaces();

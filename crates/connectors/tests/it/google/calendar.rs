@@ -2,6 +2,7 @@
 
 use connectors::calendar::CalendarConnector;
 use connectors::connector::{Connector as _, Data as _, Listing};
+use connectors::containers::Containers as _;
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 use testkit::Emulate;
@@ -75,11 +76,45 @@ async fn events_are_found_and_narrowed() {
 #[tokio::test]
 async fn calendars_are_listed() {
     let (world, calendar) = emulated().await;
-    let all = calendar.calendars(&world.raw(), &pages_of(50)).await.unwrap();
-    assert_eq!(ids(&all.items), ["primary", "team"]);
-    assert_eq!((all.items[1].kind, all.items[1].title.as_deref()), ("calendar", Some("Team")));
+    let all = calendar.containers(&world.raw(), &pages_of(50)).await.unwrap();
+    let told: Vec<_> = all.items.iter().map(|each| (each.id.as_str(), each.name.as_str())).collect();
+    assert_eq!(told, [("primary", "ann@example.com"), ("team", "Team")]);
+    assert_eq!((all.items[1].kind, &all.items[1].extra["time_zone"]), ("calendar", &json!("UTC")));
     assert_eq!(all.items[0].extra["is_primary"], true);
     assert_eq!(all.items[0].raw.as_ref().unwrap()["kind"], "calendar#calendarListEntry");
+}
+
+#[tokio::test]
+async fn calendars_come_page_by_page() {
+    let entry = json!({
+        "id": "c1", "summary": "Holidays", "summaryOverride": "Free days", "description": "Of Poland",
+        "timeZone": "Europe/Warsaw", "accessRole": "reader", "selected": true,
+    });
+    let turns = [good(&json!({"items": [entry], "nextPageToken": "p2"})), good(&json!({"etag": "1"}))];
+    let (world, calendar) = fake(turns).await;
+    let first = calendar.containers(&world.context, &pages_of(7)).await.unwrap();
+    assert_eq!(
+        (first.items[0].name.as_str(), first.items[0].text.as_deref()),
+        ("Free days", Some("Of Poland"))
+    );
+    assert_eq!(
+        Value::Object(first.items[0].extra.clone()),
+        json!({"time_zone": "Europe/Warsaw", "access_role": "reader", "is_primary": false})
+    );
+    let last = Listing { cursor: first.next, ..pages_of(7) };
+    let last = calendar.containers(&world.context, &last).await.unwrap();
+    assert_eq!((last.items.len(), last.next), (0, None));
+    assert_eq!(
+        world.lines(),
+        [
+            "GET /calendar/v3/users/me/calendarList?maxResults=7",
+            "GET /calendar/v3/users/me/calendarList?maxResults=7&pageToken=p2",
+        ]
+    );
+    world.vendor.then([good(&json!({}))]);
+    let api = calendar.surfaces().raw.unwrap().api(&world.context).unwrap();
+    api.get(["calendar", "v3", "colors"]).done().await.unwrap();
+    assert_eq!(world.lines()[2], "GET /calendar/v3/colors");
 }
 
 #[tokio::test]

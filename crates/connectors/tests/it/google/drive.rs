@@ -1,14 +1,13 @@
 //! Google Drive: as it is emulated, with files in it, and for its gaps as told.
 
-use bytes::Bytes;
 use connectors::connector::{Connector as _, Data as _, Listing};
+use connectors::content::{Content as _, WantedContent};
 use connectors::drive::DriveConnector;
-use futures::TryStreamExt as _;
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 use testkit::Emulate;
 
-use super::world::{World, fields, filtered, ids, pages_of};
+use super::world::{World, bytes, fields, filtered, ids, pages_of};
 use crate::http::vendor::{FakeVendor, Turn, good, status};
 
 async fn emulated() -> (World<Emulate>, DriveConnector) {
@@ -23,8 +22,9 @@ async fn fake(turns: impl IntoIterator<Item = Turn>) -> (World<FakeVendor>, Driv
     (world, drive)
 }
 
-async fn bytes(download: connectors::http::Download) -> Vec<u8> {
-    download.into_stream().try_collect::<Vec<Bytes>>().await.unwrap().concat()
+/// As it is.
+fn plain() -> WantedContent {
+    WantedContent::default()
 }
 
 #[tokio::test]
@@ -73,11 +73,11 @@ async fn a_file_is_read_and_downloaded() {
         (item.title.as_deref(), item.raw.unwrap()["name"].clone()),
         (Some("Notes.txt"), json!("Notes.txt"))
     );
-    let download = drive.download(&world.context, "file-2").await.unwrap();
-    assert_eq!(download.content_type(), "text/plain");
+    let download = drive.content(&world.context, "file-2", &plain()).await.unwrap();
+    assert_eq!((download.media_type.as_str(), download.name.as_deref()), ("text/plain", Some("Notes.txt")));
     assert_eq!(bytes(download).await, b"Call Ben about the invoice.\n");
     assert_eq!(drive.get(&world.context, "none").await.unwrap_err().to_string(), "there is no file none");
-    let error = drive.download(&world.context, "none").await.unwrap_err();
+    let error = drive.content(&world.context, "none", &plain()).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no file none");
 }
 
@@ -95,7 +95,7 @@ async fn what_is_uploaded_is_downloaded() {
     assert_eq!((file.title.as_deref(), &file.extra["size_bytes"]), (Some("a.bin"), &json!(8)));
     let within = drive.list(&world.context, &filtered("folder_id", &folder.id)).await.unwrap();
     assert_eq!(ids(&within.items), [file.id.as_str()]);
-    let download = drive.download(&world.context, &file.id).await.unwrap();
+    let download = drive.content(&world.context, &file.id, &plain()).await.unwrap();
     assert_eq!(bytes(download).await, [0, 1, 2, 255, 13, 10, 13, 10]);
 
     let moved =
@@ -147,23 +147,6 @@ async fn what_is_sent_is_what_drive_documents() {
     );
     assert_eq!(world.sent(2), json!({"trashed": true}));
     assert!(world.lines()[3].ends_with("&fields=nextPageToken%2Cfiles%28*%29"), "{:?}", world.lines());
-}
-
-#[tokio::test]
-async fn a_document_is_exported() {
-    let pdf =
-        Turn::Answer(200, vec![("content-type", "application/pdf".to_owned())], Bytes::from_static(b"%PDF-"));
-    let too_large = json!({"error": {"code": 403, "message": "Too large.", "errors": [{"reason": "exportSizeLimitExceeded"}]}});
-    let (world, drive) = fake([pdf, status(403, &too_large)]).await;
-    let download = drive.export(&world.context, "d", "application/pdf").await.unwrap();
-    assert_eq!(world.lines(), ["GET /drive/v3/files/d/export?mimeType=application%2Fpdf"]);
-    assert_eq!(download.content_type(), "application/pdf");
-    assert_eq!(bytes(download).await, b"%PDF-");
-    let error = drive.export(&world.context, "d", "application/pdf").await.unwrap_err();
-    assert_eq!(
-        (error.code(), error.to_string().ends_with("Too large.")),
-        (ErrorCode::UpstreamRejected, true)
-    );
 }
 
 #[tokio::test]

@@ -1,12 +1,17 @@
 //! Gmail as it is emulated, with mails in it.
 
 use connectors::connector::{Connector as _, Data as _, Listing};
+use connectors::containers::Containers as _;
+use connectors::content::{Content as _, WantedContent};
 use connectors::gmail::GmailConnector;
+use mail_parser::MessageParser;
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 use testkit::Emulate;
 
-use super::world::{World, fields, filtered, ids, pages_of};
+use super::world::{World, bytes, fields, filtered, ids, pages_of, part};
+
+const BINARY: &str = "application/octet-stream";
 
 async fn mailbox() -> (World<Emulate>, GmailConnector) {
     let world = World::emulated().await;
@@ -107,12 +112,24 @@ async fn what_is_sent_is_read_again() {
     let attachments = item.extra["attachments"].as_array().unwrap();
     let told: Vec<_> = attachments.iter().map(|each| (&each["filename"], &each["size_bytes"])).collect();
     assert_eq!(told, [(&json!("a.txt"), &json!(13)), (&json!("b.bin"), &json!(4))]);
-    for (index, content) in [(0, &b"first\nsecond\n"[..]), (1, &[0, 1, 2, 255])] {
-        let id = attachments[index]["id"].as_str().unwrap();
-        assert_eq!(gmail.attachment(&world.context, &sent.id, id).await.unwrap(), content);
+    let texts = [("a.txt", "text/plain", &b"first\nsecond\n"[..]), ("b.bin", BINARY, &[0, 1, 2, 255])];
+    for (told, (name, media_type, content)) in attachments.iter().zip(texts) {
+        for id in ["id", "part_id"] {
+            let wanted = part(told[id].as_str().unwrap());
+            let file = gmail.content(&world.context, &sent.id, &wanted).await.unwrap();
+            assert_eq!((file.name.as_deref(), file.media_type.as_str()), (Some(name), media_type), "{id}");
+            assert_eq!(bytes(file).await, content, "{id}");
+        }
     }
-    let none = gmail.attachment(&world.context, &sent.id, "none").await.unwrap_err();
+    let none = gmail.content(&world.context, &sent.id, &part("none")).await.unwrap_err();
     assert_eq!(none.to_string(), "there is no attachment none");
+    let whole = gmail.content(&world.context, &sent.id, &WantedContent::default()).await.unwrap();
+    assert_eq!(whole.media_type, "message/rfc822");
+    let whole = bytes(whole).await;
+    let read = MessageParser::default().parse(&whole).unwrap();
+    assert_eq!((read.subject(), read.attachment_count()), (Some("Zażółć"), 2));
+    let none = gmail.content(&world.context, "mail-9", &WantedContent::default()).await.unwrap_err();
+    assert_eq!(none.to_string(), "there is no message mail-9");
 }
 
 #[tokio::test]
@@ -139,12 +156,9 @@ async fn an_answer_goes_to_whoever_wrote_and_into_the_thread() {
 }
 
 #[tokio::test]
-async fn labels_are_changed_and_messages_thrown_away() {
+async fn labels_are_put_on_and_off_and_messages_thrown_away() {
     let (world, gmail) = mailbox().await;
     gmail.test(&world.context).await.unwrap();
-    let labels = gmail.labels(&world.context).await.unwrap();
-    assert!(labels.iter().any(|label| label["name"] == "Invoices"), "{labels:?}");
-
     let change =
         fields(json!({"is_unread": false, "is_starred": true, "remove_label_ids": ["Label_invoices"]}));
     let changed = gmail.update(&world.context, "mail-1", &change).await.unwrap();
@@ -166,4 +180,19 @@ async fn labels_are_changed_and_messages_thrown_away() {
     assert!(ids(&trash.items).contains(&"mail-1"));
     let error = gmail.delete(&world.context, "mail-9").await.unwrap_err();
     assert_eq!(error.to_string(), "there is no message mail-9");
+}
+
+#[tokio::test]
+async fn labels_are_listed() {
+    let (world, gmail) = mailbox().await;
+    let labels = gmail.containers(&world.raw(), &pages_of(1)).await.unwrap();
+    assert_eq!((labels.next, labels.total), (None, u64::try_from(labels.items.len()).ok()), "all at once");
+    let invoices = labels.items.iter().find(|label| label.id == "Label_invoices").unwrap();
+    assert_eq!((invoices.kind, invoices.name.as_str()), ("label", "Invoices"));
+    assert_eq!((&invoices.extra["type"], &invoices.extra["messages"]), (&json!("user"), &json!(1)));
+    assert_eq!(invoices.raw.as_ref().unwrap()["messagesTotal"], 1);
+    let inbox = labels.items.iter().find(|label| label.id == "INBOX").unwrap();
+    assert_eq!(inbox.extra["type"], "system");
+    let bare = gmail.containers(&world.context, &pages_of(1)).await.unwrap();
+    assert!(bare.items.iter().all(|label| label.raw.is_none()));
 }

@@ -2,6 +2,8 @@
 
 mod calendar;
 mod drive;
+mod drive_content;
 mod gmail;
+mod gmail_content;
 mod gmail_gaps;
 mod world;

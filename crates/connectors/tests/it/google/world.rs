@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use connections::vault::{self, AccessToken};
 use connectors::connector::Listing;
+use connectors::content::{File, WantedContent};
 use connectors::http::{Http, Settings};
 use connectors::{Context, Credential, Item};
+use futures::TryStreamExt as _;
 use model::Ambient;
 use serde_json::Value;
 use testkit::Emulate;
@@ -133,4 +136,14 @@ pub(super) fn ids(items: &[Item]) -> Vec<&str> {
 pub(super) fn fields(value: Value) -> serde_json::Map<String, Value> {
     let Value::Object(fields) = value else { panic!("an object: {value}") };
     fields
+}
+
+/// One of the things that a message carries.
+pub(super) fn part(id: &str) -> WantedContent {
+    WantedContent { part: Some(id.to_owned()), media_type: None }
+}
+
+/// All bytes of a file.
+pub(super) async fn bytes(file: File) -> Vec<u8> {
+    file.bytes.try_collect::<Vec<Bytes>>().await.unwrap().concat()
 }
