@@ -9,6 +9,7 @@ use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, header};
 use model::Coded;
 use serde::Serialize;
+use serde_json::Value;
 use tracing::{Instrument as _, Span};
 
 use crate::RequestContext;
@@ -32,7 +33,8 @@ pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
 /// The answer that gives the values of all `pages`, a line each.
 ///
 /// The first page is waited for, so that what fails there is answered as any other problem. What fails later ends the
-/// answer with a last line, `{"error": <problem>}`. Each further page is asked for once the one before has been taken; a
+/// answer with a last line, `{"error": <problem>}`; beside it stand `retry_after`, the seconds to wait, where they are known,
+/// and `next_page_token`, where the error [leads on](Break::next_page_token) to what did not come. Each further page is asked for once the one before has been taken; a
 /// client that hangs up has `pages` dropped. The deadline of the request ends with the first page: each of the others
 /// needs one of its own; that of a client that takes nothing is the server's. The log says how the answer ended.
 pub(crate) async fn respond<T, E, P>(
@@ -42,7 +44,7 @@ pub(crate) async fn respond<T, E, P>(
 where
     T: Serialize,
     P: IntoIterator<Item = T> + Send,
-    E: Coded + Send,
+    E: Break + Send,
 {
     // There may be no first page, and streams that have ended may panic when they are asked again.
     let mut pages = Box::pin(pages.fuse());
@@ -69,6 +71,33 @@ where
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     Ok((headers, Body::from_stream(all)).into_response())
+}
+
+/// An error that can break an answer off.
+pub(crate) trait Break: Coded {
+    /// By what the values that do not come any more are asked for, where they can be.
+    fn next_page_token(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Break for connections::Error {}
+impl Break for connectors::Error {}
+
+impl Break for connectors::Interrupted {
+    fn next_page_token(&self) -> Option<&str> {
+        self.next_page_token.as_deref()
+    }
+}
+
+/// The last line of an answer that broke off.
+#[derive(Serialize)]
+struct LastLine<'a> {
+    error: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page_token: Option<&'a str>,
 }
 
 /// How an answer ended.
@@ -110,15 +139,21 @@ impl Answer {
     }
 
     /// What a client finds in place of the values that do not come any more.
-    fn last_line(&mut self, error: &impl Coded) -> Bytes {
+    fn last_line(&mut self, error: &impl Break) -> Bytes {
         self.end = Some(End::BrokenOff);
         let problem = self.span.in_scope(|| {
             let problem = Problem::of(error);
             tracing::warn!(error.code = problem.code().as_str(), "an answer broke off after it had begun");
             problem
         });
-        let body = problem.body(Some(self.request.id()));
-        let line = [br#"{"error":"#, body.as_slice(), b"}\n"].concat();
+        let told = problem.headers().iter().find(|(name, _)| *name == header::RETRY_AFTER);
+        let line = LastLine {
+            error: serde_json::from_slice(&problem.body(Some(self.request.id()))).unwrap_or_default(),
+            retry_after: told.and_then(|(_, wait)| wait.to_str().ok()?.parse().ok()),
+            next_page_token: error.next_page_token(),
+        };
+        let mut line = serde_json::to_vec(&line).unwrap_or_default();
+        line.push(b'\n');
         self.bytes += line.len();
         line.into()
     }
@@ -160,6 +195,29 @@ mod tests {
     impl Coded for Away {
         fn code(&self) -> ErrorCode {
             ErrorCode::UpstreamUnavailable
+        }
+    }
+
+    impl Break for Away {}
+
+    /// What says when and where it can be gone on.
+    #[derive(Debug, thiserror::Error)]
+    #[error("the vendor wants fewer calls")]
+    struct Pausing;
+
+    impl Coded for Pausing {
+        fn code(&self) -> ErrorCode {
+            ErrorCode::UpstreamRateLimited
+        }
+
+        fn retry_after(&self, _: model::Timestamp) -> Option<std::time::Duration> {
+            Some(std::time::Duration::from_secs(7))
+        }
+    }
+
+    impl Break for Pausing {
+        fn next_page_token(&self) -> Option<&str> {
+            Some("page-2")
         }
     }
 
@@ -206,9 +264,19 @@ mod tests {
         let text = text(respond(&request(), later).await.unwrap()).await;
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines.len(), lines[0]), (2, "1"), "{text}");
-        let last: serde_json::Value = serde_json::from_str(lines[1]).unwrap();
+        let last: Value = serde_json::from_str(lines[1]).unwrap();
+        assert_eq!(last.as_object().unwrap().len(), 1, "{last}");
         assert_eq!(last["error"]["code"], "upstream_unavailable");
         assert_eq!((&last["error"]["status"], &last["error"]["request_id"]), (&502.into(), &"r1".into()));
+    }
+
+    #[tokio::test]
+    async fn the_last_line_tells_when_and_where_to_go_on() {
+        let pages = stream::iter([Ok(vec![1]), Err(Pausing)]);
+        let text = text(respond(&request(), pages).await.unwrap()).await;
+        let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["retry_after"], &last["next_page_token"]), (&7.into(), &"page-2".into()));
+        assert_eq!(last["error"]["code"], "upstream_rate_limited");
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use crate::{Asker, Error};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(25);
 
 /// What comes of `work`, or of its taking too long.
-async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+pub(crate) async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| {
         let detail = format!("there was no answer within {} s", DEADLINE.as_secs());
         Err(Error::upstream("the provider", ErrorCode::UpstreamTimeout, detail))

@@ -43,9 +43,12 @@ mod page_token;
 mod parameters;
 pub mod project;
 mod reconnect;
+mod recorded;
+mod seen;
 
 pub use connectors::{ConnectorInfo, Connectors, Done, Parts, Wanted};
 pub use context::{Acting, Asker, Context, Kept};
 pub use credential::Credential;
+pub use dispatch::Interrupted;
 pub use error::Error;
 pub use item::{Author, Item, Items, Page};

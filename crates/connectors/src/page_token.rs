@@ -12,12 +12,17 @@ use crate::Error;
 const MAX_CURSOR: usize = 8192;
 
 /// The longest page token that is looked at: what sealing makes of the longest cursor.
-const MAX_TOKEN: usize = (MAX_CURSOR + FINGERPRINT) * 4 / 3 + 64;
+const MAX_TOKEN: usize = (MAX_CURSOR + FINGERPRINT + 1 + MAX_RECENT * 8) * 4 / 3 + 64;
 
 /// The bytes that a page is recognised by.
 const FINGERPRINT: usize = 8;
 
-/// What a page token is bound to.
+/// How many items that a stream gave last go with the token by which it is gone on with.
+pub(crate) const MAX_RECENT: usize = 100;
+
+/// What a page token is bound to. Neither the size of a page nor `raw` is: a vendor's cursor stands for a place, which is
+/// the same however much is read from there. It has no end but the cursor's own, as it opens nothing to anybody who may
+/// not use the connection.
 #[derive(Debug)]
 pub(crate) struct Binding<'a> {
     pub(crate) tenant: &'a TenantId,
@@ -38,14 +43,39 @@ pub(crate) struct Place {
     /// The vendor's cursor.
     pub(crate) cursor: String,
     /// By which the page before is recognised if it comes again.
-    before: [u8; FINGERPRINT],
+    pub(crate) before: Fingerprint,
+    /// The items that were given last, as numbers that stand for them, where a stream broke off; at most [`MAX_RECENT`].
+    pub(crate) recent: Vec<u64>,
+}
+
+/// By which a page is recognised.
+pub(crate) type Fingerprint = [u8; FINGERPRINT];
+
+impl Place {
+    fn to_bytes(&self) -> Vec<u8> {
+        let recent = self.recent.get(..MAX_RECENT).unwrap_or(&self.recent);
+        let mut bytes = self.before.to_vec();
+        bytes.extend(u8::try_from(recent.len()));
+        bytes.extend(recent.iter().flat_map(|item| item.to_be_bytes()));
+        bytes.extend(self.cursor.as_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (before, bytes) = bytes.split_first_chunk()?;
+        let (count, bytes) = bytes.split_first()?;
+        let (recent, cursor) = bytes.split_at_checked(usize::from(*count) * 8)?;
+        let recent = recent.as_chunks().0.iter().map(|item| u64::from_be_bytes(*item)).collect();
+        Some(Self { cursor: std::str::from_utf8(cursor).ok()?.to_owned(), before: *before, recent })
+    }
 }
 
 impl Binding<'_> {
     /// The purpose that the ticket is sealed for: all that it is bound to, unmistakably. JSON keeps the parts apart.
     fn purpose(&self) -> String {
         let parts = (
-            "page_token",
+            // The second way in which places are written.
+            "page_token 2",
             self.tenant.as_str(),
             self.connection,
             self.connector,
@@ -75,19 +105,22 @@ impl Binding<'_> {
         if !is_empty && place.is_some_and(|place| place.before == before) {
             return Err(self.trouble("it gave the same page again instead of the next".to_owned()));
         }
-        cursor.map(|cursor| self.seal(tickets, &Place { cursor, before })).transpose()
+        cursor.map(|cursor| self.seal(tickets, &Place { cursor, before, recent: Vec::new() })).transpose()
     }
 
     fn trouble(&self, detail: String) -> Error {
         Error::upstream(self.provider, ErrorCode::UpstreamUnavailable, detail)
     }
 
-    fn seal(&self, tickets: &Tickets, place: &Place) -> Result<String, Error> {
+    /// The token that leads to a place.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] for a cursor that is longer than any that can be passed on.
+    pub(crate) fn seal(&self, tickets: &Tickets, place: &Place) -> Result<String, Error> {
         if place.cursor.len() > MAX_CURSOR {
             return Err(self.trouble(format!("its page cursor has more than {MAX_CURSOR} bytes")));
         }
-        let plaintext = [place.before.as_slice(), place.cursor.as_bytes()].concat();
-        Ok(tickets.seal(&self.purpose(), &plaintext)?)
+        Ok(tickets.seal(&self.purpose(), &place.to_bytes())?)
     }
 
     /// The place that a token leads to.
@@ -98,15 +131,14 @@ impl Binding<'_> {
         let open = || {
             let plaintext =
                 (token.len() <= MAX_TOKEN).then(|| tickets.open(&self.purpose(), token)).flatten()?;
-            let (before, cursor) = plaintext.split_first_chunk::<FINGERPRINT>()?;
-            Some(Place { before: *before, cursor: std::str::from_utf8(cursor).ok()?.to_owned() })
+            Place::from_bytes(&plaintext)
         };
         open().ok_or(Error::PageToken { parameter: self.parameter })
     }
 }
 
 /// By what the page of these items is recognised; the same for the same items alone.
-fn fingerprint<'a>(ids: impl Iterator<Item = &'a str>) -> [u8; FINGERPRINT] {
+pub(crate) fn fingerprint<'a>(ids: impl Iterator<Item = &'a str>) -> Fingerprint {
     let mut context = digest::Context::new(&digest::SHA256);
     for id in ids {
         context.update(id.as_bytes());
@@ -143,17 +175,21 @@ mod tests {
         }
     }
 
+    fn tickets(key: &str) -> Tickets {
+        let master = storage::MasterKey::from_base64(&key.into()).unwrap();
+        Tickets::new(Arc::new(master.into()), model::Ambient::system())
+    }
+
     fn fixture() -> Fixture {
-        let master = storage::MasterKey::from_base64(&"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into());
         Fixture {
-            tickets: Tickets::new(Arc::new(master.unwrap().into()), model::Ambient::system()),
+            tickets: tickets("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="),
             tenant: "lexmodo:7".parse().unwrap(),
             filters: [("rule_id", "r1".to_owned())].into(),
         }
     }
 
     fn place(cursor: &str) -> Place {
-        Place { cursor: cursor.into(), before: fingerprint(["a", "b"].into_iter()) }
+        Place { cursor: cursor.into(), before: fingerprint(["a", "b"].into_iter()), recent: Vec::new() }
     }
 
     #[test]
@@ -189,21 +225,38 @@ mod tests {
         let mut altered = token.clone().into_bytes();
         altered[30] = if altered[30] == b'A' { b'B' } else { b'A' };
         let altered = String::from_utf8(altered).unwrap();
-        for text in [altered.as_str(), "", "pit-1", &"A".repeat(1 << 20), &token[1..]] {
+        let cut = [&token[1..], &token[..token.len() - 1], &token[..token.len() / 2]];
+        for text in [altered.as_str(), "", "pit-1", &"A".repeat(1 << 20)].into_iter().chain(cut) {
             assert!(matches!(own.open(&fixture.tickets, text), Err(Error::PageToken { .. })));
         }
+        let strangers = tickets("AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=");
+        assert!(matches!(own.open(&strangers, &token), Err(Error::PageToken { .. })));
     }
 
     #[test]
     fn cursors_have_a_bound_within_which_they_come_back() {
         let fixture = fixture();
         let own = fixture.binding();
-        let longest = place(&"x".repeat(MAX_CURSOR));
+        let recent = (0..).take(MAX_RECENT).collect();
+        let longest = Place { recent, ..place(&"x".repeat(MAX_CURSOR)) };
         let token = own.seal(&fixture.tickets, &longest).unwrap();
         assert!(token.len() <= MAX_TOKEN, "{}", token.len());
         assert_eq!(own.open(&fixture.tickets, &token).unwrap(), longest);
         let longer = own.seal(&fixture.tickets, &place(&"x".repeat(MAX_CURSOR + 1)));
         assert!(matches!(longer, Err(Error::Upstream { .. })));
+    }
+
+    #[test]
+    fn what_a_stream_gave_last_comes_back_with_its_place() {
+        let fixture = fixture();
+        for count in [0, 1, MAX_RECENT] {
+            let place = Place { recent: (7..).take(count).collect(), ..place("pit-1") };
+            let token = fixture.binding().seal(&fixture.tickets, &place).unwrap();
+            assert_eq!(fixture.binding().open(&fixture.tickets, &token).unwrap(), place);
+        }
+        for torn in [&[0; 8][..], &[0; 3], &[&[0; 8][..], &[1, 2, 3]].concat()] {
+            assert_eq!(Place::from_bytes(torn), None, "{torn:?}");
+        }
     }
 
     #[test]

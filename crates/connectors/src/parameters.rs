@@ -32,7 +32,12 @@ pub(crate) fn filters(
 
 fn unknown(description: &Description, operation: Operation, name: &str) -> Error {
     let query = (operation == Operation::Search).then_some("query");
-    let known = COMMON.into_iter().chain(query).chain(description.filters.iter().map(|filter| filter.name));
+    let stream = matches!(operation, Operation::List | Operation::Search).then_some("stream");
+    let known = COMMON
+        .into_iter()
+        .chain(query)
+        .chain(stream)
+        .chain(description.filters.iter().map(|filter| filter.name));
     let likeness = |candidate: &&str| strsim::jaro_winkler(&name.to_lowercase(), candidate);
     let nearest = known.max_by(|left, right| likeness(left).total_cmp(&likeness(right))).unwrap_or_default();
     let advice = if likeness(&nearest) > 0.8 {

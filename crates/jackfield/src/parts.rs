@@ -141,7 +141,7 @@ pub(crate) fn connections(
 pub(crate) fn connectors(
     settings: &Settings,
     (sealer, connections): (&Sealer, &Connections),
-    notes: Option<Url>,
+    notes: Option<&Url>,
     ambient: &Ambient,
 ) -> anyhow::Result<Connectors> {
     Ok(Connectors::new(connectors::Parts {
@@ -160,7 +160,7 @@ pub(crate) fn connectors(
 }
 
 /// The roots of APIs that the operator has named in place of the vendors' own, by connector, and that of the sandbox.
-fn base_urls(settings: &Settings, notes: Option<Url>) -> BTreeMap<String, Url> {
+fn base_urls(settings: &Settings, notes: Option<&Url>) -> BTreeMap<String, Url> {
     let named = [
         ("bitbucket", &settings.bitbucket_base_url),
         ("calendar", &settings.calendar_base_url),
@@ -169,10 +169,10 @@ fn base_urls(settings: &Settings, notes: Option<Url>) -> BTreeMap<String, Url> {
         ("github", &settings.github_base_url),
         ("gmail", &settings.gmail_base_url),
         ("jira", &settings.jira_base_url),
-        ("notes", &notes),
         ("slack", &settings.slack_base_url),
     ];
-    named.into_iter().filter_map(|(id, url)| Some((id.to_owned(), url.clone()?))).collect()
+    let named = named.into_iter().map(|(id, url)| (id, url.as_ref())).chain([("notes", notes)]);
+    named.filter_map(|(id, url)| Some((id.to_owned(), url?.clone()))).collect()
 }
 
 /// The client of the Lexmodo platform's customers service, where there is an address of it.

@@ -70,7 +70,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     };
     let catalog = crate::lexmodo::returning_here(catalog, &public_url)?;
     let connections = parts::connections(&settings, (&database, &sealer), catalog, &public_url, &ambient)?;
-    let connectors = parts::connectors(&settings, (&sealer, &connections), notes, &ambient)?;
+    let connectors = parts::connectors(&settings, (&sealer, &connections), notes.as_ref(), &ambient)?;
     let forget = parts::forget(&registry, &connections);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {

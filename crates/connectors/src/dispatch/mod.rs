@@ -7,6 +7,8 @@ mod containers;
 mod content;
 mod items;
 mod project;
+mod stream;
 mod turn;
 
+pub use stream::Interrupted;
 pub(crate) use turn::checked_site;

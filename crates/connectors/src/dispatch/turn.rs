@@ -20,8 +20,8 @@ use crate::{Acting, Asker, Connectors, Context, Done, Error, Kept, Page, Wanted,
 /// A connector with all that an operation needs.
 pub(crate) struct Ready<'a> {
     connector: &'a dyn Connector,
-    description: &'static Description,
-    operation: Operation,
+    pub(crate) description: &'static Description,
+    pub(crate) operation: Operation,
     pub(crate) context: Context,
 }
 
@@ -64,8 +64,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) ready: Ready<'a>,
     pub(crate) listing: Listing,
     /// What the list is of beside its filters: a query, a channel, a project.
-    about: String,
-    before: Option<Place>,
+    pub(crate) about: String,
+    pub(crate) before: Option<Place>,
 }
 
 impl Connectors {
@@ -84,7 +84,7 @@ impl Connectors {
             Listing { max_results: wanted.max_results.clamp(1, description.max_page), cursor: None, filters };
         let mut turn = Turn { ready, listing, about: about.to_owned(), before: None };
         let token = wanted.page_token.as_deref().filter(|token| !token.is_empty());
-        turn.before = token.map(|token| turn.binding(asker).open(self.tickets(), token)).transpose()?;
+        turn.before = token.map(|token| turn.binding().open(self.tickets(), token)).transpose()?;
         turn.listing.cursor = turn.before.as_ref().map(|place| place.cursor.clone());
         Ok(turn)
     }
@@ -99,7 +99,7 @@ impl Connectors {
         let work = async {
             let mut page = work.await?;
             let ids = page.items.iter().map(Identified::id);
-            let binding = turn.binding(asker);
+            let binding = turn.binding();
             page.next = binding.next(self.tickets(), turn.before.as_ref(), ids, page.next.take())?;
             Ok(page)
         };
@@ -174,17 +174,28 @@ impl Connectors {
 }
 
 impl Turn<'_> {
-    fn binding<'a>(&'a self, asker: &'a Asker) -> Binding<'a> {
-        Binding {
-            tenant: &asker.tenant,
-            connection: &self.ready.context.connection.id,
-            connector: self.ready.description.id,
-            operation: self.ready.operation.as_str(),
-            query: &self.about,
-            filters: &self.listing.filters,
-            provider: self.ready.description.name,
-            parameter: "page_token",
-        }
+    fn binding(&self) -> Binding<'_> {
+        let Ready { context, description, operation, .. } = &self.ready;
+        binding(context, (description, *operation), &self.about, &self.listing)
+    }
+}
+
+/// What the page tokens of a list are bound to.
+pub(crate) fn binding<'a>(
+    context: &'a Context,
+    (description, operation): (&'static Description, Operation),
+    about: &'a str,
+    listing: &'a Listing,
+) -> Binding<'a> {
+    Binding {
+        tenant: &context.tenant,
+        connection: &context.connection.id,
+        connector: description.id,
+        operation: operation.as_str(),
+        query: about,
+        filters: &listing.filters,
+        provider: description.name,
+        parameter: "page_token",
     }
 }
 

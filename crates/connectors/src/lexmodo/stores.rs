@@ -1,13 +1,11 @@
 //! A store's customers in the platform's own words: one, a page, or all of them.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::time::Duration;
 
-use connections::activity::Outcome;
 use connections::connection::Connection;
 use futures::{Stream, StreamExt as _, stream};
-use model::{Coded as _, ErrorCode};
+use model::ErrorCode;
 
 use super::connector::{DESCRIPTION, NOT_CONFIGURED, named, store_id};
 use super::status::upstream;
@@ -15,6 +13,7 @@ use super::{Customer, Customers, Page, Query, Store};
 use crate::activity::Use;
 use crate::ahead::one_ahead;
 use crate::page_token::Binding;
+use crate::recorded::recorded;
 use crate::{Asker, Connectors, Error};
 
 /// How long one page of a stream may take, the renewal of the token included.
@@ -95,12 +94,14 @@ impl<'a> Stores<'a> {
         query: Query,
     ) -> Result<impl Stream<Item = Result<Vec<Customer>, Error>> + Send + use<>, Error> {
         let (customers, store, connection) = self.store(asker).await?;
-        let walk = Walk {
-            pages: Some(Box::pin(one_ahead(customers.pages(store, query)))),
-            under_way: Some(self.begin(asker, &connection, "customers.stream")),
-            count: None,
-        };
-        Ok(stream::unfold(walk, |mut walk| async move { Some((walk.next().await?, walk)) }))
+        let under_way = self.begin(asker, &connection, "customers.stream");
+        let pages = Box::pin(one_ahead(customers.pages(store, query)));
+        let in_time = stream::unfold(pages, |mut pages| async move {
+            let next = tokio::time::timeout(PAGE_DEADLINE, pages.next()).await;
+            let page = next.unwrap_or_else(|_| Some(Err(late())))?;
+            Some((page.map(|page| page.customers), pages))
+        });
+        Ok(recorded(in_time, under_way, DESCRIPTION.items))
     }
 
     async fn store(self, asker: &Asker) -> Result<(&'a Customers, Store, Connection), Error> {
@@ -117,51 +118,6 @@ impl<'a> Stores<'a> {
     }
 }
 
-type Pages = Pin<Box<dyn Stream<Item = Result<Page, Error>> + Send>>;
-
-/// A listing that is being read.
-struct Walk {
-    pages: Option<Pages>,
-    under_way: Option<Use>,
-    /// How many customers were given out; `None` before the first page.
-    count: Option<u64>,
-}
-
-impl Walk {
-    /// The next page; `None` once the end or an error was given.
-    async fn next(&mut self) -> Option<Result<Vec<Customer>, Error>> {
-        let pages = self.pages.as_mut()?;
-        let next = tokio::time::timeout(PAGE_DEADLINE, pages.next()).await;
-        let given = match next {
-            Ok(Some(Ok(page))) => {
-                let came = u64::try_from(page.customers.len()).unwrap_or_default();
-                self.count = Some(self.count.unwrap_or_default() + came);
-                return Some(Ok(page.customers));
-            }
-            Ok(Some(Err(error))) => Some(Err(error)),
-            Ok(None) => None,
-            Err(_) => Some(Err(upstream(ErrorCode::UpstreamTimeout, "the next page did not come in time"))),
-        };
-        self.pages = None;
-        let outcome = given.as_ref().map_or(Outcome::Ok, |given: &Result<Vec<Customer>, Error>| {
-            given.as_ref().err().map_or(Outcome::Ok, |error| Outcome::of_error(error.code()))
-        });
-        self.end(outcome);
-        given
-    }
-
-    fn end(&mut self, outcome: Outcome) {
-        if let Some(under_way) = self.under_way.take() {
-            under_way.end_stream(outcome, self.count.unwrap_or_default(), DESCRIPTION.items);
-        }
-    }
-}
-
-/// Who stops reading has what it wanted. Who goes away before there is anything has not, which `under_way` notes by itself.
-impl Drop for Walk {
-    fn drop(&mut self) {
-        if self.count.is_some() {
-            self.end(Outcome::Ok);
-        }
-    }
+fn late() -> Error {
+    upstream(ErrorCode::UpstreamTimeout, "the next page did not come in time")
 }

@@ -1,18 +1,22 @@
 //! The items of a connector.
 
+use ::connectors::{Asker, Wanted};
+use axum::Extension;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use futures::TryStreamExt as _;
 use http::StatusCode;
 use model::ErrorCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::IntoParams;
 
-use super::body::{DeletedBody, ItemAnswerBody, PageBody};
-use super::parameters::Parameters;
+use super::body::{DeletedBody, ItemAnswerBody, ItemBody, PageBody};
+use super::parameters::{Parameters, take_stream};
 use super::{WhoseQuery, asker};
-use crate::App;
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
+use crate::{App, RequestContext, ndjson};
 
 /// What every list takes beside the connector's own filters.
 #[derive(Debug, IntoParams)]
@@ -36,13 +40,46 @@ pub(super) struct ListQuery {
     raw: Option<bool>,
 }
 
+/// How a list is to be had.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the document, as above")]
+pub(super) struct StreamQuery {
+    /// Whether all pages are wanted as one stream of lines, in place of one page. `max_results` is then how many items the
+    /// vendor is asked for at a time, and `page_token` where the stream begins.
+    stream: Option<bool>,
+}
+
+/// The answer that gives all items from `wanted.page_token` on, a line each.
+async fn lines(
+    (app, request): (&App, &RequestContext),
+    asker: &Asker,
+    name: &str,
+    query: Option<&str>,
+    wanted: &Wanted,
+) -> Result<Response, Problem> {
+    let items = app.connectors().stream_items(asker, name, query, wanted).await?;
+    let description = items.description;
+    let body = move |item| ItemBody::new(item, description);
+    ndjson::respond(request, items.result.map_ok(move |page| page.into_iter().map(body))).await
+}
+
 /// Lists a connector's items. The connector's own filters are parameters, too: `GET /api/v1/unified/connectors` names
 /// them, `rule_id` of `lexmodo` for one. An unknown parameter is refused.
+///
+/// With `stream=true` all pages come as one stream, a line for each item, as fast as it is read; each item comes once. What
+/// fails after the first page ends the stream with a line `{"error": …}` that holds the problem: without it the list is
+/// whole. Beside the problem, `next_page_token` is the `page_token` to go on with, and `retry_after` the seconds to wait.
 #[utoipa::path(
     get, path = "/api/v1/unified/connectors/{connector}/items", tag = "connectors", operation_id = "listItems",
-    params(("connector" = String, Path, description = "the connector's name", example = "lexmodo"), ListQuery),
+    params(
+        ("connector" = String, Path, description = "the connector's name", example = "lexmodo"), ListQuery, StreamQuery,
+    ),
     responses(
-        (status = 200, body = PageBody),
+        (status = 200, content(
+            (PageBody = "application/json"),
+            (ItemBody = "application/x-ndjson"),
+        )),
         (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -51,12 +88,18 @@ pub(super) struct ListQuery {
 pub(super) async fn list(
     State(app): State<App>,
     caller: User,
+    Extension(request): Extension<RequestContext>,
     Path(name): Path<String>,
-    Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Json<PageBody>, Problem> {
+    Query(mut pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    let is_stream = take_stream(&mut pairs)?;
     let Parameters { whose, wanted, .. } = Parameters::take(pairs, false)?;
     let asker = asker(&app, &caller, &name, whose).await?;
-    Ok(Json(app.connectors().list_items(&asker, &name, &wanted).await?.into()))
+    if is_stream {
+        return lines((&app, &request), &asker, &name, None, &wanted).await;
+    }
+    let page = app.connectors().list_items(&asker, &name, &wanted).await?;
+    Ok(Json(PageBody::from(page)).into_response())
 }
 
 /// What a search asks for.
@@ -71,14 +114,18 @@ pub(super) struct SearchQuery {
     query: String,
 }
 
-/// Searches a connector's items.
+/// Searches a connector's items. `stream=true` gives all that is found, as it does where items are listed.
 #[utoipa::path(
     get, path = "/api/v1/unified/connectors/{connector}/search", tag = "connectors", operation_id = "searchItems",
     params(
         ("connector" = String, Path, description = "the connector's name", example = "lexmodo"), SearchQuery, ListQuery,
+        StreamQuery,
     ),
     responses(
-        (status = 200, body = PageBody),
+        (status = 200, content(
+            (PageBody = "application/json"),
+            (ItemBody = "application/x-ndjson"),
+        )),
         (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -87,15 +134,21 @@ pub(super) struct SearchQuery {
 pub(super) async fn search(
     State(app): State<App>,
     caller: User,
+    Extension(request): Extension<RequestContext>,
     Path(name): Path<String>,
-    Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Json<PageBody>, Problem> {
+    Query(mut pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    let is_stream = take_stream(&mut pairs)?;
     let Parameters { whose, wanted, query } = Parameters::take(pairs, true)?;
     let Some(query) = query.filter(|query| !query.trim().is_empty()) else {
         return Err(Problem::new(ErrorCode::InvalidRequest, "query must say what to look for"));
     };
     let asker = asker(&app, &caller, &name, whose).await?;
-    Ok(Json(app.connectors().search(&asker, &name, &query, &wanted).await?.into()))
+    if is_stream {
+        return lines((&app, &request), &asker, &name, Some(&query), &wanted).await;
+    }
+    let page = app.connectors().search(&asker, &name, &query, &wanted).await?;
+    Ok(Json(PageBody::from(page)).into_response())
 }
 
 /// How an item is to be told.

@@ -48,12 +48,27 @@ impl Parameters {
         if let Some(text) = max_results {
             wanted.max_results = count("max_results", &text)?;
         }
-        wanted.raw = match raw.as_deref() {
-            None | Some("" | "false") => false,
-            Some("true") => true,
-            Some(_) => return Err(invalid("raw must be true or false")),
-        };
+        wanted.raw = flag("raw", raw.as_deref())?;
         Ok(Self { whose, wanted, query })
+    }
+}
+
+/// Takes `stream` out of `pairs`, for lists that can be had as lines: whether this one is to be.
+pub(super) fn take_stream(pairs: &mut Vec<(String, String)>) -> Result<bool, Problem> {
+    let mut given = pairs.extract_if(.., |(name, _)| name == "stream");
+    let (stream, again) = (given.next(), given.next());
+    drop(given);
+    if again.is_some() {
+        return Err(invalid("stream must be given once"));
+    }
+    flag("stream", stream.as_ref().map(|(_, value)| value.as_str()))
+}
+
+fn flag(name: &str, text: Option<&str>) -> Result<bool, Problem> {
+    match text {
+        None | Some("" | "false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(invalid(format!("{name} must be true or false"))),
     }
 }
 
@@ -86,6 +101,22 @@ mod tests {
         let listed = take(&pairs, false).unwrap();
         assert_eq!((listed.query, listed.wanted.parameters.len()), (None, 2));
         assert_eq!(take(&[], false).unwrap().wanted.max_results, DEFAULT_PAGE);
+    }
+
+    #[test]
+    fn stream_is_taken_out_and_is_true_or_false() {
+        let stream = |values: &[&str]| {
+            let mut pairs: Vec<_> = values.iter().map(|value| ("stream".into(), (*value).into())).collect();
+            pairs.insert(0, ("raw".to_owned(), "true".to_owned()));
+            let taken = take_stream(&mut pairs).map_err(|problem| problem.detail().to_owned());
+            taken.inspect(|_| assert_eq!(pairs.len(), 1))
+        };
+        assert_eq!([stream(&[]), stream(&[""]), stream(&["false"])], [const { Ok(false) }; 3]);
+        assert_eq!(stream(&["true"]), Ok(true));
+        for wrong in [&["1"][..], &["TRUE"], &["yes"]] {
+            assert_eq!(stream(wrong).unwrap_err(), "stream must be true or false");
+        }
+        assert_eq!(stream(&["true", "true"]).unwrap_err(), "stream must be given once");
     }
 
     #[test]

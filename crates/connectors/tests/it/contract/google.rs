@@ -1,5 +1,6 @@
 //! Gmail, Drive and Calendar.
 
+use connectors::content::WantedContent;
 use serde_json::json;
 
 use super::Contract;
@@ -18,6 +19,10 @@ async fn gmail_is_called_as_google_describes_it() {
                    "cc": ["ben@example.com"], "attachments": [attachment], "thread_id": "t1"}),
             json!({"to": ["ann@example.com"], "body": "Yes", "reply_to_message_id": "m1"}),
             json!({"to": ["ann@example.com"], "subject": "Long", "body": "a\n".repeat(600_000)}),
+        ],
+        contents: vec![
+            ("m1", WantedContent::default()),
+            ("m1", WantedContent { part: Some("string".into()), ..WantedContent::default() }),
         ],
         changes: vec![("m1", json!({"add_label_ids": ["L1"], "is_unread": false}))],
         ..Samples::default()
@@ -44,6 +49,8 @@ async fn drive_is_called_as_google_describes_it() {
             ("f1", json!({"content": "aGVsbG8=", "mime_type": "text/plain"})),
             ("f1", json!({"is_trashed": false})),
         ],
+        // The document's example is none of Google's own documents, which alone are exported.
+        contents: vec![("f1", WantedContent::default())],
         ..Samples::default()
     };
     Contract::of("drive", "").await.is_kept(&samples).await;
