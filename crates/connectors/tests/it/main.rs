@@ -10,4 +10,5 @@ mod http;
 mod lexmodo;
 mod shelf;
 mod slack;
+mod stream;
 mod surfaces;
