@@ -15,6 +15,7 @@ use futures::future::join_all;
 use model::{Ambient, Coded as _, ErrorCode};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use testkit::ManualClock;
 use tokio::net::TcpListener;
@@ -116,10 +117,15 @@ async fn each_item_comes_once_and_in_order_over_http() {
 
 async fn fetched(upstream: &Upstream, context: &Context, listing: &Listing) -> Result<Items, Error> {
     let request = upstream.api(context).get(["papers"]).query_opt("cursor", listing.cursor.as_deref());
-    let answer = request.value().await?;
-    let numbers = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
-    let papers = numbers("papers").into_iter().filter_map(|paper| usize::try_from(paper.as_u64()?).ok());
-    Ok(page(papers, answer["next"].as_u64().and_then(|next| usize::try_from(next).ok())))
+    let Listed { papers, next } = request.json().await?;
+    Ok(page(papers, next))
+}
+
+/// A page as the vendor gives it.
+#[derive(Serialize, Deserialize)]
+struct Listed {
+    papers: Vec<usize>,
+    next: Option<usize>,
 }
 
 /// A vendor on loopback that has the list of `script`.
@@ -138,7 +144,7 @@ async fn answer(State(played): State<Arc<Mutex<Played>>>, request: Request) -> R
     let number = query.strip_prefix("cursor=").map_or(0, |number| number.parse().unwrap());
     let turn = played.lock().unwrap().page(number);
     play(match turn {
-        Ok((papers, next)) => good(&json!({"papers": papers.collect::<Vec<_>>(), "next": next})),
+        Ok((papers, next)) => good(&json!(Listed { papers: papers.collect(), next })),
         Err(Fault::Unavailable) => status(503, &Value::Null),
         Err(Fault::TooMany) => with_headers(429, &[("retry-after", "0")], &Value::Null),
         Err(Fault::Silence) => Turn::Hang,

@@ -24,7 +24,7 @@ pub(super) enum Fault {
 
 /// A page, as it is made up.
 #[derive(Debug, Clone)]
-pub(super) struct Segment {
+struct Segment {
     /// How many items it has that were on no page before.
     fresh: usize,
     /// How many come before them that were the last on earlier pages.
@@ -65,14 +65,14 @@ pub(super) struct Played {
 impl Played {
     /// The items of a page and the number of the next, or what goes wrong.
     pub(super) fn page(&mut self, number: usize) -> Result<(Range<usize>, Option<usize>), Fault> {
-        if let Some(fault) = self.faults[number].pop_front() {
+        if let Some(fault) = self.faults.get_mut(number).unwrap().pop_front() {
             return Err(fault);
         }
         let segments = &self.script.segments;
-        let from: usize = segments[..number].iter().map(|segment| segment.fresh).sum();
-        let Segment { fresh, again, .. } = segments[number];
+        let from: usize = segments.iter().take(number).map(|segment| segment.fresh).sum();
+        let Segment { fresh, again, .. } = segments.get(number).unwrap();
         let next = Some(number + 1).filter(|next| *next < segments.len());
-        Ok((from.saturating_sub(again)..from + fresh, next.or(self.script.circle)))
+        Ok((from.saturating_sub(*again)..from + fresh, next.or(self.script.circle)))
     }
 }
 
