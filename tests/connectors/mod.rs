@@ -4,6 +4,7 @@ mod command;
 mod odd_requests;
 mod refusals;
 mod stores;
+mod streamed_items;
 mod streaming;
 mod unified;
 

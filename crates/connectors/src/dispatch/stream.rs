@@ -134,7 +134,7 @@ impl Walk {
         self.before = fingerprint(items.iter().map(|item| item.id.as_str()));
         let had_any = !items.is_empty();
         // What has no id cannot be told from others.
-        let mut is_given = is_new.iter().copied();
+        let mut is_given = is_new.into_iter();
         items.retain(|item| is_given.next().unwrap_or(true) || item.id.is_empty());
         self.check_idle(had_any, !items.is_empty())?;
         self.recent.extend(items.iter().map(mark));

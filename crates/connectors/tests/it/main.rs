@@ -12,4 +12,5 @@ mod lexmodo;
 mod notes;
 mod shelf;
 mod slack;
+mod stream;
 mod surfaces;

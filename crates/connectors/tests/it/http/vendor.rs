@@ -140,7 +140,8 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> R
     play(turn).await
 }
 
-async fn play(turn: Turn) -> Response {
+/// The answer that a turn is.
+pub(crate) async fn play(turn: Turn) -> Response {
     match turn {
         Turn::Answer(status, headers, body) => {
             let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();

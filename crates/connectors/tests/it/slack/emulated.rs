@@ -1,6 +1,7 @@
 //! Every operation but search, and the paths between them, against the emulated workspace.
 
 use connectors::communication::Audience;
+use futures::StreamExt as _;
 use model::{Coded as _, ErrorCode};
 use serde_json::{Map, Value, json};
 
@@ -140,4 +141,23 @@ async fn a_connection_is_tested_and_told_what_it_lacks() {
     let granted = description.operations.iter().filter(|each| description.is_granted(each, &connection));
     let granted: Vec<_> = granted.map(|each| each.operation.as_str()).collect();
     assert_eq!(granted, ["create", "update", "delete", "channels", "channel", "send_message"]);
+}
+
+#[tokio::test]
+async fn all_messages_come_as_one_stream() {
+    let world = Workspace::new(BOT, &[]).await;
+    let general = world.id("general").await;
+    for number in 0..5 {
+        let text = json!({"channel": general, "text": format!("Message {number}")});
+        world.connectors.create(&ann(), "slack", &fields(text)).await.unwrap();
+    }
+    let all = world.connectors.list_items(&ann(), "slack", &of_channel(&general, &[])).await.unwrap().result;
+    for max_results in [1, 2, 100] {
+        let asked = connectors::Wanted { max_results, ..of_channel(&general, &[]) };
+        let streamed = world.connectors.stream_items(&ann(), "slack", None, &asked).await.unwrap().result;
+        let pages: Vec<_> = streamed.map(Result::unwrap).collect().await;
+        assert!(pages.len() > 6 / usize::try_from(max_results).unwrap(), "{}", pages.len());
+        assert_eq!(pages.concat(), all.items, "{max_results}");
+    }
+    assert_eq!(all.items.len(), 7);
 }
