@@ -25,6 +25,7 @@ connectors! { parts =>
 mod activity;
 mod ahead;
 mod answer;
+mod atlassian;
 pub mod comments;
 pub mod communication;
 pub mod connector;
