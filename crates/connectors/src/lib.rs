@@ -28,6 +28,7 @@ mod answer;
 mod atlassian;
 pub mod comments;
 pub mod communication;
+mod confluence;
 pub mod connector;
 mod connectors;
 pub mod containers;
