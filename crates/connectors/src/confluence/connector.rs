@@ -29,13 +29,13 @@ fn trouble(refusal: &Refusal<'_>) -> Option<Trouble> {
 
 /// The pages, spaces and comments of a site.
 #[derive(Debug)]
-pub(crate) struct ConfluenceConnector {
+pub struct ConfluenceConnector {
     upstream: Upstream,
 }
 
 impl ConfluenceConnector {
     /// Confluence behind Atlassian's gateway, at its own address or at the one that the operator has named.
-    pub(crate) fn new(http: &Http) -> Self {
+    pub fn new(http: &Http) -> Self {
         Self { upstream: Upstream::new(http, &VENDOR) }
     }
 

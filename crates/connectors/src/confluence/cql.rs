@@ -122,7 +122,9 @@ fn split_order(query: &str) -> (&str, &str) {
         let after = plain.get(at + "order".len()..).unwrap_or_default();
         let by = after.trim_start();
         let is_word = before.is_none_or(|letter| letter.is_whitespace() || letter == ')' || letter == '"');
-        is_word && by.len() < after.len() && by.strip_prefix("by").is_some_and(|rest| rest.starts_with(char::is_whitespace))
+        is_word
+            && by.len() < after.len()
+            && by.strip_prefix("by").is_some_and(|rest| rest.starts_with(char::is_whitespace))
     };
     let at = plain.rmatch_indices("order").map(|(at, _)| at).find(is_order);
     at.and_then(|at| query.split_at_checked(at)).unwrap_or((query, ""))
@@ -185,7 +187,10 @@ mod tests {
                 "type = page and (text ~ \"in order by hand\") ORDER  BY created desc",
             ),
             ("(space = A)order by title", "type = page and ((space = A)) order by title"),
-            ("space.key = \"ä\" order by lastmodified", "type = page and (space.key = \"ä\") order by lastmodified"),
+            (
+                "space.key = \"ä\" order by lastmodified",
+                "type = page and (space.key = \"ä\") order by lastmodified",
+            ),
         ] {
             assert_eq!(cql(query), expected, "{query}");
         }

@@ -68,7 +68,8 @@ fn narrowed<'a>(request: Request<'a>, listing: &Listing) -> Result<Request<'a>, 
 
 /// What narrows a list does not narrow a search, which has its own language for that: it is not left out in silence.
 fn refuse_narrowing(listing: &Listing) -> Result<(), Error> {
-    let Some(name) = [SPACE_ID, TITLE, STATUS, ORDER_BY].into_iter().find(|name| listing.filter(name).is_some())
+    let Some(name) =
+        [SPACE_ID, TITLE, STATUS, ORDER_BY].into_iter().find(|name| listing.filter(name).is_some())
     else {
         return Ok(());
     };

@@ -180,7 +180,8 @@ mod tests {
             "body": {"representation": "storage", "value": "<p><strong>b</strong></p>"},
         });
         assert_eq!(made(&page).unwrap(), expected);
-        let page = object(json!({"title": "A", "space_id": "7", "storage": "<p>**b**</p>", "parent_id": "8"}));
+        let page =
+            object(json!({"title": "A", "space_id": "7", "storage": "<p>**b**</p>", "parent_id": "8"}));
         let made = made(&page).unwrap();
         assert_eq!((&made["body"]["value"], &made["parentId"]), (&json!("<p>**b**</p>"), &json!("8")));
     }

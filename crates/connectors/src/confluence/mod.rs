@@ -12,4 +12,4 @@ mod paging;
 mod spaces;
 mod storage;
 
-pub(crate) use connector::ConfluenceConnector;
+pub use connector::ConfluenceConnector;

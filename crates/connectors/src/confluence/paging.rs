@@ -44,7 +44,11 @@ impl<T> Listed<T> {
     pub(super) fn cursor(&self) -> Result<Option<String>, Error> {
         let Some(next) = self.links.next.as_deref().filter(|next| !next.is_empty()) else { return Ok(None) };
         let unusable = || {
-            Error::upstream(VENDOR.name, ErrorCode::UpstreamUnavailable, "the address of its next page has no cursor")
+            Error::upstream(
+                VENDOR.name,
+                ErrorCode::UpstreamUnavailable,
+                "the address of its next page has no cursor",
+            )
         };
         parameter(next, "cursor").map(Some).ok_or_else(unusable)
     }

@@ -154,7 +154,8 @@ impl Writer {
             let body = self.cut(body);
             let lines = body.split('\n').collect::<Vec<_>>().join(&indent);
             // Lines that are empty have no indent.
-            let lines: Vec<&str> = lines.split('\n').map(|line| if line.trim().is_empty() { "" } else { line }).collect();
+            let lines: Vec<&str> =
+                lines.split('\n').map(|line| if line.trim().is_empty() { "" } else { line }).collect();
             items.push(format!("{marker}{}", lines.join("\n")).trim_end().to_owned());
         }
         let text = self.cut(items.join("\n"));
@@ -177,11 +178,12 @@ fn of_point(blocks: &[Block]) -> String {
 /// Whether it stands apart from the text around it.
 fn is_block(element: &Element) -> bool {
     match element.name.as_str() {
-        "p" | "div" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "ul" | "ol" | "li" | "blockquote" | "pre" | "hr"
-        | "table" | "section" | "article" | "dl" | "dt" | "dd" | "figure" | "figcaption" | "details" => true,
-        "ac:structured-macro" | "ac:macro" => {
-            element.elements().any(|child| matches!(child.name.as_str(), "ac:plain-text-body" | "ac:rich-text-body"))
-        }
+        "p" | "div" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "ul" | "ol" | "li" | "blockquote" | "pre"
+        | "hr" | "table" | "section" | "article" | "dl" | "dt" | "dd" | "figure" | "figcaption"
+        | "details" => true,
+        "ac:structured-macro" | "ac:macro" => element
+            .elements()
+            .any(|child| matches!(child.name.as_str(), "ac:plain-text-body" | "ac:rich-text-body")),
         name => {
             let is_container = name.starts_with("ac:layout")
                 || name.starts_with("ac:adf-")
@@ -212,7 +214,8 @@ fn heading(element: &Element) -> Option<Block> {
 /// Code, between more backticks than it has in a row.
 fn fenced(language: &str, code: &str) -> Block {
     let fence = "`".repeat(longest_run(code, '`').max(2) + 1);
-    let is_word = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '#' | '-' | '_' | '.');
+    let is_word =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '#' | '-' | '_' | '.');
     let language = if language.chars().all(is_word) { language } else { "" };
     let code = code.strip_prefix('\n').unwrap_or(code);
     let code = code.strip_suffix('\n').unwrap_or(code);

@@ -189,7 +189,8 @@ fn image(alt: Option<&str>, address: Option<&str>) -> String {
 pub(super) fn is_safe(address: &str) -> bool {
     let scheme = address.split(['/', '?', '#']).next().and_then(|start| start.split_once(':'));
     let has_controls = address.chars().any(char::is_control);
-    !has_controls && scheme.is_none_or(|(scheme, _)| SCHEMES.iter().any(|one| one.eq_ignore_ascii_case(scheme)))
+    !has_controls
+        && scheme.is_none_or(|(scheme, _)| SCHEMES.iter().any(|one| one.eq_ignore_ascii_case(scheme)))
 }
 
 /// Whether it can stand between angle brackets as it is.
@@ -227,7 +228,8 @@ fn escaped(text: &str) -> String {
             '`' | '*' | '[' => true,
             '\\' => after.is_ascii_punctuation() || letters.peek().is_none(),
             '_' => !(before.is_alphanumeric() && after.is_alphanumeric()),
-            '~' => after == '~' || before == '~',
+            // Even one of them may strike through.
+            '~' => !(before.is_whitespace() && after.is_whitespace()),
             '<' => after.is_ascii_alphabetic() || matches!(after, '/' | '!' | '?'),
             '&' => after.is_ascii_alphanumeric() || after == '#',
             _ => false,

@@ -74,7 +74,11 @@ impl Writer {
                 if let CodeBlockKind::Fenced(info) = kind
                     && let Some(language) = language(&info)
                 {
-                    self.out.extend(["<ac:parameter ac:name=\"language\">", &plain(language), "</ac:parameter>"]);
+                    self.out.extend([
+                        "<ac:parameter ac:name=\"language\">",
+                        &plain(language),
+                        "</ac:parameter>",
+                    ]);
                 }
                 self.code = Some(String::new());
             }
@@ -104,7 +108,8 @@ impl Writer {
         match tag {
             TagEnd::CodeBlock => {
                 let code = self.code.take().unwrap_or_default();
-                let code = allowed(code.strip_suffix('\n').unwrap_or(&code)).replace("]]>", "]]]]><![CDATA[>");
+                let code =
+                    allowed(code.strip_suffix('\n').unwrap_or(&code)).replace("]]>", "]]]]><![CDATA[>");
                 let end = "]]></ac:plain-text-body></ac:structured-macro>";
                 self.out.extend(["<ac:plain-text-body><![CDATA[", &code, end]);
             }
@@ -138,7 +143,13 @@ impl Writer {
             return;
         }
         let (address, alt) = (plain(address), plain(alt));
-        self.out.extend(["<ac:image ac:alt=\"", &alt, "\"><ri:url ri:value=\"", &address, "\" /></ac:image>"]);
+        self.out.extend([
+            "<ac:image ac:alt=\"",
+            &alt,
+            "\"><ri:url ri:value=\"",
+            &address,
+            "\" /></ac:image>",
+        ]);
     }
 
     /// What an element begins and ends with.
@@ -172,7 +183,8 @@ impl Writer {
 /// The language that a fence names, if it can be the name of one.
 fn language(info: &str) -> Option<&str> {
     let word = info.split([' ', ',', '{']).next()?;
-    let is_name = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '#' | '-' | '_' | '.');
+    let is_name =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '#' | '-' | '_' | '.');
     (!word.is_empty() && word.len() <= 32 && word.chars().all(is_name)).then_some(word)
 }
 
@@ -184,8 +196,9 @@ fn plain(text: &str) -> String {
 /// Without the characters that XML 1.0 has no place for (section 2.2).
 fn allowed(text: &str) -> String {
     let is_allowed = |letter: &char| {
-        matches!(letter, '\t' | '\n' | '\r') || !(letter.is_ascii_control() && *letter != '\u{7f}')
-            && !matches!(letter, '\u{fffe}' | '\u{ffff}')
+        matches!(letter, '\t' | '\n' | '\r')
+            || !(letter.is_ascii_control() && *letter != '\u{7f}')
+                && !matches!(letter, '\u{fffe}' | '\u{ffff}')
     };
     text.chars().filter(is_allowed).collect()
 }

@@ -81,9 +81,8 @@ impl Element {
 
     /// A parameter of a macro.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
-        let is_it = |element: &&Element| {
-            element.name == "ac:parameter" && element.attribute("ac:name") == Some(name)
-        };
+        let is_it =
+            |element: &&Element| element.name == "ac:parameter" && element.attribute("ac:name") == Some(name);
         let text = self.elements().find(is_it)?.content();
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
@@ -99,6 +98,9 @@ pub(super) fn nodes(source: &str) -> Vec<Node> {
     let mut open = Open::default();
     loop {
         match reader.read_event() {
+            Ok(Event::Start(start) | Event::Empty(start)) if !is_tag(&start) => {
+                open.text(&unescaped(&format!("<{}>", String::from_utf8_lossy(&start))));
+            }
             Ok(Event::Start(start)) => open.begin(Element::of(&start)),
             Ok(Event::Empty(start)) => open.add(Node::Element(Element::of(&start))),
             Ok(Event::End(end)) => {
@@ -118,6 +120,11 @@ pub(super) fn nodes(source: &str) -> Vec<Node> {
             }
         }
     }
+}
+
+/// Whether it has a name, and is no sign for less.
+fn is_tag(start: &BytesStart<'_>) -> bool {
+    start.first().is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// The elements that are open at one place of a text.
