@@ -228,9 +228,8 @@ fn line_escaped(line: &str) -> String {
     let rest = line.trim_start_matches(first);
     let ends = |rest: &str| rest.is_empty() || rest.starts_with(' ');
     let is_mark = match first {
-        '#' => ends(rest),
+        '#' | '-' => ends(rest),
         '>' => true,
-        '-' => ends(rest),
         '+' => line.get(1..).is_some_and(ends),
         '=' => rest.is_empty(),
         _ => false,

@@ -35,9 +35,8 @@ pub(super) fn inline<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> String {
 
 /// Adds a piece, with one blank between the two at most.
 fn add(out: &mut String, piece: &str) {
-    if out.ends_with(BREAK) {
-        out.push_str(piece.trim_start_matches(' '));
-    } else if out.ends_with(' ') && piece.starts_with(' ') && !piece.starts_with(BREAK) {
+    let is_double = out.ends_with(' ') && piece.starts_with(' ') && !piece.starts_with(BREAK);
+    if is_double || out.ends_with(BREAK) {
         out.push_str(piece.trim_start_matches(' '));
     } else {
         out.push_str(piece);
@@ -225,7 +224,7 @@ fn escaped(text: &str) -> String {
     while let Some(letter) = letters.next() {
         let after = letters.peek().copied().unwrap_or(' ');
         let is_mark = match letter {
-            '`' | '*' | '[' => true,
+            '`' | '*' | '[' | ']' => true,
             '\\' => after.is_ascii_punctuation() || letters.peek().is_none(),
             '_' => !(before.is_alphanumeric() && after.is_alphanumeric()),
             // Even one of them may strike through.

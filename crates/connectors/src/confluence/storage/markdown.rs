@@ -41,11 +41,13 @@ impl Writer {
         match event {
             Event::Start(tag) => self.start(tag),
             Event::End(tag) => self.end(tag),
-            Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => self.text(&text),
             Event::Code(code) if self.image.is_none() => {
                 self.out.extend(["<code>", &plain(&code), "</code>"]);
             }
-            Event::Code(text)
+            Event::Text(text)
+            | Event::Html(text)
+            | Event::InlineHtml(text)
+            | Event::Code(text)
             | Event::InlineMath(text)
             | Event::DisplayMath(text)
             | Event::FootnoteReference(text) => self.text(&text),
@@ -95,7 +97,9 @@ impl Writer {
                     self.out.extend(["<a href=\"", &plain(&dest_url), "\">"]);
                 }
             }
-            Tag::List(Some(start)) if start != 1 => self.out.push_str(&format!("<ol start=\"{start}\">")),
+            Tag::List(Some(start)) if start != 1 => {
+                self.out.extend(["<ol start=\"", &start.to_string(), "\">"]);
+            }
             tag => {
                 self.is_heading |= matches!(tag, Tag::TableHead);
                 let name = self.name(tag.to_end());
@@ -195,10 +199,6 @@ fn plain(text: &str) -> String {
 
 /// Without the characters that XML 1.0 has no place for (section 2.2).
 fn allowed(text: &str) -> String {
-    let is_allowed = |letter: &char| {
-        matches!(letter, '\t' | '\n' | '\r')
-            || !(letter.is_ascii_control() && *letter != '\u{7f}')
-                && !matches!(letter, '\u{fffe}' | '\u{ffff}')
-    };
+    let is_allowed = |letter: &char| !matches!(letter, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
     text.chars().filter(is_allowed).collect()
 }

@@ -244,9 +244,9 @@ fn what_was_read_is_written_and_read_again() {
         "| A | B |\n| --- | --- |\n| 1\\|2 | **x** |\n| `y` | [z](https://z.example/) |",
         "one  \ntwo",
         "\\# no heading\n\n\\- no list\n\n1\\. no number\n\n\\> no quote\n\n\\+ no plus",
-        "\\[no link](x) and [a link](https://a.example/?a=1&b=2) and <https://b.example/c_d>",
+        "\\[no link\\](x) and [\\[ACME-1\\] a](https://c.example/) and [a link](https://a.example/?a=1&b=2) and <https://b.example/c_d>",
         "\\<b>no tag\\</b> \\&amp; AT\\&T & R, C:\\dir, \\\\\\* \\`x\\`",
-        "![a plan](https://a.example/i.png)",
+        "![a \\[plan\\]](https://a.example/i.png)",
         "a\n\n---\n\nb",
         "###### six",
     ] {

@@ -188,7 +188,7 @@ impl Open {
 
 /// A text with its entities resolved, those of HTML, too; as it is where one is unknown.
 pub(super) fn unescaped(text: &str) -> String {
-    unescape_with(text, resolve_html5_entity).map_or_else(|_| text.to_owned(), |plain| plain.into_owned())
+    unescape_with(text, resolve_html5_entity).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
 }
 
 /// A text without what looks like tags.
@@ -197,14 +197,12 @@ fn stripped(text: &str) -> String {
     let mut rest = text;
     while let Some((before, tag)) = rest.split_once('<') {
         out.push_str(before);
-        match tag.split_once('>') {
-            Some((_, after)) => rest = after,
-            None => {
-                out.push('<');
-                rest = tag;
-                break;
-            }
-        }
+        let Some((_, after)) = tag.split_once('>') else {
+            out.push('<');
+            rest = tag;
+            break;
+        };
+        rest = after;
     }
     out.push_str(rest);
     out

@@ -1,7 +1,7 @@
 //! The comments at the foot of pages.
 
 use connectors::comments::Comments as _;
-use model::{Coded as _, ErrorCode};
+use model::{Coded as _, ErrorCode, Timestamp};
 use serde_json::{Value, json};
 
 use super::site::{World, listed, pages_of, refused, wrong};
@@ -43,7 +43,7 @@ async fn comments_are_listed_the_first_first() {
     let url = "https://acme.atlassian.net/wiki/spaces/DOCS/pages/131180/Release+plan?focusedCommentId=11";
     assert_eq!((item.url.as_deref(), item.raw.as_ref()), (Some(url), Some(&first)));
     assert_eq!(item.author.as_ref().unwrap().id.as_deref(), Some("5b10ac8d82e05b22cc7d4ef5"));
-    assert_eq!(item.created_at.map(|at| at.as_millisecond()), Some(1_795_168_800_000));
+    assert_eq!(item.created_at.map(Timestamp::as_millisecond), Some(1_795_168_800_000));
     // A later version does not tell when the first was.
     assert_eq!((page.items[1].created_at, page.items[1].updated_at), (None, item.updated_at));
     let error = world.confluence.comments(&world.context, "9", &pages_of(2, &[])).await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use connectors::Author;
 use connectors::connector::{Data as _, Listing};
-use model::{Coded as _, ErrorCode};
+use model::{Coded as _, ErrorCode, Timestamp};
 use serde_json::{Value, json};
 
 use super::site::{World, listed, page, pages_of, wrong};
@@ -29,8 +29,8 @@ async fn a_page_is_read_with_all_that_is_known_of_it() {
         Some(Author { id: Some("5b10a2844c20165700ede21g".into()), ..Author::default() })
     );
     assert_eq!((item.container_id.as_deref(), item.etag.as_deref()), (Some("98306"), Some("7")));
-    assert_eq!(item.created_at.map(|at| at.as_millisecond()), Some(1_793_520_000_000));
-    assert_eq!(item.updated_at.map(|at| at.as_millisecond()), Some(1_795_167_000_123));
+    assert_eq!(item.created_at.map(Timestamp::as_millisecond), Some(1_793_520_000_000));
+    assert_eq!(item.updated_at.map(Timestamp::as_millisecond), Some(1_795_167_000_123));
     assert_eq!(
         Value::Object(item.extra),
         json!({

@@ -4,7 +4,7 @@ use connectors::connector::{Data as _, Listing};
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 
-use super::site::{World, listed, page, pages_of, wrong};
+use super::site::{World, fields, listed, page, pages_of, wrong};
 use crate::http::vendor::{Turn, good, status};
 
 /// What version 1 gives: its addresses lack `/wiki`, and its count is a guess.
@@ -17,9 +17,9 @@ fn found(ids: &[&str], next: Option<&str>) -> Turn {
             "url": "/spaces/DOCS/pages/1", "entityType": "content", "lastModified": "2026-11-20T09:30:00.000Z", "score": 1.5,
         })
     });
-    let mut links = json!({"base": "https://acme.atlassian.net/wiki", "context": "/wiki"});
+    let mut links = fields(json!({"base": "https://acme.atlassian.net/wiki", "context": "/wiki"}));
     if let Some(next) = next {
-        links["next"] = next.into();
+        links.insert("next".to_owned(), next.into());
     }
     let results: Vec<Value> = results.collect();
     good(&json!({"results": results, "start": 0, "limit": 25, "size": 2, "totalSize": 294, "_links": links}))

@@ -87,9 +87,9 @@ pub(super) fn page(id: &str, version: u64, storage: &str) -> Value {
 
 /// A list as version 2 gives it.
 pub(super) fn listed(results: &[Value], next: Option<&str>) -> Turn {
-    let mut links = json!({"base": "https://acme.atlassian.net/wiki"});
+    let mut links = fields(json!({"base": "https://acme.atlassian.net/wiki"}));
     if let Some(next) = next {
-        links["next"] = next.into();
+        links.insert("next".to_owned(), next.into());
     }
     good(&json!({"results": results, "_links": links}))
 }
