@@ -1,5 +1,9 @@
 //! Queries for pages, in CQL: <https://developer.atlassian.com/cloud/confluence/advanced-searching-using-cql/>
 
+use model::Violation;
+
+use crate::Error;
+
 /// The fields of CQL that pages can be sought by. What compares one of them with something is CQL; all else is words.
 const FIELDS: [&str; 24] = [
     "ancestor",
@@ -28,58 +32,52 @@ const FIELDS: [&str; 24] = [
     "watcher",
 ];
 
-/// Characters that mean something in text searches, which are Lucene's, within the quotes of CQL:
-/// <https://developer.atlassian.com/cloud/confluence/performing-text-searches-using-cql/>. Wildcards are left to callers.
-const SPECIAL: [char; 17] =
-    ['+', '-', '&', '|', '!', '(', ')', '{', '}', '[', ']', '^', '~', ':', '/', '<', '>'];
-
 /// The CQL that finds pages: those that `query` describes, where it is CQL itself, else those that have its words.
-pub(super) fn cql(query: &str) -> String {
+///
+/// # Errors
+/// [`Error::Invalid`] where there is nothing to be sought.
+pub(super) fn cql(query: &str) -> Result<String, Error> {
     let query = query.trim();
-    if query.is_empty() {
-        return "type = page".to_owned();
+    if is_cql(query) {
+        let (condition, order) = split_order(query);
+        let cql = format!("type = page and ({}) {}", condition.trim(), order.trim());
+        return Ok(cql.trim_end().to_owned());
     }
-    if !is_cql(query) {
-        return format!("type = page and text ~ \"{}\"", words(query));
+    let words = words(query);
+    if !words.chars().any(char::is_alphanumeric) {
+        let detail = "query must be words to be found, or CQL, as in space = \"KEY\" and title ~ \"word\"";
+        return Err(Error::Invalid(vec![Violation::new("", detail)]));
     }
-    let (condition, order) = split_order(query);
-    let parted = format!("type = page and ({}) {}", condition.trim(), order.trim());
-    parted.trim_end().to_owned()
+    Ok(format!("type = page and text ~ \"{words}\""))
 }
 
-/// Words as they stand between the quotes of a text search, where nothing of theirs is an operator: neither of CQL, which
-/// they cannot leave, nor of Lucene. Pairs of quotes make phrases.
+/// Words as they stand between the quotes of a text search, which they cannot leave, and where none of them is an operator
+/// of its language, Lucene's: <https://developer.atlassian.com/cloud/confluence/performing-text-searches-using-cql/>. Of
+/// that, pairs of quotes make phrases, and wildcards stand for letters. Other signs are not in the index: they part words.
 fn words(text: &str) -> String {
     let has_phrases = text.matches('"').count().is_multiple_of(2);
-    let mut out = String::with_capacity(text.len() + 8);
-    for word in text.split(|letter: char| letter.is_whitespace() || letter.is_control()) {
-        if word.is_empty() {
-            continue;
-        }
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        if matches!(word, "AND" | "OR" | "NOT") {
-            out.push_str(&word.to_lowercase());
-            continue;
-        }
-        let mut begins = true;
-        for letter in word.chars() {
-            match letter {
-                '"' if has_phrases => out.push_str("\\\""),
-                '"' => out.push(' '),
-                // Two for CQL, which makes one for Lucene.
-                '\\' => out.push_str("\\\\\\\\"),
-                '*' | '?' if begins => out.extend(["\\\\", letter.encode_utf8(&mut [0; 4])]),
-                special if SPECIAL.contains(&special) => {
-                    out.extend(["\\\\", special.encode_utf8(&mut [0; 4])]);
-                }
-                plain => out.push(plain),
+    let mut parted = String::with_capacity(text.len() + 8);
+    let mut before = ' ';
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_within =
+            before.is_alphanumeric() && letters.peek().is_some_and(|after| after.is_alphanumeric());
+        match letter {
+            '"' if has_phrases => parted.push_str("\\\""),
+            '*' | '?' if before.is_alphanumeric() => parted.push(letter),
+            '-' | '.' | '_' | '\'' | '@' if is_within => parted.push(letter),
+            letter if letter.is_alphanumeric() || !letter.is_ascii() && !letter.is_control() => {
+                parted.push(letter)
             }
-            begins = letter == '"';
+            _ => parted.push(' '),
         }
+        before = letter;
     }
-    out
+    let words = parted.split_whitespace().map(|word| match word {
+        "AND" | "OR" | "NOT" => word.to_lowercase(),
+        word => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether it compares a field with something.
@@ -156,23 +154,30 @@ fn unquoted(query: &str) -> String {
 mod tests {
     use super::*;
 
+    fn cql(query: &str) -> String {
+        super::cql(query).unwrap()
+    }
+
     #[test]
     fn words_are_sought_in_what_pages_say() {
         for (query, found) in [
             ("release plan", "release plan"),
             ("  Ben's\n plan ", "Ben's plan"),
             ("title page", "title page"),
-            ("what is in (2026)", "what is in \\\\(2026\\\\)"),
-            ("\"hello dolly\" win*", "\\\"hello dolly\\\" win*"),
-            ("5\" disk", "5  disk"),
-            ("*x ?y", "\\\\*x \\\\?y"),
-            ("a AND NOT b", "a and not b"),
-            ("C++ a:b -c", "C\\\\+\\\\+ a\\\\:b \\\\-c"),
-            ("C:\\temp", "C\\\\:\\\\\\\\temp"),
+            ("what is in (2026)", "what is in 2026"),
+            ("\"hello dolly\" win* w?n", "\\\"hello dolly\\\" win* w?n"),
+            ("5\" disk", "5 disk"),
+            ("*x ?y", "x y"),
+            ("a AND NOT b OR \"c\"", "a and not b or \\\"c\\\""),
+            ("C++ a:b -c pre-release ann@acme.example", "C a b c pre-release ann@acme.example"),
+            ("C:\\temp {x} [y] ^2 ~z", "C temp x y 2 z"),
+            ("zażółć 日本語", "zażółć 日本語"),
         ] {
             assert_eq!(cql(query), format!("type = page and text ~ \"{found}\""), "{query}");
         }
-        assert_eq!(cql("  "), "type = page");
+        for nothing in ["", "  ", "\"\"", "+-!", "\\"] {
+            assert!(matches!(super::cql(nothing), Err(Error::Invalid(_))), "{nothing}");
+        }
     }
 
     #[test]
@@ -220,11 +225,11 @@ mod tests {
             for second in parts {
                 for third in parts {
                     let text = format!("{first}{second}{third}");
-                    let query = cql(&text);
-                    assert!(query == "type = page" || held(&query).is_some(), "{text:?} gives {query}");
+                    let query = cql(&format!("{text} x"));
+                    assert!(held(&query).is_some(), "{text:?} gives {query}");
                 }
             }
         }
-        assert_eq!(held(&cql("a\\\"b\" c")).as_deref(), Some("a\\\\\"b\" c"));
+        assert_eq!(held(&cql("x\" or type = page or \"y")).as_deref(), Some("x\" or type page or \"y"));
     }
 }

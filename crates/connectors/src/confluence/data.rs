@@ -163,7 +163,7 @@ impl Data for ConfluenceConnector {
         let cursor = listing.cursor.as_deref();
         let found: Listed<Found> = api
             .get(["wiki", "rest", "api", "search"])
-            .query("cql", cql(query))
+            .query("cql", cql(query)?)
             .query("limit", limit)
             .query_opt("next", cursor.map(|_| true))
             .query_opt("cursor", cursor)

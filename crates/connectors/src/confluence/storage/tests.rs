@@ -1,3 +1,5 @@
+//! The storage format: read, written, and there and back.
+
 use super::*;
 
 fn read(storage: &str) -> String {
