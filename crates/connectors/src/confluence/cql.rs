@@ -67,7 +67,7 @@ fn words(text: &str) -> String {
             '*' | '?' if before.is_alphanumeric() => parted.push(letter),
             '-' | '.' | '_' | '\'' | '@' if is_within => parted.push(letter),
             letter if letter.is_alphanumeric() || !letter.is_ascii() && !letter.is_control() => {
-                parted.push(letter)
+                parted.push(letter);
             }
             _ => parted.push(' '),
         }

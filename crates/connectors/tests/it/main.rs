@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod contract;
 mod confluence;
+mod contract;
 mod desk;
 mod frame;
 mod google;
