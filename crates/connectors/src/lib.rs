@@ -15,6 +15,7 @@ macro_rules! connectors {
 // In the order of their names. `cargo fmt` does not look into these modules: `scripts/format` does.
 connectors! { parts =>
     calendar: CalendarConnector::new(&parts.http),
+    confluence: ConfluenceConnector::new(&parts.http),
     drive: DriveConnector::new(&parts.http),
     gmail: GmailConnector::new(&parts.http),
     lexmodo: LexmodoConnector::new(parts.lexmodo.clone()),
@@ -25,6 +26,7 @@ connectors! { parts =>
 mod activity;
 mod ahead;
 mod answer;
+mod atlassian;
 pub mod comments;
 pub mod communication;
 pub mod connector;

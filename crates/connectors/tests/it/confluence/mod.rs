@@ -1,0 +1,7 @@
+//! The connector `confluence`, against a site that answers as it is told.
+
+mod comments;
+mod pages;
+mod search;
+mod site;
+mod writing;
