@@ -50,8 +50,8 @@ pub(super) static DESCRIPTION: Description = Description {
         Filter { name: REPOSITORY, meaning: "the pull requests of this repository, by its id" },
         Filter {
             name: STATE,
-            meaning: "of them, those that are open, merged, declined or superseded, or all; a list has the open ones \
-                      without it, a search for words all",
+            meaning: "of them, those that are open, merged, declined or superseded, or all; without it a list has the \
+                      open ones, a search all",
         },
         Filter {
             name: ROLE,

@@ -16,7 +16,7 @@ pub(super) fn query(words: &str, field: &str) -> Option<String> {
 }
 
 /// Whether it begins as queries do: with a field, an operator and a value of the language.
-pub(super) fn is_query(words: &str) -> bool {
+fn is_query(words: &str) -> bool {
     let words = words.trim_start_matches(|letter: char| letter == '(' || letter.is_whitespace());
     let is_field = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.');
     let rest = words.trim_start_matches(is_field);

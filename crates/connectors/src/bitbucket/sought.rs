@@ -5,7 +5,7 @@ use model::Violation;
 use super::description::{ORDER_BY, REPOSITORY, ROLE, STATE, WORKSPACE};
 use super::name::{RepositoryName, is_name};
 use super::page::{MAX_PAGE, MAX_PULL_REQUESTS};
-use super::query::{is_query, query};
+use super::query::query;
 use crate::Error;
 use crate::connector::Listing;
 use crate::fields::one_of;
@@ -63,16 +63,19 @@ impl Sought {
         if listing.filter(ROLE).is_some() {
             return Err(wrong("role narrows repositories: leave it out where repository is given"));
         }
-        // A query may ask for states itself.
-        let is_for_words = !words.trim().is_empty() && !is_query(words);
-        let states = match state(listing)?.as_deref() {
-            Some("all") => ALL_STATES.to_vec(),
-            None if is_for_words => ALL_STATES.to_vec(),
-            Some(state) => ALL_STATES.into_iter().filter(|known| known.eq_ignore_ascii_case(state)).collect(),
-            None => Vec::new(),
+        let words = query(words, "title");
+        let (query, states) = match (state(listing)?, words) {
+            (None, None) => (None, Vec::new()),
+            // A query may say of which states it is; Bitbucket would leave out all but the open ones.
+            (None, words) => (words, ALL_STATES.to_vec()),
+            (Some(state), words) => {
+                let is_meant = |known: &&str| state == "all" || known.eq_ignore_ascii_case(&state);
+                let states: Vec<&str> = ALL_STATES.into_iter().filter(is_meant).collect();
+                (words.map(|words| of_states(&words, &states)), states)
+            }
         };
         let narrowed = Narrowed {
-            query: query(words, "title"),
+            query,
             sort: one_of(listing, ORDER_BY, &PULL_REQUEST_ORDERS)?.map(str::to_owned),
             role: None,
             states,
@@ -107,6 +110,15 @@ impl Sought {
             .query_opt("role", role.as_deref())
             .query_each("state", states)
     }
+}
+
+/// A query for what is in one of these states, too: beside a query, Bitbucket does not heed the parameter.
+fn of_states(query: &str, states: &[&str]) -> String {
+    if states == ALL_STATES {
+        return query.to_owned();
+    }
+    let states: Vec<String> = states.iter().map(|state| format!("state = \"{state}\"")).collect();
+    format!("({query}) AND ({})", states.join(" OR "))
 }
 
 /// The workspace that is named.
@@ -177,18 +189,26 @@ mod tests {
 
     #[test]
     fn states_are_those_that_are_asked_for() {
-        let states = |words: &str, state: Option<&str>| {
+        let narrowed = |words: &str, state: Option<&str>| {
             let state = state.map(|state| ("state", state));
             let filters: Vec<_> = state.into_iter().chain([("repository", "acme:site")]).collect();
-            of(words, &filters).unwrap().narrowed.states
+            let Narrowed { query, states, .. } = of(words, &filters).unwrap().narrowed;
+            (query.unwrap_or_default(), states)
         };
-        assert!(states("", None).is_empty(), "Bitbucket gives the open ones");
-        assert_eq!(states("", Some("merged")), ["MERGED"]);
-        assert_eq!(states("", Some("DECLINED")), ["DECLINED"]);
-        assert_eq!(states("", Some("all")), ALL_STATES);
-        assert_eq!(states("footer", None), ALL_STATES);
-        assert_eq!(states("footer", Some("open")), ["OPEN"]);
-        assert!(states("state = \"MERGED\"", None).is_empty(), "the query says it");
+        let told = |query: &str, states: &[&'static str]| (query.to_owned(), states.to_vec());
+        // Bitbucket gives the open ones.
+        assert_eq!(narrowed("", None), told("", &[]));
+        assert_eq!(narrowed("", Some("merged")), told("", &["MERGED"]));
+        assert_eq!(narrowed("", Some("DECLINED")), told("", &["DECLINED"]));
+        assert_eq!(narrowed("", Some("all")), told("", &ALL_STATES));
+        assert_eq!(narrowed("footer", None), told("title ~ \"footer\"", &ALL_STATES));
+        assert_eq!(narrowed("footer", Some("all")), told("title ~ \"footer\"", &ALL_STATES));
+        let open = "(title ~ \"footer\") AND (state = \"OPEN\")";
+        assert_eq!(narrowed("footer", Some("open")), told(open, &["OPEN"]));
+        let query = "title ~ \"a\" OR title ~ \"b\"";
+        assert_eq!(narrowed(query, None), told(query, &ALL_STATES));
+        let merged = format!("({query}) AND (state = \"MERGED\")");
+        assert_eq!(narrowed(query, Some("merged")), told(&merged, &["MERGED"]));
     }
 
     #[test]

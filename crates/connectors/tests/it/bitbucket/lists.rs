@@ -155,7 +155,7 @@ async fn words_are_sought_and_queries_stay_as_they_are() {
                 .to_owned(),
             r#"GET /v1/repositories/acme?pagelen=100&q=language = "rust" AND size > 10"#.to_owned(),
             format!(r#"GET /v1/repositories/acme/site/pullrequests?pagelen=50&q=title ~ "footer"&{states}"#),
-            r#"GET /v1/repositories/acme/site/pullrequests?pagelen=50&q=state = "MERGED""#.to_owned(),
+            format!(r#"GET /v1/repositories/acme/site/pullrequests?pagelen=50&q=state = "MERGED"&{states}"#),
         ]
     );
 }
