@@ -47,7 +47,8 @@ impl Comments for BitbucketConnector {
             return Err(Error::Invalid(vec![Violation::new("/text", "must say something")]));
         }
         let request = self.calls(context).post(name.path(&["comments"])).about("pull request", id);
-        let whole = request.body(&json!({"content": {"raw": text}})).json().await?;
+        let whole =
+            request.body(&json!({"type": "pullrequest_comment", "content": {"raw": text}})).json().await?;
         Ok(item(&name, whole, context.raw))
     }
 }

@@ -85,6 +85,7 @@ impl PullRequest {
     /// What a change must say again: Bitbucket takes what is left out for what is to be emptied.
     pub(super) fn kept(&self) -> Map<String, Value> {
         let mut kept = Map::new();
+        put(&mut kept, "type", "pullrequest");
         put(&mut kept, "title", self.title.as_deref());
         put(&mut kept, "description", self.description.as_deref());
         put(&mut kept, "close_source_branch", self.close_source_branch);
@@ -93,7 +94,11 @@ impl PullRequest {
             kept.insert("destination".to_owned(), json!({"branch": {"name": branch}}));
         }
         let reviewers = self.reviewers.iter().flatten().filter_map(|reviewer| reviewer.uuid.as_ref());
-        put(&mut kept, "reviewers", reviewers.map(|uuid| json!({"uuid": uuid})).collect::<Vec<_>>());
+        put(
+            &mut kept,
+            "reviewers",
+            reviewers.map(|uuid| json!({"type": "user", "uuid": uuid})).collect::<Vec<_>>(),
+        );
         kept
     }
 
@@ -230,8 +235,9 @@ mod tests {
         assert_eq!(
             Value::Object(pull_request.kept()),
             json!({
-                "title": "Add a footer", "description": "With *links*.", "close_source_branch": true, "draft": false,
-                "destination": {"branch": {"name": "main"}}, "reviewers": [{"uuid": "{b}"}],
+                "type": "pullrequest", "title": "Add a footer", "description": "With *links*.",
+                "close_source_branch": true, "draft": false,
+                "destination": {"branch": {"name": "main"}}, "reviewers": [{"type": "user", "uuid": "{b}"}],
             })
         );
     }

@@ -1,4 +1,4 @@
-//! What callers write of a pull request, in Bitbucket's words.
+//! What callers write of a pull request, in Bitbucket's words: objects, each with its `type`.
 
 use serde_json::{Map, Value, json};
 
@@ -69,7 +69,7 @@ pub(super) fn made(given: &Map<String, Value>) -> Result<(RepositoryName, Map<St
         let mut source = json!({"branch": {"name": branch}});
         if let (Some(fork), Some(source)) = (fork, source.as_object_mut()) {
             let full_name = format!("{}/{}", fork.workspace, fork.slug);
-            source.insert("repository".to_owned(), json!({"full_name": full_name}));
+            source.insert("repository".to_owned(), json!({"type": "repository", "full_name": full_name}));
         }
         body.insert("source".to_owned(), source);
     }
@@ -77,6 +77,7 @@ pub(super) fn made(given: &Map<String, Value>) -> Result<(RepositoryName, Map<St
         fields.refuse("/repository", "must be given");
     }
     let repository = named(&mut fields, "repository");
+    body.insert("type".to_owned(), "pullrequest".into());
     let (repository, body) = fields.finish((repository, body))?;
     Ok((repository.ok_or_else(|| required("repository"))?, body))
 }
@@ -128,6 +129,7 @@ fn ended(fields: &mut Fields<'_>, given: &Map<String, Value>, state: &str) -> Ch
 
 fn merge(fields: &mut Fields<'_>) -> Map<String, Value> {
     let mut body = Map::new();
+    body.insert("type".to_owned(), "pullrequest_merge_parameters".into());
     match fields.line("merge_strategy") {
         Some(strategy) if STRATEGIES.contains(&strategy) => {
             body.insert("merge_strategy".to_owned(), strategy.into());
@@ -183,7 +185,8 @@ fn reviewer(id: &str) -> Value {
     let parts: Vec<usize> = bare.split('-').map(str::len).collect();
     let is_uuid =
         parts == [8, 4, 4, 4, 12] && bare.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
-    if is_uuid { json!({"uuid": format!("{{{bare}}}")}) } else { json!({"account_id": id}) }
+    let (by, id) = if is_uuid { ("uuid", format!("{{{bare}}}")) } else { ("account_id", id.to_owned()) };
+    json!({"type": "user", by: id})
 }
 
 /// A repository that a field names.
@@ -219,13 +222,13 @@ mod tests {
             "reviewers": [uuid, format!("{{{uuid}}}"), "712020:abc"], "close_source_branch": true, "is_draft": true});
         let (name, body) = made(&fields(given)).unwrap();
         assert_eq!(name.to_string(), "acme:site");
-        let in_braces = json!({"uuid": format!("{{{uuid}}}")});
+        let in_braces = json!({"type": "user", "uuid": format!("{{{uuid}}}")});
         assert_eq!(
             Value::Object(body),
-            json!({"title": "Footer", "description": "*x*", "close_source_branch": true, "draft": true,
-                "source": {"branch": {"name": "footer"}, "repository": {"full_name": "ann/site"}},
+            json!({"type": "pullrequest", "title": "Footer", "description": "*x*", "close_source_branch": true, "draft": true,
+                "source": {"branch": {"name": "footer"}, "repository": {"type": "repository", "full_name": "ann/site"}},
                 "destination": {"branch": {"name": "main"}},
-                "reviewers": [in_braces, in_braces, {"account_id": "712020:abc"}]})
+                "reviewers": [in_braces, in_braces, {"type": "user", "account_id": "712020:abc"}]})
         );
         let raw =
             json!({"repository": "acme:site", "title": "x", "raw": {"source": {"branch": {"name": "y"}}}});
@@ -250,7 +253,8 @@ mod tests {
         let of = |value: Value| changed(&fields(value));
         let merge = json!({"state": "MERGED", "merge_strategy": "squash", "message": "Add", "close_source_branch": true});
         let Change::Merge(body) = of(merge).unwrap() else { panic!("a merge") };
-        let expected = json!({"merge_strategy": "squash", "message": "Add", "close_source_branch": true});
+        let expected = json!({"type": "pullrequest_merge_parameters", "merge_strategy": "squash", "message": "Add",
+            "close_source_branch": true});
         assert_eq!(Value::Object(body), expected);
         assert_eq!(of(json!({"state": "declined", "title": null})).unwrap(), Change::Decline);
         assert_eq!(of(json!({"is_approved": false})).unwrap(), Change::Approval(false));

@@ -1,4 +1,4 @@
-//! What callers write of a repository, in Bitbucket's words.
+//! What callers write of a repository, in Bitbucket's words: objects, each with its `type`.
 
 use serde_json::{Map, Value, json};
 
@@ -31,6 +31,7 @@ pub(super) fn made(given: &Map<String, Value>) -> Result<(RepositoryName, Map<St
     // What nobody has said is not for everybody.
     body.entry("is_private").or_insert(true.into());
     body.entry("scm").or_insert("git".into());
+    body.insert("type".to_owned(), "repository".into());
     let workspace = fields.line("workspace").unwrap_or_default();
     if !is_name(workspace) {
         fields.refuse("/workspace", "must be the id of the workspace that it is to stand in");
@@ -57,7 +58,7 @@ pub(super) fn made(given: &Map<String, Value>) -> Result<(RepositoryName, Map<St
 /// [`Error::Invalid`] with all that is wrong.
 pub(super) fn changed(given: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
     let mut fields = Fields::new(given, &KNOWN);
-    let body = read(&mut fields);
+    let mut body = read(&mut fields);
     for name in ["type", "workspace", "slug"] {
         if fields.value(name).is_some() {
             fields.refuse(format!("/{name}"), "is for making a repository; a new title moves one");
@@ -66,6 +67,7 @@ pub(super) fn changed(given: &Map<String, Value>) -> Result<Map<String, Value>, 
     if body.is_empty() {
         fields.refuse("", "must change something");
     }
+    body.insert("type".to_owned(), "repository".into());
     fields.finish(body)
 }
 
@@ -86,7 +88,7 @@ fn read(fields: &mut Fields<'_>) -> Map<String, Value> {
         }
     }
     if let Some(key) = fields.line("project") {
-        body.insert("project".to_owned(), json!({"key": key}));
+        body.insert("project".to_owned(), json!({"type": "project", "key": key}));
     }
     match fields.line("fork_policy") {
         Some(policy) if FORK_POLICIES.contains(&policy) => {
@@ -131,8 +133,8 @@ mod tests {
         assert_eq!(name.to_string(), "acme:my-new-site");
         assert_eq!(
             Value::Object(body),
-            json!({"name": "My  (new) Site!", "description": "x", "scm": "git", "is_private": true,
-                "project": {"key": "WEB"}, "language": "rust", "fork_policy": "no_forks", "has_wiki": false,
+            json!({"name": "My  (new) Site!", "description": "x", "scm": "git", "is_private": true, "type": "repository",
+                "project": {"type": "project", "key": "WEB"}, "language": "rust", "fork_policy": "no_forks", "has_wiki": false,
                 "mainbranch": {"name": "trunk"}})
         );
         let open = json!({"workspace": "acme", "slug": "site.js", "is_private": false});
@@ -153,6 +155,9 @@ mod tests {
         assert_eq!(pointers(made(&fields(nameless)).unwrap_err()), ["/slug"]);
         assert_eq!(pointers(changed(&fields(json!({"slug": "x"}))).unwrap_err()), ["/slug", ""]);
         let changed = changed(&fields(json!({"text": "", "is_private": true}))).unwrap();
-        assert_eq!(Value::Object(changed), json!({"description": "", "is_private": true}));
+        assert_eq!(
+            Value::Object(changed),
+            json!({"type": "repository", "description": "", "is_private": true})
+        );
     }
 }

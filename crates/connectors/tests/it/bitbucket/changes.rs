@@ -47,7 +47,7 @@ async fn a_repository_is_made() {
     let made = world.bitbucket.create(&world.raw(), &fields(given)).await.unwrap();
     assert_eq!((made.id.as_str(), made.raw), ("acme:my-site", Some(repository("acme", "my-site"))));
     assert_eq!(world.lines(), ["POST /v1/repositories/acme/my-site"]);
-    let body = json!({"name": "My Site", "description": "x", "project": {"key": "WEB"}, "is_private": true, "scm": "git"});
+    let body = json!({"type": "repository", "name": "My Site", "description": "x", "project": {"type": "project", "key": "WEB"}, "is_private": true, "scm": "git"});
     assert_eq!(world.sent(0), body);
 }
 
@@ -60,9 +60,9 @@ async fn a_pull_request_is_made() {
     let made = world.bitbucket.create(&world.context, &fields(given)).await.unwrap();
     assert_eq!((made.id.as_str(), made.kind), ("acme:site:13", "pull_request"));
     assert_eq!(world.lines(), [format!("POST {SITE}/pullrequests")]);
-    let body = json!({"title": "Add a footer", "description": "With *links*.", "close_source_branch": true,
+    let body = json!({"type": "pullrequest", "title": "Add a footer", "description": "With *links*.", "close_source_branch": true,
         "source": {"branch": {"name": "footer"}}, "destination": {"branch": {"name": "main"}},
-        "reviewers": [{"uuid": "{504c3b62-8120-4f0c-a7bc-87800b9d6f70}"}]});
+        "reviewers": [{"type": "user", "uuid": "{504c3b62-8120-4f0c-a7bc-87800b9d6f70}"}]});
     assert_eq!(world.sent(0), body);
 }
 
@@ -89,7 +89,7 @@ async fn a_repository_is_changed_only_where_there_is_one() {
     let changed = world.bitbucket.update(&world.raw(), "acme:site", &change).await.unwrap();
     assert_eq!((changed.id.as_str(), changed.raw.is_some()), ("acme:site", true));
     assert_eq!(world.lines(), [format!("GET {SITE}"), format!("PUT {SITE}")]);
-    assert_eq!(world.sent(1), json!({"description": "New", "is_private": false}));
+    assert_eq!(world.sent(1), json!({"type": "repository", "description": "New", "is_private": false}));
 
     let world = World::new([status(404, &error("Repository acme/site not found"))]).await;
     let error = world.bitbucket.update(&world.context, "acme:site", &change).await.unwrap_err();
@@ -121,8 +121,8 @@ async fn a_change_of_a_pull_request_keeps_the_rest() {
     assert_eq!(world.lines(), [format!("GET {path}"), format!("PUT {path}")]);
     assert_eq!(
         world.sent(1),
-        json!({"title": "Footer", "description": "With *links*.", "close_source_branch": true, "draft": false,
-            "destination": {"branch": {"name": "next"}}, "reviewers": [{"uuid": "{b}"}]})
+        json!({"type": "pullrequest", "title": "Footer", "description": "With *links*.", "close_source_branch": true, "draft": false,
+            "destination": {"branch": {"name": "next"}}, "reviewers": [{"type": "user", "uuid": "{b}"}]})
     );
 }
 
@@ -137,7 +137,10 @@ async fn a_pull_request_is_merged_or_declined() {
     assert_eq!(declined.extra["state"], "declined");
     let path = format!("POST {SITE}/pullrequests/12");
     assert_eq!(world.lines(), [format!("{path}/merge"), format!("{path}/decline")]);
-    assert_eq!(world.sent(0), json!({"merge_strategy": "squash", "message": "Add a footer"}));
+    assert_eq!(
+        world.sent(0),
+        json!({"type": "pullrequest_merge_parameters", "merge_strategy": "squash", "message": "Add a footer"})
+    );
     assert!(world.vendor.asked()[1].body.is_empty());
 }
 

@@ -59,7 +59,7 @@ async fn something_is_said() {
     assert_eq!((said.id.as_str(), said.text.as_deref()), ("acme:site:12:4", Some("Please *look*")));
     assert_eq!(said.raw, Some(comment(4, "Please *look*")));
     assert_eq!(world.lines(), ["POST /v1/repositories/acme/site/pullrequests/12/comments"]);
-    assert_eq!(world.sent(0), json!({"content": {"raw": "Please *look*"}}));
+    assert_eq!(world.sent(0), json!({"type": "pullrequest_comment", "content": {"raw": "Please *look*"}}));
     // Not a second time.
     world.vendor.then([status(502, &json!({}))]);
     let error = world.bitbucket.add_comment(&world.context, "acme:site:12", "x").await.unwrap_err();
