@@ -78,7 +78,7 @@ pub(super) fn item(about: &PullRequestName, whole: Whole<Comment>, raw: bool) ->
 
 fn extra(about: &PullRequestName, comment: &Comment) -> Map<String, Value> {
     let mut extra = Map::new();
-    put(&mut extra, "answers", comment.parent.as_ref().map(|parent| format!("{about}:{}", parent.id)));
+    put(&mut extra, "parent_id", comment.parent.as_ref().map(|parent| format!("{about}:{}", parent.id)));
     if let Some(inline) = &comment.inline {
         put(&mut extra, "path", inline.path.as_deref());
         put(&mut extra, "line", inline.to);

@@ -57,7 +57,7 @@ pub(super) enum Change {
 pub(super) fn made(given: &Map<String, Value>) -> Result<(RepositoryName, Map<String, Value>), Error> {
     let mut fields = Fields::new(given, &NEW);
     let mut body = read(&mut fields);
-    if !body.contains_key("title") {
+    if !body.contains_key("title") && fields.value("title").is_none_or(|title| title == "") {
         fields.refuse("/title", "must be given");
     }
     let source = fields.line("source_branch");
@@ -239,10 +239,9 @@ mod tests {
     fn what_is_wrong_is_told_at_once() {
         assert_eq!(pointers(made(&fields(json!({})))), ["/title", "/source_branch", "/repository"]);
         let wrong = json!({"title": "a\nb", "repository": "site", "source_branch": "x", "reviewers": [1], "state": "x"});
-        assert_eq!(
-            pointers(made(&fields(wrong))),
-            ["/state", "/title", "/reviewers", "/title", "/repository"]
-        );
+        assert_eq!(pointers(made(&fields(wrong))), ["/state", "/title", "/reviewers", "/repository"]);
+        let untitled = json!({"repository": "acme:site", "source_branch": "x", "title": ""});
+        assert_eq!(pointers(made(&fields(untitled))), ["/title"]);
         assert_eq!(pointers(changed(&fields(json!({})))), [""]);
         assert_eq!(pointers(changed(&fields(json!({"state": "open"})))), ["/state"]);
         assert_eq!(pointers(changed(&fields(json!({"message": "x"})))), ["/message", ""]);

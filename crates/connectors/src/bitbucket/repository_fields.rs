@@ -32,24 +32,27 @@ pub(super) fn made(given: &Map<String, Value>) -> Result<(RepositoryName, Map<St
     body.entry("is_private").or_insert(true.into());
     body.entry("scm").or_insert("git".into());
     body.insert("type".to_owned(), "repository".into());
+    let name = place(&mut fields, body.get("name").and_then(Value::as_str));
+    fields.finish((name, body))
+}
+
+/// Where it is to stand: under its slug, or else under what its name gives.
+fn place(fields: &mut Fields<'_>, name: Option<&str>) -> RepositoryName {
     let workspace = fields.line("workspace").unwrap_or_default();
     if !is_name(workspace) {
         fields.refuse("/workspace", "must be the id of the workspace that it is to stand in");
     }
-    let title = fields.line("title").unwrap_or_default();
-    let slug = fields.line("slug").map_or_else(|| slugified(title), str::to_owned);
+    let slug = fields.line("slug").map_or_else(|| slugified(name.unwrap_or_default()), str::to_owned);
     if !is_name(&slug) {
-        let field =
-            if fields.value("slug").is_some() || fields.value("title").is_some() { "slug" } else { "title" };
-        let detail = if field == "slug" {
-            "must be given in plain letters, digits, -, _ and ., like my-site"
+        let is_unnamed = name.is_none() && fields.value("slug").is_none();
+        let (pointer, detail) = if is_unnamed {
+            ("/title", "must be given, in one line")
         } else {
-            "must be given"
+            ("/slug", "must be given in plain letters, digits, -, _ and ., like my-site")
         };
-        fields.refuse(format!("/{field}"), detail);
+        fields.refuse(pointer, detail);
     }
-    let name = RepositoryName { workspace: workspace.to_owned(), slug };
-    fields.finish((name, body))
+    RepositoryName { workspace: workspace.to_owned(), slug }
 }
 
 /// Reads the fields of a repository that is to be changed.

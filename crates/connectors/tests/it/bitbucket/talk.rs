@@ -43,7 +43,8 @@ async fn what_is_said_is_listed_page_by_page() {
     assert_eq!(nice.author.as_ref().unwrap().name.as_deref(), Some("Ben"));
     assert!(nice.url.as_ref().unwrap().ends_with("#comment-1") && nice.extra.is_empty());
     assert_eq!(nice.raw, Some(comment(1, "Nice")));
-    let extra = json!({"answers": "acme:site:12:1", "path": "src/footer.rs", "line": 7, "is_resolved": true});
+    let extra =
+        json!({"parent_id": "acme:site:12:1", "path": "src/footer.rs", "line": 7, "is_resolved": true});
     assert_eq!(Value::Object(why.extra.clone()), extra);
     let last =
         world.bitbucket.comments(&world.context, "acme:site:12", &after(&listing, first.next)).await.unwrap();
