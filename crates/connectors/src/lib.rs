@@ -14,6 +14,7 @@ macro_rules! connectors {
 
 // In the order of their names. `cargo fmt` does not look into these modules: `scripts/format` does.
 connectors! { parts =>
+    bitbucket: BitbucketConnector::new(&parts.http),
     calendar: CalendarConnector::new(&parts.http),
     confluence: ConfluenceConnector::new(&parts.http),
     drive: DriveConnector::new(&parts.http),

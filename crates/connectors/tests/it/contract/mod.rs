@@ -1,5 +1,6 @@
 //! Calls held against the vendors' own descriptions of their APIs.
 
+mod bitbucket;
 mod exercise;
 mod google;
 mod slack;
