@@ -16,6 +16,7 @@ macro_rules! connectors {
 connectors! { parts =>
     calendar: CalendarConnector::new(&parts.http),
     drive: DriveConnector::new(&parts.http),
+    github: GitHubConnector::new(&parts.http),
     gmail: GmailConnector::new(&parts.http),
     lexmodo: LexmodoConnector::new(parts.lexmodo.clone()),
     notes: NotesConnector::new(&parts.http),

@@ -5,6 +5,7 @@
 mod contract;
 mod desk;
 mod frame;
+mod github;
 mod google;
 mod house;
 mod http;
