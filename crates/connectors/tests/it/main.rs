@@ -4,6 +4,7 @@
 
 mod contract;
 mod desk;
+mod documentation;
 mod frame;
 mod github;
 mod google;
