@@ -1,12 +1,12 @@
 //! The notes of the sandbox in `serve --dev`, as the page on adding a connector has them.
 
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, SET_COOKIE};
+use reqwest::header::SET_COOKIE;
 use serde_json::{Value, json};
 use testkit::{Backend, Browser};
 
 use super::CONNECTORS;
-use crate::deployment::{Answer, Deployment, on_both_backends};
+use crate::deployment::{Answer, Deployment, USER, on_both_backends};
 
 on_both_backends!(the_sandboxs_notes_are_there_in_development, they_are_not_configured_elsewhere);
 
@@ -30,7 +30,7 @@ async fn connect(deployment: &Deployment) {
 }
 
 fn titles(items: &Value) -> Vec<&str> {
-    items["items"].as_array().unwrap().iter().map(|item| item["title"].as_str().unwrap()).collect()
+    items["result"]["items"].as_array().unwrap().iter().map(|item| item["title"].as_str().unwrap()).collect()
 }
 
 async fn the_sandboxs_notes_are_there_in_development(backend: Backend) {
@@ -43,10 +43,10 @@ async fn the_sandboxs_notes_are_there_in_development(backend: Backend) {
     assert_eq!(titles(&first), ["Call back", "Ideas for the team day"], "{first:#}");
     let found = get(&format!("search?{ANN}&query=invoice")).await;
     assert_eq!(titles(&found), ["Call back", "Invoice 2026-118"], "{found:#}");
-    let draft = json!({"title": "Hello", "text": "from Jackfield"}).to_string();
+    let draft = json!({"title": "Hello", "text": "from Jackfield"});
     let create = deployment.server.request(Method::POST, &format!("{CONNECTORS}/notes/items?{ANN}"));
-    let made = Answer::of(create.header(CONTENT_TYPE, "application/json").body(draft)).await;
-    assert!((200..300).contains(&made.status), "{}", made.body);
+    let made = Answer::of(create.json(&draft)).await;
+    assert!((200..300).contains(&made.status), "{}", made.text);
     assert_eq!(titles(&get(&format!("items?{ANN}&max_results=1")).await), ["Hello"]);
     let can = get(&format!("capabilities?{ANN}")).await;
     let can = can["capabilities"]["capabilities"].as_array().unwrap();
@@ -55,7 +55,7 @@ async fn the_sandboxs_notes_are_there_in_development(backend: Backend) {
 
 async fn they_are_not_configured_elsewhere(backend: Backend) {
     let deployment = Deployment::start(backend);
-    let listed = deployment.get(CONNECTORS).await.expect(200);
-    let notes = listed["connectors"].as_array().unwrap().iter().find(|each| each["id"] == "notes").unwrap();
+    let listed = deployment.get_as(USER, CONNECTORS).await.expect(200);
+    let notes = listed["connectors"].as_array().unwrap().iter().find(|each| each["name"] == "notes").unwrap();
     assert_eq!(notes["configured"], false, "{notes:#}");
 }
