@@ -1,7 +1,12 @@
-//! The page on adding a connector shows code that is there.
+//! The page on adding a connector shows code that is there, and the registry is as it says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use connectors::Connectors;
+use connectors::http::Settings;
+
+use crate::house::house;
 
 /// Where its pieces are taken from.
 const SOURCES: [&str; 3] = ["src/notes.rs", "src/lib.rs", "tests/it/github/repositories.rs"];
@@ -34,4 +39,12 @@ fn every_file_that_it_links_is_there() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(link);
         assert!(path.exists(), "{link}");
     }
+}
+
+#[tokio::test]
+async fn connectors_stand_in_the_order_of_their_names() {
+    let (parts, _folder) = house("", &|_| None, Settings::default()).await;
+    let listed = Connectors::new(parts).list(&"acme".parse().unwrap()).await.unwrap();
+    let ids: Vec<&str> = listed.iter().map(|info| info.description.id).collect();
+    assert!(ids.is_sorted_by(|left, right| left < right), "{ids:?}");
 }
