@@ -18,6 +18,7 @@ connectors! { parts =>
     calendar: CalendarConnector::new(&parts.http),
     confluence: ConfluenceConnector::new(&parts.http),
     drive: DriveConnector::new(&parts.http),
+    github: GitHubConnector::new(&parts.http),
     gmail: GmailConnector::new(&parts.http),
     lexmodo: LexmodoConnector::new(parts.lexmodo.clone()),
     notes: NotesConnector::new(&parts.http),

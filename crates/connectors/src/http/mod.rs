@@ -15,6 +15,7 @@ mod download;
 mod gate;
 mod host;
 mod line;
+mod link;
 mod payload;
 mod request;
 mod trouble;
