@@ -24,6 +24,7 @@ pub mod lexmodo;
 mod page_token;
 mod parameters;
 pub mod project;
+pub mod proxy;
 mod reconnect;
 mod slack;
 
