@@ -120,7 +120,9 @@ pub enum Error {
     )]
     ProxyOff,
     /// No rule of the operator's allows it to anybody.
-    #[error("no rule in PROXY_RULES allows {method} of this path at {name}: the operator of this server may add one")]
+    #[error(
+        "no rule in PROXY_RULES allows {method} of this path at {name}: the operator of this server may add one"
+    )]
     NoProxyRule {
         /// The connector or the provider.
         name: String,
@@ -201,8 +203,12 @@ impl Error {
 impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::UnknownConnector(_) | Self::NotFound { .. } | Self::NotAStore => ErrorCode::NotFound,
-            Self::ProxyOff | Self::NoProxyRule { .. } | Self::NothingCalled(_) => ErrorCode::NotFound,
+            Self::UnknownConnector(_)
+            | Self::NotFound { .. }
+            | Self::NotAStore
+            | Self::NothingCalled(_)
+            | Self::ProxyOff
+            | Self::NoProxyRule { .. } => ErrorCode::NotFound,
             Self::ProxyRole { .. } => ErrorCode::InsufficientRole,
             Self::Unsupported { .. } | Self::NoRawApi { .. } => ErrorCode::Unsupported,
             Self::NeedsSite { .. } => ErrorCode::Conflict,

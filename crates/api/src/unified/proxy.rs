@@ -197,7 +197,10 @@ fn response(mut passed: Passed, has_bearer: bool) -> Response {
         headers.insert(name, HeaderValue::from_static(value));
     }
     let stream = passed.into_stream().inspect_err(|error| {
-        tracing::warn!(error = error as &dyn std::error::Error, "a vendor's answer broke off while it was passed on");
+        tracing::warn!(
+            error = error as &dyn std::error::Error,
+            "a vendor's answer broke off while it was passed on"
+        );
     });
     let mut response = Response::new(Body::from_stream(stream));
     *response.status_mut() = status;

@@ -173,9 +173,8 @@ mod tests {
     #[test]
     fn a_path_goes_below_the_root_as_it_is() {
         for root in ["https://api.example/v1", "https://api.example/v1/"] {
-            let under = |path: &str, query| {
-                base(root).under(&RawPath::parse(path).unwrap(), query).map(String::from)
-            };
+            let under =
+                |path: &str, query| base(root).under(&RawPath::parse(path).unwrap(), query).map(String::from);
             for (path, query, expected) in [
                 ("a/b%23c", None, "a/b%23c"),
                 ("a/%3F%40/", Some(""), "a/%3F%40/"),

@@ -57,7 +57,13 @@ impl Upstream {
     /// The API of `vendor` at `root`, which is known only now: below a host of a provider's. `None` where it is no root.
     pub(crate) fn at(http: &Http, vendor: &'static Vendor, root: Url) -> Option<Self> {
         let base = Base::new(root)?;
-        Some(Self { host: http.passing_host(&base), client: http.client(&base), http: http.clone(), vendor, base })
+        Some(Self {
+            host: http.passing_host(&base),
+            client: http.client(&base),
+            http: http.clone(),
+            vendor,
+            base,
+        })
     }
 
     /// What one operation calls it with. All its calls together have the time of one operation, beginning now.
@@ -153,7 +159,7 @@ impl<'a> Api<'a> {
     }
 
     /// A request of any method to a path below the root, with a query, both as a caller gave them.
-    pub(crate) fn raw(&self, method: Method, path: &RawPath, query: Option<&str>) -> Request<'a> {
+    pub fn raw(&self, method: Method, path: &RawPath, query: Option<&str>) -> Request<'a> {
         let url = self.base.under(path, query);
         let url = url.ok_or(Error::Path("must stay below the root of the API"));
         Request::new(self.clone(), method, url)

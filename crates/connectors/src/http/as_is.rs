@@ -22,12 +22,11 @@ impl Request<'_> {
     /// # Errors
     /// Where there is no answer, or nothing was sent; and where the token is refused, a renewed one too: that is for the
     /// connection's user, and no matter of the caller's own credential.
-    pub(crate) async fn as_is(mut self) -> Result<Download, Error> {
+    pub async fn pass_on(mut self) -> Result<Download, Error> {
         let vendor = self.api.upstream.vendor;
         let patience = self.attempt_timeout;
         let Received { status, headers, body, rest } = self.receive(Reading::AsIs).await?;
-        let nothing =
-            Rest { read: body, response: None, is_broken: false, permit: None, vendor, patience };
+        let nothing = Rest { read: body, response: None, is_broken: false, permit: None, vendor, patience };
         let rest = rest.unwrap_or(nothing);
         Ok(Download { status, headers, rest })
     }
@@ -46,8 +45,11 @@ impl Request<'_> {
         limit: Instant,
     ) -> Result<Received, Failure> {
         let upstream = self.api.upstream;
-        let is_good = status.is_success() || status.is_redirection();
-        let may_refuse = !is_good || (upstream.vendor.refuses_with_200 && is_json(&headers));
+        let may_refuse = if status.is_success() {
+            upstream.vendor.refuses_with_200 && is_json(&headers)
+        } else {
+            !status.is_redirection()
+        };
         let mut rest = Rest {
             read: Bytes::new(),
             response: Some(response),
@@ -58,7 +60,8 @@ impl Request<'_> {
         };
         let json = if may_refuse { rest.peek(limit).await } else { Value::Null };
         let refusal = (status, &headers, &json);
-        let failure = may_refuse.then(|| Failure::of_answer(upstream.vendor, refusal, upstream.http.ambient()));
+        let failure =
+            may_refuse.then(|| Failure::of_answer(upstream.vendor, refusal, upstream.http.ambient()));
         let received = Received { status, headers, body: Bytes::new(), rest: Some(rest) };
         match failure.flatten() {
             Some(Failure::Refused { trouble, status, wait, .. }) => {

@@ -150,7 +150,9 @@ impl Request<'_> {
                 continue;
             }
             let Some(wait) = self.wait(&failure, attempt) else {
-                return failure.into_answer().map_err(|failure| failure.into_error(self.circumstances(&token)));
+                return failure
+                    .into_answer()
+                    .map_err(|failure| failure.into_error(self.circumstances(&token)));
             };
             was_perhaps_done |= failure.may_have_been_done();
             // Its answer counts as a call under way.

@@ -26,9 +26,9 @@ mod words;
 
 pub use answer::Answer;
 pub use api::{Api, Upstream};
+pub(crate) use as_is::code_of;
 pub use client::{Http, Settings, SettingsError};
 pub use download::Download;
-pub(crate) use as_is::code_of;
 pub use path::RawPath;
 pub use payload::Part;
 pub use request::Request;

@@ -120,7 +120,7 @@ impl<'a> Request<'a> {
 
     /// Carries these headers and these bytes, whatever they are: a caller's own, of which the headers are those that may
     /// be passed on.
-    pub(crate) fn passed(mut self, headers: HeaderMap, bytes: Bytes) -> Self {
+    pub fn passed(mut self, headers: HeaderMap, bytes: Bytes) -> Self {
         self.headers.extend(headers);
         if !bytes.is_empty() {
             self.payload = Payload::Raw(bytes);
@@ -129,7 +129,7 @@ impl<'a> Request<'a> {
     }
 
     /// Where it goes.
-    pub(crate) fn url(&self) -> &Url {
+    pub fn url(&self) -> &Url {
         &self.url
     }
 

@@ -151,18 +151,62 @@ mod tests {
     #[test]
     fn what_is_not_for_the_vendor_stays_here() {
         let kept = [
-            "authorization", "cookie", "host", "origin", "referer", "user-agent", "forwarded", "via", "te", "upgrade",
-            "content-length", "transfer-encoding", "connection", "expect", "proxy-authorization", "accept-encoding",
-            "x-forwarded-for", "x-forwarded-host", "x-forwarded-access-token", "x-real-ip", "x-client-ip", "x-original-url",
-            "x-rewrite-url", "x-http-method", "x-http-method-override", "x-method-override", "x-api-key", "x-apikey",
-            "x-auth-token", "x-access-token", "x-amz-security-token", "x-goog-api-key", "x-csrf-token", "x-session-id",
-            "x-tenant-id", "x-user-email", "x-connection-id", "x-credential", "x-api-host", "x-request-id", "x-envoy-peer",
-            "sec-fetch-site", "traceparent",
+            "authorization",
+            "cookie",
+            "host",
+            "origin",
+            "referer",
+            "user-agent",
+            "forwarded",
+            "via",
+            "te",
+            "upgrade",
+            "content-length",
+            "transfer-encoding",
+            "connection",
+            "expect",
+            "proxy-authorization",
+            "accept-encoding",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-access-token",
+            "x-real-ip",
+            "x-client-ip",
+            "x-original-url",
+            "x-rewrite-url",
+            "x-http-method",
+            "x-http-method-override",
+            "x-method-override",
+            "x-api-key",
+            "x-apikey",
+            "x-auth-token",
+            "x-access-token",
+            "x-amz-security-token",
+            "x-goog-api-key",
+            "x-csrf-token",
+            "x-session-id",
+            "x-tenant-id",
+            "x-user-email",
+            "x-connection-id",
+            "x-credential",
+            "x-api-host",
+            "x-request-id",
+            "x-envoy-peer",
+            "sec-fetch-site",
+            "traceparent",
         ];
         assert_eq!(names(&to_vendor(&headers(&kept))), Vec::<&str>::new());
         let passed = [
-            "accept", "content-type", "if-match", "range", "prefer", "idempotency-key", "x-github-api-version",
-            "x-atlassian-token", "x-goog-user-project", "x-restli-protocol-version",
+            "accept",
+            "content-type",
+            "if-match",
+            "range",
+            "prefer",
+            "idempotency-key",
+            "x-github-api-version",
+            "x-atlassian-token",
+            "x-goog-user-project",
+            "x-restli-protocol-version",
         ];
         assert_eq!(names(&to_vendor(&headers(&passed))), passed);
         for list in [&TO_VENDOR[..], &TO_CALLER, &KEPT_BEGINNINGS, &KEPT_WORDS] {
@@ -180,14 +224,37 @@ mod tests {
     #[test]
     fn what_an_answer_does_to_browsers_stays_here() {
         let kept = [
-            "set-cookie", "access-control-allow-origin", "strict-transport-security", "content-security-policy", "alt-svc",
-            "clear-site-data", "www-authenticate", "refresh", "server", "x-request-id", "x-frame-options", "cache-control",
-            "service-worker-allowed", "connection", "transfer-encoding", "authorization", "x-oauth-scopes",
+            "set-cookie",
+            "access-control-allow-origin",
+            "strict-transport-security",
+            "content-security-policy",
+            "alt-svc",
+            "clear-site-data",
+            "www-authenticate",
+            "refresh",
+            "server",
+            "x-request-id",
+            "x-frame-options",
+            "cache-control",
+            "service-worker-allowed",
+            "connection",
+            "transfer-encoding",
+            "authorization",
+            "x-oauth-scopes",
         ];
         let url = Url::parse("https://api.example/v1/a/b").unwrap();
-        let told = |status: u16, given: &HeaderMap| to_caller(StatusCode::from_u16(status).unwrap(), given, &url);
+        let told =
+            |status: u16, given: &HeaderMap| to_caller(StatusCode::from_u16(status).unwrap(), given, &url);
         assert_eq!(names(&told(200, &headers(&kept))), Vec::<&str>::new());
-        let passed = ["content-type", "content-length", "etag", "link", "retry-after", "ratelimit-policy", "x-ratelimit-reset"];
+        let passed = [
+            "content-type",
+            "content-length",
+            "etag",
+            "link",
+            "retry-after",
+            "ratelimit-policy",
+            "x-ratelimit-reset",
+        ];
         assert_eq!(names(&told(200, &headers(&passed))), passed);
         assert!(!told(204, &headers(&passed)).contains_key("content-length"));
         for (place, expected) in [

@@ -18,7 +18,7 @@ use http::{Method, StatusCode};
 use model::Role;
 
 use crate::activity::Use;
-use crate::connector::{Description, Raw};
+use crate::connector::{Connector, Description, Raw};
 use crate::dispatch::checked_site;
 use crate::http::{Api, Download, RawPath, Upstream, code_of};
 use crate::{Acting, Asker, Connectors, Context, Error};
@@ -123,8 +123,7 @@ impl Connectors {
         }
         let target = self.target(&head.name, head.host.is_some())?;
         // Which host it is in the end is known with the connection.
-        let is_about =
-            |rule: &Rule| target.is_meant_by(rule) && (head.host.is_some() || rule.host.is_none());
+        let is_about = |rule: &Rule| target.is_meant_by(rule) && (head.host.is_some() || rule.host.is_none());
         self.proxy_rules().check(role, target.name(), (&head.method, &head.path), is_about)?;
         if let Target::Provider(provider) = &target {
             provider::check(provider)?;
@@ -136,11 +135,12 @@ impl Connectors {
     /// A connector where it has an API of that kind; else the provider. Who names a host means the provider.
     fn target(&self, name: &str, has_host: bool) -> Result<Target<'_>, Error> {
         let connector = self.get(name).ok();
-        let raw = connector.and_then(|each| Some(Target::Connector(each.description(), each.surfaces().raw?)));
+        let raw =
+            connector.and_then(|each| Some(Target::Connector(each.description(), each.surfaces().raw?)));
         if let Some(target) = raw.filter(|_| !has_host) {
             return Ok(target);
         }
-        match (self.connections().provider(name), connector.map(|each| each.description())) {
+        match (self.connections().provider(name), connector.map(Connector::description)) {
             (Ok(provider), _) => Ok(Target::Provider(provider)),
             (Err(_), Some(_)) if has_host => Err(Error::NoSuchHost { hosts: Vec::new() }),
             (Err(_), Some(description)) => Err(Error::NoRawApi {
@@ -176,11 +176,11 @@ impl Connectors {
     fn acting(&self, asker: &Asker, connection: &Connection, named: Option<&str>) -> Result<Acting, Error> {
         let lead = self.lead(asker, connection);
         let Some(named) = named else { return Ok(lead) };
-        let names = || connection.credentials.iter().map(|credential| &credential.name);
-        if names().any(|name| name == named) {
+        let all = || connection.credentials.iter().map(|credential| &credential.name);
+        if all().any(|name| name == named) {
             Ok(Acting { name: named.to_owned(), ..lead })
         } else {
-            Err(Error::NoSuchCredential(names().cloned().collect()))
+            Err(Error::NoSuchCredential(all().cloned().collect()))
         }
     }
 
@@ -222,7 +222,10 @@ impl Connectors {
         let target = match self.target(&rule.provider, rule.host.is_some()) {
             Ok(target) => target,
             Err(Error::NoSuchHost { .. }) => {
-                return Some(format!("host must be left out: {} is a connector, with one root", rule.provider));
+                return Some(format!(
+                    "host must be left out: {} is a connector, with one root",
+                    rule.provider
+                ));
             }
             Err(error) => return Some(error.to_string()),
         };
@@ -246,7 +249,7 @@ async fn send(api: &Api<'_>, head: &Head, body: Bytes) -> Result<Passed, Error> 
     let request = api.raw(head.method.clone(), &head.path, Some(&head.query)).passed(headers, body);
     let request = if changes && is_conditional { request.once() } else { request };
     let url = request.url().clone();
-    let answer = request.as_is().await?;
+    let answer = request.pass_on().await?;
     let headers = headers::to_caller(answer.status, &answer.headers, &url);
     Ok(Passed { status: answer.status, headers, rest: answer })
 }

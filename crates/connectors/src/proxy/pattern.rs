@@ -41,11 +41,8 @@ impl Pattern {
 
     /// Whether the decoded segments of a path are like it. All that is below something is not that thing itself.
     pub(super) fn fits(&self, path: &[String]) -> bool {
-        let has_length = if self.is_open {
-            path.len() > self.segments.len()
-        } else {
-            path.len() == self.segments.len()
-        };
+        let has_length =
+            if self.is_open { path.len() > self.segments.len() } else { path.len() == self.segments.len() };
         has_length && self.segments.iter().zip(path).all(|(pattern, segment)| is_like(pattern, segment))
     }
 }
@@ -83,7 +80,11 @@ mod tests {
             ("/users", &["users"][..], &["user", "users/", "users/a", "Users", "xusers"][..]),
             ("/users/", &["users/"], &["users", "users/a"]),
             ("/users/*", &["users/a", "users/a*b"], &["users", "users/", "users/a/b"]),
-            ("/repos/*/*/issues", &["repos/a/b/issues"], &["repos/a/issues", "repos/a/b/c/issues", "repos/a//issues"]),
+            (
+                "/repos/*/*/issues",
+                &["repos/a/b/issues"],
+                &["repos/a/issues", "repos/a/b/c/issues", "repos/a//issues"],
+            ),
             ("/chat.*", &["chat.post", "chat."], &["chat", "xchat.post", "chat.a/b"]),
             ("/*.list", &["users.list", ".list"], &["users.list.x", "users/list"]),
             ("/a*b*c", &["abc", "a--b--c", "abbcc", "abcbc"], &["ab", "acb", "abcd", "a"]),
@@ -103,9 +104,10 @@ mod tests {
 
     #[test]
     fn what_no_path_could_be_like_is_no_pattern() {
-        for text in
-            ["", "a", "/", "//", "/a//b", "/../a", "/a/.", "/a/**/b", "/a**", "/**x", "/a?b", "/a#b", "/a%2Fb", "/a\\b"]
-        {
+        for text in [
+            "", "a", "/", "//", "/a//b", "/../a", "/a/.", "/a/**/b", "/a**", "/**x", "/a?b", "/a#b",
+            "/a%2Fb", "/a\\b",
+        ] {
             assert!(Pattern::parse(text).is_err(), "{text}");
         }
     }

@@ -52,7 +52,8 @@ fn kept(text: &str) -> &'static str {
 pub(super) fn check(provider: &Provider) -> Result<(), Error> {
     if provider.api_hosts.is_empty() {
         let entry = format!("[providers.{}]", provider.id);
-        let advice = format!("its entry must name the hosts of its API, as {entry} api_hosts = [\"api.example.com\"]");
+        let advice =
+            format!("its entry must name the hosts of its API, as {entry} api_hosts = [\"api.example.com\"]");
         return Err(no_api(provider, &advice));
     }
     Ok(())

@@ -43,7 +43,8 @@ pub(super) fn check_form(headers: &HeaderMap, body: &[u8]) -> Result<(), Error> 
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Ok(());
     }
-    form_urlencoded::parse(body).try_for_each(|(name, value): (Cow<'_, str>, Cow<'_, str>)| check(&name, &value))
+    form_urlencoded::parse(body)
+        .try_for_each(|(name, value): (Cow<'_, str>, Cow<'_, str>)| check(&name, &value))
 }
 
 fn check(name: &str, value: &str) -> Result<(), Error> {

@@ -126,20 +126,23 @@ fn rule(written: Written) -> Result<Rule, Vec<String>> {
     if provider.is_empty() {
         problems.push("provider must be the name of a connector or a provider".to_owned());
     }
-    let known = |text: &String| METHODS.into_iter().find(|method| method.as_str() == text.to_ascii_uppercase());
+    let known =
+        |text: &String| METHODS.into_iter().find(|method| method.as_str() == text.to_ascii_uppercase());
     let found: Vec<Method> = methods.iter().filter_map(known).collect();
     let unknown = methods.iter().filter(|text| known(text).is_none());
     problems.extend(
-        unknown.map(|text| format!("methods must be of DELETE, GET, HEAD, PATCH, POST and PUT; {text:?} is not")),
+        unknown.map(|text| {
+            format!("methods must be of DELETE, GET, HEAD, PATCH, POST and PUT; {text:?} is not")
+        }),
     );
     for (name, is_empty) in [("methods", methods.is_empty()), ("paths", paths.is_empty())] {
         if is_empty {
             problems.push(format!("{name} must name at least one"));
         }
     }
-    let patterns = paths.iter().map(|text| {
-        Pattern::parse(text).map_err(|must| problems.push(format!("paths: {text:?} {must}")))
-    });
+    let patterns = paths
+        .iter()
+        .map(|text| Pattern::parse(text).map_err(|must| problems.push(format!("paths: {text:?} {must}"))));
     let paths = patterns.filter_map(Result::ok).collect();
     let host = host.map(|host| host.to_ascii_lowercase());
     if problems.is_empty() { Ok(Rule { role, provider, host, methods: found, paths }) } else { Err(problems) }
@@ -158,10 +161,12 @@ mod tests {
     fn check(role: Role, method: &str, path: &str) -> Result<(), String> {
         let (method, path) = (method.parse().unwrap(), RawPath::parse(path).unwrap());
         let rules = Rules::read(RULES).unwrap();
-        rules.check(role, "slack", (&method, &path), |rule| rule.provider == "slack").map_err(|error| match error {
-            Error::ProxyRole { needed, .. } => needed.to_string(),
-            Error::NoProxyRule { .. } => "none".into(),
-            other => panic!("{other}"),
+        rules.check(role, "slack", (&method, &path), |rule| rule.provider == "slack").map_err(|error| {
+            match error {
+                Error::ProxyRole { needed, .. } => needed.to_string(),
+                Error::NoProxyRule { .. } => "none".into(),
+                other => panic!("{other}"),
+            }
         })
     }
 

@@ -8,6 +8,7 @@ mod google;
 mod house;
 mod http;
 mod lexmodo;
+mod proxy;
 mod shelf;
 mod slack;
 mod surfaces;

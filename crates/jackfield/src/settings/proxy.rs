@@ -28,7 +28,8 @@ impl ProxyRules {
 }
 
 impl Value for ProxyRules {
-    const EXPECTS: &'static str = "a JSON array of rules; in `jackfield.toml` it may be an array of tables, `[[proxy_rules]]`";
+    const EXPECTS: &'static str =
+        "a JSON array of rules; in `jackfield.toml` it may be an array of tables, `[[proxy_rules]]`";
 
     fn parse(text: &str) -> Option<Self> {
         Some(Self(Rules::read(text)))
@@ -66,7 +67,11 @@ mod tests {
     fn wrong_rules_are_named_with_the_rest() {
         let file = "[[proxy_rules]]\nrole = \"boss\"\nprovider = \"slack\"\nmethods = [\"GET\"]\npaths = [\"users\"]\n";
         let error = load_with(&[("PORT", "x")], "", file).unwrap_err();
-        for part in ["PORT must be", "PROXY_RULES: rule 1: role must be user", "PROXY_RULES: rule 1: paths: \"users\" must"] {
+        for part in [
+            "PORT must be",
+            "PROXY_RULES: rule 1: role must be user",
+            "PROXY_RULES: rule 1: paths: \"users\" must",
+        ] {
             assert!(error.contains(part), "{part:?} is not in {error}");
         }
         let error = load_with(&[("PROXY_RULES", "yes")], "", "").unwrap_err();

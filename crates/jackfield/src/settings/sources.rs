@@ -5,9 +5,9 @@ use std::path::Path;
 use connections::catalog::Catalog;
 
 use super::Places;
-use super::{dotenv, proxy};
 use super::table::{ACCEPTED, REFUSED, TABLE};
 use super::value::{Problems, Source, Values};
+use super::{dotenv, proxy};
 
 const FILE_NAME: &str = "jackfield.toml";
 
