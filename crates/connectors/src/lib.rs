@@ -46,6 +46,7 @@ mod item;
 mod page_token;
 mod parameters;
 pub mod project;
+pub mod proxy;
 mod reconnect;
 mod recorded;
 mod seen;

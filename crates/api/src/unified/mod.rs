@@ -8,6 +8,7 @@ mod callback;
 mod connections;
 mod connectors;
 mod oauth_apps;
+pub(crate) mod proxy;
 mod slack;
 mod status;
 mod token;

@@ -14,6 +14,7 @@ mod house;
 mod http;
 mod lexmodo;
 mod notes;
+mod proxy;
 mod shelf;
 mod slack;
 mod stream;
