@@ -3,6 +3,7 @@
 mod activity;
 mod ahead;
 mod answer;
+mod atlassian;
 pub mod calendar;
 pub mod comments;
 pub mod communication;
