@@ -10,7 +10,7 @@ use storage::Tickets;
 use crate::connector::{Connector, Description};
 use crate::dispatch::checked_site;
 use crate::http::Http;
-use crate::{Asker, Error, calendar, drive, gmail, lexmodo, slack};
+use crate::{Asker, Error, calendar, drive, gmail, jira, lexmodo, slack};
 
 /// Every connector. One for the program; cheap to clone.
 #[derive(Clone)]
@@ -42,6 +42,7 @@ fn registry(parts: &Parts) -> Vec<Box<dyn Connector>> {
         Box::new(calendar::CalendarConnector::new(&parts.http)),
         Box::new(drive::DriveConnector::new(&parts.http)),
         Box::new(gmail::GmailConnector::new(&parts.http)),
+        Box::new(jira::JiraConnector::new(&parts.http)),
         Box::new(lexmodo::LexmodoConnector::new(parts.lexmodo.clone())),
         Box::new(slack::SlackConnector::new(&parts.http)),
     ]

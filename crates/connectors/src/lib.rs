@@ -21,7 +21,7 @@ pub mod gmail;
 mod google;
 pub mod http;
 mod item;
-mod jira;
+pub mod jira;
 pub mod lexmodo;
 mod page_token;
 mod parameters;

@@ -7,6 +7,7 @@ mod frame;
 mod google;
 mod house;
 mod http;
+mod jira;
 mod lexmodo;
 mod shelf;
 mod slack;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::MAX_DEPTH;
 use super::fit::{fit, listed};
+use super::to_markdown::{content, kind};
 
 /// A node that others stand in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -261,11 +262,11 @@ impl Builder {
 
     /// The node that a frame has become; `None` for what holds nothing.
     fn node(&mut self, frame: Frame) -> Option<Value> {
-        let Frame { kind, content, inline, task } = frame;
+        let Frame { kind: of, content, inline, task } = frame;
         let paragraph = || json!({"type": "paragraph", "content": []});
         // What must hold something, and holds nothing.
         let filled = |content: Vec<Value>| if content.is_empty() { vec![paragraph()] } else { content };
-        Some(match kind {
+        Some(match of {
             Kind::Document => return None,
             Kind::Paragraph => json!({"type": "paragraph", "content": trimmed(inline)}),
             Kind::Heading(level) => {
@@ -281,7 +282,7 @@ impl Builder {
             Kind::Item => {
                 let mut content = filled(content);
                 // Jira wants words before a list.
-                if content.first().is_some_and(|first| first["type"] != "paragraph" && first["type"] != "codeBlock") {
+                if content.first().is_some_and(|first| !matches!(kind(first), "paragraph" | "codeBlock")) {
                     content.insert(0, paragraph());
                 }
                 json!({"type": "listItem", "task": task, "content": content})
@@ -304,29 +305,30 @@ impl Frame {
 
 /// Without line breaks at the end, as a block of HTML has.
 fn trimmed(mut inline: Vec<Value>) -> Vec<Value> {
-    while inline.last().is_some_and(|last| last["type"] == "hardBreak") {
+    while inline.last().is_some_and(|last| kind(last) == "hardBreak") {
         inline.pop();
     }
     inline
 }
 
 fn code_block(inline: &[Value], language: &str) -> Value {
-    let text: String = inline.iter().filter_map(|node| node["text"].as_str()).collect();
+    let text: String = inline.iter().filter_map(|node| node.get("text")?.as_str()).collect();
     let text = text.strip_suffix('\n').unwrap_or(&text);
-    let mut node = json!({"type": "codeBlock"});
+    let mut node = Map::new();
+    node.insert("type".to_owned(), "codeBlock".into());
     if !language.is_empty() {
-        node["attrs"] = json!({"language": language});
+        node.insert("attrs".to_owned(), json!({"language": language}));
     }
     if !text.is_empty() {
-        node["content"] = json!([{"type": "text", "text": text}]);
+        node.insert("content".to_owned(), json!([{"type": "text", "text": text}]));
     }
-    node
+    node.into()
 }
 
 fn row(mut cells: Vec<Value>, is_head: bool) -> Value {
     if is_head {
-        for cell in &mut cells {
-            cell["type"] = "tableHeader".into();
+        for kind in cells.iter_mut().filter_map(|cell| cell.get_mut("type")) {
+            *kind = "tableHeader".into();
         }
     }
     json!({"type": "tableRow", "content": cells})
@@ -334,9 +336,9 @@ fn row(mut cells: Vec<Value>, is_head: bool) -> Value {
 
 /// Markdown's tables must have a head; one without any words is there for that alone.
 fn without_empty_head(mut rows: Vec<Value>) -> Vec<Value> {
-    let is_empty = |cell: &Value| cell.pointer("/content/0/content").is_none_or(|inline| *inline == json!([]));
-    let cells = rows.first().and_then(|row| row["content"].as_array());
-    if rows.len() > 1 && cells.is_some_and(|cells| cells.iter().all(is_empty)) {
+    let is_empty =
+        |cell: &Value| cell.pointer("/content/0/content").is_none_or(|inline| *inline == json!([]));
+    if rows.len() > 1 && rows.first().is_some_and(|row| content(row).iter().all(is_empty)) {
         rows.remove(0);
     }
     rows

@@ -44,7 +44,7 @@ pub(super) fn listed(first: Option<u64>, mut items: Vec<Value>, tasks: &mut u64)
 /// Whether an item can be one of Jira's tasks: words, and lists of bullets that are made of tasks.
 fn is_task(item: &Value) -> bool {
     let is_paragraph = |nodes: &[Value]| matches!(nodes, [words] if kind(words) == "paragraph");
-    item["task"].is_boolean() && is_paragraph(content(item))
+    item.get("task").is_some_and(Value::is_boolean) && is_paragraph(content(item))
 }
 
 fn task_list(items: Vec<Value>, tasks: &mut u64) -> Value {
@@ -54,8 +54,8 @@ fn task_list(items: Vec<Value>, tasks: &mut u64) -> Value {
     };
     let list = next();
     let item = |mut item: Value| {
-        let state = if item["task"] == true { "DONE" } else { "TODO" };
-        let words = item.pointer_mut("/content/0/content").map(Value::take).unwrap_or_else(|| json!([]));
+        let state = if item.get("task") == Some(&Value::Bool(true)) { "DONE" } else { "TODO" };
+        let words = item.pointer_mut("/content/0/content").map_or_else(|| json!([]), Value::take);
         json!({"type": "taskItem", "attrs": {"localId": next(), "state": state}, "content": words})
     };
     let items: Vec<Value> = items.into_iter().map(item).collect();
@@ -65,7 +65,8 @@ fn task_list(items: Vec<Value>, tasks: &mut u64) -> Value {
 /// A list of tasks where there may be none: as bullets with signs.
 fn bullets(list: &Value) -> Value {
     let item = |task: &Value| {
-        let mut item = json!({"type": "listItem", "content": [{"type": "paragraph", "content": content(task)}]});
+        let mut item =
+            json!({"type": "listItem", "content": [{"type": "paragraph", "content": content(task)}]});
         begin_with_sign(&mut item, attribute(task, "state") == "DONE");
         item
     };
@@ -90,12 +91,11 @@ fn inner(mut node: Value) -> Vec<Value> {
 fn strong_paragraph(heading: Value) -> Value {
     let mut words = inner(heading);
     for word in &mut words {
-        let is_code = word["marks"].as_array().is_some_and(|marks| marks.iter().any(|mark| kind(mark) == "code"));
-        let is_strong = word["marks"].as_array().is_some_and(|marks| marks.iter().any(|mark| kind(mark) == "strong"));
-        if kind(word) == "text" && !is_code && !is_strong {
-            let mut marks = word["marks"].as_array().cloned().unwrap_or_default();
+        let mut marks = word.get("marks").and_then(Value::as_array).cloned().unwrap_or_default();
+        let has_place = !marks.iter().any(|mark| matches!(kind(mark), "code" | "strong"));
+        if let Some(fields) = word.as_object_mut().filter(|fields| has_place && fields.contains_key("text")) {
             marks.push(json!({"type": "strong"}));
-            word["marks"] = marks.into();
+            fields.insert("marks".to_owned(), marks.into());
         }
     }
     json!({"type": "paragraph", "content": words})

@@ -19,16 +19,19 @@ fn take(builder: &mut Builder, event: Event<'_>) {
     match event {
         Event::Start(tag) => start(builder, tag),
         Event::End(tag) => end(builder, tag),
-        Event::Text(text) => builder.text(&text),
         Event::Code(text) => builder.code(&text),
         Event::InlineHtml(tag) if is_break(&tag) => builder.hard_break(),
-        Event::Html(text) | Event::InlineHtml(text) => builder.text(&text),
         Event::SoftBreak => builder.text(" "),
         Event::HardBreak => builder.hard_break(),
         Event::Rule => builder.rule(),
         Event::TaskListMarker(is_done) => builder.task(is_done),
+        Event::Text(text)
+        | Event::Html(text)
+        | Event::InlineHtml(text)
         // Of extensions that are not asked for.
-        Event::InlineMath(text) | Event::DisplayMath(text) | Event::FootnoteReference(text) => builder.text(&text),
+        | Event::InlineMath(text)
+        | Event::DisplayMath(text)
+        | Event::FootnoteReference(text) => builder.text(&text),
     }
 }
 

@@ -10,10 +10,8 @@ use super::to_markdown::{attribute, content, flat, kind};
 /// How a text is marked, as far as Markdown can say it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Marks {
-    link: Option<String>,
-    strong: bool,
-    emphasis: bool,
-    strike: bool,
+    /// The outermost first.
+    around: Vec<Open>,
     code: bool,
 }
 
@@ -41,7 +39,7 @@ impl Piece {
 
     /// A text that is strong.
     pub(super) fn strong(text: impl Into<String>) -> Self {
-        Self::Text(text.into(), Marks { strong: true, ..Marks::default() })
+        Self::Text(text.into(), Marks { around: vec![Open::Strong], code: false })
     }
 }
 
@@ -129,18 +127,18 @@ fn media(node: &Value) -> Shown {
 }
 
 fn marks(node: &Value) -> Marks {
-    let mut marks = Marks::default();
-    for mark in node.get("marks").and_then(Value::as_array).into_iter().flatten() {
-        match kind(mark) {
-            "strong" => marks.strong = true,
-            "em" => marks.emphasis = true,
-            "strike" => marks.strike = true,
-            "code" => marks.code = true,
-            "link" => marks.link = Some(attribute(mark, "href").to_owned()).filter(|href| !href.is_empty()),
-            _ => {}
-        }
-    }
-    marks
+    let given = || node.get("marks").and_then(Value::as_array).into_iter().flatten();
+    let open = |mark: &Value| match kind(mark) {
+        "strong" => Some(Open::Strong),
+        "em" => Some(Open::Emphasis),
+        "strike" => Some(Open::Strike),
+        "link" => Some(attribute(mark, "href").to_owned()).filter(|href| !href.is_empty()).map(Open::Link),
+        _ => None,
+    };
+    let mut around: Vec<Open> = given().filter_map(open).collect();
+    around.sort();
+    around.dedup();
+    Marks { around, code: given().any(|mark| kind(mark) == "code") }
 }
 
 fn push_text(pieces: &mut Vec<Piece>, text: &str, marks: &Marks) {
@@ -164,6 +162,8 @@ pub(super) fn markdown(mut pieces: Vec<Piece>, place: Place) -> String {
     while pieces.last() == Some(&Piece::Break) {
         pieces.pop();
     }
+    let words = pieces.iter().position(|piece| *piece != Piece::Break).unwrap_or_default();
+    pieces.drain(..words);
     if place == Place::Heading {
         let spaced = |piece| if piece == Piece::Break { Piece::plain(" ") } else { piece };
         pieces = pieces.into_iter().map(spaced).collect();
@@ -226,7 +226,8 @@ enum Fidelity {
     Text,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A mark that begins and ends, the outermost first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Open {
     Link(String),
     Strong,
@@ -253,16 +254,12 @@ impl Open {
 }
 
 fn wanted(marks: &Marks, fidelity: Fidelity) -> Vec<Open> {
-    let mut wanted = Vec::new();
-    if fidelity != Fidelity::Text {
-        wanted.extend(marks.link.clone().map(Open::Link));
-    }
-    if fidelity == Fidelity::All && !marks.code {
-        wanted.extend(marks.strong.then_some(Open::Strong));
-        wanted.extend(marks.emphasis.then_some(Open::Emphasis));
-        wanted.extend(marks.strike.then_some(Open::Strike));
-    }
-    wanted
+    let is_wanted = |open: &&Open| match (fidelity, open) {
+        (Fidelity::Text, _) => false,
+        (_, Open::Link(_)) => true,
+        (fidelity, _) => fidelity == Fidelity::All && !marks.code,
+    };
+    marks.around.iter().filter(is_wanted).cloned().collect()
 }
 
 fn write(pieces: &[Piece], place: Place, fidelity: Fidelity) -> String {

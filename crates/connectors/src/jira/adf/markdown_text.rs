@@ -1,5 +1,7 @@
 //! Texts as Markdown writes them: <https://spec.commonmark.org/0.31.2/>.
 
+use std::fmt::Write as _;
+
 /// Where a text stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Place {
@@ -81,7 +83,11 @@ pub(super) fn code_block(text: &str, language: &str) -> String {
     let fence = "`".repeat((longest_run(text) + 1).max(3));
     let is_word = |letter: &char| letter.is_alphanumeric() || matches!(letter, '-' | '+' | '#' | '.' | '_');
     let language: String = language.chars().filter(is_word).take(40).collect();
-    if text.is_empty() { format!("{fence}{language}\n{fence}") } else { format!("{fence}{language}\n{text}\n{fence}") }
+    if text.is_empty() {
+        format!("{fence}{language}\n{fence}")
+    } else {
+        format!("{fence}{language}\n{text}\n{fence}")
+    }
 }
 
 fn longest_run(text: &str) -> usize {
@@ -96,7 +102,8 @@ pub(super) fn destination(address: &str) -> String {
             ' ' | '(' | ')' | '<' | '>' | '\\' | '|' | '`' => {
                 let mut bytes = [0; 4];
                 for byte in letter.encode_utf8(&mut bytes).bytes() {
-                    out.push_str(&format!("%{byte:02X}"));
+                    // Writing into a text does not fail.
+                    let _ = write!(out, "%{byte:02X}");
                 }
             }
             '&' if address.get(at..).is_some_and(is_entity) => out.push_str("&amp;"),
@@ -119,7 +126,10 @@ mod unit_tests {
         }
         assert_eq!(line("- a"), "\\- a");
         assert_eq!((line("12) a").as_str(), line("3.14").as_str()), ("12\\) a", "3\\.14"));
-        assert_eq!(line("_a_ *b* [c] <d> &amp; `e` ~~f~~"), "\\_a\\_ \\*b\\* \\[c\\] \\<d> \\&amp; \\`e\\` \\~\\~f\\~\\~");
+        assert_eq!(
+            line("_a_ *b* [c] <d> &amp; `e` ~~f~~"),
+            "\\_a\\_ \\*b\\* \\[c\\] \\<d> \\&amp; \\`e\\` \\~\\~f\\~\\~"
+        );
         assert_eq!(escaped("a|b", Place::Cell, false), "a\\|b");
     }
 
@@ -132,6 +142,9 @@ mod unit_tests {
 
     #[test]
     fn a_destination_ends_where_it_ends() {
-        assert_eq!(destination("https://x/a b(c)<d>?a=1&copy;"), "https://x/a%20b%28c%29%3Cd%3E?a=1&amp;copy;");
+        assert_eq!(
+            destination("https://x/a b(c)<d>?a=1&copy;"),
+            "https://x/a%20b%28c%29%3Cd%3E?a=1&amp;copy;"
+        );
     }
 }

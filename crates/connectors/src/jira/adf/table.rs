@@ -26,16 +26,15 @@ pub(super) fn table(node: &Value, depth: usize) -> String {
 }
 
 fn row(cells: &[Value], columns: usize, depth: usize) -> String {
-    let mut line = "|".to_owned();
+    let mut line = vec!["|".to_owned()];
     for number in 0..columns {
         let mut parts = Vec::new();
         if let Some(cell) = cells.get(number) {
             lines(content(cell), depth + 1, &mut parts);
         }
-        let text = markdown(parts, Place::Cell);
-        line.push_str(&format!(" {text} |"));
+        line.push(format!(" {} |", markdown(parts, Place::Cell)));
     }
-    line
+    line.concat()
 }
 
 /// The lines of blocks, one after the other.

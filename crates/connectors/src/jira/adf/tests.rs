@@ -57,7 +57,9 @@ fn markdown_comes_back_as_it_was() {
 
 #[test]
 fn markdown_becomes_nodes_that_jira_takes() {
-    let made = from_markdown("Hi **you** `x`\n\n- [x] a\n- [ ] b\n\n~~~\ncode\n~~~\n\n![logo](https://x.example/l.png)");
+    let made = from_markdown(
+        "Hi **you** `x`\n\n- [x] a\n- [ ] b\n\n~~~\ncode\n~~~\n\n![logo](https://x.example/l.png)",
+    );
     assert_eq!(
         made,
         document(&json!([
@@ -75,7 +77,9 @@ fn markdown_becomes_nodes_that_jira_takes() {
 
 #[test]
 fn what_has_no_place_becomes_what_has_one() {
-    let made = from_markdown("> # Title\n>\n> > inner\n\n- > quote\n\n  ___\n\n  | a | b |\n  | - | - |\n  | c | d |\n- [x] task");
+    let made = from_markdown(
+        "> # Title\n>\n> > inner\n\n- > quote\n\n  ___\n\n  | a | b |\n  | - | - |\n  | c | d |\n- [x] task",
+    );
     let list = item(&[
         paragraph(&[text("quote")]),
         paragraph(&[text("a"), text(" | "), text("b")]),
@@ -93,10 +97,7 @@ fn what_has_no_place_becomes_what_has_one() {
 #[test]
 fn links_that_jira_does_not_take_are_written_out() {
     let made = from_markdown("[a](docs/a.md) [b](javascript:alert) <b>c</b>");
-    assert_eq!(
-        made,
-        document(&json!([paragraph(&[text("a (docs/a.md) b (javascript:alert) <b>c</b>")])]))
-    );
+    assert_eq!(made, document(&json!([paragraph(&[text("a (docs/a.md) b (javascript:alert) <b>c</b>")])])));
 }
 
 #[test]
@@ -140,15 +141,22 @@ fn nodes_of_jiras_own_are_told_in_words() {
 
 #[test]
 fn marks_that_markdown_cannot_write_are_left_out() {
-    let line = paragraph(&[text("a"), marked("(b)", &["strong"]), text("c "), marked(" d ", &["em"]), text("e")]);
+    let line =
+        paragraph(&[text("a"), marked("(b)", &["strong"]), text("c "), marked(" d ", &["em"]), text("e")]);
     assert_eq!(of(&json!([line])), "a(b)c  d e");
-    let line = paragraph(&[marked("a", &["strong"]), marked("b", &["strong", "em"]), marked("c", &["code", "strong"])]);
+    let line = paragraph(&[
+        marked("a", &["strong"]),
+        marked("b", &["strong", "em"]),
+        marked("c", &["code", "strong"]),
+    ]);
     assert_eq!(of(&json!([line])), "**a*b***`c`");
 }
 
 #[test]
 fn what_is_no_document_is_text_or_nothing() {
-    for (value, markdown) in [(json!(null), ""), (json!("plain"), "plain"), (json!([1]), ""), (json!({"content": 7}), "")] {
+    for (value, markdown) in
+        [(json!(null), ""), (json!("plain"), "plain"), (json!([1]), ""), (json!({"content": 7}), "")]
+    {
         assert_eq!(to_markdown(&value), markdown);
     }
 }
@@ -158,7 +166,11 @@ fn what_is_too_deep_keeps_its_text_and_no_stack_overflows() {
     let mut node = paragraph(&[text("deep")]);
     // Not by the macro, which walks through what it is given.
     let around = |node: Value, kind: &str| {
-        Value::Object([("type".to_owned(), kind.into()), ("content".to_owned(), vec![node].into())].into_iter().collect())
+        Value::Object(
+            [("type".to_owned(), kind.into()), ("content".to_owned(), vec![node].into())]
+                .into_iter()
+                .collect(),
+        )
     };
     for _ in 0..5_000 {
         node = around(node, "blockquote");
@@ -170,7 +182,12 @@ fn what_is_too_deep_keeps_its_text_and_no_stack_overflows() {
         node = inner;
     }
     assert!(markdown.ends_with("deep") && markdown.matches('>').count() == MAX_DEPTH, "{markdown}");
-    for markdown in [">".repeat(50_000) + "deep", "- ".repeat(20_000) + "deep", "[".repeat(50_000) + "deep", "*a **a ".repeat(20_000)] {
+    for markdown in [
+        ">".repeat(50_000) + "deep",
+        "- ".repeat(20_000) + "deep",
+        "[".repeat(50_000) + "deep",
+        "*a **a ".repeat(20_000),
+    ] {
         let made = from_markdown(&markdown);
         // As the API reads it.
         let sent = serde_json::to_string(&made).unwrap();

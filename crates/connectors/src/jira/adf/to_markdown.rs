@@ -84,7 +84,15 @@ fn runs(nodes: &[Value]) -> impl Iterator<Item = &[Value]> {
 fn is_inline(node: &Value) -> bool {
     matches!(
         kind(node),
-        "text" | "hardBreak" | "mention" | "emoji" | "date" | "status" | "inlineCard" | "mediaInline" | "placeholder"
+        "text"
+            | "hardBreak"
+            | "mention"
+            | "emoji"
+            | "date"
+            | "status"
+            | "inlineCard"
+            | "mediaInline"
+            | "placeholder"
     )
 }
 
@@ -114,7 +122,9 @@ fn block(node: &Value, depth: usize, is_other: bool) -> String {
     match kind(node) {
         "paragraph" => markdown(pieces(content(node)), Place::Paragraph),
         "heading" => heading(node),
-        "codeBlock" => code_block(&flat(node).replace("\r\n", "\n").replace('\r', "\n"), attribute(node, "language")),
+        "codeBlock" => {
+            code_block(&flat(node).replace("\r\n", "\n").replace('\r', "\n"), attribute(node, "language"))
+        }
         "rule" => "___".to_owned(),
         "blockquote" => prefixed(&inner(), "> ", "> "),
         "panel" => panel(node, &inner()),
@@ -157,12 +167,14 @@ fn panel(node: &Value, text: &str) -> String {
         "error" => "CAUTION",
         _ => "NOTE",
     };
-    if text.is_empty() { String::new() } else { prefixed(&format!("[!{alert}]\n{text}"), "> ", "> ") }
+    // A list's number would be read as a word of the line above.
+    let joint = if text.starts_with(|letter: char| letter.is_ascii_digit()) { "\n\n" } else { "\n" };
+    if text.is_empty() { String::new() } else { prefixed(&format!("[!{alert}]{joint}{text}"), "> ", "> ") }
 }
 
 fn list(node: &Value, depth: usize, mark: &str) -> String {
     let items = content(node).iter().map(|each| item(content(each), depth, mark));
-    items.collect::<Vec<_>>().join("\n")
+    items.filter(|item| !item.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 fn numbered(node: &Value, depth: usize, end: char) -> String {
@@ -170,7 +182,7 @@ fn numbered(node: &Value, depth: usize, end: char) -> String {
     // A number has nine digits at most.
     let marks = (first..).map(|number| format!("{}{end}", number.min(999_999_999)));
     let items = marks.zip(content(node)).map(|(mark, each)| item(content(each), depth, &mark));
-    items.collect::<Vec<_>>().join("\n")
+    items.filter(|item| !item.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// Lists of tasks stand beside the tasks that they belong to.
@@ -191,6 +203,7 @@ fn tasks(node: &Value, depth: usize, mark: &str) -> String {
     lines.join("\n")
 }
 
+/// An item; empty where it has nothing in it, as not all readers of Markdown take such items for any.
 fn item(nodes: &[Value], depth: usize, mark: &str) -> String {
     let mut text = String::new();
     for (of, block) in rendered(nodes, depth + 1) {
@@ -198,6 +211,9 @@ fn item(nodes: &[Value], depth: usize, mark: &str) -> String {
             text.push_str(if continues(of, &block) { "\n" } else { "\n\n" });
         }
         text.push_str(&block);
+    }
+    if text.is_empty() {
+        return text;
     }
     prefixed(&text, &format!("{mark} "), &" ".repeat(mark.len() + 1))
 }
