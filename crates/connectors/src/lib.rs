@@ -20,6 +20,7 @@ connectors! { parts =>
     drive: DriveConnector::new(&parts.http),
     github: GitHubConnector::new(&parts.http),
     gmail: GmailConnector::new(&parts.http),
+    jira: JiraConnector::new(&parts.http),
     lexmodo: LexmodoConnector::new(parts.lexmodo.clone()),
     notes: NotesConnector::new(&parts.http),
     slack: SlackConnector::new(&parts.http),

@@ -12,6 +12,7 @@ mod github;
 mod google;
 mod house;
 mod http;
+mod jira;
 mod lexmodo;
 mod notes;
 mod proxy;
