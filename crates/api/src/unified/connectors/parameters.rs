@@ -14,15 +14,15 @@ const MAX_PAGE: u32 = 1000;
 
 /// What a list is asked for with.
 #[derive(Debug)]
-pub(super) struct Parameters {
-    pub(super) whose: WhoseQuery,
-    pub(super) wanted: Wanted,
-    pub(super) query: Option<String>,
+pub(in crate::unified) struct Parameters {
+    pub(in crate::unified) whose: WhoseQuery,
+    pub(in crate::unified) wanted: Wanted,
+    pub(in crate::unified) query: Option<String>,
 }
 
 impl Parameters {
     /// Takes the shared ones out of `pairs`; the others are the connector's. `query` belongs to searches alone.
-    pub(super) fn take(pairs: Vec<(String, String)>, is_search: bool) -> Result<Self, Problem> {
+    pub(in crate::unified) fn take(pairs: Vec<(String, String)>, is_search: bool) -> Result<Self, Problem> {
         let mut whose = WhoseQuery::default();
         let mut wanted = Wanted { max_results: DEFAULT_PAGE, ..Wanted::default() };
         let (mut max_results, mut raw, mut query) = (None, None, None);
@@ -57,6 +57,17 @@ impl Parameters {
     }
 }
 
+/// Takes the parameter `name` out of `pairs`, for a list that has one of its own; nothing where it is empty.
+pub(super) fn take(name: &str, pairs: &mut Vec<(String, String)>) -> Result<Option<String>, Problem> {
+    let mut given = pairs.extract_if(.., |(other, _)| other == name);
+    let (first, again) = (given.next(), given.next());
+    drop(given);
+    if again.is_some() {
+        return Err(invalid(format!("{name} must be given once")));
+    }
+    Ok(first.map(|(_, value)| value).filter(|value| !value.is_empty()))
+}
+
 fn count(name: &str, text: &str) -> Result<u32, Problem> {
     let number = text.parse().ok().filter(|number| (1..=MAX_PAGE).contains(number));
     number.ok_or_else(|| invalid(format!("{name} must be a number from 1 to {MAX_PAGE}")))
@@ -86,6 +97,18 @@ mod tests {
         let listed = take(&pairs, false).unwrap();
         assert_eq!((listed.query, listed.wanted.parameters.len()), (None, 2));
         assert_eq!(take(&[], false).unwrap().wanted.max_results, DEFAULT_PAGE);
+    }
+
+    #[test]
+    fn a_lists_own_parameter_is_taken_out() {
+        let of = |values: &[&str]| {
+            let mut pairs: Vec<_> = values.iter().map(|value| ("thread".into(), (*value).into())).collect();
+            pairs.insert(0, ("raw".to_owned(), "true".to_owned()));
+            let taken = super::take("thread", &mut pairs).map_err(|problem| problem.detail().to_owned());
+            taken.inspect(|_| assert_eq!(pairs.len(), 1))
+        };
+        assert_eq!((of(&[]), of(&[""]), of(&["t"])), (Ok(None), Ok(None), Ok(Some("t".into()))));
+        assert_eq!(of(&["t", "t"]).unwrap_err(), "thread must be given once");
     }
 
     #[test]
