@@ -115,6 +115,13 @@ const ROUTES: &[Route] = &[
     ("PUT", "/api/v1/unified/connectors/{connector}/items/{id}", "/api/v1/unified/connectors/lexmodo/items/c1", Json("{}"), [401; 5], [401, 403, 403, 403, 401]),
     ("DELETE", "/api/v1/unified/connectors/{connector}/items/{id}", "/api/v1/unified/connectors/lexmodo/items/c1", Nothing, [401; 5], [401, 403, 403, 403, 401]),
     ("GET", "/api/v1/unified/connectors/{connector}/search", "/api/v1/unified/connectors/lexmodo/search?query=ann", Nothing, [401; 5], [401, 403, 403, 403, 401]),
+    // Neither tenant has connected the shop, and a rule allows admins to call its API.
+    ("GET", "/api/v1/unified/proxy/{provider}/{path}", "/api/v1/unified/proxy/shop/v1/x", Nothing, [401, 403, 401, 401, 401], [401, 403, 403, 403, 401]),
+    ("POST", "/api/v1/unified/proxy/{provider}/{path}", "/api/v1/unified/proxy/shop/v1/x", Json("{}"), [401, 403, 401, 401, 401], [401, 403, 403, 403, 401]),
+    ("PUT", "/api/v1/unified/proxy/{provider}/{path}", "/api/v1/unified/proxy/shop/v1/x", Json("{}"), [401, 403, 401, 401, 401], [401, 403, 403, 403, 401]),
+    ("PATCH", "/api/v1/unified/proxy/{provider}/{path}", "/api/v1/unified/proxy/shop/v1/x", Json("{}"), [401, 403, 401, 401, 401], [401, 403, 403, 403, 401]),
+    ("DELETE", "/api/v1/unified/proxy/{provider}/{path}", "/api/v1/unified/proxy/shop/v1/x", Nothing, [401, 403, 401, 401, 401], [401, 403, 403, 403, 401]),
+    ("GET", "/api/v1/unified/proxy/{provider}/{path}", "/api/v1/unified/proxy/depot/v1/x", Nothing, [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
     ("GET", "/api/v1/unified/slack/channels", "/api/v1/unified/slack/channels?user_email=ann@acme.example", Nothing, [401, 403, 401, 401, 401], [401, 403, 403, 403, 401]),
     ("POST", "/api/v1/unified/slack/channels/{id}/messages", "/api/v1/unified/slack/channels/C1/messages?message=x&user_email=ann@acme.example", Nothing, [401, 403, 401, 401, 401], [401, 403, 403, 403, 401]),
     // Neither tenant is a store.
@@ -138,6 +145,7 @@ flow = "api_key"
 owner = "tenant"
 [providers.shop]
 owner = "tenant"
+api_hosts = ["api.shop.example"]
 authorization_url = "https://shop.example/authorize"
 token_url = "https://shop.example/token"
 client_id = "client-of-the-platform"
@@ -148,6 +156,9 @@ token_url = "https://club.example/token"
 client_id = "client-of-the-platform"
 client_secret = "a secret of the platform's client"
 "#;
+
+/// Admins may call the shop's API as it is.
+const PROXY_RULES: &str = r#"[{"role": "admin", "provider": "shop", "methods": ["GET", "POST", "PUT", "PATCH", "DELETE"], "paths": ["/v1/**"]}]"#;
 
 /// The app at a platform that nobody has connected: it is never called.
 const PLATFORM_APP: [(&str, &str); 7] = [
@@ -164,6 +175,7 @@ async fn furnished(backend: Backend) -> Deployment {
     let deployment = Deployment::start_with(backend, |builder| {
         std::fs::write(builder.folder().join("providers.toml"), PROVIDERS).unwrap();
         let builder = builder.set("PROVIDERS_FILE", "providers.toml").set("TOKEN_READS", "true");
+        let builder = builder.set("PROXY_RULES", PROXY_RULES);
         PLATFORM_APP.iter().fold(builder, |builder, (name, value)| builder.set(name, *value))
     });
     let schema = json!({
@@ -307,6 +319,7 @@ const FOREIGN: &[(&str, &str, Body, u16)] = &[
     ("GET", "/api/v1/unified/status", Nothing, 200),
     ("GET", "/api/v1/unified/connectors", Nothing, 200),
     ("GET", "/api/v1/unified/connectors/lexmodo/items?user_email=ann@other.example", Nothing, 401),
+    ("GET", "/api/v1/unified/proxy/shop/v1/x", Nothing, 401),
     ("GET", "/lexmodo/customers", Nothing, 404),
 ];
 

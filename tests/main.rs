@@ -28,6 +28,7 @@ mod outages;
 mod plugin_cli;
 mod plugin_publish;
 mod plugins;
+mod raw_proxy;
 mod replicas;
 mod revocations;
 mod sessions;

@@ -34,8 +34,15 @@ use crate::problem::Problem;
         (name = "lexmodo", description = "The Lexmodo platform: the plugin's page in its admin, and a store's customers"),
         (name = "bundles", description = "The files that pages load"),
     ),
-    // Served from one route that takes any number of segments, which no macro can name.
-    paths(crate::bundles::file),
+    // Served from routes that take any number of segments, which no macro can name.
+    paths(
+        crate::bundles::file,
+        crate::unified::proxy::get_raw,
+        crate::unified::proxy::post_raw,
+        crate::unified::proxy::put_raw,
+        crate::unified::proxy::patch_raw,
+        crate::unified::proxy::delete_raw,
+    ),
     modifiers(&Security),
 )]
 pub(crate) struct Document;

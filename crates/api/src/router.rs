@@ -69,6 +69,7 @@ pub fn router(app: App, mounted: Router) -> Router {
     // Layers wrap what was added before them, so the answer to a wrong method comes before CORS, which must see
     // preflights.
     let quick = Router::from(quick_routes()).merge(unified::aliases()).merge(connect::aliases());
+    let quick = quick.merge(unified::proxy::routes());
     let guarded = limited(quick, options.deadline, options.max_body_bytes)
         .merge(limited(
             Router::from(publishing_routes()).layer(GlobalConcurrencyLimitLayer::new(MAX_UPLOADS)),

@@ -52,6 +52,23 @@ impl Use {
         result
     }
 
+    /// The same for work that passes on what a vendor answers: `code` tells how that would end were it not passed on, and
+    /// `method` stands beside it.
+    pub(crate) async fn finish_passing<T>(
+        mut self,
+        method: &str,
+        work: impl Future<Output = Result<T, Error>>,
+        code: impl FnOnce(&T) -> Option<ErrorCode>,
+    ) -> Result<T, Error> {
+        let result = in_time(work).await;
+        let outcome = match &result {
+            Ok(passed) => code(passed).map_or(Outcome::Ok, Outcome::of_error),
+            Err(_) => Outcome::of(&result),
+        };
+        self.note(outcome, Some(method.to_owned()));
+        result
+    }
+
     /// A stream has ended that gave so many of `what`.
     pub(crate) fn end_stream(mut self, outcome: Outcome, count: u64, what: &str) {
         self.note(outcome, Some(format!("{count} {what}")));

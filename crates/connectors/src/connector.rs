@@ -153,9 +153,14 @@ impl Description {
         self.suitable(ability, connection, "").is_ok()
     }
 
-    /// What the credential of this name lacks for `ability`.
+    /// What the credential of this name lacks for `ability`. One that an OAuth app was granted without any scope is not judged
+    /// by scopes, as those of GitHub Apps, which have permissions instead: what it may do is for the vendor to say.
     fn lacking(&self, ability: &Ability, connection: &Connection, name: &str) -> Option<Lacking> {
         let credential = connection.credentials.iter().find(|credential| credential.name == name);
+        let is_of_app = !connection.client_id.is_empty();
+        if is_of_app && credential.is_some_and(|credential| credential.scopes.is_empty()) {
+            return None;
+        }
         let granted = credential.map_or(&[][..], |credential| &credential.scopes);
         let holder = |scope: &str| {
             let bound = self.bound_scopes.iter().find(|(bound, _)| *bound == scope);

@@ -70,6 +70,15 @@ fn the_credential_that_was_granted_enough_acts() {
 }
 
 #[test]
+fn a_grant_without_scopes_is_for_the_vendor_to_judge() {
+    let reads = Ability { operation: Operation::List, scopes: &[&["read"]] };
+    let of_app = |scopes| Connection { client_id: "app".into(), ..connection(&[("main", scopes)]) };
+    assert!(TALK.is_granted(&reads, &of_app(&[])));
+    assert!(!TALK.is_granted(&reads, &of_app(&["write"])));
+    assert!(!TALK.is_granted(&reads, &connection(&[("main", &[])])), "an API key");
+}
+
+#[test]
 fn an_alias_is_a_name() {
     assert!(TALK.is_called("talk") && TALK.is_called("talkative") && !TALK.is_called("talks"));
 }

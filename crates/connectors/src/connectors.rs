@@ -10,6 +10,8 @@ use storage::Tickets;
 use crate::connector::{Connector, Description};
 use crate::dispatch::checked_site;
 use crate::http::Http;
+use crate::proxy::Rules;
+use crate::proxy::provider::Vendors;
 use crate::{Asker, Error, lexmodo, registry};
 
 /// Every connector. One for the program; cheap to clone.
@@ -21,6 +23,9 @@ struct Inner {
     tickets: Tickets,
     registry: Vec<Box<dyn Connector>>,
     customers: Option<lexmodo::Customers>,
+    http: Http,
+    proxy: Rules,
+    vendors: Vendors,
 }
 
 /// What connectors are made of.
@@ -34,6 +39,8 @@ pub struct Parts {
     pub http: Http,
     /// The customers service of the Lexmodo platform, where the operator has set it up.
     pub lexmodo: Option<lexmodo::Customers>,
+    /// Who may call vendors' APIs as they are; nobody without a rule.
+    pub proxy: Rules,
 }
 
 /// A connector, for those who choose one.
@@ -78,8 +85,9 @@ impl Connectors {
 
     /// Other connectors than those of this program.
     pub fn of(parts: Parts, registry: Vec<Box<dyn Connector>>) -> Self {
-        let Parts { connections, tickets, lexmodo, .. } = parts;
-        Self(Arc::new(Inner { connections, tickets, registry, customers: lexmodo }))
+        let Parts { connections, tickets, http, lexmodo: customers, proxy } = parts;
+        let vendors = Vendors::default();
+        Self(Arc::new(Inner { connections, tickets, registry, customers, http, proxy, vendors }))
     }
 
     /// Every connector, by id, as `tenant` can use it.
@@ -163,6 +171,18 @@ impl Connectors {
 
     pub(crate) fn tickets(&self) -> &Tickets {
         &self.0.tickets
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.0.http
+    }
+
+    pub(crate) fn proxy_rules(&self) -> &Rules {
+        &self.0.proxy
+    }
+
+    pub(crate) fn vendors(&self) -> &Vendors {
+        &self.0.vendors
     }
 
     pub(crate) fn customers_service(&self) -> Option<&lexmodo::Customers> {

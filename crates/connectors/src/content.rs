@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 use crate::{Context, Error};
 
 /// The media type of bytes of which nothing else is known (RFC 2046, section 4.5.1).
-pub(crate) const BINARY: &str = "application/octet-stream";
+pub const BINARY: &str = "application/octet-stream";
 
 /// Files, and what messages carry.
 #[async_trait]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connections::connection::Connection;
-use model::{Coded, ErrorCode, Extensions, Timestamp, Violation};
+use model::{Coded, ErrorCode, Extensions, Role, Timestamp, Violation};
 
 /// An operation that could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +114,58 @@ pub enum Error {
         /// Whether the same request may be made again, and may then succeed.
         retryable: bool,
     },
+    /// Calling vendors' APIs as they are is not allowed to anybody.
+    #[error(
+        "the raw proxy is off on this server: its operator turns it on by saying in PROXY_RULES who may send what where"
+    )]
+    ProxyOff,
+    /// No rule of the operator's allows it to anybody.
+    #[error(
+        "no rule in PROXY_RULES allows {method} of this path at {name}: the operator of this server may add one"
+    )]
+    NoProxyRule {
+        /// The connector or the provider.
+        name: String,
+        /// The method.
+        method: String,
+    },
+    /// Only rules for higher roles allow it.
+    #[error("the rules in PROXY_RULES allow this at {name} to the role {needed} or one above it")]
+    ProxyRole {
+        /// The connector or the provider.
+        name: String,
+        /// The lowest role that may.
+        needed: Role,
+    },
+    /// There is neither a connector nor a provider of this name.
+    #[error(
+        "there is no connector and no provider {0}; GET /api/v1/unified/connectors and /api/v1/unified/auth/providers list \
+         those there are"
+    )]
+    NothingCalled(String),
+    /// The provider's API cannot be called as it is.
+    #[error("{name} cannot be called as it is: {advice}")]
+    NoRawApi {
+        /// The connector or the provider.
+        name: String,
+        /// What would be right.
+        advice: String,
+    },
+    /// The host is none of the provider's.
+    #[error("x-api-host must be {}", if .hosts.is_empty() { "left out: there is one root alone".to_owned() } else { format!("one of {}", .hosts.join(", ")) })]
+    NoSuchHost {
+        /// Those there are.
+        hosts: Vec<String>,
+    },
+    /// The connection has no such credential.
+    #[error("x-credential must be one of {}", .0.join(", "))]
+    NoSuchCredential(Vec<String>),
+    /// A path that does not stay where it should.
+    #[error("the path {0}")]
+    Path(&'static str),
+    /// A parameter that would make another request of it.
+    #[error("the request must not name another method than its own, as {0} does: send it by that method")]
+    OtherMethod(&'static str),
     /// The connection is missing, or its tokens cannot be had.
     #[error(transparent)]
     Connection(#[from] connections::Error),
@@ -151,13 +203,23 @@ impl Error {
 impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::UnknownConnector(_) | Self::NotFound { .. } | Self::NotAStore => ErrorCode::NotFound,
-            Self::Unsupported { .. } => ErrorCode::Unsupported,
+            Self::UnknownConnector(_)
+            | Self::NotFound { .. }
+            | Self::NotAStore
+            | Self::NothingCalled(_)
+            | Self::ProxyOff
+            | Self::NoProxyRule { .. } => ErrorCode::NotFound,
+            Self::ProxyRole { .. } => ErrorCode::InsufficientRole,
+            Self::Unsupported { .. } | Self::NoRawApi { .. } => ErrorCode::Unsupported,
             Self::NeedsSite { .. } => ErrorCode::Conflict,
             Self::NotConfigured { .. } => ErrorCode::Unavailable,
             Self::Invalid(_) => ErrorCode::ValidationFailed,
             Self::PageToken { .. }
             | Self::PointInTimeGone { parameter: Some(_) }
+            | Self::NoSuchHost { .. }
+            | Self::NoSuchCredential(_)
+            | Self::Path(_)
+            | Self::OtherMethod(_)
             | Self::UnknownParameter { .. }
             | Self::RepeatedParameter(_) => ErrorCode::InvalidRequest,
             // Nothing is wrong with a request that named none: the platform did not keep what it had begun.

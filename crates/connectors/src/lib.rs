@@ -18,7 +18,9 @@ connectors! { parts =>
     calendar: CalendarConnector::new(&parts.http),
     confluence: ConfluenceConnector::new(&parts.http),
     drive: DriveConnector::new(&parts.http),
+    github: GitHubConnector::new(&parts.http),
     gmail: GmailConnector::new(&parts.http),
+    jira: JiraConnector::new(&parts.http),
     lexmodo: LexmodoConnector::new(parts.lexmodo.clone()),
     notes: NotesConnector::new(&parts.http),
     slack: SlackConnector::new(&parts.http),
@@ -45,6 +47,7 @@ mod item;
 mod page_token;
 mod parameters;
 pub mod project;
+pub mod proxy;
 mod reconnect;
 mod recorded;
 mod seen;

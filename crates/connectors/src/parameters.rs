@@ -17,6 +17,10 @@ pub(crate) fn filters(
     operation: Operation,
     given: &[(String, String)],
 ) -> Result<BTreeMap<&'static str, String>, Error> {
+    if let (Some((name, _)), false) = (given.first(), is_narrowed(operation)) {
+        let advice = format!("this list takes {}", COMMON.join(", "));
+        return Err(Error::UnknownParameter { name: name.chars().take(64).collect(), advice });
+    }
     let mut filters = BTreeMap::new();
     for (name, value) in given {
         let Some(filter) = description.filters.iter().find(|filter| filter.name == name) else {
@@ -28,6 +32,11 @@ pub(crate) fn filters(
     }
     filters.retain(|_, value| !value.is_empty());
     Ok(filters)
+}
+
+/// Whether what a connector declares narrows the lists of this operation. Nothing is narrowed by being ignored.
+fn is_narrowed(operation: Operation) -> bool {
+    matches!(operation, Operation::List | Operation::Search | Operation::Issues | Operation::MyIssues)
 }
 
 fn unknown(description: &Description, operation: Operation, name: &str) -> Error {
@@ -91,5 +100,22 @@ mod tests {
             assert!(error.contains(name) && error.contains(advice), "{error}");
         }
         assert_eq!(of(&[("label", "1"), ("label", "")]).unwrap_err(), "label must be given once");
+    }
+
+    #[test]
+    fn what_narrows_items_does_not_narrow_other_lists() {
+        let given = [("label".to_owned(), "1".to_owned())];
+        let of = |operation| filters(&DESCRIPTION, operation, &given).map_err(|error| error.to_string());
+        assert!(of(Operation::Search).is_ok() && of(Operation::Issues).is_ok());
+        for operation in
+            [Operation::Containers, Operation::Channels, Operation::Messages, Operation::Comments]
+        {
+            let error = of(operation).unwrap_err();
+            assert!(
+                error.starts_with("there is no parameter label here") && error.contains("raw"),
+                "{error}"
+            );
+        }
+        assert_eq!(filters(&DESCRIPTION, Operation::Users, &[]).unwrap(), BTreeMap::new());
     }
 }

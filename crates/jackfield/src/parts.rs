@@ -144,7 +144,7 @@ pub(crate) fn connectors(
     notes: Option<&Url>,
     ambient: &Ambient,
 ) -> anyhow::Result<Connectors> {
-    Ok(Connectors::new(connectors::Parts {
+    let connectors = Connectors::new(connectors::Parts {
         connections: connections.clone(),
         tickets: sealer.tickets(),
         http: connectors::http::Http::new(
@@ -156,7 +156,11 @@ pub(crate) fn connectors(
             ambient.clone(),
         )?,
         lexmodo: customers(settings, ambient)?,
-    }))
+        proxy: settings.proxy_rules.rules(),
+    });
+    let wrong = connectors.wrong_proxy_rules();
+    anyhow::ensure!(wrong.is_empty(), wrong.join("; "));
+    Ok(connectors)
 }
 
 /// The roots of APIs that the operator has named in place of the vendors' own, by connector, and that of the sandbox.

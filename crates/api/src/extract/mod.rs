@@ -4,6 +4,7 @@ mod body;
 mod caller;
 mod session_token;
 
+pub(crate) use body::unread_body;
 pub use body::{Json, OptionalJson, Path, Query};
 pub use caller::{Admin, MaybeCaller, PlatformAdmin, PublicTenant, Publisher, User};
 pub(crate) use session_token::SESSION_TOKEN;

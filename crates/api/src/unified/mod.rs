@@ -7,7 +7,11 @@ mod begin;
 mod callback;
 mod connections;
 mod connectors;
+mod foreign;
+mod gmail;
+mod jira;
 mod oauth_apps;
+pub(crate) mod proxy;
 mod slack;
 mod status;
 mod token;
@@ -42,6 +46,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(connections::routes())
         .routes(routes!(token::token))
         .merge(connectors::routes())
+        .merge(gmail::routes())
+        .merge(jira::routes())
         .merge(slack::routes())
         .routes(routes!(status::status))
 }

@@ -3,13 +3,13 @@
 use ::connectors::communication::{Channel, Conversation, NewMessage};
 use ::connectors::{Done, Error, Page, Wanted};
 use axum::extract::State;
-use model::{ErrorCode, Timestamp};
+use model::ErrorCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::connectors::{ItemBody, WhoseQuery, asker};
+use super::connectors::{ChannelBody, ItemBody, WhoseQuery, asker};
 use crate::App;
 use crate::extract::{Json, OptionalJson, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
@@ -35,60 +35,6 @@ struct ChannelsQuery {
     limit: Option<u32>,
     /// The `next_cursor` of the answer before.
     cursor: Option<String>,
-}
-
-/// A channel.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = SlackChannel)]
-struct ChannelBody {
-    /// Its id.
-    #[schema(example = "C0123456789")]
-    id: String,
-    /// What it is called.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "support")]
-    name: Option<String>,
-    /// Who is in it: `public`, `private`, `direct` or `group`.
-    #[schema(example = "public")]
-    audience: &'static str,
-    /// With whom it is, by the member's id, where it is `direct`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    with: Option<String>,
-    /// What it is about just now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    topic: Option<String>,
-    /// What it is for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purpose: Option<String>,
-    /// Whether it is closed for good.
-    is_archived: bool,
-    /// Whether the account is in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is_member: Option<bool>,
-    /// How many are in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    members: Option<u64>,
-    /// When it came into being.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    created_at: Option<Timestamp>,
-}
-
-impl From<Channel> for ChannelBody {
-    fn from(channel: Channel) -> Self {
-        Self {
-            id: channel.id,
-            name: channel.name,
-            audience: channel.audience.as_str(),
-            with: channel.with,
-            topic: channel.topic,
-            purpose: channel.purpose,
-            is_archived: channel.is_archived,
-            is_member: channel.is_member,
-            members: channel.members,
-            created_at: channel.created_at,
-        }
-    }
 }
 
 /// A page of channels.

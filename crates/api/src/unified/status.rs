@@ -10,13 +10,27 @@ use crate::App;
 use crate::extract::{Json, User};
 use crate::problem::{Problem, ProblemBody};
 
-/// Where to go from here.
-const ENDPOINTS: [(&str, &str); 5] = [
+/// Where to go from here; what stands in braces is to be put in.
+const ENDPOINTS: [(&str, &str); 19] = [
     ("activity", "/api/v1/unified/activity"),
     ("auth", "/api/v1/unified/auth/providers"),
+    ("channels", "/api/v1/unified/connectors/{connector}/channels"),
+    ("comments", "/api/v1/unified/connectors/{connector}/items/{id}/comments"),
     ("connections", "/api/v1/unified/connections"),
     ("connectors", "/api/v1/unified/connectors"),
+    ("containers", "/api/v1/unified/connectors/{connector}/containers"),
+    ("content", "/api/v1/unified/connectors/{connector}/items/{id}/content"),
     ("docs", "/docs"),
+    ("gmail", "/api/v1/unified/gmail/emails"),
+    ("issues", "/api/v1/unified/connectors/{connector}/projects/{id}/issues"),
+    ("items", "/api/v1/unified/connectors/{connector}/items"),
+    ("jira", "/api/v1/unified/jira/projects"),
+    ("messages", "/api/v1/unified/connectors/{connector}/channels/{id}/messages"),
+    ("my_issues", "/api/v1/unified/connectors/{connector}/my-issues"),
+    ("projects", "/api/v1/unified/connectors/{connector}/projects"),
+    ("search", "/api/v1/unified/connectors/{connector}/search"),
+    ("slack", "/api/v1/unified/slack/channels"),
+    ("users", "/api/v1/unified/connectors/{connector}/users"),
 ];
 
 /// What the unified surface has to offer.
@@ -60,4 +74,17 @@ pub(super) async fn status(State(app): State<App>, caller: User) -> Result<Json<
         connectors: connectors.filter(|info| info.configured).map(|info| info.description.id).collect(),
         endpoints: ENDPOINTS.into(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_endpoint_is_in_the_contract() {
+        let document: serde_json::Value = serde_json::from_str(&crate::openapi::document()).unwrap();
+        for (name, path) in ENDPOINTS.into_iter().filter(|(name, _)| *name != "docs") {
+            assert!(document["paths"][path].get("get").is_some(), "{name}: {path}");
+        }
+    }
 }

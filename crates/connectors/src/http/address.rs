@@ -2,6 +2,8 @@
 
 use url::{Host, Url};
 
+use super::path::RawPath;
+
 /// The longest segment that is sent, in bytes.
 const MAX_SEGMENT: usize = 2048;
 
@@ -75,6 +77,21 @@ impl Base {
         I::Item: AsRef<str>,
     {
         self.at(segments).map(Self)
+    }
+
+    /// The address below this one that `path` leads to, with `query` as it was given.
+    ///
+    /// `None` where the path would not stay as it is: it is looked at again because a token goes with it.
+    pub(super) fn under(&self, path: &RawPath, query: Option<&str>) -> Option<Url> {
+        let depth = |url: &Url| url.path_segments().map_or(0, Iterator::count);
+        let root = self.0.path().trim_end_matches('/');
+        let mut url = self.0.clone();
+        url.set_path(&format!("{root}/{}", path.as_str()));
+        url.set_query(query.filter(|query| !query.is_empty()));
+        let is_below = url.path().strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+        let root_depth = if root.is_empty() { 0 } else { depth(&self.0) };
+        let is_whole = depth(&url) == root_depth + path.segments().len();
+        (is_below && is_whole && is_same_origin(&self.0, &url)).then_some(url)
     }
 
     /// An address that the vendor gave, whole or without a host, if it is below this root: same scheme, host, port and
@@ -151,6 +168,25 @@ mod tests {
             }
         }
         assert_eq!(base("https://api.example").at(["x"]).unwrap().as_str(), "https://api.example/x");
+    }
+
+    #[test]
+    fn a_path_goes_below_the_root_as_it_is() {
+        for root in ["https://api.example/v1", "https://api.example/v1/"] {
+            let under =
+                |path: &str, query| base(root).under(&RawPath::parse(path).unwrap(), query).map(String::from);
+            for (path, query, expected) in [
+                ("a/b%23c", None, "a/b%23c"),
+                ("a/%3F%40/", Some(""), "a/%3F%40/"),
+                ("ä b", Some("q=a b&x=%20#y"), "%C3%A4%20b?q=a%20b&x=%20%23y"),
+                ("a:b@c;d", Some("?x"), "a:b@c;d??x"),
+                ("http:", None, "http:"),
+            ] {
+                assert_eq!(under(path, query), Some(format!("https://api.example/v1/{expected}")), "{path}");
+            }
+        }
+        let bare = base("https://api.example").under(&RawPath::parse("x/").unwrap(), Some("y"));
+        assert_eq!(bare.unwrap().as_str(), "https://api.example/x/?y");
     }
 
     #[test]

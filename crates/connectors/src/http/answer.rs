@@ -27,6 +27,11 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Where the next page is, as far as a `Link` header tells (RFC 8288): for [`Api::follow`](super::Api::follow).
+    pub fn next_link(&self) -> Option<&str> {
+        super::link::related(&self.headers, "next")
+    }
+
     /// The JSON in it.
     ///
     /// # Errors

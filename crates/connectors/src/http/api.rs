@@ -11,6 +11,7 @@ use url::Url;
 
 use super::address::Base;
 use super::host::Host;
+use super::path::RawPath;
 use super::request::Request;
 use super::trouble::{malformed, no_such};
 use super::vendor::Vendor;
@@ -51,6 +52,18 @@ impl Upstream {
             Url::parse(vendor.base_url).ok().and_then(Base::new).expect("a vendor's base URL")
         });
         Self { host: http.host(&base), client: http.client(&base), http: http.clone(), vendor, base }
+    }
+
+    /// The API of `vendor` at `root`, which is known only now: below a host of a provider's. `None` where it is no root.
+    pub(crate) fn at(http: &Http, vendor: &'static Vendor, root: Url) -> Option<Self> {
+        let base = Base::new(root)?;
+        Some(Self {
+            host: http.passing_host(&base),
+            client: http.client(&base),
+            http: http.clone(),
+            vendor,
+            base,
+        })
     }
 
     /// What one operation calls it with. All its calls together have the time of one operation, beginning now.
@@ -101,6 +114,10 @@ impl<'a> Api<'a> {
         self
     }
 
+    pub(super) fn base(&self) -> &Base {
+        &self.base
+    }
+
     pub(super) fn root(&self) -> &Url {
         self.base.url()
     }
@@ -139,6 +156,13 @@ impl<'a> Api<'a> {
             method,
             url.map_err(|id| no_such(self.upstream.vendor, &words::shown_id(&id.0))),
         )
+    }
+
+    /// A request of any method to a path below the root, with a query, both as a caller gave them.
+    pub fn raw(&self, method: Method, path: &RawPath, query: Option<&str>) -> Request<'a> {
+        let url = self.base.under(path, query);
+        let url = url.ok_or(Error::Path("must stay below the root of the API"));
+        Request::new(self.clone(), method, url)
     }
 
     /// Asks for an address that the vendor gave, as the next page of a list. It must be below the root: nothing is sent

@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use super::answer::{Answer, is_json};
+use super::as_is::code_of;
 use super::circuit::Failed;
 use super::download::{Download, Rest};
 use super::gate::Permit;
@@ -33,22 +34,25 @@ const ATTEMPTS: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(300);
 
 /// The most bytes of a refusal that are read.
-const MAX_REFUSAL: usize = 64 * 1024;
+pub(super) const MAX_REFUSAL: usize = 64 * 1024;
 
 /// What an attempt came to.
-struct Received {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
     /// What was left unread, where that was wanted.
-    rest: Option<Rest>,
+    pub(super) rest: Option<Rest>,
 }
 
 /// How much of the answer is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
+pub(super) enum Reading {
     Whole,
     HeadersOnly,
+    /// No more than tells whether it is a refusal, and refusals are answers like others.
+    AsIs,
 }
 
 impl Request<'_> {
@@ -98,7 +102,7 @@ impl Request<'_> {
         Ok(Download { status, headers, rest })
     }
 
-    async fn receive(&mut self, reading: Reading) -> Result<Received, Error> {
+    pub(super) async fn receive(&mut self, reading: Reading) -> Result<Received, Error> {
         if let Some(error) = self.wrong.take() {
             return Err(error);
         }
@@ -114,7 +118,11 @@ impl Request<'_> {
         );
         let began = std::time::Instant::now();
         let received = self.attempts(reading).instrument(span).await;
-        let outcome = received.as_ref().err().map_or("ok", |error| error.code().as_str());
+        let code = match &received {
+            Ok(received) => code_of(received.status),
+            Err(error) => Some(error.code()),
+        };
+        let outcome = code.map_or("ok", model::ErrorCode::as_str);
         metrics::counter!("jackfield_upstream_calls_total", "vendor" => vendor, "outcome" => outcome)
             .increment(1);
         metrics::histogram!("jackfield_upstream_call_duration_seconds", "vendor" => vendor)
@@ -137,13 +145,18 @@ impl Request<'_> {
             }
             if failure.is_token_refused() && !is_renewed {
                 is_renewed = true;
+                drop(failure);
                 token = self.token(credential.rejected(token.version)).await?;
                 continue;
             }
             let Some(wait) = self.wait(&failure, attempt) else {
-                return Err(failure.into_error(self.circumstances(&token)));
+                return failure
+                    .into_answer()
+                    .map_err(|failure| failure.into_error(self.circumstances(&token)));
             };
             was_perhaps_done |= failure.may_have_been_done();
+            // Its answer counts as a call under way.
+            drop(failure);
             tracing::debug!(attempt, "a call is made again");
             metrics::counter!("jackfield_upstream_repeats_total", "vendor" => self.api.upstream.vendor.id)
                 .increment(1);
@@ -238,7 +251,7 @@ impl Request<'_> {
                 span.record("http.status", received.status.as_u16());
                 line.went_through(wait::spent(&received.headers, ambient), ambient.now());
             }
-            Err(Failure::Refused { trouble: Trouble::RateLimited(_), wait, status }) => {
+            Err(Failure::Refused { trouble: Trouble::RateLimited(_), wait, status, .. }) => {
                 span.record("http.status", status.as_u16());
                 *wait = Some(line.refused(*wait, ambient));
             }
@@ -255,13 +268,18 @@ impl Request<'_> {
     ) -> Result<Received, Failure> {
         let limit = (Instant::now() + self.attempt_timeout).min(self.api.deadline);
         let time = limit.saturating_duration_since(Instant::now());
-        let response = timeout_at(limit, self.api.upstream.client.execute(request)).await;
+        let response = timeout_at(limit, self.client(reading).execute(request)).await;
         let mut response = response.map_err(|_| Failure::TimedOut(time))?.map_err(|error| failure(&error))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        if reading == Reading::AsIs {
+            return self.peeked((status, headers), response, permit, limit).await;
+        }
         let is_good = status.is_success() || status == StatusCode::NOT_MODIFIED;
         let (vendor, ambient) = (self.api.upstream.vendor, self.api.upstream.http.ambient());
         if is_good && reading == Reading::HeadersOnly {
-            let rest = Some(Rest { response, _permit: permit, vendor, patience: self.attempt_timeout });
+            let (read, response, patience) = (Bytes::new(), Some(response), self.attempt_timeout);
+            let (permit, is_broken) = (Some(permit), false);
+            let rest = Some(Rest { read, response, is_broken, permit, vendor, patience });
             return Ok(Received { status, headers, body: Bytes::new(), rest });
         }
         let most = if is_good { self.max_bytes } else { MAX_REFUSAL };

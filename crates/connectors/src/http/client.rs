@@ -22,6 +22,9 @@ const MAX_LINES: u64 = 100_000;
 /// For how long it is kept of a connection that is not used: longer than any wait that is believed.
 const LINE_IDLE: Duration = Duration::from_hours(2);
 
+/// How many hosts that connections bring along are kept in mind.
+const MAX_HOSTS: u64 = 10_000;
+
 /// How many redirects on the same host are followed.
 const MAX_REDIRECTS: usize = 3;
 
@@ -89,12 +92,17 @@ pub struct Http(Arc<Inner>);
 struct Inner {
     outward: Client,
     loopback: Client,
+    /// The same two where no redirect is followed: of calls that are a caller's own, to paths that are allowed.
+    outward_as_is: Client,
+    loopback_as_is: Client,
     named_roots: HashMap<String, Base>,
     settings: Settings,
     ambient: Ambient,
     /// By host and port: as many as the connectors have, which are made when the program starts.
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     lines: Cache<LineKey, Arc<Line>>,
+    /// Hosts that connections bring along: as many as tenants have, so that those are forgotten that are not called.
+    passing_hosts: Cache<String, Arc<Host>>,
 }
 
 impl Http {
@@ -112,11 +120,14 @@ impl Http {
         Ok(Self(Arc::new(Inner {
             outward: builder(&settings).build()?,
             loopback: builder(&settings).no_proxy().build()?,
+            outward_as_is: builder(&settings).redirect(Policy::none()).build()?,
+            loopback_as_is: builder(&settings).redirect(Policy::none()).no_proxy().build()?,
             named_roots,
             settings,
             ambient,
             hosts: Mutex::default(),
             lines,
+            passing_hosts: Cache::builder().max_capacity(MAX_HOSTS).time_to_idle(LINE_IDLE).build(),
         })))
     }
 
@@ -139,19 +150,37 @@ impl Http {
         if base.is_loopback() { self.0.loopback.clone() } else { self.0.outward.clone() }
     }
 
+    /// The client for a root that follows no redirect.
+    pub(super) fn client_as_is(&self, base: &Base) -> &Client {
+        if base.is_loopback() { &self.0.loopback_as_is } else { &self.0.outward_as_is }
+    }
+
     /// The host of a root, the same for all connectors that call it.
     pub(super) fn host(&self, base: &Base) -> Arc<Host> {
+        let (name, bounds) = (base.authority(), self.bounds());
+        let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(hosts.entry(name.clone()).or_insert_with(|| Arc::new(Host::new(&name, bounds))))
+    }
+
+    /// The host of a root that is known only at a call; that of the connectors where one of them calls it.
+    pub(super) fn passing_host(&self, base: &Base) -> Arc<Host> {
+        let name = base.authority();
+        let known = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner).get(&name).map(Arc::clone);
+        known.unwrap_or_else(|| {
+            let bounds = self.bounds();
+            self.0.passing_hosts.get_with_by_ref(&name, || Arc::new(Host::new(&name, bounds)))
+        })
+    }
+
+    fn bounds(&self) -> Bounds {
         let settings = &self.0.settings;
-        let bounds = Bounds {
+        Bounds {
             calls: settings.calls_per_host,
             calls_per_tenant: settings.calls_per_tenant,
             calls_per_connection: settings.calls_per_connection,
             waiting_per_tenant: settings.waiting_per_tenant,
             waiting: settings.waiting_per_host,
-        };
-        let name = base.authority();
-        let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(hosts.entry(name.clone()).or_insert_with(|| Arc::new(Host::new(&name, bounds))))
+        }
     }
 
     /// A connection's standing.

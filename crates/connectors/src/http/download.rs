@@ -28,8 +28,14 @@ pub struct Download {
 /// The part of an answer that has not been read.
 #[derive(Debug)]
 pub(super) struct Rest {
-    pub(super) response: Response,
-    pub(super) _permit: Permit,
+    /// What was read already, to see whether it is a refusal.
+    pub(super) read: Bytes,
+    /// `None` where there is no more.
+    pub(super) response: Option<Response>,
+    /// Whether it has broken off after that.
+    pub(super) is_broken: bool,
+    /// That it is under way.
+    pub(super) permit: Option<Permit>,
     pub(super) vendor: &'static Vendor,
     /// How long it may stand still.
     pub(super) patience: Duration,
@@ -67,17 +73,25 @@ impl Download {
 
 impl Rest {
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        match tokio::time::timeout(self.patience, self.response.chunk()).await {
+        if !self.read.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.read)));
+        }
+        if self.is_broken {
+            return Err(self.broken());
+        }
+        let Some(response) = self.response.as_mut() else { return Ok(None) };
+        match tokio::time::timeout(self.patience, response.chunk()).await {
             Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(_)) => Err(upstream(
-                self.vendor,
-                ErrorCode::UpstreamUnavailable,
-                "it broke off in the middle of what it was sending",
-            )),
+            Ok(Err(_)) => Err(self.broken()),
             Err(_) => {
                 let detail = format!("it sent nothing for {} s", self.patience.as_secs());
                 Err(upstream(self.vendor, ErrorCode::UpstreamTimeout, &detail))
             }
         }
+    }
+
+    fn broken(&self) -> Error {
+        let detail = "it broke off in the middle of what it was sending";
+        upstream(self.vendor, ErrorCode::UpstreamUnavailable, detail)
     }
 }

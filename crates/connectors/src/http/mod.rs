@@ -8,6 +8,7 @@
 mod address;
 mod answer;
 mod api;
+mod as_is;
 mod call;
 mod circuit;
 mod client;
@@ -15,6 +16,8 @@ mod download;
 mod gate;
 mod host;
 mod line;
+mod link;
+mod path;
 mod payload;
 mod request;
 mod trouble;
@@ -24,8 +27,10 @@ mod words;
 
 pub use answer::Answer;
 pub use api::{Api, Upstream};
+pub(crate) use as_is::code_of;
 pub use client::{Http, Settings, SettingsError};
 pub use download::Download;
+pub use path::RawPath;
 pub use payload::Part;
 pub use request::Request;
 pub use vendor::{Refusal, Trouble, Vendor};

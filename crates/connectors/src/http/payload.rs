@@ -57,6 +57,8 @@ pub(super) enum Payload {
         content_type: HeaderValue,
         bytes: Bytes,
     },
+    /// Of a media type that stands in the headers, if anywhere.
+    Raw(Bytes),
     Form(Vec<Part>),
 }
 
@@ -114,6 +116,7 @@ impl Payload {
             Self::Bytes { content_type, bytes } => {
                 Ok(request.header(CONTENT_TYPE, content_type).body(bytes.clone()))
             }
+            Self::Raw(bytes) => Ok(request.body(bytes.clone())),
             Self::Form(parts) => {
                 let mut form = multipart::Form::new();
                 for part in parts {

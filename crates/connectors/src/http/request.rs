@@ -118,6 +118,21 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Carries these headers and these bytes, whatever they are: a caller's own, of which the headers are those that may
+    /// be passed on.
+    pub fn passed(mut self, headers: HeaderMap, bytes: Bytes) -> Self {
+        self.headers.extend(headers);
+        if !bytes.is_empty() {
+            self.payload = Payload::Raw(bytes);
+        }
+        self
+    }
+
+    /// Where it goes.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Says that sending it twice does no more than sending it once, though its method does not say so.
     pub fn repeatable(mut self) -> Self {
         self.is_repeatable = true;

@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 use model::{Ambient, ErrorCode};
 use serde_json::Value;
 
+use super::call::Received;
 use super::vendor::{Refusal, Trouble, Vendor};
 use super::{wait, words};
 use crate::{Context, Error};
@@ -21,6 +22,8 @@ pub(super) enum Failure {
         status: StatusCode,
         /// How long to wait, as far as is known.
         wait: Option<Duration>,
+        /// The answer itself, where the caller wants it as it is.
+        answer: Option<Box<Received>>,
     },
     /// The connection is known to have spent what the vendor grants it: nothing was sent.
     Spent(Duration),
@@ -72,7 +75,20 @@ impl Failure {
             Trouble::Unavailable(_) => connections::protocol::retry_after(headers, ambient),
             _ => None,
         };
-        Some(Self::Refused { trouble, status, wait })
+        Some(Self::Refused { trouble, status, wait, answer: None })
+    }
+
+    /// The answer as it is, for a caller who wants it so. A refusal of the token is none of the caller's credential, and so
+    /// stays a failure of its own kind.
+    pub(super) fn into_answer(self) -> Result<Received, Self> {
+        match self {
+            Self::Refused { answer: Some(answer), trouble, status, .. }
+                if trouble != Trouble::TokenRefused && status != StatusCode::UNAUTHORIZED =>
+            {
+                Ok(*answer)
+            }
+            failure => Err(failure),
+        }
     }
 
     pub(super) fn is_token_refused(&self) -> bool {

@@ -4,6 +4,7 @@ use connections::catalog::{Catalog, Discovery};
 use connections::protocol::{Http, HttpConfig};
 use connections::{Connections, vault};
 use connectors::Parts;
+use connectors::proxy::Rules;
 use model::Ambient;
 use storage::{Database, DatabaseUrl, MasterKey, Sealer};
 use tempfile::TempDir;
@@ -38,5 +39,5 @@ pub(crate) async fn house(
         ambient,
     });
     let http = connectors::http::Http::new(http, Ambient::system()).unwrap();
-    (Parts { connections, tickets, http, lexmodo: None }, folder)
+    (Parts { connections, tickets, http, lexmodo: None, proxy: Rules::default() }, folder)
 }

@@ -4,14 +4,19 @@
 
 mod bitbucket;
 mod confluence;
+mod bitbucket;
 mod contract;
 mod desk;
+mod documentation;
 mod frame;
+mod github;
 mod google;
 mod house;
 mod http;
+mod jira;
 mod lexmodo;
 mod notes;
+mod proxy;
 mod shelf;
 mod slack;
 mod stream;

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use connectors::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Surfaces};
+use connectors::connector::{
+    Ability, Connector, Data, Description, Filter, Listing, Operation, Raw, Surfaces,
+};
+use connectors::http::{Api, Upstream};
 use connectors::{Context, Error, Item, Items};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
@@ -34,6 +37,8 @@ pub(crate) static SHELF: Description = Description {
 pub(crate) struct Shelf {
     pub(crate) calls: Arc<AtomicUsize>,
     pub(crate) lacks_setting: bool,
+    /// The library's own API, where there is one.
+    pub(crate) upstream: Option<Upstream>,
 }
 
 impl Shelf {
@@ -73,7 +78,14 @@ impl Connector for Shelf {
     }
 
     fn surfaces(&self) -> Surfaces<'_> {
-        Surfaces { data: Some(self), ..Surfaces::default() }
+        let raw = self.upstream.is_some().then_some(self as &dyn Raw);
+        Surfaces { data: Some(self), raw, ..Surfaces::default() }
+    }
+}
+
+impl Raw for Shelf {
+    fn api<'a>(&'a self, context: &'a Context) -> Result<Api<'a>, Error> {
+        Ok(self.upstream.as_ref().unwrap().api(context))
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use connections::catalog::Catalog;
 
 use super::Places;
-use super::dotenv;
 use super::table::{ACCEPTED, REFUSED, TABLE};
 use super::value::{Problems, Source, Values};
+use super::{dotenv, proxy};
 
 const FILE_NAME: &str = "jackfield.toml";
 
@@ -126,7 +126,10 @@ fn read_file(places: Places<'_>, problems: &mut Problems) -> toml::Table {
 
 fn add_file(table: &toml::Table, names: &Names, values: &mut Values, problems: &mut Problems) {
     for (key, value) in table {
-        match (named(key, |name| names.iter().any(|known| known == name)), plain(value)) {
+        let name = named(key, |name| names.iter().any(|known| known == name));
+        let is_structured = name.as_deref() == Some(proxy::PROXY_RULES);
+        let text = plain(value).or_else(|| is_structured.then(|| proxy::tables(value)).flatten());
+        match (name, text) {
             (None, _) => problems.push(unknown(key, &key.to_ascii_uppercase(), names)),
             (Some(name), Some(text)) => values.add(&name, text, Source::File),
             (Some(_), None) => problems.push(format!(

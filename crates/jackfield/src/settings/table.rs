@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::lexmodo::{GrpcAddress, Issuer, Line, PluginCode, Scopes};
+use super::proxy::ProxyRules;
 use super::value::{Bytes, Days, List, LogDirectives, LogFormat, Problems, Seconds, Text, Values};
 
 /// What is known of a setting besides its value.
@@ -174,6 +175,9 @@ settings! {
         /// Whether an admin or an API key may read a connection's access token. Off: tokens stay here, and whatever is
         /// done with them goes through this server. Each read is on record.
         token_reads: bool = "TOKEN_READS" or "false";
+        /// Who may call providers' APIs as they are through `/api/v1/unified/proxy`, with which methods and at which paths: see
+        /// `docs/raw-proxy.md`. Without any rule nobody may.
+        proxy_rules: ProxyRules = "PROXY_RULES" or "[]";
         /// How many opened tokens are kept in memory, for the connections that are used most.
         tokens_in_memory: NonZeroU32 = "TOKENS_IN_MEMORY" or "10000";
         /// How many tokens a server renews ahead of their end in a second, at most. A hundred suffice for about 200,000

@@ -50,7 +50,7 @@ impl From<ConnectorInfo> for ConnectorBody {
 pub(super) struct OperationBody {
     /// Of items: `list`, `get`, `create`, `update`, `delete`, `search`. Of channels: `channels`, `channel`, `messages`,
     /// `send_message`, `users`. Of projects: `projects`, `project`, `issues`, `issue`, `create_issue`, `update_issue`,
-    /// `my_issues`, `summary`.
+    /// `my_issues`, `summary`. Of all: `containers`, `content`, `comments`, `add_comment`.
     #[schema(example = "list")]
     operation: &'static str,
     /// The scopes that it needs: one of each group. Empty where the vendor judges by other rules.

@@ -25,7 +25,7 @@ use crate::{App, RequestContext, ndjson};
     dead_code,
     reason = "for the document: the handlers take all parameters, as each connector has its own"
 )]
-pub(super) struct ListQuery {
+pub(in crate::unified) struct ListQuery {
     /// The user; the credential's own e-mail address where left out. It says nothing where the tenant itself has the
     /// connection.
     user_email: Option<String>,
@@ -158,7 +158,7 @@ pub(super) struct RawQuery {
     /// Whether the vendor's own answer is wanted beside it.
     #[serde(default)]
     #[param(required = false)]
-    raw: bool,
+    pub(super) raw: bool,
 }
 
 /// Gets an item.

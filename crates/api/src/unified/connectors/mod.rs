@@ -1,8 +1,15 @@
-//! The connectors: which there are, what each can with a connection, and its items.
+//! The connectors: which there are, what each can with a connection, its items, and all else that it has.
 
+mod answer;
 mod body;
+mod comments;
+mod communication;
+mod containers;
+mod content;
 mod items;
 mod parameters;
+mod plan;
+mod project;
 
 use ::connectors::connector::Ability;
 use ::connectors::{Asker, Done, Error};
@@ -17,8 +24,15 @@ use super::whose;
 use crate::App;
 use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
+pub(super) use answer::ShortBody;
 pub(super) use body::ItemBody;
 use body::{ConnectorBody, FilterBody, OperationBody};
+pub(super) use communication::{ChannelBody, MessagePage};
+pub(super) use containers::ContainerBody;
+pub(super) use items::ListQuery;
+pub(super) use parameters::Parameters;
+pub(super) use plan::{IssuePage, ProjectBody, ProjectPage};
+pub(super) use project::issue_page;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -28,6 +42,29 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(items::list, items::create))
         .routes(routes!(items::get, items::update, items::delete))
         .routes(routes!(items::search))
+        .routes(routes!(content::content))
+        .routes(routes!(comments::list, comments::add))
+        .routes(routes!(containers::list))
+        .merge(communication_routes())
+        .merge(project_routes())
+}
+
+fn communication_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(communication::channels))
+        .routes(routes!(communication::channel))
+        .routes(routes!(communication::messages, communication::send))
+        .routes(routes!(communication::users))
+}
+
+fn project_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(project::projects))
+        .routes(routes!(project::project))
+        .routes(routes!(project::issues, project::create_issue))
+        .routes(routes!(project::summary))
+        .routes(routes!(project::issue, project::update_issue))
+        .routes(routes!(project::my_issues))
 }
 
 /// Whose connection is meant.

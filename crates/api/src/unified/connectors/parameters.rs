@@ -14,15 +14,15 @@ const MAX_PAGE: u32 = 1000;
 
 /// What a list is asked for with.
 #[derive(Debug)]
-pub(super) struct Parameters {
-    pub(super) whose: WhoseQuery,
-    pub(super) wanted: Wanted,
-    pub(super) query: Option<String>,
+pub(in crate::unified) struct Parameters {
+    pub(in crate::unified) whose: WhoseQuery,
+    pub(in crate::unified) wanted: Wanted,
+    pub(in crate::unified) query: Option<String>,
 }
 
 impl Parameters {
     /// Takes the shared ones out of `pairs`; the others are the connector's. `query` belongs to searches alone.
-    pub(super) fn take(pairs: Vec<(String, String)>, is_search: bool) -> Result<Self, Problem> {
+    pub(in crate::unified) fn take(pairs: Vec<(String, String)>, is_search: bool) -> Result<Self, Problem> {
         let mut whose = WhoseQuery::default();
         let mut wanted = Wanted { max_results: DEFAULT_PAGE, ..Wanted::default() };
         let (mut max_results, mut raw, mut query) = (None, None, None);
@@ -55,13 +55,7 @@ impl Parameters {
 
 /// Takes `stream` out of `pairs`, for lists that can be had as lines: whether this one is to be.
 pub(super) fn take_stream(pairs: &mut Vec<(String, String)>) -> Result<bool, Problem> {
-    let mut given = pairs.extract_if(.., |(name, _)| name == "stream");
-    let (stream, again) = (given.next(), given.next());
-    drop(given);
-    if again.is_some() {
-        return Err(invalid("stream must be given once"));
-    }
-    flag("stream", stream.as_ref().map(|(_, value)| value.as_str()))
+    flag("stream", take("stream", pairs)?.as_deref())
 }
 
 fn flag(name: &str, text: Option<&str>) -> Result<bool, Problem> {
@@ -70,6 +64,17 @@ fn flag(name: &str, text: Option<&str>) -> Result<bool, Problem> {
         Some("true") => Ok(true),
         Some(_) => Err(invalid(format!("{name} must be true or false"))),
     }
+}
+
+/// Takes the parameter `name` out of `pairs`, for a list that has one of its own; nothing where it is empty.
+pub(super) fn take(name: &str, pairs: &mut Vec<(String, String)>) -> Result<Option<String>, Problem> {
+    let mut given = pairs.extract_if(.., |(other, _)| other == name);
+    let (first, again) = (given.next(), given.next());
+    drop(given);
+    if again.is_some() {
+        return Err(invalid(format!("{name} must be given once")));
+    }
+    Ok(first.map(|(_, value)| value).filter(|value| !value.is_empty()))
 }
 
 fn count(name: &str, text: &str) -> Result<u32, Problem> {
@@ -117,6 +122,18 @@ mod tests {
             assert_eq!(stream(wrong).unwrap_err(), "stream must be true or false");
         }
         assert_eq!(stream(&["true", "true"]).unwrap_err(), "stream must be given once");
+    }
+
+    #[test]
+    fn a_lists_own_parameter_is_taken_out() {
+        let of = |values: &[&str]| {
+            let mut pairs: Vec<_> = values.iter().map(|value| ("thread".into(), (*value).into())).collect();
+            pairs.insert(0, ("raw".to_owned(), "true".to_owned()));
+            let taken = super::take("thread", &mut pairs).map_err(|problem| problem.detail().to_owned());
+            taken.inspect(|_| assert_eq!(pairs.len(), 1))
+        };
+        assert_eq!((of(&[]), of(&[""]), of(&["t"])), (Ok(None), Ok(None), Ok(Some("t".into()))));
+        assert_eq!(of(&["t", "t"]).unwrap_err(), "thread must be given once");
     }
 
     #[test]

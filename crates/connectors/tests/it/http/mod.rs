@@ -1,6 +1,7 @@
 //! The one way in which vendors are called, against a vendor that answers as it is told.
 
 mod answers;
+mod as_is;
 mod limits;
 mod repetition;
 mod troubles;
