@@ -4,7 +4,6 @@
 
 mod bitbucket;
 mod confluence;
-mod bitbucket;
 mod contract;
 mod desk;
 mod documentation;
