@@ -59,7 +59,8 @@ async function inputOf(request) {
   return {
     method: request.method.toLowerCase(),
     url: { path: url.pathname.startsWith(below) ? url.pathname.slice(below.length) : url.pathname, query },
-    headers: request.headers,
+    // GitHub asks for this media type of its own and describes its answers as plain JSON.
+    headers: { ...request.headers, accept: request.headers.accept?.replace("vnd.github+json", "json") },
     body: isJson ? JSON.parse(body) : body || undefined,
   };
 }

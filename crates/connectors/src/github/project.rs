@@ -82,7 +82,7 @@ impl Project for GitHubConnector {
         Ok(issue::item(found, Some(known.repository), context.raw))
     }
 
-    /// Makes an issue. GitHub leaves out labels and the assignee, and says nothing, where the account may not push.
+    /// Makes an issue. GitHub leaves out labels, assignee and type, and says nothing, where the account may not push.
     async fn create_issue(&self, context: &Context, issue: &NewIssue) -> Result<Item, Error> {
         let (written, repository) = (new_issue(issue)?, Repository::parse(&issue.project)?);
         let request = self.api(context).post(repository.path(["issues"])).about("repository", &issue.project);

@@ -2,6 +2,7 @@
 
 mod bitbucket;
 mod exercise;
+mod github;
 mod google;
 mod slack;
 
