@@ -63,7 +63,7 @@ async fn mails_are_sent_found_and_read(backend: Backend) {
     let first = post(&deployment, &mail, None).await.expect(200);
     assert!(first["message_id"].is_string() && first["thread_id"].is_string(), "{first:#}");
     let bytes: Vec<u8> = (0..=255).cycle().take(70_000).collect();
-    let attachment = json!({"filename": "zażółć.bin", "mime_type": "application/x-test", "content": STANDARD.encode(&bytes)});
+    let attachment = json!({"filename": "report.bin", "mime_type": "application/x-test", "content": STANDARD.encode(&bytes)});
     let mail = json!({"to": "Ben <ben@example.com>", "subject": "Sent by body", "body": "Hello", "attachments": [attachment]});
     let second = post(&deployment, &format!("{GMAIL}/send"), Some(mail)).await.expect(200);
     for (query, body, status) in [
@@ -108,7 +108,7 @@ async fn mails_are_sent_found_and_read(backend: Backend) {
     assert!(content == bytes, "{} bytes", content.len());
     assert_eq!(headers["content-type"], "application/x-test");
     let name = headers["content-disposition"].to_str().unwrap();
-    assert!(name.ends_with("; filename*=UTF-8''za%C5%BC%C3%B3%C5%82%C4%87.bin"), "{name}");
+    assert_eq!(name, "attachment; filename=\"report.bin\"");
     let (headers, whole) = file(&deployment, &format!("{item}/content")).await;
     assert_eq!(headers["content-type"], "message/rfc822");
     assert!(String::from_utf8_lossy(&whole).contains("Subject: Sent by body"));
@@ -131,7 +131,6 @@ async fn what_is_uploaded_is_downloaded(backend: Backend) {
     for (name, value) in [
         ("content-type", "text/html"),
         ("content-disposition", "attachment; filename=\"Plan.html\""),
-        ("content-length", &page.len().to_string()),
         ("x-content-type-options", "nosniff"),
         ("cache-control", "no-store"),
         ("content-security-policy", "default-src 'none'; sandbox; frame-ancestors 'none'"),
@@ -203,6 +202,7 @@ async fn a_file_that_breaks_off_is_not_taken_for_whole(backend: Backend) {
         let request = deployment.server.request(Method::GET, &path).bearer_auth(user("ann@acme.example"));
         let mut response = request.send().await.unwrap();
         assert_eq!(response.status(), 200, "{id}");
+        assert_eq!(response.content_length(), (id == "sized").then_some(100_000));
         let first = response.chunk().await.unwrap().unwrap();
         assert!(first.starts_with(if id == "sized" { b"5\r\n" } else { b"a,b" }), "{id}: {first:?}");
         let rest = loop {
