@@ -2,7 +2,7 @@
 
 use reqwest::{Method, Url};
 use serde_json::json;
-use testkit::{Backend, Emulate};
+use testkit::{Backend, Builder, Emulate};
 
 use super::{AUTH, CONNECTIONS, begun, coming_back, user, with_providers};
 use crate::deployment::{Answer, Deployment, each, on_both_backends};
@@ -14,11 +14,20 @@ on_both_backends!(
 );
 
 /// As the document has them: an address at the shorter path.
-const GOOGLE_CALLBACK: &str = "http://127.0.0.1:8081/auth/google/callback";
-const SLACK_CALLBACK: &str = "http://127.0.0.1:8081/auth/slack/callback";
+pub(super) const GOOGLE_CALLBACK: &str = "http://127.0.0.1:8081/auth/google/callback";
+pub(super) const SLACK_CALLBACK: &str = "http://127.0.0.1:8081/auth/slack/callback";
 
 /// What is emulated reads a client's secret from the body.
-fn furnished(backend: Backend, emulate: &Emulate) -> Deployment {
+pub(super) fn furnished(backend: Backend, emulate: &Emulate) -> Deployment {
+    furnished_with(backend, emulate, |builder| builder)
+}
+
+/// The same with further settings.
+pub(super) fn furnished_with(
+    backend: Backend,
+    emulate: &Emulate,
+    set: impl FnOnce(Builder) -> Builder,
+) -> Deployment {
     let (google, slack) = (emulate.google(), emulate.slack());
     let file = format!(
         "[providers.google]\nauthorization_url = \"{google}/o/oauth2/v2/auth\"\ntoken_url = \"{google}/oauth2/token\"\n\
@@ -28,6 +37,8 @@ fn furnished(backend: Backend, emulate: &Emulate) -> Deployment {
     );
     with_providers(backend, &file, |builder| {
         let builder = builder.set("SLACK_BASE_URL", format!("{slack}/api"));
+        let roots = ["CALENDAR_BASE_URL", "DRIVE_BASE_URL", "GMAIL_BASE_URL"];
+        let builder = set(roots.iter().fold(builder, |builder, name| builder.set(name, google)));
         ["GOOGLE", "SLACK"].iter().fold(builder, |builder, name| {
             let callback = if *name == "GOOGLE" { GOOGLE_CALLBACK } else { SLACK_CALLBACK };
             builder
@@ -38,12 +49,12 @@ fn furnished(backend: Backend, emulate: &Emulate) -> Deployment {
     })
 }
 
-async fn send(deployment: &Deployment, method: Method, path: &str) -> Answer {
+pub(super) async fn send(deployment: &Deployment, method: Method, path: &str) -> Answer {
     Answer::of(deployment.server.request(method, path).bearer_auth(user("ann@acme.example"))).await
 }
 
 /// From the link to the answer of the callback.
-async fn connect(
+pub(super) async fn connect(
     deployment: &Deployment,
     emulate: &Emulate,
     (provider, query): (&str, &str),
@@ -184,6 +195,33 @@ async fn slack_is_read_and_written_to(backend: Backend) {
     assert_eq!(answer["message"]["extra"]["thread"], sent["ts"], "{answer:#}");
     post("", None).await.expect(400);
     post("?message=x", Some(json!({"message": "x"}))).await.expect(400);
+
+    let generic = "/api/v1/unified/connectors/slack";
+    let told = get(format!("{generic}/channels?max_results=100&raw=true")).await.expect(200);
+    let names = each(&told["result"]["channels"], "name");
+    assert!(names.contains(&"support"), "{told:#}");
+    assert_eq!(told["result"]["channels"][0]["raw"]["name"], told["result"]["channels"][0]["name"]);
+    let first = get(format!("{generic}/channels?max_results=1")).await.expect(200);
+    let token = first["result"]["next_page_token"].as_str().unwrap();
+    let second = get(format!("{generic}/channels?max_results=1&page_token={token}")).await.expect(200);
+    assert_ne!(first["result"]["channels"], second["result"]["channels"]);
+    let channel = format!("{generic}/channels/{}", support["id"].as_str().unwrap());
+    let one = get(channel.clone()).await.expect(200);
+    assert_eq!(one["result"]["channel"]["topic"], "Questions of customers", "{one:#}");
+    let request = deployment.server.request(Method::POST, &format!("{channel}/messages"));
+    let request = request.bearer_auth(user("ann@acme.example"));
+    let again = json!({"text": "In the thread", "thread": sent["message"]["id"]});
+    let again = Answer::of(request.json(&again)).await.expect(201);
+    assert_eq!((&again["provider"], &again["user_email"]), (&json!("slack"), &json!("ann@acme.example")));
+    let thread = sent["message"]["id"].as_str().unwrap();
+    let thread = get(format!("{channel}/messages?thread={thread}")).await.expect(200);
+    assert_eq!(
+        each(&thread["result"]["messages"], "text"),
+        ["Sent by query", "Sent by body", "In the thread"],
+        "{thread:#}"
+    );
+    get(format!("{generic}/users")).await.problem("insufficient_scope");
+    get(format!("{generic}/containers")).await.problem("unsupported");
 
     let items = "/api/v1/unified/connectors/slack/items";
     let page = get(format!("{items}?channel={}", support["id"].as_str().unwrap())).await.expect(200);

@@ -4,6 +4,7 @@ mod answers;
 mod club;
 mod direct;
 mod emulated;
+mod emulated_google;
 mod links;
 mod own_apps;
 mod random;

@@ -1,6 +1,7 @@
 //! Connectors through the running server: the customers of the Lexmodo platform's stores, which a server in Python holds.
 
 mod command;
+mod contract;
 mod notes;
 mod odd_requests;
 mod refusals;

@@ -5,55 +5,76 @@ use reqwest::Method;
 use serde_json::json;
 use testkit::{Backend, OidcOptions, OidcProvider};
 
+use super::contract::{Route, routes};
 use super::{CONNECTORS, Mall, app};
-use crate::deployment::{Answer, Deployment, on_both_backends};
+use crate::deployment::{Answer, Deployment, each, on_both_backends};
 
 on_both_backends!(
     without_a_connection_every_route_says_so,
     what_the_connector_cannot_is_said,
+    bodies_are_taken_as_they_are_documented,
     a_tenant_that_is_no_store_is_told,
     without_an_address_every_route_says_what_is_missing,
     a_token_that_is_refused_for_good_asks_for_consent,
 );
 
-/// Every route of the connector, and of the platform.
-const ROUTES: [(Method, &str); 11] = [
-    (Method::GET, "/api/v1/unified/connectors/lexmodo/test"),
-    (Method::GET, "/api/v1/unified/connectors/lexmodo/capabilities"),
-    (Method::GET, "/api/v1/unified/connectors/lexmodo/items"),
-    (Method::GET, "/api/v1/unified/connectors/lexmodo/items/7-000001"),
-    (Method::POST, "/api/v1/unified/connectors/lexmodo/items"),
-    (Method::PUT, "/api/v1/unified/connectors/lexmodo/items/7-000001"),
-    (Method::DELETE, "/api/v1/unified/connectors/lexmodo/items/7-000001"),
-    (Method::GET, "/api/v1/unified/connectors/lexmodo/search?query=Ann"),
-    (Method::GET, "/lexmodo/customers/7-000001"),
-    (Method::GET, "/lexmodo/customers"),
-    (Method::GET, "/lexmodo/customers/stream"),
+/// What of the connector and of the platform asks the customers service.
+const ROUTES: [&str; 8] = [
+    "/api/v1/unified/connectors/lexmodo/test",
+    "/api/v1/unified/connectors/lexmodo/capabilities",
+    "/api/v1/unified/connectors/lexmodo/items",
+    "/api/v1/unified/connectors/lexmodo/items/7-000001",
+    "/api/v1/unified/connectors/lexmodo/search?query=Ann",
+    "/lexmodo/customers/7-000001",
+    "/lexmodo/customers",
+    "/lexmodo/customers/stream",
 ];
 
-async fn send(mall: &Mall, method: Method, path: &str) -> Answer {
-    let has_body = method == Method::POST || method == Method::PUT;
-    let request = mall.request(7, method, path);
-    Answer::of(if has_body { request.json(&json!({"title": "x"})) } else { request }).await
+/// What the connector can, of the routes that all connectors have.
+const ABLE: [&str; 5] = ["/test", "/capabilities", "/items", "/items/{id}", "/search"];
+
+async fn send(mall: &Mall, route: &Route) -> Answer {
+    let request = mall.request(7, route.method.clone(), &route.path);
+    Answer::of(match &route.body {
+        Some(body) => request.json(body),
+        None => request,
+    })
+    .await
 }
 
 async fn without_a_connection_every_route_says_so(backend: Backend) {
     let mall = Mall::start(backend).await;
     // That of another store is of no use.
     mall.connect(8).await;
-    for (method, path) in ROUTES {
-        let refused = send(&mall, method.clone(), path).await;
-        assert_eq!(refused.status, 401, "{method} {path}: {}", refused.text);
-        refused.problem("connection_required");
+    let listed = mall.get(7, CONNECTORS).await.expect(200);
+    let names = each(&listed["connectors"], "name");
+    let routes = routes(&mall.deployment, &names).await;
+    assert!(routes.len() > 24 * names.len(), "{}", routes.len());
+    for route in &routes {
+        let what = format!("{} {}", route.method, route.path);
+        let refused = send(&mall, route).await;
+        let is_there = names.contains(&"jira") || !route.template.starts_with("/api/v1/unified/jira/");
+        let (status, code) = if is_there { (401, "connection_required") } else { (404, "not_found") };
+        assert_eq!(refused.status, status, "{what}: {}", refused.text);
+        refused.problem(code);
+    }
+    for path in ["/lexmodo/customers/7-000001", "/lexmodo/customers", "/lexmodo/customers/stream"] {
+        mall.get(7, path).await.problem("connection_required");
     }
     assert_eq!(mall.calls().await, 0);
 }
 
 async fn what_the_connector_cannot_is_said(backend: Backend) {
     let mall = Mall::connected(backend).await;
-    for (method, path) in ROUTES.into_iter().filter(|(method, _)| *method != Method::GET) {
-        let refused = send(&mall, method.clone(), path).await;
-        assert_eq!(refused.status, 422, "{method} {path}: {}", refused.text);
+    for route in routes(&mall.deployment, &["lexmodo"]).await {
+        let Some(rest) = route.template.strip_prefix("/api/v1/unified/connectors/{connector}") else {
+            continue;
+        };
+        if route.method == Method::GET && ABLE.contains(&rest) {
+            continue;
+        }
+        let refused = send(&mall, &route).await;
+        assert_eq!(refused.status, 422, "{} {}: {}", route.method, route.path, refused.text);
         refused.problem("unsupported");
     }
     for (path, named) in [
@@ -65,6 +86,9 @@ async fn what_the_connector_cannot_is_said(backend: Backend) {
         ("lexmodo/items?raw=perhaps", "raw"),
         ("lexmodo/search", "query"),
         ("lexmodo/search?query=%20", "query"),
+        ("lexmodo/containers?rule_id=a", "there is no parameter rule_id"),
+        ("lexmodo/channels/c/messages?thread=a&thread=b", "thread must be given once"),
+        ("lexmodo/users?max_results=0", "max_results"),
     ] {
         let refused = mall.get(7, &format!("{CONNECTORS}/{path}")).await;
         assert_eq!(refused.status, 400, "{path}: {}", refused.text);
@@ -78,6 +102,27 @@ async fn what_the_connector_cannot_is_said(backend: Backend) {
     // Naming another user is for admins, also where the connection is everybody's.
     let named = mall.get(7, &format!("{CONNECTORS}/lexmodo/items?user_email=bob@shop.example")).await;
     named.problem("insufficient_role");
+}
+
+async fn bodies_are_taken_as_they_are_documented(backend: Backend) {
+    let mall = Mall::connected(backend).await;
+    for (method, path, body, pointer) in [
+        (Method::POST, "channels/c/messages", json!({"text": " "}), "/text"),
+        (Method::POST, "channels/c/messages", json!({"text": "x", "tread": "y"}), "/tread"),
+        (Method::POST, "items/i/comments", json!({"text": ""}), "/text"),
+        (Method::POST, "items/i/comments", json!({"text": 7}), "/text"),
+        (Method::POST, "projects/p/issues", json!({"title": ""}), "/title"),
+        (Method::POST, "projects/p/issues", json!({"title": "x", "labels": ["a", 7]}), "/labels/1"),
+        (Method::POST, "projects/p/issues", json!({"title": "x", "kind": "Bug"}), "/kind"),
+        (Method::PUT, "issues/i", json!({}), ""),
+        (Method::PUT, "issues/i", json!({"title": ""}), "/title"),
+        (Method::PUT, "issues/i", json!({"assignee": 7}), "/assignee"),
+    ] {
+        let request = mall.request(7, method, &format!("{CONNECTORS}/lexmodo/{path}")).json(&body);
+        let refused = Answer::of(request).await;
+        assert_eq!(refused.pointers("validation_failed"), [pointer], "{path} {body}");
+    }
+    assert_eq!(mall.calls().await, 0);
 }
 
 async fn a_tenant_that_is_no_store_is_told(backend: Backend) {
@@ -102,8 +147,8 @@ async fn without_an_address_every_route_says_what_is_missing(backend: Backend) {
     let provider = OidcProvider::start(OidcOptions::default()).unwrap();
     let deployment = Deployment::start_with(backend, |builder| app(builder, &provider));
     let store = ("lexmodo:7", Role::User);
-    for (method, path) in ROUTES.into_iter().filter(|(method, _)| *method == Method::GET) {
-        let request = deployment.request_as(store.0, store.1, method, path);
+    for path in ROUTES {
+        let request = deployment.request_as(store.0, store.1, Method::GET, path);
         let refused = Answer::of(request).await;
         assert_eq!(refused.status, 503, "{path}: {}", refused.text);
         let detail = refused.problem("unavailable")["detail"].to_string();

@@ -28,7 +28,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "for the document: the handler takes all parameters, to refuse unknown ones")]
 struct EmailsQuery {
-    /// What to look for, as in Gmail's own search: `from:ann@example.com is:unread`. All mails where left out.
+    /// What to look for, as in Gmail's own search. All mails where left out.
+    #[param(example = "from:ann@example.com is:unread")]
     query: Option<String>,
 }
 

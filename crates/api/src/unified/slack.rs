@@ -92,7 +92,7 @@ async fn channels(
 /// A message to be sent.
 #[derive(Debug, Default, Deserialize, IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
-#[schema(as = SlackMessage)]
+#[schema(as = SlackMessage, example = json!({"message": "The release is on Thursday."}))]
 struct MessageBody {
     /// What it says, in Slack's markup. In the query or in the body.
     #[schema(example = "The release is on Thursday.")]

@@ -5,7 +5,7 @@ use ::connectors::content::WantedContent;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{WhoseQuery, asker};
 use crate::App;
@@ -23,6 +23,12 @@ pub(super) struct ContentQuery {
     media_type: Option<String>,
 }
 
+/// The bytes of a file.
+#[derive(Debug, ToSchema)]
+#[schema(as = File, value_type = String, format = Binary)]
+#[expect(dead_code, reason = "for the document: bytes are no JSON")]
+pub(super) struct FileBody(Vec<u8>);
+
 /// Gives the bytes of an item as a file: a file of `drive`, an attachment of a message of `gmail`, or the message itself. A
 /// file that breaks off ends the connection before the answer is whole.
 #[utoipa::path(
@@ -35,7 +41,7 @@ pub(super) struct ContentQuery {
     ),
     responses(
         (status = 200, description = "the bytes, of the file's own media type, to be saved under its name",
-            body = Vec<u8>, content_type = "application/octet-stream",
+            body = FileBody, content_type = "application/octet-stream",
             headers(
                 ("Content-Disposition" = String, description = "`attachment`, with the file's name where it is known"),
             )),

@@ -111,6 +111,7 @@ pub(super) async fn list(
 )]
 pub(super) struct SearchQuery {
     /// What to look for, in the vendor's own words: a rule of `lexmodo`, a search of `gmail`.
+    #[param(example = "from:ann@example.com")]
     query: String,
 }
 
@@ -190,8 +191,11 @@ pub(super) async fn get(
 /// Makes an item.
 #[utoipa::path(
     post, path = "/api/v1/unified/connectors/{connector}/items", tag = "connectors", operation_id = "createItem",
-    params(("connector" = String, Path, description = "the connector's name", example = "jira"), WhoseQuery),
-    request_body(content = Object, description = "the item's fields, which each connector names"),
+    params(("connector" = String, Path, description = "the connector's name", example = "gmail"), WhoseQuery),
+    request_body(
+        content = Object, description = "the item's fields, which each connector names",
+        example = json!({"to": "ann@example.com", "subject": "The release", "body": "It is on Thursday."}),
+    ),
     responses(
         (status = 201, body = ItemAnswerBody),
         (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
@@ -215,11 +219,14 @@ pub(super) async fn create(
 #[utoipa::path(
     put, path = "/api/v1/unified/connectors/{connector}/items/{id}", tag = "connectors", operation_id = "updateItem",
     params(
-        ("connector" = String, Path, description = "the connector's name", example = "jira"),
-        ("id" = String, Path, description = "the item's `id`"),
+        ("connector" = String, Path, description = "the connector's name", example = "gmail"),
+        ("id" = String, Path, description = "the item's `id`", example = "19a1b2c3d4e5f607"),
         WhoseQuery,
     ),
-    request_body(content = Object, description = "the fields to change, which each connector names"),
+    request_body(
+        content = Object, description = "the fields to change, which each connector names",
+        example = json!({"is_unread": false, "add_label_ids": ["Label_7"]}),
+    ),
     responses(
         (status = 200, body = ItemAnswerBody),
         (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
@@ -244,7 +251,7 @@ pub(super) async fn update(
     operation_id = "deleteItem",
     params(
         ("connector" = String, Path, description = "the connector's name", example = "calendar"),
-        ("id" = String, Path, description = "the item's `id`"),
+        ("id" = String, Path, description = "the item's `id`", example = "7cbh8rpc10lrc0ckih9tafss99"),
         WhoseQuery,
     ),
     responses(
