@@ -4,8 +4,8 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, StatusCode};
 use url::Url;
 
-/// Headers of requests that go on.
-const TO_VENDOR: [&str; 17] = [
+/// Headers of requests that go on. The last is no credential, in spite of its name: Atlassian wants it for uploads.
+const TO_VENDOR: [&str; 16] = [
     "accept",
     "accept-language",
     "content-disposition",
@@ -22,7 +22,6 @@ const TO_VENDOR: [&str; 17] = [
     "prefer",
     "range",
     "x-atlassian-token",
-    "x-github-api-version",
 ];
 
 /// What no `x-…` header may begin with: those of proxies, and those that are for this server.
@@ -90,9 +89,15 @@ pub(super) fn to_vendor(headers: &HeaderMap) -> HeaderMap {
     let hop: Vec<String> = connection_options(headers).collect();
     let goes = |name: &HeaderName| {
         let name = name.as_str();
-        !hop.iter().any(|option| option == name) && (TO_VENDOR.contains(&name) || is_vendors_own(name))
+        !hop.iter().any(|option| option == name)
+            && (TO_VENDOR.contains(&name) || is_version(name) || is_vendors_own(name))
     };
     only(headers, goes)
+}
+
+/// Whether `name` is that of an API's version, as `Notion-Version`, and not one of a browser's.
+fn is_version(name: &str) -> bool {
+    name.ends_with("-version") && !name.starts_with("sec-") && !name.starts_with("x-")
 }
 
 /// Whether `name` is an extension that is none of those that stay here.
@@ -193,6 +198,8 @@ mod tests {
             "x-request-id",
             "x-envoy-peer",
             "sec-fetch-site",
+            "sec-websocket-version",
+            "x-auth-version",
             "traceparent",
         ];
         assert_eq!(names(&to_vendor(&headers(&kept))), Vec::<&str>::new());
@@ -203,6 +210,7 @@ mod tests {
             "range",
             "prefer",
             "idempotency-key",
+            "notion-version",
             "x-github-api-version",
             "x-atlassian-token",
             "x-goog-user-project",
