@@ -81,8 +81,9 @@ const TO_CALLER: [&str; 15] = [
     "warning",
 ];
 
-/// What further headers of answers begin with that go on: what is left of the vendor's limits.
-const TO_CALLER_BEGINNINGS: [&str; 3] = ["ratelimit", "x-ratelimit-", "x-rate-limit-"];
+/// What further headers of answers begin with that go on: what is left of the vendor's limits. `RateLimit` itself and its
+/// policy are about this server's own.
+const TO_CALLER_BEGINNINGS: [&str; 3] = ["ratelimit-", "x-ratelimit-", "x-rate-limit-"];
 
 /// The headers of a caller's request that go on to the vendor.
 pub(super) fn to_vendor(headers: &HeaderMap) -> HeaderMap {
@@ -118,7 +119,8 @@ fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = String> {
 pub(super) fn to_caller(status: StatusCode, headers: &HeaderMap, url: &Url) -> HeaderMap {
     let goes = |name: &HeaderName| {
         let name = name.as_str();
-        TO_CALLER.contains(&name) || TO_CALLER_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        let is_limit = TO_CALLER_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning));
+        TO_CALLER.contains(&name) || (is_limit && name != "ratelimit-policy")
     };
     let mut passed = only(headers, goes);
     if status.is_informational() || status == StatusCode::NO_CONTENT {
@@ -249,6 +251,8 @@ mod tests {
             "transfer-encoding",
             "authorization",
             "x-oauth-scopes",
+            "ratelimit",
+            "ratelimit-policy",
         ];
         let url = Url::parse("https://api.example/v1/a/b").unwrap();
         let told =
@@ -260,7 +264,7 @@ mod tests {
             "etag",
             "link",
             "retry-after",
-            "ratelimit-policy",
+            "ratelimit-remaining",
             "x-ratelimit-reset",
         ];
         assert_eq!(names(&told(200, &headers(&passed))), passed);
