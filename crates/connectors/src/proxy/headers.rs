@@ -4,8 +4,8 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, StatusCode};
 use url::Url;
 
-/// Headers of requests that go on.
-const TO_VENDOR: [&str; 17] = [
+/// Headers of requests that go on. The last is no credential, in spite of its name: Atlassian wants it for uploads.
+const TO_VENDOR: [&str; 16] = [
     "accept",
     "accept-language",
     "content-disposition",
@@ -22,7 +22,6 @@ const TO_VENDOR: [&str; 17] = [
     "prefer",
     "range",
     "x-atlassian-token",
-    "x-github-api-version",
 ];
 
 /// What no `x-…` header may begin with: those of proxies, and those that are for this server.
@@ -82,17 +81,24 @@ const TO_CALLER: [&str; 15] = [
     "warning",
 ];
 
-/// What further headers of answers begin with that go on: what is left of the vendor's limits.
-const TO_CALLER_BEGINNINGS: [&str; 3] = ["ratelimit", "x-ratelimit-", "x-rate-limit-"];
+/// What further headers of answers begin with that go on: what is left of the vendor's limits. `RateLimit` itself and its
+/// policy are about this server's own.
+const TO_CALLER_BEGINNINGS: [&str; 3] = ["ratelimit-", "x-ratelimit-", "x-rate-limit-"];
 
 /// The headers of a caller's request that go on to the vendor.
 pub(super) fn to_vendor(headers: &HeaderMap) -> HeaderMap {
     let hop: Vec<String> = connection_options(headers).collect();
     let goes = |name: &HeaderName| {
         let name = name.as_str();
-        !hop.iter().any(|option| option == name) && (TO_VENDOR.contains(&name) || is_vendors_own(name))
+        !hop.iter().any(|option| option == name)
+            && (TO_VENDOR.contains(&name) || is_version(name) || is_vendors_own(name))
     };
     only(headers, goes)
+}
+
+/// Whether `name` is that of an API's version, as `Notion-Version`, and not one of a browser's.
+fn is_version(name: &str) -> bool {
+    name.ends_with("-version") && !name.starts_with("sec-") && !name.starts_with("x-")
 }
 
 /// Whether `name` is an extension that is none of those that stay here.
@@ -113,7 +119,8 @@ fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = String> {
 pub(super) fn to_caller(status: StatusCode, headers: &HeaderMap, url: &Url) -> HeaderMap {
     let goes = |name: &HeaderName| {
         let name = name.as_str();
-        TO_CALLER.contains(&name) || TO_CALLER_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        let is_limit = TO_CALLER_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning));
+        TO_CALLER.contains(&name) || (is_limit && name != "ratelimit-policy")
     };
     let mut passed = only(headers, goes);
     if status.is_informational() || status == StatusCode::NO_CONTENT {
@@ -193,6 +200,8 @@ mod tests {
             "x-request-id",
             "x-envoy-peer",
             "sec-fetch-site",
+            "sec-websocket-version",
+            "x-auth-version",
             "traceparent",
         ];
         assert_eq!(names(&to_vendor(&headers(&kept))), Vec::<&str>::new());
@@ -203,6 +212,7 @@ mod tests {
             "range",
             "prefer",
             "idempotency-key",
+            "notion-version",
             "x-github-api-version",
             "x-atlassian-token",
             "x-goog-user-project",
@@ -241,6 +251,8 @@ mod tests {
             "transfer-encoding",
             "authorization",
             "x-oauth-scopes",
+            "ratelimit",
+            "ratelimit-policy",
         ];
         let url = Url::parse("https://api.example/v1/a/b").unwrap();
         let told =
@@ -252,7 +264,7 @@ mod tests {
             "etag",
             "link",
             "retry-after",
-            "ratelimit-policy",
+            "ratelimit-remaining",
             "x-ratelimit-reset",
         ];
         assert_eq!(names(&told(200, &headers(&passed))), passed);

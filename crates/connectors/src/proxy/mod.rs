@@ -27,7 +27,7 @@ use rules::Rule;
 pub use rules::Rules;
 
 /// What a caller sends, but for its body.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Head {
     /// The connector or provider whose API is meant.
     pub name: String,
@@ -75,6 +75,14 @@ impl Passed {
     /// Its body, each piece asked for when the one before is taken. What fails is the last that it gives.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Error>> + Send + 'static {
         self.rest.into_stream()
+    }
+}
+
+impl std::fmt::Debug for Head {
+    /// Without what may be secret: its headers have the caller's own credential.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, method, .. } = self;
+        f.debug_struct("Head").field("name", name).field("method", method).finish_non_exhaustive()
     }
 }
 
