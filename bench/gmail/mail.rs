@@ -21,8 +21,8 @@ const SENTENCES: [&str; 8] = [
     "Thank you for the photographs, which are on the page already; the third one will need a better light.",
 ];
 
-/// How many sentences the shortest message has; others have up to three more.
-const FEWEST_SENTENCES: usize = 7;
+/// How many sentences the longest message has.
+const MOST_SENTENCES: usize = 6;
 
 /// The id of a message, and of its thread: 16 hexadecimal digits.
 pub(crate) fn id(number: usize) -> String {
@@ -39,7 +39,7 @@ pub(crate) fn list(count: usize) -> Value {
 /// A message.
 pub(crate) fn message(number: usize) -> Value {
     let sentences: Vec<&str> =
-        SENTENCES.iter().cycle().skip(number).take(FEWEST_SENTENCES + number % 4).copied().collect();
+        SENTENCES.iter().cycle().skip(number).take(1 + number % MOST_SENTENCES).copied().collect();
     let (text, html) = (text(&sentences), html(&sentences));
     let (mixed, alternative) = (format!("000000000000mix{number:04}"), format!("000000000000alt{number:04}"));
     let snippet: String = sentences.join(" ").chars().take(200).collect();
