@@ -151,7 +151,7 @@ export async function gmail({ programs, quick, folder, memory }) {
       "with Jackfield's settings, one thread: it *reads* the messages and keeps their bytes until the listing ends, or *parses* " +
       `each into a \`serde_json::Value\` besides. ${thousands(listings)} listings of each, connections warm, in ${rounds(extent.one.rounds)}, taking ` +
       "turns. SQLite, rate limits off.\n\n" +
-      `*Added at the median* is the median of the listings through Jackfield, less that of the client's that reads. Jackfield's times are its ` +
+      `*Added at the median* is the median of the listings through Jackfield, less that of the client that reads. Jackfield's times are its ` +
       `caller's, up to the last byte of an answer of ${kilobytes(length)}, so the way to Jackfield and back is in it. *Per call* is ` +
       `by ${CALLS}; as calls overlap, none of them is later by so much. The processor's time is the client's own or Jackfield's, ` +
       "without the caller's. Only Jackfield also checks its caller, finds the connection, has its token from the vault for each " +
@@ -162,7 +162,7 @@ export async function gmail({ programs, quick, folder, memory }) {
       "exactly the calls of the listings: the benchmark ends where one is refused, left out or repeated. Jackfield has " +
       `at most ${LIMITS.host} calls under way at a host, ${LIMITS.tenant} of them for one tenant and ${LIMITS.connection} with one connection, ` +
       `and the tenants take turns; the client has ${LIMITS.host} too, first come, first served. So with answers after ` +
-      `${Math.max(...DELAYS)} ms neither can be done within ${least.toFixed(1)} s. Of calls that wait, Jackfield takes ` +
+      `${Math.max(...DELAYS)} ms neither can be done before ${least.toFixed(1)} s. Of calls that wait, Jackfield takes ` +
       `${LIMITS.waitingOfTenant} of one tenant and ${thousands(LIMITS.waiting)} in all for a host, ${CALLS_AT_ONCE} by each listing: with a single tenant, some of so ` +
       `many listings would be refused. *Above idle* is beyond the ${both(({ idle }) => idle)} that were resident before any listing; ` +
       `${SETTLE_MS / 1000} s after all of them, ${both(({ after }) => after)} were.`,
