@@ -7,6 +7,7 @@ import { authorizing } from "./measures/authorizing.mjs";
 import { bundling } from "./measures/bundling.mjs";
 import { connections } from "./measures/connections.mjs";
 import { customers } from "./measures/customers.mjs";
+import { gmail } from "./measures/gmail.mjs";
 import { installed } from "./measures/installed.mjs";
 import { opening } from "./measures/opening.mjs";
 import { serving } from "./measures/serving.mjs";
@@ -15,7 +16,7 @@ import { programs } from "./tools/programs.mjs";
 import { Report } from "./tools/report.mjs";
 
 // The start comes last: it reports the memory that the others note.
-const MEASURES = { bundling, serving, installed, authorizing, opening, connections, customers, start: startUp };
+const MEASURES = { bundling, serving, installed, authorizing, opening, connections, customers, gmail, start: startUp };
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, only: { type: "string" } } });
 const wanted = values.only?.split(",") ?? Object.keys(MEASURES);

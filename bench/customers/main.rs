@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "its result is its output")]
 
 mod list;
+#[path = "../meter.rs"]
 mod meter;
 mod serve;
 

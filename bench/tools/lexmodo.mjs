@@ -1,10 +1,10 @@
 // A Lexmodo platform: customers servers, clients that list them, and a Jackfield that a store has connected.
 import { execFile, execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
-import { request } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { cookiesOf, expect } from "./http.mjs";
 import { Server, token } from "./jackfield.mjs";
 import { firstLine, start, stop } from "./process.mjs";
 
@@ -82,25 +82,6 @@ export async function pythonClient(cores, upstream, { pageSize, times }) {
   return { listings, peak };
 }
 
-/** A request that follows nothing. */
-function ask(url, { method = "GET", headers = {} } = {}) {
-  return new Promise((resolve, reject) => {
-    const asking = request(url, { method, headers, agent: false }, (answer) => {
-      let text = "";
-      answer.setEncoding("utf8").on("data", (piece) => (text += piece));
-      answer.on("end", () => resolve({ status: answer.statusCode, headers: answer.headers, text })).on("error", reject);
-    });
-    asking.on("error", reject).end();
-  });
-}
-
-/** Fails unless the answer has that status. */
-async function expect(status, url, options) {
-  const answer = await ask(url, options);
-  if (answer.status !== status) throw new Error(`${url} answers ${answer.status} instead of ${status}: ${answer.text}`);
-  return answer;
-}
-
 /** Connects the store as its admin's browser does: the plugin's page, consent at the provider, and back. */
 async function handshake(base, session) {
   const first = await expect(307, `${base}/?session_token=${session}`);
@@ -110,9 +91,8 @@ async function handshake(base, session) {
   // The form of the page that asks for confirmation.
   const own = { "content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin" };
   const begun = await expect(303, new URL(link.replaceAll("&amp;", "&"), base), { method: "POST", headers: own });
-  const cookie = begun.headers["set-cookie"].map((each) => each.split(";", 1)[0]).join("; ");
   const consented = await expect(303, begun.headers.location);
-  await expect(303, consented.headers.location, { headers: { cookie } });
+  await expect(303, consented.headers.location, { headers: { cookie: cookiesOf(begun) } });
   const ready = await expect(200, `${base}/callback?session_token=${session}`);
   if (ready.text.includes("begin?link=")) throw new Error(`the store is not connected: ${ready.text}`);
 }

@@ -1,4 +1,5 @@
-// A provider of the benchmark's own: everyone consents at once, and every refresh token gives new tokens, once; it counts.
+// A provider of the benchmark's own, which also stands in for Google: everyone consents at once, and every refresh token
+// gives new tokens, once; it counts.
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
@@ -25,17 +26,24 @@ export class Provider {
     const base = `http://127.0.0.1:${provider.#server.address().port}`;
     provider.base = base;
     const file = join(folder, "providers.toml");
-    writeFileSync(file, `
-      [providers.bench]
-      name = "Bench"
+    const urls = `
       authorization_url = "${base}/authorize"
       token_url = "${base}/token"
       userinfo_url = "${base}/userinfo"
+      client_id = "bench"
+      client_secret = "a secret of the benchmark"
+    `;
+    writeFileSync(file, `
+      [providers.bench]
+      name = "Bench"
       default_scopes = ["openid", "email", "profile"]
       rotation = { rotates = true }
       account = { id = "/sub", email = "/email" }
-      client_id = "bench"
-      client_secret = "a secret of the benchmark"
+      ${urls}
+      [providers.google]
+      issuer = ""
+      revocation_url = "${base}/revoke"
+      ${urls}
     `);
     provider.settings = { PROVIDERS_FILE: file };
     return provider;
