@@ -42,11 +42,14 @@ pub(crate) fn trouble(refusal: &Refusal<'_>) -> Option<Trouble> {
 
 /// What is wrong: `errorMessages` of the whole, `errors` by the name of each field, or as a list with titles and details.
 fn sentences(body: &Value) -> Option<String> {
-    let whole = body.get("errorMessages").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let whole =
+        body.get("errorMessages").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let errors = body.get("errors");
     let by_field = errors.and_then(Value::as_object).into_iter().flatten();
     let by_field = by_field.filter_map(|(name, text)| Some(format!("{name}: {}", text.as_str()?)));
-    let text = |each: &Value, name: &str| each.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let text = |each: &Value, name: &str| {
+        each.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    };
     let listed = errors.and_then(Value::as_array).into_iter().flatten();
     let listed = listed.filter_map(|each| text(each, "detail").or_else(|| text(each, "title")));
     let all = whole.map(str::to_owned).chain(by_field).chain(listed);
@@ -81,7 +84,10 @@ mod tests {
         let rejected = |words: &str| Some(Trouble::Rejected(words.to_owned()));
         let body = json!({"errorMessages": ["One.", "Two."], "errors": {"summary": "is required", "n": 7}});
         assert_eq!(of(400, &body), rejected("One.; Two.; summary: is required"));
-        assert_eq!(of(403, &json!({"errorMessages": ["No permission."], "errors": {}})), rejected("No permission."));
+        assert_eq!(
+            of(403, &json!({"errorMessages": ["No permission."], "errors": {}})),
+            rejected("No permission.")
+        );
         let body = json!({"errors": [{"status": 400, "title": "Bad", "detail": "Body is wrong"}, {"title": "Worse"}]});
         assert_eq!(of(400, &body), rejected("Body is wrong; Worse"));
         let conflict = json!({"errorMessages": ["Conflicting update"]});
@@ -91,10 +97,15 @@ mod tests {
     #[test]
     fn what_tells_nothing_means_what_its_status_means() {
         for status in [400, 401, 403, 404, 409, 429, 503] {
-            for body in [json!(null), json!({}), json!({"errorMessages": [], "errors": {}}), json!({"errors": "x"})] {
+            for body in
+                [json!(null), json!({}), json!({"errorMessages": [], "errors": {}}), json!({"errors": "x"})]
+            {
                 assert_eq!(of(status, &body), None, "{status} {body}");
             }
         }
-        assert!(matches!(of(410, &json!({})), Some(Trouble::Rejected(_))), "it is no thing that is not there");
+        assert!(
+            matches!(of(410, &json!({})), Some(Trouble::Rejected(_))),
+            "it is no thing that is not there"
+        );
     }
 }

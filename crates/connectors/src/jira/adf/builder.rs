@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::MAX_DEPTH;
 use super::fit::{fit, listed};
 use super::to_markdown::{content, kind};
+use super::{MAX_DEPTH, node};
 
 /// A node that others stand in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Frame {
     fn gather(&mut self) {
         if !self.inline.is_empty() {
             let inline = std::mem::take(&mut self.inline);
-            self.content.push(json!({"type": "paragraph", "content": inline}));
+            self.content.push(node("paragraph", None, inline));
         }
     }
 
@@ -132,7 +132,11 @@ impl Builder {
         }
         self.top(Frame::gather);
         let content = self.frames.pop().map(|frame| frame.content).unwrap_or_default();
-        json!({"version": 1, "type": "doc", "content": content})
+        let mut document = node("doc", None, content);
+        if let Some(fields) = document.as_object_mut() {
+            fields.insert("version".to_owned(), 1.into());
+        }
+        document
     }
 
     pub(super) fn text(&mut self, text: &str) {
@@ -263,33 +267,34 @@ impl Builder {
     /// The node that a frame has become; `None` for what holds nothing.
     fn node(&mut self, frame: Frame) -> Option<Value> {
         let Frame { kind: of, content, inline, task } = frame;
-        let paragraph = || json!({"type": "paragraph", "content": []});
+        let paragraph = || node("paragraph", None, Vec::new());
         // What must hold something, and holds nothing.
         let filled = |content: Vec<Value>| if content.is_empty() { vec![paragraph()] } else { content };
         Some(match of {
             Kind::Document => return None,
-            Kind::Paragraph => json!({"type": "paragraph", "content": trimmed(inline)}),
-            Kind::Heading(level) => {
-                json!({"type": "heading", "attrs": {"level": level}, "content": inline})
-            }
-            Kind::Quote => json!({"type": "blockquote", "content": filled(content)}),
-            Kind::Panel(panel) => {
-                json!({"type": "panel", "attrs": {"panelType": panel}, "content": filled(content)})
-            }
+            Kind::Paragraph => node("paragraph", None, trimmed(inline)),
+            Kind::Heading(level) => node("heading", Some(json!({"level": level})), inline),
+            Kind::Quote => node("blockquote", None, filled(content)),
+            Kind::Panel(panel) => node("panel", Some(json!({"panelType": panel})), filled(content)),
             Kind::Code(language) => code_block(&inline, &language),
             Kind::List(_) if content.is_empty() => return None,
             Kind::List(first) => listed(first, content, &mut self.tasks),
             Kind::Item => {
                 let mut content = filled(content);
                 // Jira wants words before a list.
-                if content.first().is_some_and(|first| !matches!(kind(first), "paragraph" | "codeBlock")) {
+                let begins = content.first().map(kind);
+                if !matches!(begins, Some("paragraph" | "codeBlock")) {
                     content.insert(0, paragraph());
                 }
-                json!({"type": "listItem", "task": task, "content": content})
+                let mut item = node("listItem", None, content);
+                if let (Some(fields), Some(is_done)) = (item.as_object_mut(), task) {
+                    fields.insert("task".to_owned(), is_done.into());
+                }
+                item
             }
-            Kind::Table => json!({"type": "table", "content": without_empty_head(content)}),
+            Kind::Table => node("table", None, without_empty_head(content)),
             Kind::Row { is_head } => row(content, is_head),
-            Kind::Cell => json!({"type": "tableCell", "content": filled(content)}),
+            Kind::Cell => node("tableCell", None, filled(content)),
         })
     }
 }
@@ -331,7 +336,7 @@ fn row(mut cells: Vec<Value>, is_head: bool) -> Value {
             *kind = "tableHeader".into();
         }
     }
-    json!({"type": "tableRow", "content": cells})
+    node("tableRow", None, cells)
 }
 
 /// Markdown's tables must have a head; one without any words is there for that alone.

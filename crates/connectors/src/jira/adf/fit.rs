@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::builder::Kind;
+use super::node;
 use super::to_markdown::{attribute, content, kind};
 
 /// `node` as what may stand in a node of this kind.
@@ -17,7 +18,8 @@ pub(super) fn fit(parent: &Kind, node: Value) -> Vec<Value> {
         "blockquote" | "panel" => inner(node).into_iter().flat_map(|child| fit(parent, child)).collect(),
         "table" => content(&node).iter().map(row_as_paragraph).collect(),
         "heading" if is_narrow => vec![strong_paragraph(node)],
-        "taskList" if is_narrow => vec![bullets(&node)],
+        // In an item, it may yet be part of a task.
+        "taskList" if *parent == Kind::Quote => vec![bullets(node)],
         "rule" if is_narrow => Vec::new(),
         _ => vec![node],
     }
@@ -29,22 +31,32 @@ pub(super) fn listed(first: Option<u64>, mut items: Vec<Value>, tasks: &mut u64)
         return task_list(items, tasks);
     }
     for item in &mut items {
+        if let Some(Value::Array(nodes)) = item.get_mut("content") {
+            for node in nodes.iter_mut().filter(|node| kind(node) == "taskList") {
+                *node = bullets(node.take());
+            }
+        }
         let task = item.as_object_mut().and_then(|fields| fields.shift_remove("task"));
         if let Some(is_done) = task.as_ref().and_then(Value::as_bool) {
             begin_with_sign(item, is_done);
         }
     }
     match first {
-        None => json!({"type": "bulletList", "content": items}),
-        Some(1) => json!({"type": "orderedList", "content": items}),
-        Some(first) => json!({"type": "orderedList", "attrs": {"order": first}, "content": items}),
+        None => node("bulletList", None, items),
+        Some(1) => node("orderedList", None, items),
+        Some(first) => node("orderedList", Some(json!({"order": first})), items),
     }
 }
 
-/// Whether an item can be one of Jira's tasks: words, and lists of bullets that are made of tasks.
+/// Whether an item can be one of Jira's tasks: words, and below them nothing but tasks.
 fn is_task(item: &Value) -> bool {
-    let is_paragraph = |nodes: &[Value]| matches!(nodes, [words] if kind(words) == "paragraph");
-    item.get("task").is_some_and(Value::is_boolean) && is_paragraph(content(item))
+    let is_made_of_tasks = match content(item) {
+        [words, parts @ ..] => {
+            kind(words) == "paragraph" && parts.iter().all(|part| kind(part) == "taskList")
+        }
+        [] => false,
+    };
+    is_made_of_tasks && item.get("task").is_some_and(Value::is_boolean)
 }
 
 fn task_list(items: Vec<Value>, tasks: &mut u64) -> Value {
@@ -52,26 +64,33 @@ fn task_list(items: Vec<Value>, tasks: &mut u64) -> Value {
         *tasks += 1;
         tasks.to_string()
     };
-    let list = next();
-    let item = |mut item: Value| {
+    let list = json!({"localId": next()});
+    let mut content = Vec::new();
+    for item in items {
         let state = if item.get("task") == Some(&Value::Bool(true)) { "DONE" } else { "TODO" };
-        let words = item.pointer_mut("/content/0/content").map_or_else(|| json!([]), Value::take);
-        json!({"type": "taskItem", "attrs": {"localId": next(), "state": state}, "content": words})
-    };
-    let items: Vec<Value> = items.into_iter().map(item).collect();
-    json!({"type": "taskList", "attrs": {"localId": list}, "content": items})
+        let mut nodes = inner(item).into_iter();
+        let words = nodes.next().map(inner).unwrap_or_default();
+        content.push(node("taskItem", Some(json!({"localId": next(), "state": state})), words));
+        // The parts of a task stand beside it.
+        content.extend(nodes);
+    }
+    node("taskList", Some(list), content)
 }
 
 /// A list of tasks where there may be none: as bullets with signs.
-fn bullets(list: &Value) -> Value {
-    let item = |task: &Value| {
-        let mut item =
-            json!({"type": "listItem", "content": [{"type": "paragraph", "content": content(task)}]});
-        begin_with_sign(&mut item, attribute(task, "state") == "DONE");
-        item
-    };
-    let items: Vec<Value> = content(list).iter().map(item).collect();
-    json!({"type": "bulletList", "content": items})
+fn bullets(list: Value) -> Value {
+    let mut items: Vec<Value> = Vec::new();
+    for task in inner(list) {
+        let is_done = attribute(&task, "state") == "DONE";
+        if kind(&task) != "taskList" {
+            let mut item = node("listItem", None, vec![node("paragraph", None, inner(task))]);
+            begin_with_sign(&mut item, is_done);
+            items.push(item);
+        } else if let Some(Value::Array(nodes)) = items.last_mut().and_then(|item| item.get_mut("content")) {
+            nodes.push(bullets(task));
+        }
+    }
+    node("bulletList", None, items)
 }
 
 fn begin_with_sign(item: &mut Value, is_done: bool) {
@@ -98,7 +117,7 @@ fn strong_paragraph(heading: Value) -> Value {
             fields.insert("marks".to_owned(), marks.into());
         }
     }
-    json!({"type": "paragraph", "content": words})
+    node("paragraph", None, words)
 }
 
 /// The words of a row's cells, with bars between them.
@@ -110,5 +129,5 @@ fn row_as_paragraph(row: &Value) -> Value {
         }
         words.extend(content(cell).iter().flat_map(content).cloned());
     }
-    json!({"type": "paragraph", "content": words})
+    node("paragraph", None, words)
 }

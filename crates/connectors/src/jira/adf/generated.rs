@@ -171,7 +171,9 @@ fn block(chance: &mut Chance, depth: usize) -> Value {
 /// signs of tasks, which are words where there may be no task.
 fn texts(node: &Value, found: &mut Vec<String>) {
     if !matches!(kind(node), "paragraph" | "heading" | "codeBlock" | "taskItem") {
-        content(node).iter().for_each(|child| texts(child, found));
+        for child in content(node) {
+            texts(child, found);
+        }
         return;
     }
     let parts = content(node).iter().map(|child| match kind(child) {
@@ -202,7 +204,7 @@ fn assert_same(again: &Value, before: &Value, seed: u64, markdown: &str) {
 
 #[test]
 fn the_text_of_documents_survives() {
-    for seed in 1..=2_000 {
+    for seed in 1..=400 {
         let mut chance = Chance(seed * 0x9e37_79b9_7f4a);
         let document = json!({"type": "doc", "version": 1, "content": blocks(&mut chance, 0)});
         let markdown = to_markdown(&document);
@@ -214,7 +216,7 @@ fn the_text_of_documents_survives() {
 #[test]
 fn the_text_of_markdown_survives() {
     let joints = ["", "", " ", "\n", "\n\n", "\n  ", "\n    ", "\n> ", "\n- ", "\n| a | b |\n|-|-|\n| "];
-    for seed in 1..=2_000 {
+    for seed in 1..=400 {
         let mut chance = Chance(seed * 0x9e37_79b9_7f4a);
         let markdown: String =
             (0..chance.below(40)).map(|_| chance.one(PARTS).to_owned() + chance.one(&joints)).collect();

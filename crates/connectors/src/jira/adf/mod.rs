@@ -22,6 +22,7 @@ pub(super) use from_markdown::from_markdown;
 pub(super) use to_markdown::to_markdown;
 
 use pulldown_cmark::Options;
+use serde_json::{Map, Value};
 
 /// How deep nodes may stand in each other. `serde_json` reads 128 levels, and each node is two of them.
 const MAX_DEPTH: usize = 40;
@@ -35,3 +36,14 @@ const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_STRIKETHROUGH)
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_GFM);
+
+/// A node. What stands in it is moved there: the macro of `serde_json` would copy it on each level anew.
+fn node(kind: &str, attributes: Option<Value>, content: Vec<Value>) -> Value {
+    let mut node = Map::new();
+    node.insert("type".to_owned(), kind.into());
+    if let Some(attributes) = attributes {
+        node.insert("attrs".to_owned(), attributes);
+    }
+    node.insert("content".to_owned(), content.into());
+    node.into()
+}

@@ -36,7 +36,7 @@ const SAME: &[&str] = &[
     "# One\n\n###### Six",
     "- one\n- two\n  - inner\n    - innermost\n- three",
     "3. three\n4. four\n\n   more of it",
-    "- [ ] to do\n- [x] done",
+    "- [ ] to do\n- [x] done\n  - [ ] part of it\n- [ ] last",
     "```rust\nfn main() {\n\n    println!(\"`\");\n}\n```",
     "> quoted\n>\n> - a list",
     "> [!WARNING]\n> Mind the gap",

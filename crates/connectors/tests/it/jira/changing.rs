@@ -14,9 +14,7 @@ fn made(number: u32) -> Turn {
 }
 
 fn types() -> Turn {
-    let kind = |id: &str, name: &str, level: i32| {
-        json!({"id": id, "name": name, "subtask": level < 0, "hierarchyLevel": level})
-    };
+    let kind = |id: &str, name: &str, level: i32| json!({"id": id, "name": name, "subtask": level < 0, "hierarchyLevel": level});
     good(&json!({"startAt": 0, "maxResults": 200, "total": 4, "issueTypes": [
         kind("1", "Epic", 1), kind("2", "Bug", 0), kind("3", "Task", 0), kind("4", "Sub-task", -1)]}))
 }
@@ -44,8 +42,10 @@ async fn an_issue_is_made_of_all_its_fields_and_read() {
             "description": document("It fails"), "assignee": {"accountId": "5b10"}, "priority": {"name": "High"},
             "labels": ["eu"], "parent": {"key": "ACME-1"}, "issuetype": {"name": "Bug"}}})
     );
-    let wrong = world.jira.create(&world.context, &fields(json!({"project": "ACME", "due_date": "soon"}))).await;
-    let pointers: Vec<String> = wrong.unwrap_err().violations().into_iter().map(|each| each.pointer).collect();
+    let wrong =
+        world.jira.create(&world.context, &fields(json!({"project": "ACME", "due_date": "soon"}))).await;
+    let pointers: Vec<String> =
+        wrong.unwrap_err().violations().into_iter().map(|each| each.pointer).collect();
     assert_eq!((pointers, world.vendor.calls()), (vec!["/due_date".to_owned(), "/title".to_owned()], 2));
 }
 
@@ -64,7 +64,8 @@ async fn a_type_that_is_left_out_is_chosen() {
     assert_eq!(world.lines()[0], "GET /issue/ACME-7?fields=issuetype");
     assert_eq!(world.sent(2)["fields"]["issuetype"], json!({"id": "4"}), "a part of a bug");
 
-    let world = World::new([good(&json!({"issueTypes": [{"id": "1", "name": "Epic", "hierarchyLevel": 1}]}))]).await;
+    let world =
+        World::new([good(&json!({"issueTypes": [{"id": "1", "name": "Epic", "hierarchyLevel": 1}]}))]).await;
     let error = world.jira.create_issue(&world.context, &new).await.unwrap_err();
     let told = error.violations().remove(0);
     assert_eq!((told.pointer.as_str(), told.detail.as_str()), ("/issue_type", "must be given: one of Epic"));
@@ -73,7 +74,12 @@ async fn a_type_that_is_left_out_is_chosen() {
 #[tokio::test]
 async fn an_issue_that_was_made_is_told_though_it_cannot_be_read() {
     let world = World::new([made(8), status(404, &json!({"errorMessages": ["No"]}))]).await;
-    let new = NewIssue { project: "ACME".into(), kind: Some("10002".into()), title: "T".into(), ..NewIssue::default() };
+    let new = NewIssue {
+        project: "ACME".into(),
+        kind: Some("10002".into()),
+        title: "T".into(),
+        ..NewIssue::default()
+    };
     let item = world.jira.create_issue(&world.context, &new).await.unwrap();
     assert_eq!((item.id.as_str(), item.title), ("10008", None));
     assert_eq!(item.url.as_deref(), Some("https://acme.atlassian.net/browse/ACME-8"));
@@ -82,7 +88,12 @@ async fn an_issue_that_was_made_is_told_though_it_cannot_be_read() {
 
 #[tokio::test]
 async fn making_is_not_repeated_when_its_end_is_unknown() {
-    let new = NewIssue { project: "ACME".into(), kind: Some("Bug".into()), title: "T".into(), ..NewIssue::default() };
+    let new = NewIssue {
+        project: "ACME".into(),
+        kind: Some("Bug".into()),
+        title: "T".into(),
+        ..NewIssue::default()
+    };
     let world = World::new([status(502, &json!({}))]).await;
     let error = world.jira.create_issue(&world.context, &new).await.unwrap_err();
     assert_eq!((error.code(), error.extensions().retryable), (ErrorCode::UpstreamUnavailable, Some(false)));
@@ -91,7 +102,9 @@ async fn making_is_not_repeated_when_its_end_is_unknown() {
 
 #[tokio::test]
 async fn a_change_writes_fields_then_status_then_comment() {
-    let world = World::new([ways(), empty(), empty(), status(201, &json!({"id": "1"})), good(&issue(7, "New"))]).await;
+    let world =
+        World::new([ways(), empty(), empty(), status(201, &json!({"id": "1"})), good(&issue(7, "New"))])
+            .await;
     let body = json!({"title": "New", "text": "It *works*", "assignee": null, "labels": [], "status": "closed",
         "comment": "Fixed", "raw": {"resolution": {"name": "Fixed"}, "customfield_1": 1}});
     let item = world.jira.update(&world.context, "ACME-7", &fields(body)).await.unwrap();
@@ -107,7 +120,8 @@ async fn a_change_writes_fields_then_status_then_comment() {
     );
     assert!(world.lines()[4].starts_with("GET /issue/ACME-7?fields="));
     let words = json!([{"type": "text", "text": "It "}, {"type": "text", "text": "works", "marks": [{"type": "em"}]}]);
-    let description = json!({"version": 1, "type": "doc", "content": [{"type": "paragraph", "content": words}]});
+    let description =
+        json!({"version": 1, "type": "doc", "content": [{"type": "paragraph", "content": words}]});
     assert_eq!(
         world.sent(1),
         json!({"fields": {"customfield_1": 1, "summary": "New", "description": description, "assignee": null, "labels": []}})
@@ -119,7 +133,11 @@ async fn a_change_writes_fields_then_status_then_comment() {
 
 #[tokio::test]
 async fn a_status_is_found_by_either_name_and_nothing_is_written_without_a_way() {
-    let to = |status: &str| IssueChanges { status: Some(status.into()), title: Some("T".into()), ..IssueChanges::default() };
+    let to = |status: &str| IssueChanges {
+        status: Some(status.into()),
+        title: Some("T".into()),
+        ..IssueChanges::default()
+    };
     let now = |name: &str| good(&json!({"id": "10007", "fields": {"status": {"name": name}}}));
     for (status, id) in [("start WORK", "11"), ("in progress", "11"), ("Done", "31")] {
         let world = World::new([ways(), empty(), empty(), good(&issue(7, "T"))]).await;
@@ -136,7 +154,10 @@ async fn a_status_is_found_by_either_name_and_nothing_is_written_without_a_way()
     let error = world.jira.update_issue(&world.context, "ACME-7", &to("Doen")).await.unwrap_err();
     let told = error.violations().remove(0);
     assert_eq!(told.pointer, "/status");
-    assert_eq!(told.detail, "must be one of the ways on from Open: Start work (to In Progress), Done (to Closed)");
+    assert_eq!(
+        told.detail,
+        "must be one of the ways on from Open: Start work (to In Progress), Done (to Closed)"
+    );
     assert!(world.vendor.asked().iter().all(|asked| asked.method == "GET"));
     let world = World::new([good(&json!({"transitions": []})), now("Open")]).await;
     let error = world.jira.update_issue(&world.context, "ACME-7", &to("Done")).await.unwrap_err();
@@ -145,7 +166,8 @@ async fn a_status_is_found_by_either_name_and_nothing_is_written_without_a_way()
 
 #[tokio::test]
 async fn a_change_that_breaks_off_says_what_was_done() {
-    let refused = status(400, &json!({"errorMessages": [], "errors": {"resolution": "Resolution is required."}}));
+    let refused =
+        status(400, &json!({"errorMessages": [], "errors": {"resolution": "Resolution is required."}}));
     let world = World::new([ways(), empty(), refused]).await;
     let changes = IssueChanges {
         assignee: Some(Assignment::To("5b10".into())),
@@ -160,7 +182,10 @@ async fn a_change_that_breaks_off_says_what_was_done() {
         error.to_string(),
         "Jira: it refused this: resolution: Resolution is required. (before that, its fields were changed)"
     );
-    assert_eq!(world.sent(1), json!({"fields": {"assignee": {"accountId": "5b10"}, "priority": {"id": "3"}}}));
+    assert_eq!(
+        world.sent(1),
+        json!({"fields": {"assignee": {"accountId": "5b10"}, "priority": {"id": "3"}}})
+    );
     assert_eq!(world.vendor.calls(), 3, "and no comment");
 
     let nothing: Value = json!({});

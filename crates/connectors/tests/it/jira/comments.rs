@@ -20,7 +20,9 @@ async fn comments_are_listed_the_first_of_them_first() {
     let page = |begin: u32, comments: &[Value]| {
         good(&json!({"startAt": begin, "maxResults": 2, "total": 3, "comments": comments}))
     };
-    let world = World::new([page(0, &[comment("1", "a *b*"), comment("2", "c")]), page(2, &[comment("3", "d")])]).await;
+    let world =
+        World::new([page(0, &[comment("1", "a *b*"), comment("2", "c")]), page(2, &[comment("3", "d")])])
+            .await;
     let first = world.jira.comments(&world.raw(), "ACME-7", &pages_of(2)).await.unwrap();
     assert_eq!((first.total, first.next.as_deref()), (Some(3), Some("2")));
     let item = &first.items[0];
@@ -40,7 +42,8 @@ async fn comments_are_listed_the_first_of_them_first() {
             "GET /issue/ACME-7/comment?orderBy=created&startAt=2&maxResults=2",
         ]
     );
-    let narrowed = world.jira.comments(&world.context, "ACME-7", &filtered(&[("label", "x")])).await.unwrap_err();
+    let narrowed =
+        world.jira.comments(&world.context, "ACME-7", &filtered(&[("label", "x")])).await.unwrap_err();
     assert_eq!(narrowed.code(), ErrorCode::ValidationFailed);
 }
 

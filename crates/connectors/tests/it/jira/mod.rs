@@ -3,6 +3,6 @@
 mod changing;
 mod comments;
 mod projects;
-mod refusals;
 mod reading;
+mod refusals;
 mod world;

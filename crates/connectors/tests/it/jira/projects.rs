@@ -18,7 +18,11 @@ async fn projects_are_paged_by_their_number() {
     let page = |begin: u32, projects: &[Value], is_last: bool| {
         good(&json!({"startAt": begin, "maxResults": 2, "total": 5, "isLast": is_last, "values": projects}))
     };
-    let turns = [page(0, &[project(1, "A"), project(2, "B")], false), page(2, &[project(3, "C")], false), page(4, &[], true)];
+    let turns = [
+        page(0, &[project(1, "A"), project(2, "B")], false),
+        page(2, &[project(3, "C")], false),
+        page(4, &[], true),
+    ];
     let world = World::new(turns).await;
     let first = world.jira.projects(&world.raw(), &pages_of(50)).await.unwrap();
     assert_eq!((first.total, first.next.as_deref()), (Some(5), Some("2")));
@@ -32,7 +36,9 @@ async fn projects_are_paged_by_their_number() {
     assert_eq!((second.items.len(), second.next.as_deref()), (1, Some("4")), "a short page is not the end");
     let next = Listing { cursor: second.next, ..pages_of(50) };
     assert_eq!(world.jira.projects(&world.context, &next).await.unwrap().next, None);
-    let query = |begin: u32| format!("GET /project/search?expand=description%2Clead&orderBy=key&startAt={begin}&maxResults=50");
+    let query = |begin: u32| {
+        format!("GET /project/search?expand=description%2Clead&orderBy=key&startAt={begin}&maxResults=50")
+    };
     assert_eq!(world.lines(), [query(0), query(2), query(4)]);
     let narrowed = world.jira.projects(&world.context, &filtered(&[("status", "Done")])).await.unwrap_err();
     assert_eq!((narrowed.code(), world.vendor.calls()), (ErrorCode::ValidationFailed, 3));
@@ -75,10 +81,20 @@ async fn a_summary_counts_by_status_and_type() {
     let term = |field: &str, id: u32| format!("project = \"10000\" AND {field} = \"{id}\"");
     assert_eq!(
         narrowed,
-        [term("issuetype", 10001), term("issuetype", 10002), term("status", 1), term("status", 2), term("status", 3)]
+        [
+            term("issuetype", 10001),
+            term("issuetype", 10002),
+            term("status", 1),
+            term("status", 2),
+            term("status", 3)
+        ]
     );
     assert_eq!(summary.by_status.values().sum::<u64>(), 42);
-    assert_eq!(summary.by_status.keys().collect::<Vec<_>>(), ["Done", "Open"], "two statuses of one name count as one");
+    assert_eq!(
+        summary.by_status.keys().collect::<Vec<_>>(),
+        ["Done", "Open"],
+        "two statuses of one name count as one"
+    );
     assert_eq!(summary.by_kind.values().sum::<u64>(), 42);
     assert!(asked[2..].iter().all(|asked| asked.uri.path().ends_with("/search/approximate-count")));
 }

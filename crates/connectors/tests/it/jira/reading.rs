@@ -1,8 +1,8 @@
 //! Issues that are listed, searched and read.
 
+use connectors::Context;
 use connectors::connector::{Connector as _, Data as _, Listing};
 use connectors::project::Project as _;
-use connectors::Context;
 use model::{Coded as _, ErrorCode, Timestamp};
 use serde_json::{Value, json};
 
@@ -13,13 +13,20 @@ use crate::http::vendor::good;
 async fn an_issue_is_read_as_an_item() {
     let world = World::new([good(&issue(7, "Checkout fails")), good(&issue(7, "Checkout fails"))]).await;
     let item = world.jira.get(&world.context, "ACME-7").await.unwrap();
-    assert_eq!((item.id.as_str(), item.kind, item.title.as_deref()), ("10007", "issue", Some("Checkout fails")));
+    assert_eq!(
+        (item.id.as_str(), item.kind, item.title.as_deref()),
+        ("10007", "issue", Some("Checkout fails"))
+    );
     assert_eq!(item.text.as_deref(), Some("It **fails**"));
     assert_eq!(item.url.as_deref(), Some("https://acme.atlassian.net/browse/ACME-7"));
     let author = item.author.unwrap();
-    assert_eq!((author.id.as_deref(), author.name.as_deref(), author.email), (Some("5b11"), Some("Bob"), None));
+    assert_eq!(
+        (author.id.as_deref(), author.name.as_deref(), author.email),
+        (Some("5b11"), Some("Bob"), None)
+    );
     assert_eq!(item.container_id.as_deref(), Some("10000"));
-    let moment = |text: &str| Timestamp::from_millisecond(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    let moment =
+        |text: &str| Timestamp::from_millisecond(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
     assert_eq!(item.created_at, Some(moment("2026-11-20T08:00:00Z")));
     assert_eq!(item.updated_at, Some(moment("2026-11-21T10:30:00.250Z")));
     assert_eq!(
@@ -110,11 +117,8 @@ async fn an_id_is_one_segment_of_the_path() {
 
 #[tokio::test]
 async fn what_is_written_is_read_once_and_searches_are_repeated() {
-    let world = World::new([
-        crate::http::vendor::status(503, &json!({})),
-        good(&json!({"issues": []})),
-    ])
-    .await;
+    let world =
+        World::new([crate::http::vendor::status(503, &json!({})), good(&json!({"issues": []}))]).await;
     let page = world.jira.list(&world.context, &pages_of(5)).await.unwrap();
     assert!(page.items.is_empty() && page.next.is_none() && world.vendor.calls() == 2);
 }

@@ -25,7 +25,11 @@ async fn refusals_are_told_as_what_they_are() {
             ErrorCode::InsufficientScope,
             "jira needs a further scope for this",
         ),
-        (status(401, &json!({"code": 401, "message": "Unauthorized"})), ErrorCode::ReauthorizationRequired, "Jira"),
+        (
+            status(401, &json!({"code": 401, "message": "Unauthorized"})),
+            ErrorCode::ReauthorizationRequired,
+            "Jira",
+        ),
         (
             status(403, &said("You do not have permission to view issues.")),
             ErrorCode::UpstreamRejected,
@@ -37,7 +41,11 @@ async fn refusals_are_told_as_what_they_are() {
             "there is no issue ACME-7",
         ),
         (status(409, &said("Conflicting update")), ErrorCode::Conflict, "Conflicting update"),
-        (status(410, &said("Gone")), ErrorCode::UpstreamRejected, "Jira: it refused this: it has taken this out of its API"),
+        (
+            status(410, &said("Gone")),
+            ErrorCode::UpstreamRejected,
+            "Jira: it refused this: it has taken this out of its API",
+        ),
     ] {
         let error = refused(turn).await;
         assert_eq!(error.code(), code, "{error}");
@@ -56,7 +64,8 @@ async fn a_query_that_is_refused_is_explained() {
 
 #[tokio::test]
 async fn one_methods_limit_stops_no_other() {
-    let headers = [("retry-after", "30"), ("ratelimit-reason", "jira-burst-based"), ("x-ratelimit-nearlimit", "true")];
+    let headers =
+        [("retry-after", "30"), ("ratelimit-reason", "jira-burst-based"), ("x-ratelimit-nearlimit", "true")];
     let world = World::new([with_headers(429, &headers, &json!({"message": "Rate limit exceeded"}))]).await;
     for _ in 0..2 {
         let error = world.jira.list(&world.context, &pages_of(5)).await.unwrap_err();
@@ -82,7 +91,9 @@ async fn an_hours_quota_ends_when_it_says() {
 
 #[tokio::test]
 async fn answers_in_other_shapes_are_no_panic() {
-    for body in [json!([]), json!(7), json!({"issues": 7}), json!({"issues": [7, null, {"fields": []}]}), json!(null)] {
+    for body in
+        [json!([]), json!(7), json!({"issues": 7}), json!({"issues": [7, null, {"fields": []}]}), json!(null)]
+    {
         let world = World::new([good(&body), good(&body), good(&body)]).await;
         let listed = world.jira.list(&world.context, &pages_of(5)).await;
         assert!(listed.is_ok_and(|page| page.items.len() == 3) || !body["issues"].is_array());
