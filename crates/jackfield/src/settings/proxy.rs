@@ -66,9 +66,9 @@ mod tests {
     #[test]
     fn wrong_rules_are_named_with_the_rest() {
         let file = "[[proxy_rules]]\nrole = \"boss\"\nprovider = \"slack\"\nmethods = [\"GET\"]\npaths = [\"users\"]\n";
-        let error = load_with(&[("PORT", "x")], "", file).unwrap_err();
+        let error = load_with(&[("CORS_ORIGINS", "x")], "", file).unwrap_err();
         for part in [
-            "PORT must be",
+            "CORS_ORIGINS",
             "PROXY_RULES: rule 1: role must be user",
             "PROXY_RULES: rule 1: paths: \"users\" must",
         ] {
