@@ -5,6 +5,8 @@ use std::time::Duration;
 use connections::connection::Connection;
 use model::{Coded, ErrorCode, Extensions, Role, Timestamp, Violation};
 
+use crate::reconnect;
+
 /// An operation that could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -12,7 +14,7 @@ pub enum Error {
     #[error("there is no connector {0}; GET /api/v1/unified/connectors lists those there are")]
     UnknownConnector(String),
     /// The connector cannot do this.
-    #[error("connector {connector} cannot {operation}; its capabilities tell what it can")]
+    #[error("connector {connector} has no operation {operation}; its capabilities tell those it has")]
     Unsupported {
         /// The connector.
         connector: &'static str,
@@ -278,6 +280,11 @@ impl Coded for Error {
             Self::Vault(error) => {
                 Extensions { retryable: Some(Self::is_passing(error.code())), ..Extensions::default() }
             }
+            Self::Connection(connections::Error::ConnectionRequired { provider, user_email }) => Extensions {
+                retryable: Some(false),
+                reconnect: Some(reconnect::begin(provider, user_email)),
+                ..Extensions::default()
+            },
             _ => Extensions::default(),
         }
     }
@@ -303,5 +310,16 @@ mod tests {
         let (code, text) = gone(None);
         assert_eq!(code, ErrorCode::UpstreamUnavailable);
         assert!(text.ends_with("begin again"), "{text}");
+    }
+
+    #[test]
+    fn who_has_no_connection_is_told_where_one_is_made() {
+        let error = |user_email: &str| {
+            let (provider, user_email) = ("google".to_owned(), user_email.to_owned());
+            Error::Connection(connections::Error::ConnectionRequired { provider, user_email })
+        };
+        let path = |user_email| error(user_email).extensions().reconnect.unwrap();
+        assert_eq!(path("ann@acme.example"), "/api/v1/unified/auth/google/url?user_email=ann%40acme.example");
+        assert_eq!(path(""), "/api/v1/unified/auth/google/url", "of the tenant's own");
     }
 }

@@ -7,6 +7,15 @@ use url::form_urlencoded;
 
 use crate::Acting;
 
+/// The path on this server that begins connecting an account of this user, or of the tenant's own where that is empty.
+pub(crate) fn begin(provider: &str, user_email: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if !user_email.is_empty() {
+        query.append_pair("user_email", user_email);
+    }
+    path(provider, &query.finish())
+}
+
 /// The path on this server that begins connecting the account again, asking for what it was granted and, for the
 /// credential that acts, for `missing`.
 pub(crate) fn address(connection: &Connection, acting: &Acting, missing: &[String]) -> String {
@@ -29,7 +38,10 @@ pub(crate) fn address(connection: &Connection, acting: &Acting, missing: &[Strin
             }
         }
     }
-    let query = query.finish();
+    path(connection.provider.as_str(), &query.finish())
+}
+
+fn path(provider: &str, query: &str) -> String {
     let separator = if query.is_empty() { "" } else { "?" };
-    format!("/api/v1/unified/auth/{}/url{separator}{query}", connection.provider)
+    format!("/api/v1/unified/auth/{provider}/url{separator}{query}")
 }
