@@ -12,7 +12,7 @@ pub struct Item {
     pub kind: &'static str,
     /// What it is called.
     pub title: Option<String>,
-    /// What it says, as plain text.
+    /// What it says, as plain text, or as Markdown where the vendor has more than that.
     pub text: Option<String>,
     /// Where people see it.
     pub url: Option<String>,

@@ -54,6 +54,11 @@ async fn registry() -> Vec<ConnectorInfo> {
     Connectors::new(parts).list(&"acme".parse().unwrap()).await.unwrap()
 }
 
+/// A scope as the page writes it.
+fn short(scope: &str) -> &str {
+    scope.strip_prefix(GOOGLE).unwrap_or(scope)
+}
+
 /// The words that stand in backticks.
 fn words(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
@@ -85,13 +90,11 @@ fn gaps(description: &Description, section: &str) -> Vec<String> {
             continue;
         };
         let scopes = words(scopes);
-        let is_told = |scope: &&str| scopes.contains(&scope.strip_prefix(GOOGLE).unwrap_or(scope));
-        let missing = ability.scopes.iter().filter(|group| !group.iter().any(|scope| is_told(&scope)));
+        let needed: Vec<&str> = ability.scopes.concat().into_iter().map(short).collect();
+        let is_told = |group: &[&str]| group.iter().any(|scope| scopes.contains(&short(scope)));
+        let missing = ability.scopes.iter().filter(|group| !is_told(group));
         gaps.extend(missing.map(|group| format!("{name} needs one of {group:?}")));
-        let needless = scopes.iter().filter(|told| {
-            let mut needed = ability.scopes.iter().copied().flatten();
-            !needed.any(|scope| scope.strip_prefix(GOOGLE).unwrap_or(scope) == **told)
-        });
+        let needless = scopes.iter().filter(|scope| !needed.contains(scope));
         gaps.extend(needless.map(|scope| format!("{name} is not done with {scope}")));
     }
     let known: BTreeSet<&str> = description.operations.iter().map(|each| each.operation.as_str()).collect();

@@ -109,7 +109,7 @@ pub(in crate::unified) struct ItemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "Ann Lee")]
     title: Option<String>,
-    /// What it says, as plain text.
+    /// What it says, as plain text, or as Markdown where the vendor has more than that.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     /// Where people see it.
