@@ -47,7 +47,7 @@ impl Documented {
         let jira = Prism::start("jira", &below).unwrap();
         let root = jira.base().strip_suffix(&below).unwrap();
         let sites = sites().await;
-        let rules = json!([{"role": "user", "provider": "*", "methods": ["GET"], "paths": ["/**"]}]);
+        let rules = json!([{"role": "user", "provider": "gmail", "methods": ["GET"], "paths": ["/**"]}]);
         let deployment = furnished_with(backend, &emulate, |builder| {
             at_atlassian(builder, &atlassian, &sites)
                 .arg("--dev")

@@ -63,7 +63,7 @@ fn operations(made: &Made) -> Vec<(Method, String, Option<Value>, &'static str)>
         (get.clone(), "connectors/jira/my-issues".into(), None, "jira.my_issues"),
         (get.clone(), "connectors/jira/items/ED-1/comments".into(), None, "jira.comments"),
         (post, "connectors/jira/items/ED-1/comments".into(), said("text"), "jira.add_comment"),
-        (get, format!("proxy/gmail/gmail/v1/users/me/messages?q={SAID}"), None, "proxy.google"),
+        (get, format!("proxy/gmail/gmail/v1/users/me/messages?q={SAID}"), None, "proxy.gmail"),
     ]
 }
 
@@ -151,7 +151,7 @@ async fn each_operation_leaves_one_record(backend: Backend) {
         );
         let detail = match operation {
             "gmail.list.stream" | "gmail.search.stream" => json!("1 messages"),
-            "proxy.google" => json!("GET"),
+            "proxy.gmail" => json!("GET"),
             _ => Value::Null,
         };
         assert_eq!(entry["detail"], detail, "{entry:#}");
