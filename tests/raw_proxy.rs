@@ -17,10 +17,11 @@ use testkit::{Backend, SECRET, TokenBuilder, token_samples};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::deployment::{ADMIN, Answer, Deployment, USER, on_both_backends};
+use crate::deployment::{ADMIN, Answer, Deployment, USER, each, on_both_backends};
 
 on_both_backends!(
     it_is_off_without_rules,
+    without_a_connection_every_method_says_so,
     rules_decide_who_sends_what,
     no_path_leads_out,
     answers_come_as_they_are,
@@ -135,6 +136,33 @@ async fn it_is_off_without_rules(backend: Backend) {
     let stranger = deployment.get(&format!("{PROXY}/archive/v1/x")).await;
     stranger.problem("authentication_required");
     assert!(vendor.asked().is_empty());
+}
+
+async fn without_a_connection_every_method_says_so(backend: Backend) {
+    const CONNECTORS: [&str; 8] =
+        ["bitbucket", "calendar", "confluence", "drive", "github", "gmail", "jira", "slack"];
+    let methods = ["DELETE", "GET", "PATCH", "POST", "PUT"];
+    let rule = |id: &str| json!({"role": "user", "provider": id, "methods": methods, "paths": ["/**"]});
+    let rules = serde_json::Value::Array(CONNECTORS.iter().copied().map(rule).collect());
+    let deployment = Deployment::start_with(backend, |builder| builder.set("PROXY_RULES", rules.to_string()));
+    let listed = deployment.get_as(USER, "/api/v1/unified/connectors").await.expect(200);
+    // The customers of stores are called by gRPC, and notes are there for development alone.
+    let mut raw = each(&listed["connectors"], "name");
+    raw.retain(|name| !["lexmodo", "notes"].contains(name));
+    assert_eq!(raw, CONNECTORS);
+    let document = deployment.get("/openapi.json").await.expect(200);
+    let documented = document["paths"][format!("{PROXY}/{{provider}}/{{path}}")].as_object().unwrap();
+    let mut documented: Vec<String> = documented.keys().map(|method| method.to_uppercase()).collect();
+    documented.sort();
+    assert_eq!(documented, methods);
+    for connector in CONNECTORS {
+        for method in methods {
+            let method = method.parse::<Method>().unwrap();
+            let answer = Answer::of(ann(&deployment, Role::User, method, &format!("{connector}/v1/x"))).await;
+            answer.problem("connection_required");
+            assert_eq!(answer.status, 401, "{connector}");
+        }
+    }
 }
 
 async fn rules_decide_who_sends_what(backend: Backend) {

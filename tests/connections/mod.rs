@@ -3,6 +3,7 @@
 mod answers;
 mod club;
 mod direct;
+mod documented;
 mod emulated;
 mod emulated_google;
 mod links;

@@ -25,13 +25,14 @@ const adapter = createMemoryAdapter();
 const clients = adapter("Client");
 for (const client of options.clients) await clients.upsert(client.client_id, client);
 
+const RESOURCES = ["notes.read", "notes.write", "customers_write", "read:jira-work", "write:jira-work"];
 const { privateKey } = await generateKeyPair("RS256", { extractable: true });
 const provider = new Provider(base, {
   adapter,
   jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: "RS256", use: "sig" }] },
   cookies: { keys: [crypto.randomUUID()] },
   pkce: { required: () => true },
-  scopes: ["openid", "offline_access", "email", "profile", "notes.read", "notes.write", "customers_write"],
+  scopes: ["openid", "offline_access", "email", "profile", ...RESOURCES],
   claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
   findAccount: (_ctx, sub) => users.has(sub) && { accountId: sub, claims: () => ({ ...users.get(sub), email_verified: true }) },
   features: {

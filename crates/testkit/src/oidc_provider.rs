@@ -44,7 +44,8 @@ impl Default for OidcOptions {
 
 /// A running `oidc-provider` with one client: PKCE is required, refresh tokens rotate and are always given, the reuse of
 /// one revokes the whole grant; it has userinfo, revocation (RFC 7009) and introspection (RFC 7662), and sends `iss`
-/// (RFC 9207). Scopes: `openid`, `email`, `profile`, `offline_access`, `notes.read`, `notes.write`, `customers_write`; userinfo needs
+/// (RFC 9207). Scopes: `openid`, `email`, `profile`, `offline_access`, `notes.read`, `notes.write`, `customers_write`, `read:jira-work`,
+/// `write:jira-work`; userinfo needs
 /// `openid`, and `offline_access` is only granted with `prompt=consent`. Its issuer is its base URL, and everything else
 /// is in its discovery document. Killed when dropped.
 #[derive(Debug)]

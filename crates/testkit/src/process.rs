@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
 /// How long a server may take to start.
-const START_DEADLINE: Duration = Duration::from_secs(30);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// The folder `name` of `tests/`.
 pub(crate) fn folder(name: &str) -> PathBuf {

@@ -3,5 +3,5 @@
 mod comments;
 mod pages;
 mod search;
-mod site;
+pub(crate) mod site;
 mod writing;

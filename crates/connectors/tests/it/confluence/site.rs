@@ -68,7 +68,7 @@ impl World {
 }
 
 /// A page as Confluence gives it.
-pub(super) fn page(id: &str, version: u64, storage: &str) -> Value {
+pub(crate) fn page(id: &str, version: u64, storage: &str) -> Value {
     json!({
         "id": id, "status": "current", "title": "Release plan", "spaceId": "98306", "parentId": "131179",
         "parentType": "page", "position": 57, "authorId": "5b10a2844c20165700ede21g", "ownerId": "5b10ac8d82e05b22cc7d4ef5",

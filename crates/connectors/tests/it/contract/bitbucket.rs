@@ -5,8 +5,7 @@ use serde_json::json;
 use super::Contract;
 use super::exercise::{Samples, page};
 
-#[tokio::test]
-async fn bitbucket_is_called_as_bitbucket_describes_it() {
+pub(super) async fn is_called_as_bitbucket_describes_it() {
     const SITE: &str = "acme:site";
     const FOOTER: &str = "acme:site:12";
     let samples = Samples {

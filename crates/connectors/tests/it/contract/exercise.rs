@@ -10,29 +10,29 @@ use serde_json::{Map, Value};
 
 /// What the operations of one connector are done with.
 #[derive(Debug, Default)]
-pub(super) struct Samples {
+pub(super) struct Samples<'a> {
     /// Pages of items: at least one.
     pub(super) lists: Vec<Listing>,
     /// Searches, each with its query.
-    pub(super) searches: Vec<(&'static str, Listing)>,
+    pub(super) searches: Vec<(&'a str, Listing)>,
     /// Items.
-    pub(super) items: Vec<&'static str>,
+    pub(super) items: Vec<&'a str>,
     /// Items that are deleted; the same where there are none.
-    pub(super) deleted: Vec<&'static str>,
+    pub(super) deleted: Vec<&'a str>,
     /// Items that are made.
     pub(super) made: Vec<Value>,
     /// Changes, each with its item.
-    pub(super) changes: Vec<(&'static str, Value)>,
+    pub(super) changes: Vec<(&'a str, Value)>,
     /// Bytes, each with its item.
-    pub(super) contents: Vec<(&'static str, WantedContent)>,
+    pub(super) contents: Vec<(&'a str, WantedContent)>,
     /// An item that is spoken about.
-    pub(super) spoken_about: &'static str,
+    pub(super) spoken_about: &'a str,
     /// A channel, and a thread in it.
-    pub(super) channel: (&'static str, &'static str),
+    pub(super) channel: (&'a str, &'a str),
     /// A project.
-    pub(super) project: &'static str,
+    pub(super) project: &'a str,
     /// An issue.
-    pub(super) issue: &'static str,
+    pub(super) issue: &'a str,
     /// Issues that are made.
     pub(super) new_issues: Vec<NewIssue>,
     /// Changes of the issue.
@@ -46,7 +46,11 @@ pub(super) fn page(filters: &[(&'static str, &str)]) -> Listing {
 }
 
 /// Does all that the connector declares; gives what failed: the operation, which time, and why.
-pub(super) async fn exercise(connector: &dyn Connector, context: &Context, samples: &Samples) -> Vec<String> {
+pub(super) async fn exercise(
+    connector: &dyn Connector,
+    context: &Context,
+    samples: &Samples<'_>,
+) -> Vec<String> {
     let mut failed = Vec::new();
     if let Err(error) = connector.test(context).await {
         failed.push(format!("test: {error}"));
@@ -71,7 +75,7 @@ async fn operate(
     connector: &dyn Connector,
     context: &Context,
     operation: Operation,
-    samples: &Samples,
+    samples: &Samples<'_>,
 ) -> Vec<Result<(), Error>> {
     match operation {
         Operation::List
@@ -96,7 +100,7 @@ async fn data(
     connector: &dyn Connector,
     context: &Context,
     operation: Operation,
-    samples: &Samples,
+    samples: &Samples<'_>,
 ) -> Vec<Result<(), Error>> {
     let data = connector.surfaces().data.unwrap();
     let mut done = Vec::new();
@@ -140,7 +144,7 @@ async fn beside(
     connector: &dyn Connector,
     context: &Context,
     operation: Operation,
-    samples: &Samples,
+    samples: &Samples<'_>,
 ) -> Vec<Result<(), Error>> {
     let surfaces = connector.surfaces();
     let about = samples.spoken_about;
@@ -173,7 +177,7 @@ async fn communication(
     connector: &dyn Connector,
     context: &Context,
     operation: Operation,
-    samples: &Samples,
+    samples: &Samples<'_>,
 ) -> Vec<Result<(), Error>> {
     let communication = connector.surfaces().communication.unwrap();
     let (channel, thread) = samples.channel;
@@ -199,7 +203,7 @@ async fn project(
     connector: &dyn Connector,
     context: &Context,
     operation: Operation,
-    samples: &Samples,
+    samples: &Samples<'_>,
 ) -> Vec<Result<(), Error>> {
     let project = connector.surfaces().project.unwrap();
     match operation {

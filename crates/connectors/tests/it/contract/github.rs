@@ -6,8 +6,7 @@ use serde_json::json;
 use super::Contract;
 use super::exercise::{Samples, page};
 
-#[tokio::test]
-async fn github_is_called_as_github_describes_it() {
+pub(super) async fn is_called_as_github_describes_it() {
     let state = |status: &str| IssueChanges { status: Some(status.into()), ..IssueChanges::default() };
     let samples = Samples {
         lists: vec![page(&[]), page(&[("visibility", "private")])],

@@ -6,8 +6,7 @@ use serde_json::json;
 use super::Contract;
 use super::exercise::{Samples, page};
 
-#[tokio::test]
-async fn gmail_is_called_as_google_describes_it() {
+pub(super) async fn gmail_is_called_as_google_describes_it() {
     let attachment = json!({"filename": "a.txt", "content": "aGVsbG8="});
     let samples = Samples {
         lists: vec![page(&[]), page(&[("label_ids", "INBOX,UNREAD"), ("include_spam_trash", "true")])],
@@ -30,8 +29,7 @@ async fn gmail_is_called_as_google_describes_it() {
     Contract::of("gmail", "").await.is_kept(&samples).await;
 }
 
-#[tokio::test]
-async fn drive_is_called_as_google_describes_it() {
+pub(super) async fn drive_is_called_as_google_describes_it() {
     let samples = Samples {
         lists: vec![
             page(&[]),
@@ -56,8 +54,7 @@ async fn drive_is_called_as_google_describes_it() {
     Contract::of("drive", "").await.is_kept(&samples).await;
 }
 
-#[tokio::test]
-async fn calendar_is_called_as_google_describes_it() {
+pub(super) async fn calendar_is_called_as_google_describes_it() {
     let (start, end) = ("2026-11-24T09:00:00Z", "2026-11-24T10:00:00Z");
     let samples = Samples {
         lists: vec![

@@ -5,8 +5,7 @@ use serde_json::json;
 use super::Contract;
 use super::exercise::{Samples, page};
 
-#[tokio::test]
-async fn slack_is_called_as_slack_describes_it() {
+pub(super) async fn is_called_as_slack_describes_it() {
     const CHANNEL: &str = "C012AB3CD";
     const MESSAGE: &str = "C012AB3CD:1512085950.000216";
     let samples = Samples {

@@ -1,6 +1,6 @@
 //! The connector `notes` against the real sandbox.
 
-mod sandbox;
+pub(crate) mod sandbox;
 
 use connectors::{Error, Item, Wanted};
 use model::{Coded as _, ErrorCode};

@@ -1,11 +1,12 @@
 //! A sandbox on loopback, and Ann's connection to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Router;
-use connections::{Begin, Callback, Connections};
+use connections::{Begin, Callback, Connections, Whose};
 use connectors::http::Settings;
-use connectors::{Asker, Connectors};
+use connectors::{Acting, Asker, Connectors, Context, Kept, Parts};
 use model::Ambient;
 use tempfile::TempDir;
 use testkit::Browser;
@@ -19,14 +20,15 @@ const CLIENT_SECRET: &str = "a secret of the sandbox";
 const CALLBACK: &str = "http://localhost:4000/api/v1/unified/auth/sandbox/callback";
 
 /// Connectors, and a sandbox if there is one.
-pub(super) struct Desk {
-    pub(super) connectors: Connectors,
+pub(crate) struct Desk {
+    pub(crate) connectors: Connectors,
+    connections: Connections,
     _folder: TempDir,
 }
 
 impl Desk {
     /// Connected with these scopes.
-    pub(super) async fn new(scopes: &str) -> Self {
+    pub(crate) async fn new(scopes: &str) -> Self {
         let root = serve().await;
         let file = format!(
             "[providers.sandbox]\nissuer = \"{root}\"\nauthorization_url = \"{root}/authorize\"\n\
@@ -37,13 +39,28 @@ impl Desk {
         let base_urls = [("notes".to_owned(), root)].into();
         let (parts, folder) = house(&file, &|_| None, Settings { base_urls, ..Settings::default() }).await;
         connect(&parts.connections, scopes).await;
-        Self { connectors: Connectors::new(parts), _folder: folder }
+        Self::of(parts, folder)
     }
 
     /// As a server is that is not for development.
     pub(super) async fn without_sandbox() -> Self {
         let (parts, folder) = house("", &|_| None, Settings::default()).await;
-        Self { connectors: Connectors::new(parts), _folder: folder }
+        Self::of(parts, folder)
+    }
+
+    fn of(parts: Parts, folder: TempDir) -> Self {
+        let connections = parts.connections.clone();
+        Self { connectors: Connectors::new(parts), connections, _folder: folder }
+    }
+
+    /// What a connector works with for Ann.
+    pub(crate) async fn context(&self) -> Context {
+        let Asker { tenant, user_email, connection, .. } = ann();
+        let whose = Whose { tenant, user_email, provider: "sandbox".into(), connection };
+        let connection = self.connections.meant(&whose).await.unwrap();
+        let key = self.connections.credential(&whose.tenant, &connection);
+        let credential = Arc::new(Kept::new(self.connections.vault().clone(), key));
+        Context { tenant: whose.tenant, connection, credential, acting: Acting::default(), raw: false }
     }
 }
 
