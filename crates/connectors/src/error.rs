@@ -186,6 +186,17 @@ impl Error {
         Self::Upstream { provider, code, detail: detail.into(), retry_after: None, status: None, retryable }
     }
 
+    /// That one thing in the request breaks a rule: `pointer` says what in the body (RFC 6901). It is empty for what stands
+    /// elsewhere, as a parameter or an id, which `detail` then names.
+    pub(crate) fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation::new(pointer, detail)])
+    }
+
+    /// That the vendor has no such thing. The id is told as far as it can be shown.
+    pub(crate) fn not_found(what: &'static str, id: &str) -> Self {
+        Self::NotFound { what, id: crate::http::shown_id(id) }
+    }
+
     /// That a site must be chosen first.
     pub(crate) fn needs_site(connection: &Connection) -> Self {
         // As many as can be read.

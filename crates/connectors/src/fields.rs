@@ -4,7 +4,6 @@ use model::Violation;
 use serde_json::{Map, Value};
 
 use crate::Error;
-use crate::connector::Listing;
 
 /// The fields of a body that are being read.
 #[derive(Debug)]
@@ -62,6 +61,16 @@ impl<'a> Fields<'a> {
             self.refuse(pointer(name), "must be true or false");
         }
         flag
+    }
+
+    /// One of a few words.
+    pub(crate) fn one_of(&mut self, name: &str, words: &[&str]) -> Option<&'a str> {
+        let word = self.line(name)?;
+        if !words.contains(&word) {
+            self.refuse(pointer(name), format!("must be {}", words.join(" or ")));
+            return None;
+        }
+        Some(word)
     }
 
     /// A list of texts.
@@ -123,29 +132,7 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> &'a str {
 
 /// The sentence for a field that must be there.
 pub(crate) fn required(name: &str) -> Error {
-    Error::Invalid(vec![Violation::new(pointer(name), "must be given")])
-}
-
-/// A filter that is true or false.
-///
-/// # Errors
-/// [`Error::Invalid`].
-pub(crate) fn flag(listing: &Listing, name: &str) -> Result<Option<bool>, Error> {
-    one_of(listing, name, &["true", "false"]).map(|flag| flag.map(|flag| flag == "true"))
-}
-
-/// A filter that is one of a few words.
-///
-/// # Errors
-/// [`Error::Invalid`].
-pub(crate) fn one_of<'a>(listing: &'a Listing, name: &str, words: &[&str]) -> Result<Option<&'a str>, Error> {
-    match listing.filter(name) {
-        Some(word) if !words.contains(&word) => {
-            let detail = format!("{name} must be {}", words.join(" or "));
-            Err(Error::Invalid(vec![Violation::new("", detail)]))
-        }
-        other => Ok(other),
-    }
+    Error::invalid(pointer(name), "must be given")
 }
 
 #[cfg(test)]

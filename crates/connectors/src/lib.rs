@@ -41,6 +41,7 @@ mod credential;
 mod dispatch;
 mod error;
 mod fields;
+mod filters;
 mod google;
 pub mod http;
 mod item;

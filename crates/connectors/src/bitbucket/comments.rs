@@ -1,7 +1,6 @@
 //! Comments on pull requests.
 
 use async_trait::async_trait;
-use model::Violation;
 use serde_json::json;
 
 use super::comment::{Comment, item};
@@ -22,7 +21,7 @@ fn about(id: &str) -> Result<PullRequestName, Error> {
         Name::PullRequest(name) => Ok(name),
         Name::Repository(_) => {
             let detail = "only pull requests have comments, whose ids are like acme:site:12";
-            Err(Error::Invalid(vec![Violation::new("", detail)]))
+            Err(Error::invalid("", detail))
         }
     }
 }
@@ -44,7 +43,7 @@ impl Comments for BitbucketConnector {
     async fn add_comment(&self, context: &Context, id: &str, text: &str) -> Result<Item, Error> {
         let name = about(id)?;
         if text.trim().is_empty() {
-            return Err(Error::Invalid(vec![Violation::new("/text", "must say something")]));
+            return Err(Error::invalid("/text", "must say something"));
         }
         let request = self.calls(context).post(name.path(&["comments"])).about("pull request", id);
         let whole =

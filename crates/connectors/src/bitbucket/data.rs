@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::StatusCode;
-use model::{ErrorCode, Violation};
+use model::ErrorCode;
 use serde_json::{Map, Value};
 
 use super::connector::BitbucketConnector;
@@ -158,7 +158,7 @@ impl Data for BitbucketConnector {
                 let request = api.post(name.path(&["pullrequests"])).about("repository", &name.to_string());
                 Ok(pull_request::item(&name, request.body(&body).json().await?, context.raw))
             }
-            _ => Err(invalid("/type", "must be repository or pull_request")),
+            _ => Err(Error::invalid("/type", "must be repository or pull_request")),
         }
     }
 
@@ -179,7 +179,7 @@ impl Data for BitbucketConnector {
             Name::PullRequest(_) => {
                 let detail =
                     "Bitbucket deletes no pull requests: decline it, by changing its state to declined";
-                Err(invalid("", detail))
+                Err(Error::invalid("", detail))
             }
         }
     }
@@ -189,8 +189,4 @@ impl Data for BitbucketConnector {
     async fn search(&self, context: &Context, query: &str, listing: &Listing) -> Result<Items, Error> {
         self.page(context, query, listing).await
     }
-}
-
-fn invalid(pointer: &str, detail: &str) -> Error {
-    Error::Invalid(vec![Violation::new(pointer, detail)])
 }

@@ -37,10 +37,7 @@ impl Name {
     /// # Errors
     /// [`Error::NotFound`] for what nothing there can have.
     pub(super) fn parse(id: &str) -> Result<Self, Error> {
-        Self::read(id).ok_or_else(|| Error::NotFound {
-            what: "repository or pull request",
-            id: id.chars().filter(|letter| !letter.is_control()).take(64).collect(),
-        })
+        Self::read(id).ok_or_else(|| Error::not_found("repository or pull request", id))
     }
 
     fn read(id: &str) -> Option<Self> {

@@ -130,12 +130,8 @@ fn ended(fields: &mut Fields<'_>, given: &Map<String, Value>, state: &str) -> Ch
 fn merge(fields: &mut Fields<'_>) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("type".to_owned(), "pullrequest_merge_parameters".into());
-    match fields.line("merge_strategy") {
-        Some(strategy) if STRATEGIES.contains(&strategy) => {
-            body.insert("merge_strategy".to_owned(), strategy.into());
-        }
-        Some(_) => fields.refuse("/merge_strategy", format!("must be {}", STRATEGIES.join(" or "))),
-        None => {}
+    if let Some(strategy) = fields.one_of("merge_strategy", &STRATEGIES) {
+        body.insert("merge_strategy".to_owned(), strategy.into());
     }
     if let Some(message) = fields.text("message") {
         body.insert("message".to_owned(), message.into());

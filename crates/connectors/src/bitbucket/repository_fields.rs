@@ -93,12 +93,8 @@ fn read(fields: &mut Fields<'_>) -> Map<String, Value> {
     if let Some(key) = fields.line("project") {
         body.insert("project".to_owned(), json!({"type": "project", "key": key}));
     }
-    match fields.line("fork_policy") {
-        Some(policy) if FORK_POLICIES.contains(&policy) => {
-            body.insert("fork_policy".to_owned(), policy.into());
-        }
-        Some(_) => fields.refuse("/fork_policy", format!("must be {}", FORK_POLICIES.join(" or "))),
-        None => {}
+    if let Some(policy) = fields.one_of("fork_policy", &FORK_POLICIES) {
+        body.insert("fork_policy".to_owned(), policy.into());
     }
     body
 }

@@ -1,14 +1,12 @@
 //! What a list is of, and how it is narrowed.
 
-use model::Violation;
-
 use super::description::{ORDER_BY, REPOSITORY, ROLE, STATE, WORKSPACE};
 use super::name::{RepositoryName, is_name};
 use super::page::{MAX_PAGE, MAX_PULL_REQUESTS};
 use super::query::query;
 use crate::Error;
 use crate::connector::Listing;
-use crate::fields::one_of;
+use crate::filters::one_of;
 use crate::http::{Api, Request};
 
 /// A list.
@@ -156,7 +154,7 @@ fn state(listing: &Listing) -> Result<Option<String>, Error> {
 }
 
 fn wrong(detail: &str) -> Error {
-    Error::Invalid(vec![Violation::new("", detail)])
+    Error::invalid("", detail)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::id::{EventId, PRIMARY};
 use crate::answer::{Whole, put};
 use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Raw, Surfaces};
 use crate::containers::{Container, Containers};
-use crate::fields::{flag, one_of};
+use crate::filters::{flag, moment, one_of};
 use crate::google::trouble;
 use crate::http::{Api, Http, Upstream, Vendor};
 use crate::{Context, Error, Item, Items, Page};
@@ -62,13 +62,13 @@ static DESCRIPTION: Description = Description {
         Filter { name: "calendar_id", meaning: "events of this calendar instead of the main one" },
         Filter { name: "time_min", meaning: "events that end after this moment (RFC 3339)" },
         Filter { name: "time_max", meaning: "events that begin before this moment (RFC 3339)" },
-        Filter { name: "updated_min", meaning: "events that changed after this moment (RFC 3339)" },
+        Filter { name: "updated_after", meaning: "events that changed after this moment (RFC 3339)" },
         Filter {
             name: "single_events",
             meaning: "false for recurring events as one each; else each occurrence",
         },
         Filter { name: "show_deleted", meaning: "true for cancelled events, too" },
-        Filter { name: "order_by", meaning: "startTime or updated" },
+        Filter { name: "order_by", meaning: "updated, or startTime, which only occurrences are in the order of" },
     ],
     max_page: 250,
 };
@@ -116,6 +116,10 @@ impl CalendarConnector {
     ) -> Result<Items, Error> {
         let calendar = listing.filter("calendar_id").unwrap_or(PRIMARY);
         let is_single = flag(listing, "single_events")?.unwrap_or(true);
+        let order = one_of(listing, "order_by", &["startTime", "updated"])?;
+        if order == Some("startTime") && !is_single {
+            return Err(Error::invalid("", "order_by must be updated where single_events is false"));
+        }
         let request = self.upstream.api(context).get(events(calendar)).about("calendar", calendar);
         let listed = request
             .query("maxResults", listing.max_results)
@@ -124,9 +128,9 @@ impl CalendarConnector {
             .query_opt("q", query)
             .query_opt("timeMin", moment(listing, "time_min")?)
             .query_opt("timeMax", moment(listing, "time_max")?)
-            .query_opt("updatedMin", moment(listing, "updated_min")?)
+            .query_opt("updatedMin", moment(listing, "updated_after")?)
             .query_opt("showDeleted", flag(listing, "show_deleted")?)
-            .query_opt("orderBy", one_of(listing, "order_by", &["startTime", "updated"])?)
+            .query_opt("orderBy", order)
             .json()
             .await?;
         Ok(page(listed, context, |event: &Event, raw| item(event, calendar, raw)))
@@ -163,17 +167,6 @@ fn container(calendar: &Calendar, raw: Option<Value>) -> Container {
         extra,
         raw,
     }
-}
-
-/// A filter that is a moment. A `+` that was not escaped in the query has become a blank.
-fn moment(listing: &Listing, name: &str) -> Result<Option<String>, Error> {
-    let Some(text) = listing.filter(name) else { return Ok(None) };
-    let text = text.replace(' ', "+");
-    if text.parse::<jiff::Timestamp>().is_ok() {
-        return Ok(Some(text));
-    }
-    let detail = format!("{name} must be a moment like 2026-12-25T09:00:00Z");
-    Err(Error::Invalid(vec![model::Violation::new("", detail)]))
 }
 
 #[async_trait]

@@ -68,10 +68,7 @@ pub(super) fn read(given: &Map<String, Value>, purpose: Purpose) -> Result<Writt
     if fields.value("recurrence").is_some() {
         body.insert("recurrence".to_owned(), recurrence.into());
     }
-    let send_updates = fields.line("send_updates");
-    if send_updates.is_some_and(|whom| !["all", "externalOnly", "none"].contains(&whom)) {
-        fields.refuse("/send_updates", "must be all, externalOnly or none");
-    }
+    let send_updates = fields.one_of("send_updates", &["all", "externalOnly", "none"]);
     let (calendar, etag) = (fields.line("calendar_id"), fields.line("etag"));
     match purpose {
         Purpose::Create if etag.is_some() => fields.refuse("/etag", "is for changing an event"),

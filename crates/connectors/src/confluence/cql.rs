@@ -1,7 +1,5 @@
 //! Queries for pages, in CQL: <https://developer.atlassian.com/cloud/confluence/advanced-searching-using-cql/>
 
-use model::Violation;
-
 use crate::Error;
 
 /// The fields of CQL that pages can be sought by. What compares one of them with something is CQL; all else is words.
@@ -46,7 +44,7 @@ pub(super) fn cql(query: &str) -> Result<String, Error> {
     let words = words(query);
     if !words.chars().any(char::is_alphanumeric) {
         let detail = "query must be words to be found, or CQL, as in space = \"KEY\" and title ~ \"word\"";
-        return Err(Error::Invalid(vec![Violation::new("", detail)]));
+        return Err(Error::invalid("", detail));
     }
     Ok(format!("type = page and text ~ \"{words}\""))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use model::{ErrorCode, Violation};
+use model::ErrorCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -16,7 +16,7 @@ use super::paging::Listed;
 use super::storage;
 use crate::answer::{Whole, put};
 use crate::connector::{Data, Listing};
-use crate::fields::{flag, one_of};
+use crate::filters::{flag, one_of, only};
 use crate::http::{Api, Request};
 use crate::{Context, Error, Item, Items};
 
@@ -57,7 +57,7 @@ fn narrowed<'a>(request: Request<'a>, listing: &Listing) -> Result<Request<'a>, 
     let space = listing.filter(SPACE_ID);
     if space.is_some_and(|id| !is_id(id)) {
         let detail = format!("{SPACE_ID} must be the id of a space, which is a number");
-        return Err(Error::Invalid(vec![Violation::new("", detail)]));
+        return Err(Error::invalid("", detail));
     }
     Ok(request
         .query_opt("space-id", space)
@@ -66,18 +66,9 @@ fn narrowed<'a>(request: Request<'a>, listing: &Listing) -> Result<Request<'a>, 
         .query_opt("sort", one_of(listing, ORDER_BY, &ORDERS)?))
 }
 
-/// What narrows a list does not narrow a search, which has its own language for that: it is not left out in silence.
-fn refuse_narrowing(listing: &Listing) -> Result<(), Error> {
-    let Some(name) =
-        [SPACE_ID, TITLE, STATUS, ORDER_BY].into_iter().find(|name| listing.filter(name).is_some())
-    else {
-        return Ok(());
-    };
-    let detail = format!(
-        "{name} is for lists: say it in the query, as in space = \"KEY\" and title ~ \"word\" order by lastmodified"
-    );
-    Err(Error::Invalid(vec![Violation::new("", detail)]))
-}
+/// A search has its own language for what narrows lists.
+const IN_THE_QUERY: &str =
+    "say it in the query, as in space = \"KEY\" and title ~ \"word\" order by lastmodified";
 
 async fn one(api: &Api<'_>, id: &str) -> Result<Whole<ContentPage>, Error> {
     let request = api.get(["wiki", "api", "v2", "pages", id]).about("page", id);
@@ -157,7 +148,7 @@ impl Data for ConfluenceConnector {
     /// What CQL finds among pages; words that are no CQL are sought in all that pages say. The search tells little of what it
     /// finds, so the pages are read then, all with one call.
     async fn search(&self, context: &Context, query: &str, listing: &Listing) -> Result<Items, Error> {
-        refuse_narrowing(listing)?;
+        only(listing, &[INCLUDE_TEXT], IN_THE_QUERY)?;
         let api = self.site(context)?;
         let (request, limit) = with_text(pages(&api), listing)?;
         let cursor = listing.cursor.as_deref();

@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
-use model::Violation;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -116,7 +115,7 @@ fn exported<'a>(known: &Known, wanted: Option<&'a str>) -> Result<Option<&'a str
 }
 
 fn refused(detail: impl Into<String>) -> Error {
-    Error::Invalid(vec![Violation::new("", detail)])
+    Error::invalid("", detail)
 }
 
 fn read(download: Download, name: Option<String>, media_type: &str) -> File {

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::connector::Listing;
-use crate::fields::flag;
+use crate::filters::flag;
 
 /// The operators of Drive's query language. Words without any of them are words to be found.
 const OPERATORS: [&str; 10] = [" contains ", " in ", " has ", " not ", "!=", "<=", ">=", "=", "<", ">"];

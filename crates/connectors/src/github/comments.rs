@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::connector::{GitHubConnector, listed, only};
+use super::connector::{GitHubConnector, listed};
 use super::id::Issue;
 use super::issue::{Comment, comment};
 use crate::answer::Whole;
@@ -14,7 +14,6 @@ use crate::{Context, Error, Item, Items};
 #[async_trait]
 impl Comments for GitHubConnector {
     async fn comments(&self, context: &Context, id: &str, listing: &Listing) -> Result<Items, Error> {
-        only(listing, &[])?;
         let path = Issue::parse(id)?.path(["comments"]);
         let request = self.page(context, &path, listing, |request| request).about("issue", id);
         let listed = listed::<Vec<Whole<Comment>>>(request).await?;

@@ -1,7 +1,6 @@
 //! The connector `github`.
 
 use async_trait::async_trait;
-use model::Violation;
 use serde::de::DeserializeOwned;
 
 use super::dialect::VENDOR;
@@ -106,14 +105,6 @@ impl GitHubConnector {
 pub(super) async fn listed<T: DeserializeOwned>(request: Request<'_>) -> Result<Listed<T>, Error> {
     let answer = request.send().await?;
     Ok(Listed { page: answer.json()?, next: answer.next_link().map(str::to_owned) })
-}
-
-/// Refuses the filters that say nothing for this list.
-pub(super) fn only(listing: &Listing, names: &[&str]) -> Result<(), Error> {
-    let others = listing.filters.keys().filter(|name| !names.contains(name));
-    let wrong: Vec<Violation> =
-        others.map(|name| Violation::new("", format!("{name} is no parameter of this list"))).collect();
-    if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
 }
 
 #[async_trait]

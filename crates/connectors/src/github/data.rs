@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::connector::{GitHubConnector, SEARCH, VISIBILITY, listed, only};
+use super::connector::{GitHubConnector, SEARCH, VISIBILITY, listed};
 use super::fields::{changed, made};
 use super::id::Repository;
 use super::repository::{Repo, item};
 use crate::answer::Whole;
 use crate::connector::{Data, Listing};
-use crate::fields::one_of;
+use crate::filters::{one_of, only};
 use crate::{Context, Error, Item, Items, Page};
 
 /// What a search has found: of all there is, the first thousand can be had.
@@ -28,7 +28,7 @@ impl GitHubConnector {
         listing: &Listing,
         shape: fn(Whole<Repo>, bool) -> T,
     ) -> Result<Page<T>, Error> {
-        only(listing, &[VISIBILITY])?;
+        only(listing, &[VISIBILITY], "leave it out")?;
         let visibility = one_of(listing, VISIBILITY, &["all", "public", "private"])?;
         let request = self.page(context, &["user", "repos"], listing, |request| {
             request.query("sort", "full_name").query_opt("visibility", visibility)
@@ -81,7 +81,7 @@ impl Data for GitHubConnector {
     /// What a query of GitHub's language finds among all repositories that the account may see:
     /// <https://docs.github.com/en/search-github/searching-on-github/searching-for-repositories>.
     async fn search(&self, context: &Context, query: &str, listing: &Listing) -> Result<Items, Error> {
-        only(listing, &[])?;
+        only(listing, &[], "say it in the query, as in is:public user:acme")?;
         let path = ["search", "repositories"];
         let request = self.page(context, &path, listing, |request| request.query("q", query));
         let listed = listed::<Found>(request.budget(SEARCH)).await?;

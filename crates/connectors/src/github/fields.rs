@@ -150,7 +150,7 @@ fn state(status: &str) -> Result<(&'static str, Option<&'static str>), Error> {
         "duplicate" => Ok(("closed", Some("duplicate"))),
         _ => {
             let detail = "must be open, reopened, closed, completed, not_planned or duplicate";
-            Err(Error::Invalid(vec![Violation::new("/status", detail)]))
+            Err(Error::invalid("/status", detail))
         }
     }
 }

@@ -22,7 +22,7 @@ impl<'a> Repository<'a> {
     /// # Errors
     /// [`Error::NotFound`] for what GitHub cannot have given out.
     pub(super) fn parse(id: &'a str) -> Result<Self, Error> {
-        Self::read(id).ok_or_else(|| not_found("repository", id))
+        Self::read(id).ok_or_else(|| Error::not_found("repository", id))
     }
 
     fn read(id: &'a str) -> Option<Self> {
@@ -47,7 +47,7 @@ impl<'a> Issue<'a> {
     /// # Errors
     /// [`Error::NotFound`] for what GitHub cannot have given out.
     pub(super) fn parse(id: &'a str) -> Result<Self, Error> {
-        Self::read(id).ok_or_else(|| not_found("issue", id))
+        Self::read(id).ok_or_else(|| Error::not_found("issue", id))
     }
 
     fn read(id: &'a str) -> Option<Self> {
@@ -75,10 +75,6 @@ fn is_name(text: &str) -> bool {
     (1..=100).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
         && !matches!(text, "." | "..")
-}
-
-fn not_found(what: &'static str, id: &str) -> Error {
-    Error::NotFound { what, id: id.chars().filter(|letter| !letter.is_control()).take(64).collect() }
 }
 
 #[cfg(test)]

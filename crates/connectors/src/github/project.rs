@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::future::try_join;
 use serde::Deserialize;
 
-use super::connector::{ASSIGNEE, GitHubConnector, LABELS, SEARCH, STATE, listed, only};
+use super::connector::{ASSIGNEE, GitHubConnector, LABELS, SEARCH, STATE, listed};
 use super::fields::{issue_changes, new_issue};
 use super::id::{self, Repository};
 use super::issue::{self, Issue};
@@ -12,7 +12,7 @@ use super::repository;
 use crate::answer::Whole;
 use crate::comments::Comments as _;
 use crate::connector::Listing;
-use crate::fields::one_of;
+use crate::filters::{one_of, only};
 use crate::http::Request;
 use crate::project::{IssueChanges, NewIssue, Project, ProjectInfo, Summary};
 use crate::{Context, Error, Item, Items, Page};
@@ -61,7 +61,7 @@ impl Project for GitHubConnector {
     }
 
     async fn issues(&self, context: &Context, project: &str, listing: &Listing) -> Result<Items, Error> {
-        only(listing, &[STATE, LABELS, ASSIGNEE])?;
+        only(listing, &[STATE, LABELS, ASSIGNEE], "leave it out")?;
         let state = one_of(listing, STATE, &["open", "closed", "all"])?.unwrap_or("all");
         let repository = Repository::parse(project)?;
         let request = self.page(context, &repository.path(["issues"]), listing, |request| {
@@ -109,7 +109,7 @@ impl Project for GitHubConnector {
     }
 
     async fn my_issues(&self, context: &Context, listing: &Listing) -> Result<Items, Error> {
-        only(listing, &[LABELS])?;
+        only(listing, &[LABELS], "these are the open issues that are assigned to the account")?;
         let request = self.page(context, &["issues"], listing, |request| {
             request
                 .query("filter", "assigned")

@@ -14,7 +14,8 @@ use super::item::{item, sent};
 use super::message::{Body, Message};
 use crate::answer::Whole;
 use crate::connector::{Ability, Connector, Data, Description, Filter, Listing, Operation, Raw, Surfaces};
-use crate::fields::{Fields, flag};
+use crate::fields::Fields;
+use crate::filters::flag;
 use crate::google::trouble;
 use crate::http::{Api, Http, Part, Upstream, Vendor};
 use crate::{Context, Error, Item, Items};
@@ -268,7 +269,7 @@ impl Data for GmailConnector {
             draft.address(answered)?;
         }
         let written = draft.mime(answered.as_ref(), account(context), &self.ambient);
-        let mime = written.map_err(|_| Error::Invalid(vec![model::Violation::new("", "must be a mail")]))?;
+        let mime = written.map_err(|_| Error::invalid("", "must be a mail"))?;
         let thread = draft.thread_id.or(thread.as_deref());
         let message = Self::send(&api, thread, mime).await?;
         Ok(sent(&message, &draft.title(answered.as_ref()), draft.body, account(context)))

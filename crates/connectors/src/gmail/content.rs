@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
-use model::Violation;
 
 use super::connector::{GmailConnector, fetch, path};
 use super::decoding::decoded;
@@ -23,7 +22,7 @@ impl Content for GmailConnector {
     async fn content(&self, context: &Context, id: &str, wanted: &WantedContent) -> Result<File, Error> {
         if wanted.media_type.is_some() {
             let detail = "media_type must be left out: Gmail converts nothing";
-            return Err(Error::Invalid(vec![Violation::new("", detail)]));
+            return Err(Error::invalid("", detail));
         }
         let api = self.api(context);
         match wanted.part.as_deref() {

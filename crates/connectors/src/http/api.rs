@@ -13,9 +13,9 @@ use super::address::Base;
 use super::host::Host;
 use super::path::RawPath;
 use super::request::Request;
-use super::trouble::{malformed, no_such};
+use super::trouble::malformed;
 use super::vendor::Vendor;
-use super::{Http, words};
+use super::Http;
 use crate::{Context, Error};
 
 /// A vendor's API: what a connector keeps.
@@ -154,7 +154,7 @@ impl<'a> Api<'a> {
         Request::new(
             self.clone(),
             method,
-            url.map_err(|id| no_such(self.upstream.vendor, &words::shown_id(&id.0))),
+            url.map_err(|id| Error::not_found("item", &id.0)),
         )
     }
 

@@ -34,3 +34,4 @@ pub use path::RawPath;
 pub use payload::Part;
 pub use request::Request;
 pub use vendor::{Refusal, Trouble, Vendor};
+pub(crate) use words::shown_id;

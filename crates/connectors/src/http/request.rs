@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use model::Violation;
 use serde::Serialize;
 use url::Url;
 
@@ -185,6 +184,6 @@ impl<'a> Request<'a> {
     }
 
     fn refuse(&mut self, Unsendable(sentence): Unsendable) {
-        self.wrong.get_or_insert(Error::Invalid(vec![Violation::new("", sentence)]));
+        self.wrong.get_or_insert(Error::invalid("", sentence));
     }
 }

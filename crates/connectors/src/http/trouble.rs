@@ -275,8 +275,3 @@ pub(super) fn malformed(vendor: &Vendor, detail: &str) -> Error {
         retryable: false,
     }
 }
-
-/// The error of an id that the vendor cannot have given out.
-pub(super) fn no_such(_: &Vendor, id: &str) -> Error {
-    Error::NotFound { what: "item", id: id.to_owned() }
-}

@@ -41,7 +41,7 @@ pub(super) fn cleaned(message: &str, token: &str) -> String {
 }
 
 /// An id as it may be shown.
-pub(super) fn shown_id(id: &str) -> String {
+pub(crate) fn shown_id(id: &str) -> String {
     let plain: String = id.chars().filter(|letter| is_shown(*letter)).collect();
     shortened(&plain, MAX_SHOWN_ID)
 }

@@ -5,7 +5,6 @@
 //! status that is reached already is left alone, so a change that broke off may be asked for again, unless it is not known whether
 //! the comment was made. An error says what was done before it.
 
-use model::Violation;
 use serde_json::{Map, Value, json};
 
 use super::connector::Site;
@@ -139,5 +138,5 @@ fn no_way(ways: &[&Value], now: Option<String>) -> Error {
     } else {
         format!("must be one of the ways on{from}: {}", names.join(", "))
     };
-    Error::Invalid(vec![Violation::new("/status", detail)])
+    Error::invalid("/status", detail)
 }

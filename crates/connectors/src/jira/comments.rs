@@ -18,11 +18,10 @@ use crate::{Context, Error, Item, Items};
 #[async_trait]
 impl Comments for JiraConnector {
     async fn comments(&self, context: &Context, id: &str, listing: &Listing) -> Result<Items, Error> {
-        offset::without_filters(listing)?;
         let site = self.site(context)?;
         let request = site.get(&["issue", id, "comment"]).query("orderBy", "created");
         let request =
-            request.query("startAt", offset::start(listing)).query("maxResults", listing.max_results);
+            request.query("startAt", offset::start(listing)?).query("maxResults", listing.max_results);
         let mut answer: Value = request.about("issue", id).budget("comments").value().await?;
         let comments = match answer.get_mut("comments").map(Value::take) {
             Some(Value::Array(comments)) => comments,

@@ -3,16 +3,15 @@
 
 use std::fmt::Write as _;
 
-use model::Violation;
-
 use super::jql_text::{self, Reading};
 use crate::Error;
 use crate::connector::{Filter, Listing};
+use crate::filters::{list, moment};
 
 const PROJECT: &str = "project";
 const STATUS: &str = "status";
 const TYPE: &str = "issue_type";
-const LABEL: &str = "label";
+const LABELS: &str = "labels";
 const ASSIGNEE: &str = "assignee";
 const UPDATED_AFTER: &str = "updated_after";
 const ORDER_BY: &str = "order_by";
@@ -22,7 +21,7 @@ pub(super) const FILTERS: &[Filter] = &[
     Filter { name: PROJECT, meaning: "issues of this project, by its key or id" },
     Filter { name: STATUS, meaning: "issues in this status, by its name" },
     Filter { name: TYPE, meaning: "issues of this type, by its name, like Bug" },
-    Filter { name: LABEL, meaning: "issues with this label" },
+    Filter { name: LABELS, meaning: "issues with all of these labels, separated by commas" },
     Filter {
         name: ASSIGNEE,
         meaning: "issues of this account, by its id; me for one's own, none for those of nobody",
@@ -68,7 +67,7 @@ pub(super) fn query(which: Which<'_>, listing: &Listing) -> Result<String, Error
         Which::All => {}
         Which::Of(project) => terms.push(equals("project", project)),
         Which::Mine => terms.push(MINE.to_owned()),
-        Which::Found(words) => match jql_text::read(words).map_err(|detail| invalid("/query", detail))? {
+        Which::Found(words) => match jql_text::read(words).map_err(|detail| Error::invalid("", detail))? {
             Reading::Nothing => {}
             // By how well they fit, unless something else is asked for.
             Reading::Words(words) => {
@@ -91,19 +90,17 @@ pub(super) fn query(which: Which<'_>, listing: &Listing) -> Result<String, Error
 
 fn filters(listing: &Listing) -> Result<Vec<String>, Error> {
     let mut terms = Vec::new();
-    for (name, field) in [(PROJECT, "project"), (STATUS, "status"), (TYPE, "issuetype"), (LABEL, "labels")] {
+    for (name, field) in [(PROJECT, "project"), (STATUS, "status"), (TYPE, "issuetype")] {
         terms.extend(listing.filter(name).map(|value| equals(field, value)));
     }
+    terms.extend(list(listing, LABELS).map(|label| equals("labels", label)));
     match listing.filter(ASSIGNEE) {
         Some("me") => terms.push("assignee = currentUser()".to_owned()),
         Some("none") => terms.push("assignee IS EMPTY".to_owned()),
         Some(account) => terms.push(equals("assignee", account)),
         None => {}
     }
-    if let Some(moment) = listing.filter(UPDATED_AFTER) {
-        let at = crate::answer::moment(moment);
-        let at =
-            at.ok_or_else(|| invalid("/updated_after", "updated_after must be like 2026-11-21T15:00:00Z"))?;
+    if let Some(at) = moment(listing, UPDATED_AFTER)? {
         // A number is milliseconds since the epoch; what is in quotes is read in the account's own time zone.
         terms.push(format!("updated >= {}", at.as_millisecond().max(0)));
     }
@@ -124,7 +121,7 @@ fn order(listing: &Listing) -> Result<Option<String>, Error> {
         return Ok(Some(format!("{field}{direction}")));
     }
     let detail = format!("order_by must be one of {}, with asc or desc after it", ORDERS.join(", "));
-    Err(invalid("/order_by", detail))
+    Err(Error::invalid("", detail))
 }
 
 /// That a field has a value.
@@ -154,10 +151,6 @@ pub(super) fn quoted(text: &str) -> String {
     }
     out.push('"');
     out
-}
-
-fn invalid(pointer: &str, detail: impl Into<String>) -> Error {
-    Error::Invalid(vec![Violation::new(pointer, detail)])
 }
 
 #[cfg(test)]
@@ -194,7 +187,7 @@ mod tests {
             ("project", "ACME"),
             ("status", "In \"Progress\" \\"),
             ("issue_type", "Bug' OR 1=1"),
-            ("label", "a\nb\u{1}"),
+            ("labels", "a\nb\u{1},eu"),
             ("assignee", "712020:ab-c"),
             ("updated_after", "1970-01-01T00:00:02.5Z"),
             ("order_by", "created asc"),
@@ -202,7 +195,7 @@ mod tests {
         assert_eq!(
             of(Which::All, &all),
             "project = \"ACME\" AND status = \"In \\\"Progress\\\" \\\\\" AND issuetype = \"Bug' OR 1=1\" AND \
-             labels = \"a\\nb\\u0001\" AND assignee = \"712020:ab-c\" AND updated >= 2500 ORDER BY created ASC"
+             labels = \"a\\nb\\u0001\" AND labels = \"eu\" AND assignee = \"712020:ab-c\" AND updated >= 2500 ORDER BY created ASC"
         );
         assert_eq!(of(Which::All, &[("assignee", "me")]), "assignee = currentUser() ORDER BY updated DESC");
         assert_eq!(of(Which::All, &[("assignee", "none")]), "assignee IS EMPTY ORDER BY updated DESC");
@@ -228,9 +221,9 @@ mod tests {
             ("order_by", "UPDATED"),
         ] {
             let error = query(Which::All, &listing(&[(name, value)])).unwrap_err();
-            assert_eq!(error.violations()[0].pointer, format!("/{name}"), "{value}");
+            assert!(error.violations()[0].detail.starts_with(name), "{value}");
         }
         let error = query(Which::Found("a = 1) OR (b = 2"), &listing(&[("project", "A")])).unwrap_err();
-        assert_eq!(error.violations()[0].pointer, "/query");
+        assert!(error.violations()[0].detail.starts_with("query "), "{error:?}");
     }
 }

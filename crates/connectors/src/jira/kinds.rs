@@ -1,6 +1,5 @@
 //! Which type an issue is to be of.
 
-use model::Violation;
 use serde_json::Value;
 
 use super::connector::Site;
@@ -37,7 +36,7 @@ pub(super) async fn kind(site: &Site<'_>, issue: &NewIssue) -> Result<Value, Err
     }
     let names: Vec<&str> = types.iter().filter_map(|each| text(each, "/name")).take(50).collect();
     let detail = format!("must be given: one of {}", names.join(", "));
-    Err(Error::Invalid(vec![Violation::new("/issue_type", detail)]))
+    Err(Error::invalid("/issue_type", detail))
 }
 
 /// On which level an issue is.

@@ -6,8 +6,12 @@ use crate::Error;
 use crate::connector::Listing;
 
 /// The cursor as the number of what comes before the page.
-pub(super) fn start(listing: &Listing) -> u64 {
-    listing.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or_default()
+///
+/// # Errors
+/// [`Error::PageToken`] for one that is none of [`next`].
+pub(super) fn start(listing: &Listing) -> Result<u64, Error> {
+    let Some(cursor) = listing.cursor.as_deref() else { return Ok(0) };
+    cursor.parse().map_err(|_| Error::PageToken { parameter: "page_token" })
 }
 
 /// Where the next page begins: as far on as Jira says that its pages are, which may be fewer than were asked for, and fewer may
@@ -23,18 +27,6 @@ pub(super) fn next(answer: &Value, on_page: usize) -> Option<String> {
         (None, None) => on_page == 0,
     };
     (!is_last && next > begin).then(|| next.to_string())
-}
-
-/// That the filters, which are for issues, narrow nothing here.
-///
-/// # Errors
-/// [`Error::Invalid`] where one is given.
-pub(super) fn without_filters(listing: &Listing) -> Result<(), Error> {
-    let wrong = listing.filters.keys().map(|name| {
-        model::Violation::new(format!("/{name}"), format!("{name} narrows lists of issues, not this one"))
-    });
-    let wrong: Vec<_> = wrong.collect();
-    if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
 }
 
 #[cfg(test)]

@@ -20,11 +20,10 @@ const EXPAND: &str = "description,lead";
 #[async_trait]
 impl Project for JiraConnector {
     async fn projects(&self, context: &Context, listing: &Listing) -> Result<Page<ProjectInfo>, Error> {
-        offset::without_filters(listing)?;
         let site = self.site(context)?;
         let request = site.get(&["project", "search"]).query("expand", EXPAND).query("orderBy", "key");
         let request =
-            request.query("startAt", offset::start(listing)).query("maxResults", listing.max_results);
+            request.query("startAt", offset::start(listing)?).query("maxResults", listing.max_results);
         let mut answer: Value = request.budget("projects").value().await?;
         let projects = match answer.get_mut("values").map(Value::take) {
             Some(Value::Array(projects)) => projects,

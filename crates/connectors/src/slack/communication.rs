@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::calls::{Form, list, next, page, read};
 use super::connector::SlackConnector;
 use super::description::READ;
-use super::fields::NewFields;
-use super::message::{is_id, item, not_found};
+use super::fields::of_message;
+use super::message::{is_id, item};
 use super::moment::is_stamp;
 use super::people::{channel, member};
 use crate::communication::{Channel, Communication, Conversation, Member, NewMessage};
@@ -35,7 +35,7 @@ impl SlackConnector {
         listing: &Listing,
     ) -> Result<Items, Error> {
         if !is_id(&of.channel) {
-            return Err(not_found("channel", &of.channel));
+            return Err(Error::not_found("channel", &of.channel));
         }
         let mut form = page(listing);
         form.push(("channel", of.channel.clone()));
@@ -44,7 +44,7 @@ impl SlackConnector {
         let (method, what, id) = match &of.thread {
             Some(thread) => {
                 let ts = thread.rsplit(':').next().filter(|ts| is_stamp(ts));
-                form.push(("ts", ts.ok_or_else(|| not_found("thread", thread))?.to_owned()));
+                form.push(("ts", ts.ok_or_else(|| Error::not_found("thread", thread))?.to_owned()));
                 ("conversations.replies", "thread", thread)
             }
             None => ("conversations.history", "channel", &of.channel),
@@ -76,7 +76,7 @@ impl Communication for SlackConnector {
 
     async fn channel(&self, context: &Context, id: &str) -> Result<Channel, Error> {
         if !is_id(id) {
-            return Err(not_found("channel", id));
+            return Err(Error::not_found("channel", id));
         }
         let form: Form = vec![("channel", id.to_owned()), ("include_num_members", "true".to_owned())];
         let request = read(&self.api(context), "conversations.info", &form).about("channel", id);
@@ -94,7 +94,7 @@ impl Communication for SlackConnector {
     }
 
     async fn send_message(&self, context: &Context, message: &NewMessage) -> Result<Item, Error> {
-        self.post(context, &NewFields::of(message)).await
+        self.post(context, &of_message(message)?).await
     }
 
     async fn users(&self, context: &Context, listing: &Listing) -> Result<Page<Member>, Error> {

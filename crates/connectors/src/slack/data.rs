@@ -1,17 +1,19 @@
 //! Messages as items: listed by channel, read, sent, changed, deleted, searched.
 
+use std::fmt;
+
 use async_trait::async_trait;
-use model::Violation;
 use serde_json::{Map, Value};
 
-use super::calls::{Form, list, next, page, read, text, write};
+use super::calls::{Form, list, next, read, text, write};
 use super::connector::SlackConnector;
 use super::description::{AFTER, BEFORE, CHANNEL, SEARCH_CONTEXT, THREAD};
-use super::fields::{NewFields, changes};
-use super::message::{MessageId, found, found_in_context, item, not_found};
+use super::fields::{changed, made};
+use super::message::{MessageId, found, found_in_context, item};
 use super::moment::stamp;
 use crate::communication::Conversation;
 use crate::connector::{Data, Listing};
+use crate::filters::only;
 use crate::{Context, Error, Item, Items, Page};
 
 /// The most that a page of either search has.
@@ -23,8 +25,7 @@ const MAX_PAGES: u64 = 100;
 
 impl SlackConnector {
     /// Sends a message.
-    pub(super) async fn post(&self, context: &Context, fields: &NewFields) -> Result<Item, Error> {
-        let form = fields.0.as_ref().map_err(|wrong| Error::Invalid(wrong.clone()))?;
+    pub(super) async fn post(&self, context: &Context, form: &Form) -> Result<Item, Error> {
         let channel = form.iter().find(|(name, _)| *name == "channel").map_or("", |(_, id)| id);
         let request = write(&self.api(context), "chat.postMessage", form).about("channel", channel);
         Ok(sent(channel, request.value().await?, context.raw))
@@ -52,13 +53,12 @@ impl SlackConnector {
         query: &str,
         listing: &Listing,
     ) -> Result<Items, Error> {
-        let number: u64 = listing.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(1);
+        let Numbered { page, count } = Numbered::of(listing)?;
         let form: Form = vec![
             ("query", query.to_owned()),
-            ("count", listing.max_results.min(MAX_FOUND).to_string()),
+            ("count", count.to_string()),
             ("sort", "timestamp".to_owned()),
-            // Its pages have numbers: the next one's is the cursor.
-            ("page", number.to_string()),
+            ("page", page.to_string()),
         ];
         let mut answer: Value = read(&self.api(context), "search.messages", &form).value().await?;
         let matches = list(&mut answer, "/messages/matches").into_iter();
@@ -66,7 +66,7 @@ impl SlackConnector {
         Ok(Page {
             items: matches.map(|message| found(message, context.raw)).collect(),
             total: answer.pointer("/messages/total").and_then(Value::as_u64),
-            next: (number < pages.min(MAX_PAGES)).then(|| (number + 1).to_string()),
+            next: (page < pages.min(MAX_PAGES)).then(|| Numbered { page: page + 1, count }.to_string()),
         })
     }
 
@@ -90,6 +90,36 @@ impl SlackConnector {
             total: None,
             next: next(&answer),
         })
+    }
+}
+
+/// A page by its number, from 1, among pages of `count` messages. Where it begins depends on both, so the next page is asked
+/// for with the count of the first, whatever the caller then says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Numbered {
+    page: u64,
+    count: u32,
+}
+
+impl Numbered {
+    /// The page that is asked for.
+    ///
+    /// # Errors
+    /// [`Error::PageToken`] for a cursor that is none of these.
+    fn of(listing: &Listing) -> Result<Self, Error> {
+        let Some(cursor) = listing.cursor.as_deref() else {
+            return Ok(Self { page: 1, count: listing.max_results.min(MAX_FOUND) });
+        };
+        let parts = cursor.split_once(':').and_then(|(page, count)| {
+            Some(Self { page: page.parse().ok()?, count: count.parse().ok()? })
+        });
+        parts.ok_or(Error::PageToken { parameter: "page_token" })
+    }
+}
+
+impl fmt::Display for Numbered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.page, self.count)
     }
 }
 
@@ -122,7 +152,7 @@ fn moment(listing: &Listing, filter: &'static str) -> Result<Option<String>, Err
     let Some(given) = listing.filter(filter) else { return Ok(None) };
     let moment = stamp(given).ok_or_else(|| {
         let detail = format!("{filter} must be like 2026-11-21T15:00:00Z or 1700000000.000100");
-        Error::Invalid(vec![Violation::new(format!("/{filter}"), detail)])
+        Error::invalid("", detail)
     })?;
     Ok(Some(moment))
 }
@@ -133,7 +163,7 @@ impl Data for SlackConnector {
         let channel = listing.filter(CHANNEL).ok_or_else(|| {
             let detail = "channel must say of which channel the messages are; GET /api/v1/unified/slack/channels lists \
                           those there are";
-            Error::Invalid(vec![Violation::new("/channel", detail)])
+            Error::invalid("", detail)
         })?;
         let of =
             Conversation { channel: channel.to_owned(), thread: listing.filter(THREAD).map(str::to_owned) };
@@ -143,29 +173,30 @@ impl Data for SlackConnector {
 
     async fn get(&self, context: &Context, id: &str) -> Result<Item, Error> {
         let message = MessageId::parse(id)?;
-        let one = Listing { max_results: 1, ..Listing::default() };
-        let mut form = page(&one);
-        form.push(("channel", message.channel.clone()));
-        for name in ["oldest", "latest"] {
-            form.push((name, message.ts.clone()));
-        }
-        form.push(("inclusive", "true".to_owned()));
-        if let Some(found) = self.one(context, &message, "conversations.history", form.clone()).await? {
+        let at = |limit: &str| -> Form {
+            let MessageId { channel, ts } = &message;
+            let fields = [("limit", limit), ("channel", channel), ("oldest", ts), ("latest", ts)];
+            let fields = fields.into_iter().chain([("inclusive", "true")]);
+            fields.map(|(name, value)| (name, value.to_owned())).collect()
+        };
+        if let Some(found) = self.one(context, &message, "conversations.history", at("1")).await? {
             return Ok(found);
         }
-        // An answer within a thread is not in the channel's history.
+        // An answer within a thread is not in the channel's history. In the thread, what began it may come before the answer,
+        // whatever the moments are.
+        let mut form = at("2");
         form.push(("ts", message.ts.clone()));
         let found = self.one(context, &message, "conversations.replies", form).await?;
-        found.ok_or_else(|| not_found("message", id))
+        found.ok_or_else(|| Error::not_found("message", id))
     }
 
     async fn create(&self, context: &Context, fields: &Map<String, Value>) -> Result<Item, Error> {
-        self.post(context, &NewFields::read(fields)).await
+        self.post(context, &made(fields)?).await
     }
 
     async fn update(&self, context: &Context, id: &str, fields: &Map<String, Value>) -> Result<Item, Error> {
         let message = MessageId::parse(id)?;
-        let mut form = changes(fields)?;
+        let mut form = changed(fields)?;
         form.extend([("channel", message.channel.clone()), ("ts", message.ts)]);
         // The same text a second time changes nothing.
         let request = read(&self.api(context), "chat.update", &form).about("message", id);
@@ -179,10 +210,7 @@ impl Data for SlackConnector {
     }
 
     async fn search(&self, context: &Context, query: &str, listing: &Listing) -> Result<Items, Error> {
-        if let Some(name) = listing.filters.keys().next() {
-            let detail = "a search is narrowed by words of the query, such as in:#general, after:2026-11-01";
-            return Err(Error::Invalid(vec![Violation::new(format!("/{name}"), detail)]));
-        }
+        only(listing, &[], "say it in the query, as in in:#general after:2026-11-01")?;
         if context.scopes().iter().any(|scope| scope == SEARCH_CONTEXT) {
             self.search_context(context, query, listing).await
         } else {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::calls::{is, text};
 use super::markup::plain;
 use super::moment::{is_stamp, moment};
+use crate::answer::put;
 use crate::{Author, Error, Item};
 
 /// Which message is meant: an item's id is its channel's and its time stamp.
@@ -21,7 +22,7 @@ impl MessageId {
     /// [`Error::NotFound`] for what none of Slack's messages can have.
     pub(super) fn parse(id: &str) -> Result<Self, Error> {
         let parts = id.split_once(':').filter(|(channel, ts)| is_id(channel) && is_stamp(ts));
-        let (channel, ts) = parts.ok_or_else(|| not_found("message", id))?;
+        let (channel, ts) = parts.ok_or_else(|| Error::not_found("message", id))?;
         Ok(Self { channel: channel.to_owned(), ts: ts.to_owned() })
     }
 }
@@ -30,11 +31,6 @@ impl MessageId {
 pub(super) fn is_id(text: &str) -> bool {
     (1..=32).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-}
-
-/// The error of an id that leads to nothing.
-pub(super) fn not_found(what: &'static str, id: &str) -> Error {
-    Error::NotFound { what, id: id.chars().filter(|letter| !letter.is_control()).take(64).collect() }
 }
 
 /// A message of `channel` as an item.
@@ -96,24 +92,15 @@ fn author(message: &Value) -> Option<Author> {
 
 fn extra(message: &Value, markup: Option<String>) -> Map<String, Value> {
     let mut extra = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            extra.insert(name.to_owned(), value);
-        }
-    };
-    put("markup", markup.map(Value::from));
-    put("thread", text(message, "/thread_ts").map(Value::from));
-    put(
-        "replies",
-        message.get("reply_count").and_then(Value::as_u64).filter(|count| *count > 0).map(Value::from),
-    );
-    put("subtype", text(message, "/subtype").map(Value::from));
-    put(
-        "by_bot",
-        (text(message, "/bot_id").is_some() || is(message, "/is_author_bot")).then_some(true.into()),
-    );
-    put("reactions", listed(message, "reactions", &["name", "count"]));
-    put("files", listed(message, "files", &["id", "name", "mimetype", "size", "permalink"]));
+    let replies = message.get("reply_count").and_then(Value::as_u64).filter(|count| *count > 0);
+    let is_by_bot = text(message, "/bot_id").is_some() || is(message, "/is_author_bot");
+    put(&mut extra, "markup", markup);
+    put(&mut extra, "thread", text(message, "/thread_ts"));
+    put(&mut extra, "replies", replies);
+    put(&mut extra, "subtype", text(message, "/subtype"));
+    put(&mut extra, "by_bot", is_by_bot.then_some(true));
+    put(&mut extra, "reactions", listed(message, "reactions", &["name", "count"]));
+    put(&mut extra, "files", listed(message, "files", &["id", "name", "mimetype", "size", "permalink"]));
     extra
 }
 

@@ -24,7 +24,8 @@ pub(super) fn stamp(text: &str) -> Option<String> {
     if is_stamp(text) {
         return Some(text.to_owned());
     }
-    let moment = text.parse::<jiff::Timestamp>().ok()?;
+    // A plus that was not escaped in the query has become a blank.
+    let moment = text.replace(' ', "+").parse::<jiff::Timestamp>().ok()?;
     let seconds = moment.as_second();
     (seconds >= 0).then(|| format!("{seconds}.{:06}", moment.subsec_microsecond()))
 }

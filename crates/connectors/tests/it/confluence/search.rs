@@ -100,7 +100,7 @@ async fn what_narrows_lists_is_said_in_the_query() {
     for name in ["space_id", "title", "status", "order_by"] {
         let listing = pages_of(5, &[(name, "1")]);
         let error = world.confluence.search(&world.context, "x", &listing).await.unwrap_err();
-        assert!(wrong(&error)[0].starts_with(&format!("{name} is for lists")), "{error}");
+        assert!(wrong(&error)[0].starts_with(&format!("{name} narrows other lists")), "{error}");
     }
     assert_eq!(world.vendor.calls(), 0);
 }

@@ -63,7 +63,7 @@ pub(super) async fn calendar_is_called_as_google_describes_it() {
                 ("calendar_id", "team@group.calendar.google.com"),
                 ("time_min", start),
                 ("time_max", end),
-                ("updated_min", start),
+                ("updated_after", start),
                 ("show_deleted", "true"),
                 ("order_by", "startTime"),
             ]),

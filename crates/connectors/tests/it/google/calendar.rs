@@ -66,10 +66,17 @@ async fn events_are_found_and_narrowed() {
     assert_eq!(ids(&late.items), ["event-2"]);
     let nowhere = calendar.list(&world.context, &filtered("calendar_id", "none")).await.unwrap_err();
     assert_eq!(nowhere.to_string(), "there is no calendar none");
-    for wrong in [filtered("time_min", "today"), filtered("order_by", "size"), filtered("single_events", "1")]
-    {
+    // https://developers.google.com/workspace/calendar/api/v3/reference/events/list#orderBy
+    let mut unordered = filtered("single_events", "false");
+    unordered.filters.insert("order_by", "startTime".to_owned());
+    for wrong in [
+        filtered("time_min", "today"),
+        filtered("order_by", "size"),
+        filtered("single_events", "1"),
+        unordered,
+    ] {
         let error = calendar.list(&world.context, &wrong).await.unwrap_err();
-        assert_eq!(error.code(), ErrorCode::ValidationFailed);
+        assert_eq!(error.code(), ErrorCode::ValidationFailed, "{wrong:?}");
     }
 }
 

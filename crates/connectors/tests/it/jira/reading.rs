@@ -87,7 +87,7 @@ async fn what_is_asked_for_becomes_a_query() {
     jira.issues(context, "ACME", &filtered(&[("status", "Done")])).await.unwrap();
     let mine = jira.my_issues(context, &pages_of(20)).await.unwrap();
     assert_eq!(mine.items[0].extra["key"], "ACME-1");
-    jira.search(context, "status = Done order by rank", &filtered(&[("label", "eu")])).await.unwrap();
+    jira.search(context, "status = Done order by rank", &filtered(&[("labels", "eu")])).await.unwrap();
     jira.search(context, "card declined?", &pages_of(20)).await.unwrap();
     let queries: Vec<Value> = (0..5).map(|call| world.sent(call)["jql"].clone()).collect();
     assert_eq!(
