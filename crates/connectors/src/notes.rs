@@ -100,7 +100,7 @@ impl NotesConnector {
 }
 
 async fn note(request: Request<'_>, context: &Context) -> Result<Item, Error> {
-    Ok(item(request.json().await?, context))
+    Ok(item(request.whole().await?, context))
 }
 
 fn item(Whole { known, raw }: Whole<Note>, context: &Context) -> Item {
@@ -111,7 +111,7 @@ fn item(Whole { known, raw }: Whole<Note>, context: &Context) -> Item {
         text: Some(known.text),
         created_at: moment(&known.created_at),
         updated_at: moment(&known.updated_at),
-        raw: context.raw.then_some(raw),
+        raw: raw.when(context.raw),
         ..Item::default()
     }
 }

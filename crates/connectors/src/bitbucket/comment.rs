@@ -72,7 +72,7 @@ pub(super) fn item(about: &PullRequestName, whole: Whole<Comment>, raw: bool) ->
         updated_at: comment.updated_on.as_deref().and_then(moment),
         etag: None,
         extra: extra(about, &comment),
-        raw: raw.then_some(answer),
+        raw: answer.when(raw),
     }
 }
 

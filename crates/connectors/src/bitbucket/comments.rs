@@ -47,7 +47,7 @@ impl Comments for BitbucketConnector {
         }
         let request = self.calls(context).post(name.path(&["comments"])).about("pull request", id);
         let whole =
-            request.body(&json!({"type": "pullrequest_comment", "content": {"raw": text}})).json().await?;
+            request.body(&json!({"type": "pullrequest_comment", "content": {"raw": text}})).whole().await?;
         Ok(item(&name, whole, context.raw))
     }
 }

@@ -48,7 +48,7 @@ fn container(whole: Whole<Workspaces>, raw: bool) -> Container {
         text: None,
         url: workspace.links.page(),
         extra,
-        raw: raw.then_some(answer),
+        raw: answer.when(raw),
     }
 }
 

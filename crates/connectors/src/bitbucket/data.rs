@@ -62,7 +62,7 @@ impl BitbucketConnector {
         let request = api.put(name.path(&[])).about("repository", &about).body(&body);
         // A repository that has got another name is not there the second time.
         let request = if body.contains_key("name") { request.once() } else { request };
-        Ok(repository::item(request.json().await?, context.raw))
+        Ok(repository::item(request.whole().await?, context.raw))
     }
 
     async fn change_pull_request(
@@ -76,10 +76,10 @@ impl BitbucketConnector {
             Change::Fields(changed) => {
                 let mut body = read(&api, name).await?.known.kept();
                 body.extend(changed);
-                about(name, api.put(name.path(&[]))).body(&body).json().await?
+                about(name, api.put(name.path(&[]))).body(&body).whole().await?
             }
             Change::Merge(body) => return merge(&api, context, name, &body).await,
-            Change::Decline => about(name, api.post(name.path(&["decline"]))).json().await?,
+            Change::Decline => about(name, api.post(name.path(&["decline"]))).whole().await?,
             Change::Approval(is_approved) => {
                 approve(&api, name, is_approved).await?;
                 read(&api, name).await?
@@ -94,7 +94,7 @@ fn about<'a>(name: &PullRequestName, request: Request<'a>) -> Request<'a> {
 }
 
 async fn read(api: &Api<'_>, name: &PullRequestName) -> Result<Whole<PullRequest>, Error> {
-    about(name, api.get(name.path(&[]))).json().await
+    about(name, api.get(name.path(&[]))).whole().await
 }
 
 async fn merge(
@@ -135,7 +135,7 @@ impl Data for BitbucketConnector {
         let api = self.calls(context);
         match Name::parse(id)? {
             Name::Repository(name) => {
-                let whole = api.get(name.path(&[])).about("repository", id).json().await?;
+                let whole = api.get(name.path(&[])).about("repository", id).whole().await?;
                 Ok(repository::item(whole, context.raw))
             }
             Name::PullRequest(name) => {
@@ -151,7 +151,7 @@ impl Data for BitbucketConnector {
             Some("repository") => {
                 let (name, body) = repository_fields::made(fields)?;
                 let request = api.post(name.path(&[])).about("workspace", &name.workspace);
-                Ok(repository::item(request.body(&body).json().await?, context.raw))
+                Ok(repository::item(request.body(&body).whole().await?, context.raw))
             }
             Some("pull_request") => {
                 let (name, body) = pull_request_fields::made(fields)?;

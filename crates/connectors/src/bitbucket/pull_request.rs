@@ -126,7 +126,7 @@ pub(super) fn item(repository: &RepositoryName, whole: Whole<PullRequest>, raw: 
         updated_at: pull_request.updated_on.as_deref().and_then(moment),
         etag: None,
         extra: extra(repository, &pull_request),
-        raw: raw.then_some(answer),
+        raw: answer.when(raw),
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) fn item(whole: Whole<Repository>, raw: bool) -> Item {
         updated_at: repository.updated_on.as_deref().and_then(moment),
         etag: None,
         extra: extra(&repository),
-        raw: raw.then_some(answer),
+        raw: answer.when(raw),
     }
 }
 

@@ -147,7 +147,7 @@ fn event(id: EventId<'_>) -> [&str; 6] {
 
 /// A page, each thing on it from what is known of it.
 fn page<T, I>(listed: Listed<T>, context: &Context, each: impl Fn(&T, Option<Value>) -> I) -> Page<I> {
-    let each = |whole: Whole<T>| each(&whole.known, context.raw.then_some(whole.raw));
+    let each = |whole: Whole<T>| each(&whole.known, whole.raw.when(context.raw));
     let next = listed.next_page_token.filter(|token| !token.is_empty());
     Page { items: listed.items.into_iter().map(each).collect(), total: None, next }
 }
@@ -215,8 +215,8 @@ impl Data for CalendarConnector {
     async fn get(&self, context: &Context, id: &str) -> Result<Item, Error> {
         let place = EventId::parse(id);
         let request = self.upstream.api(context).get(event(place)).about("event", id);
-        let Whole { known, raw } = request.json().await?;
-        Ok(item(&known, place.calendar, context.raw.then_some(raw)))
+        let Whole { known, raw } = request.whole().await?;
+        Ok(item(&known, place.calendar, raw.when(context.raw)))
     }
 
     async fn create(&self, context: &Context, fields: &Map<String, Value>) -> Result<Item, Error> {
@@ -225,8 +225,8 @@ impl Data for CalendarConnector {
         let request = self.upstream.api(context).post(events(calendar)).about("calendar", calendar);
         let request = request.query_opt("sendUpdates", written.send_updates);
         let request = request.query_opt("conferenceDataVersion", conference(&written.body));
-        let Whole { known, raw } = request.body(&written.body).json().await?;
-        Ok(item(&known, calendar, context.raw.then_some(raw)))
+        let Whole { known, raw } = request.body(&written.body).whole().await?;
+        Ok(item(&known, calendar, raw.when(context.raw)))
     }
 
     /// Changes what is given of an event; with `etag`, only if it is still that version.
@@ -240,8 +240,8 @@ impl Data for CalendarConnector {
             Some(etag) => request.header(IF_MATCH, etag),
             None => request,
         };
-        let Whole { known, raw } = request.body(&written.body).json().await?;
-        Ok(item(&known, place.calendar, context.raw.then_some(raw)))
+        let Whole { known, raw } = request.body(&written.body).whole().await?;
+        Ok(item(&known, place.calendar, raw.when(context.raw)))
     }
 
     async fn delete(&self, context: &Context, id: &str) -> Result<(), Error> {

@@ -31,6 +31,6 @@ impl Comments for ConfluenceConnector {
     async fn add_comment(&self, context: &Context, id: &str, text: &str) -> Result<Item, Error> {
         let body = json!({"pageId": id, "body": {"representation": "storage", "value": storage_of(text)?}});
         let request = self.site(context)?.post(["wiki", "api", "v2", "footer-comments"]).about("page", id);
-        Ok(comment(context, id, request.body(&body).json().await?))
+        Ok(comment(context, id, request.body(&body).whole().await?))
     }
 }

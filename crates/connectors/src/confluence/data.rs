@@ -72,7 +72,7 @@ const IN_THE_QUERY: &str =
 
 async fn one(api: &Api<'_>, id: &str) -> Result<Whole<ContentPage>, Error> {
     let request = api.get(["wiki", "api", "v2", "pages", id]).about("page", id);
-    request.query("body-format", "storage").json().await
+    request.query("body-format", "storage").whole().await
 }
 
 impl Changes<'_> {
@@ -125,7 +125,7 @@ impl Data for ConfluenceConnector {
     async fn create(&self, context: &Context, fields: &Map<String, Value>) -> Result<Item, Error> {
         let body = made(fields)?;
         let request = self.site(context)?.post(["wiki", "api", "v2", "pages"]);
-        Ok(page(context, request.body(&body).json().await?))
+        Ok(page(context, request.body(&body).whole().await?))
     }
 
     /// Confluence takes pages as a whole: what is not given is read and sent again, with the version that it was read at. So
@@ -136,7 +136,7 @@ impl Data for ConfluenceConnector {
         let to_be = changes.applied_to(&one(&api, id).await?.known)?;
         // Sent twice, the second would meet a conflict with the first.
         let request = api.put(["wiki", "api", "v2", "pages", id]).about("page", id).once();
-        Ok(page(context, request.body(&to_be).json().await?))
+        Ok(page(context, request.body(&to_be).whole().await?))
     }
 
     /// Moves a page to the trash of its space.

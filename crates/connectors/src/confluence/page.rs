@@ -111,7 +111,7 @@ pub(super) fn page(context: &Context, page: Whole<ContentPage>) -> Item {
         updated_at: version.created_at.as_deref().and_then(moment),
         etag: version.number.map(|number| number.to_string()),
         extra,
-        raw: context.raw.then_some(raw),
+        raw: raw.when(context.raw),
     }
 }
 
@@ -138,7 +138,7 @@ pub(super) fn comment(context: &Context, about: &str, comment: Whole<Comment>) -
         updated_at: changed_at,
         etag: version.number.map(|number| number.to_string()),
         extra,
-        raw: context.raw.then_some(raw),
+        raw: raw.when(context.raw),
     }
 }
 

@@ -56,7 +56,7 @@ fn container(context: &Context, space: Whole<Space>) -> Container {
         text: description.filter(|text| !text.is_empty()),
         url: url(context, &space.links),
         extra,
-        raw: context.raw.then_some(raw),
+        raw: raw.when(context.raw),
     }
 }
 

@@ -113,7 +113,7 @@ impl DriveConnector {
             .query("fields", format!("nextPageToken,files({fields})"))
             .json()
             .await?;
-        let each = |whole: Whole<File>| item(&whole.known, context.raw.then_some(whole.raw));
+        let each = |whole: Whole<File>| item(&whole.known, whole.raw.when(context.raw));
         let next = listed.next_page_token.filter(|token| !token.is_empty());
         Ok(Items { items: listed.files.into_iter().map(each).collect(), total: None, next })
     }
@@ -130,8 +130,8 @@ async fn send(request: Request<'_>, written: &Written<'_>, context: &Context) ->
             .timeout(UPLOAD_TIMEOUT),
         None => request.body(&written.about),
     };
-    let Whole { known, raw } = request.json().await?;
-    Ok(item(&known, context.raw.then_some(raw)))
+    let Whole { known, raw } = request.whole().await?;
+    Ok(item(&known, raw.when(context.raw)))
 }
 
 #[async_trait]
@@ -176,8 +176,8 @@ impl Data for DriveConnector {
         let fields = if context.raw { "*" } else { FIELDS };
         let request = self.api(context).get(["drive", "v3", "files", id]).about("file", id);
         let Whole { known, raw } =
-            request.query("supportsAllDrives", true).query("fields", fields).json().await?;
-        Ok(item(&known, context.raw.then_some(raw)))
+            request.query("supportsAllDrives", true).query("fields", fields).whole().await?;
+        Ok(item(&known, raw.when(context.raw)))
     }
 
     /// Makes a file or a folder.

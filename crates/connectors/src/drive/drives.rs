@@ -66,7 +66,7 @@ fn container(Whole { known: drive, raw }: Whole<Drive>, is_raw: bool) -> Contain
         kind: "drive",
         name: drive.name,
         extra,
-        raw: is_raw.then_some(raw),
+        raw: raw.when(is_raw),
         ..Container::default()
     }
 }

@@ -24,6 +24,6 @@ impl Comments for GitHubConnector {
     async fn add_comment(&self, context: &Context, id: &str, text: &str) -> Result<Item, Error> {
         let path = Issue::parse(id)?.path(["comments"]);
         let request = self.api(context).post(path).about("issue", id).body(&json!({"body": text}));
-        Ok(comment(request.json().await?, id, context.raw))
+        Ok(comment(request.whole().await?, id, context.raw))
     }
 }

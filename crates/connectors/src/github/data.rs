@@ -40,7 +40,7 @@ impl GitHubConnector {
 
     pub(super) async fn repository(&self, context: &Context, id: &str) -> Result<Whole<Repo>, Error> {
         let path = Repository::parse(id)?.path([]);
-        self.api(context).get(path).about("repository", id).json().await
+        self.api(context).get(path).about("repository", id).whole().await
     }
 }
 
@@ -61,7 +61,7 @@ impl Data for GitHubConnector {
             Some(login) => self.api(context).post(["orgs", login, "repos"]).about("organization", login),
             None => self.api(context).post(["user", "repos"]),
         };
-        Ok(item(request.body(&written).json().await?, context.raw))
+        Ok(item(request.body(&written).whole().await?, context.raw))
     }
 
     async fn update(&self, context: &Context, id: &str, fields: &Map<String, Value>) -> Result<Item, Error> {
@@ -69,7 +69,7 @@ impl Data for GitHubConnector {
         let request = self.api(context).patch(Repository::parse(id)?.path([])).about("repository", id);
         // A second time the name that it then has leads elsewhere, so a new one is given once.
         let request = if written.contains_key("name") { request } else { request.repeatable() };
-        Ok(item(request.body(&written).json().await?, context.raw))
+        Ok(item(request.body(&written).whole().await?, context.raw))
     }
 
     /// Deletes a repository with all that is in it.

@@ -75,7 +75,7 @@ pub(super) fn item(Whole { known, raw }: Whole<Issue>, of: Option<Repository<'_>
         container_id: repository,
         created_at: known.created_at.as_deref().and_then(moment),
         updated_at: known.updated_at.as_deref().and_then(moment),
-        raw: wants_raw.then_some(raw),
+        raw: raw.when(wants_raw),
         ..Item::default()
     };
     let labels = known.labels.into_iter().filter_map(|label| match label {
@@ -118,7 +118,7 @@ pub(super) fn comment(Whole { known, raw }: Whole<Comment>, on: &str, wants_raw:
         container_id: Some(on.to_owned()),
         created_at: known.created_at.as_deref().and_then(moment),
         updated_at: known.updated_at.as_deref().and_then(moment),
-        raw: wants_raw.then_some(raw),
+        raw: raw.when(wants_raw),
         ..Item::default()
     }
 }

@@ -78,7 +78,7 @@ impl Project for GitHubConnector {
     /// An issue, or the pull request of this number, which is of another kind.
     async fn issue(&self, context: &Context, id: &str) -> Result<Item, Error> {
         let known = id::Issue::parse(id)?;
-        let found = self.api(context).get(known.path([])).about("issue", id).json().await?;
+        let found = self.api(context).get(known.path([])).about("issue", id).whole().await?;
         Ok(issue::item(found, Some(known.repository), context.raw))
     }
 
@@ -86,7 +86,7 @@ impl Project for GitHubConnector {
     async fn create_issue(&self, context: &Context, issue: &NewIssue) -> Result<Item, Error> {
         let (written, repository) = (new_issue(issue)?, Repository::parse(&issue.project)?);
         let request = self.api(context).post(repository.path(["issues"])).about("repository", &issue.project);
-        Ok(issue::item(request.body(&written).json().await?, Some(repository), context.raw))
+        Ok(issue::item(request.body(&written).whole().await?, Some(repository), context.raw))
     }
 
     /// Changes an issue, and then adds the comment.
@@ -97,7 +97,7 @@ impl Project for GitHubConnector {
         } else {
             // The same values twice are the same values.
             let request = self.api(context).patch(known.path([])).about("issue", id).repeatable();
-            Some(issue::item(request.body(&written).json().await?, Some(known.repository), context.raw))
+            Some(issue::item(request.body(&written).whole().await?, Some(known.repository), context.raw))
         };
         if let Some(text) = &changes.comment {
             self.add_comment(context, id, text).await?;

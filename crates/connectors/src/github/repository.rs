@@ -62,7 +62,7 @@ pub(super) fn item(Whole { known, raw }: Whole<Repo>, wants_raw: bool) -> Item {
         author: known.owner.map(User::author),
         created_at: known.created_at.as_deref().and_then(moment),
         updated_at: known.updated_at.as_deref().and_then(moment),
-        raw: wants_raw.then_some(raw),
+        raw: raw.when(wants_raw),
         ..Item::default()
     };
     put(&mut item.extra, "visibility", known.visibility);
@@ -89,6 +89,6 @@ pub(super) fn project(Whole { known, raw }: Whole<Repo>, wants_raw: bool) -> Pro
         text: known.description,
         url: known.html_url,
         lead: None,
-        raw: wants_raw.then_some(raw),
+        raw: raw.when(wants_raw),
     }
 }

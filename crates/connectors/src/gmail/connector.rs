@@ -183,13 +183,13 @@ fn account(context: &Context) -> Option<&str> {
 }
 
 pub(super) async fn fetch(api: &Api<'_>, id: &str) -> Result<Whole<Message>, Error> {
-    api.get(path(&["messages", id])).query("format", "full").about("message", id).json().await
+    api.get(path(&["messages", id])).query("format", "full").about("message", id).whole().await
 }
 
 /// A message of a list; `None` where it has been deleted since the list was made.
 async fn listed(api: &Api<'_>, context: &Context, id: &str) -> Result<Option<Item>, Error> {
     match fetch(api, id).await {
-        Ok(whole) => Ok(Some(item(&whole.known, account(context), context.raw.then_some(whole.raw)))),
+        Ok(whole) => Ok(Some(item(&whole.known, account(context), whole.raw.when(context.raw)))),
         Err(Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }
@@ -253,7 +253,7 @@ impl Data for GmailConnector {
         let api = self.api(context);
         let Whole { mut known, raw } = fetch(&api, id).await?;
         complete(&api, &mut known).await?;
-        Ok(item(&known, account(context), context.raw.then_some(raw)))
+        Ok(item(&known, account(context), raw.when(context.raw)))
     }
 
     /// Sends a message.
@@ -282,10 +282,10 @@ impl Data for GmailConnector {
         // The same labels twice are the same labels.
         let request = api.post(path(&["messages", id, "modify"])).about("message", id).repeatable();
         let changed: Whole<Message> =
-            request.body(&json!({"addLabelIds": add, "removeLabelIds": remove})).json().await?;
+            request.body(&json!({"addLabelIds": add, "removeLabelIds": remove})).whole().await?;
         // The answer has no more than the labels. That the message cannot be read does not mean that nothing was done.
         let whole = fetch(&api, id).await.unwrap_or(changed);
-        Ok(item(&whole.known, account(context), context.raw.then_some(whole.raw)))
+        Ok(item(&whole.known, account(context), whole.raw.when(context.raw)))
     }
 
     /// Moves a message to the trash.

@@ -72,7 +72,7 @@ fn container(Whole { known: label, raw }: Whole<Label>, is_raw: bool) -> Contain
         kind: "label",
         name: label.name,
         extra,
-        raw: is_raw.then_some(raw),
+        raw: raw.when(is_raw),
         ..Container::default()
     }
 }

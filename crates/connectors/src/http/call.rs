@@ -70,9 +70,14 @@ impl Request<'_> {
     ///
     /// # Errors
     /// As [`send`](Self::send); [`Error::Upstream`] for what is no JSON or not what the vendor documents.
-    pub async fn json<T: DeserializeOwned>(mut self) -> Result<T, Error> {
+    pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
+        self.answer().await?.json()
+    }
+
+    /// Sends it and reads the whole answer, which is to be JSON.
+    pub(crate) async fn answer(mut self) -> Result<Answer, Error> {
         self.expects_json = true;
-        self.send().await?.json()
+        self.send().await
     }
 
     /// Sends it and reads the JSON of the answer, whatever is in it.
@@ -330,7 +335,9 @@ impl Received {
 }
 
 async fn read(mut response: Response, most: usize) -> Result<Bytes, Failure> {
-    let mut body = Vec::new();
+    let told = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    // It is only what the vendor says.
+    let mut body = Vec::with_capacity(told.min(most).min(MAX_REFUSAL));
     while let Some(piece) = response.chunk().await.map_err(|_| Failure::Broken)? {
         if body.len() + piece.len() > most {
             return Err(Failure::Malformed("its answer is larger than is read: ask for less at once"));
