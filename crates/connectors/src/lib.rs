@@ -39,6 +39,7 @@ pub mod content;
 mod context;
 mod credential;
 mod dispatch;
+mod enclosed;
 mod error;
 mod fields;
 mod filters;

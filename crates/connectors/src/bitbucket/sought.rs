@@ -6,6 +6,7 @@ use super::page::{MAX_PAGE, MAX_PULL_REQUESTS};
 use super::query::query;
 use crate::Error;
 use crate::connector::Listing;
+use crate::enclosed::{NOT_ENCLOSED, is_enclosed};
 use crate::filters::one_of;
 use crate::http::{Api, Request};
 
@@ -62,6 +63,9 @@ impl Sought {
             return Err(wrong("role narrows repositories: leave it out where repository is given"));
         }
         let words = query(words, "title");
+        if words.as_deref().is_some_and(|words| !is_enclosed(words, &['"'])) {
+            return Err(wrong(NOT_ENCLOSED));
+        }
         let (query, states) = match (state(listing)?, words) {
             (None, None) => (None, Vec::new()),
             // A query may say of which states it is; Bitbucket would leave out all but the open ones.
@@ -207,6 +211,15 @@ mod tests {
         assert_eq!(narrowed(query, None), told(query, &ALL_STATES));
         let merged = format!("({query}) AND (state = \"MERGED\")");
         assert_eq!(narrowed(query, Some("merged")), told(&merged, &["MERGED"]));
+    }
+
+    #[test]
+    fn a_query_widens_no_state() {
+        let open = [("repository", "acme:site"), ("state", "open")];
+        for words in ["title ~ \"a\") OR (title ~ \"b\"", "title ~ \"a", "(title ~ \"a\""] {
+            assert_eq!(of(words, &open).unwrap_err(), NOT_ENCLOSED, "{words}");
+        }
+        of("a) or (b \"", &open).unwrap();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Queries for pages, in CQL: <https://developer.atlassian.com/cloud/confluence/advanced-searching-using-cql/>
 
 use crate::Error;
+use crate::enclosed::{NOT_ENCLOSED, is_enclosed};
 
 /// The fields of CQL that pages can be sought by. What compares one of them with something is CQL; all else is words.
 const FIELDS: [&str; 24] = [
@@ -33,11 +34,15 @@ const FIELDS: [&str; 24] = [
 /// The CQL that finds pages: those that `query` describes, where it is CQL itself, else those that have its words.
 ///
 /// # Errors
-/// [`Error::Invalid`] where there is nothing to be sought.
+/// [`Error::Invalid`] where there is nothing to be sought, and for CQL that would leave its brackets.
 pub(super) fn cql(query: &str) -> Result<String, Error> {
     let query = query.trim();
     if is_cql(query) {
         let (condition, order) = split_order(query);
+        // Else it would find what is no page.
+        if ![condition, order].into_iter().all(|part| is_enclosed(part, &['"', '\''])) {
+            return Err(Error::Invalid(vec![Violation::new("", NOT_ENCLOSED)]));
+        }
         let cql = format!("type = page and ({}) {}", condition.trim(), order.trim());
         return Ok(cql.trim_end().to_owned());
     }
@@ -154,6 +159,20 @@ mod tests {
 
     fn cql(query: &str) -> String {
         super::cql(query).unwrap()
+    }
+
+    #[test]
+    fn cql_finds_pages_alone() {
+        for query in [
+            "title ~ \"a\") or (type = comment",
+            "title ~ 'a' ) or ( type = attachment",
+            "title ~ \"a\" order by created) or (type = comment",
+            "title ~ \"a",
+            "(title ~ \"a\"",
+        ] {
+            assert!(matches!(super::cql(query), Err(Error::Invalid(_))), "{query}");
+        }
+        assert_eq!(cql("title ~ \"a) or (b\""), "type = page and (title ~ \"a) or (b\")");
     }
 
     #[test]

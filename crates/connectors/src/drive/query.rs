@@ -1,7 +1,10 @@
 //! Queries for files: <https://developers.google.com/workspace/drive/api/guides/ref-search-terms>
 
+use model::Violation;
+
 use crate::Error;
 use crate::connector::Listing;
+use crate::enclosed::{NOT_ENCLOSED, is_enclosed};
 use crate::filters::flag;
 
 /// The operators of Drive's query language. Words without any of them are words to be found.
@@ -10,11 +13,15 @@ const OPERATORS: [&str; 10] = [" contains ", " in ", " has ", " not ", "!=", "<=
 /// What a list is narrowed to.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a filter that is not understood.
+/// [`Error::Invalid`] for a filter that is not understood, and for a query that would leave its brackets.
 pub(super) fn query(words: Option<&str>, listing: &Listing) -> Result<String, Error> {
     let mut terms = Vec::new();
     if let Some(words) = words.filter(|words| !words.trim().is_empty()) {
         terms.push(if is_query(words) {
+            // Drive takes double quotes as well, though its documents do not say so.
+            if !is_enclosed(words, &['\'']) || !is_enclosed(words, &['\'', '"']) {
+                return Err(Error::Invalid(vec![Violation::new("", NOT_ENCLOSED)]));
+            }
             format!("({words})")
         } else {
             format!("fullText contains {}", quoted(words))
@@ -51,6 +58,23 @@ mod tests {
     fn of(words: Option<&str>, filters: &[(&'static str, &str)]) -> String {
         let filters = filters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         query(words, &Listing { max_results: 1, cursor: None, filters }).unwrap()
+    }
+
+    #[test]
+    fn a_query_widens_no_filter() {
+        for words in [
+            "name contains 'a') or (name contains 'b'",
+            "name = 'a\\\\') or (name = 'b'",
+            "name = \"'\") or (name = \"'\" and trashed = true",
+            "name = 'a",
+            "(name = 'a'",
+        ] {
+            let filters = [("folder_id", "f1".to_owned())].into();
+            let error = query(Some(words), &Listing { max_results: 1, cursor: None, filters }).unwrap_err();
+            assert!(matches!(error, Error::Invalid(_)), "{words}");
+        }
+        let within = "name = 'a) or (b' and (starred = true or name = 'it\\'s')";
+        assert!(of(Some(within), &[]).starts_with(&format!("({within}) and ")));
     }
 
     #[test]

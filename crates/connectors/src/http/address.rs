@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use super::path::RawPath;
+use super::path::{RawPath, unescaped};
 
 /// The longest segment that is sent, in bytes.
 const MAX_SEGMENT: usize = 2048;
@@ -132,11 +132,25 @@ pub(super) fn is_same_origin(left: &Url, right: &Url) -> bool {
         && left.port_or_known_default() == right.port_or_known_default()
 }
 
-/// Dots lead elsewhere; control characters would be dropped and so name another thing.
+/// Dots lead elsewhere, also behind a slash, for those who decode a path before they go along it, and be it twice; control
+/// characters would be dropped and so name another thing.
 fn is_segment(segment: &str) -> bool {
-    !matches!(segment, "" | "." | "..")
+    let once = unescaped(segment.as_bytes());
+    !segment.is_empty()
         && segment.len() <= MAX_SEGMENT
         && !segment.chars().any(char::is_control)
+        && !leads_elsewhere(segment.as_bytes())
+        && !leads_elsewhere(&unescaped(&once))
+        && !leads_elsewhere(&once)
+}
+
+/// Whether a part of it is dots alone, or dots before what some servers drop: blanks, and what follows a semicolon.
+fn leads_elsewhere(segment: &[u8]) -> bool {
+    let mut parts = segment.split(|byte| matches!(byte, b'/' | b'\\'));
+    parts.any(|part| {
+        let name = part.split(|byte| *byte == b';').next().unwrap_or_default();
+        name.contains(&b'.') && name.iter().all(|byte| matches!(byte, b'.' | b' '))
+    })
 }
 
 #[cfg(test)]
@@ -154,8 +168,8 @@ mod tests {
             for (id, expected) in [
                 ("a", "a"),
                 ("a/b", "a%2Fb"),
-                ("../b", "..%2Fb"),
-                ("%2e%2e", "%252e%252e"),
+                ("..b/c..", "..b%2Fc.."),
+                ("50%25", "50%2525"),
                 ("a?b#c", "a%3Fb%23c"),
                 ("a\\b", "a%5Cb"),
                 ("ä b", "%C3%A4%20b"),
@@ -163,9 +177,16 @@ mod tests {
             ] {
                 assert_eq!(at(id), Ok(format!("https://api.example/v1/items/{expected}")));
             }
-            for none in ["", ".", "..", "a\nb", "a\tb", "\0", &"x".repeat(MAX_SEGMENT + 1)] {
+            let longest = "x".repeat(MAX_SEGMENT + 1);
+            for none in [
+                "", ".", "..", "a\nb", "a\tb", "\0", &longest, "../b", "a/../b", "a\\..\\b", "a/.", "...",
+                "..;x/b",
+            ] {
                 assert_eq!(at(none), Err(NoSegment(none.to_owned())));
             }
+        }
+        for none in ["%2e%2e", "..%2Fb", "a%2f%2E%2e%2fb", "%252e%252e%252fb", ".. /b"] {
+            assert!(base("https://api.example").at([none]).is_err(), "{none}");
         }
         assert_eq!(base("https://api.example").at(["x"]).unwrap().as_str(), "https://api.example/x");
     }

@@ -93,7 +93,7 @@ fn is_well_escaped(text: &str) -> bool {
 }
 
 /// `bytes` with each escape in place of what it stands for. What is none stays.
-fn unescaped(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn unescaped(bytes: &[u8]) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

@@ -1,9 +1,7 @@
 //! The query of a call: passed on as it is, without this server's own credential, and without what would make a request of
 //! another method of it.
 
-use std::borrow::Cow;
-
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use url::form_urlencoded;
 
 use crate::Error;
@@ -22,10 +20,10 @@ const METHODS: [&str; 7] = ["delete", "get", "head", "options", "patch", "post",
 pub(super) fn passed(query: &str, hidden: &str) -> Result<String, Error> {
     let mut kept = Vec::new();
     for pair in query.split('&') {
-        let Some((name, value)) = form_urlencoded::parse(pair.as_bytes()).next() else {
+        let Some((name, _)) = form_urlencoded::parse(pair.as_bytes()).next() else {
             continue;
         };
-        check(&name, &value)?;
+        check_pairs(pair.as_bytes())?;
         if name != hidden {
             kept.push(pair);
         }
@@ -33,23 +31,63 @@ pub(super) fn passed(query: &str, hidden: &str) -> Result<String, Error> {
     Ok(kept.join("&"))
 }
 
-/// Checks the fields of a form in a body, where it is one.
+/// Checks the fields of a form in a body, where it is one. Frameworks take a body for one, too, that is said to be nothing.
 ///
 /// # Errors
 /// [`Error::OtherMethod`].
 pub(super) fn check_form(headers: &HeaderMap, body: &[u8]) -> Result<(), Error> {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    if body.is_empty() {
         return Ok(());
     }
-    form_urlencoded::parse(body)
-        .try_for_each(|(name, value): (Cow<'_, str>, Cow<'_, str>)| check(&name, &value))
+    // Of several, nobody knows which one the vendor heeds.
+    let types: Vec<String> = headers.get_all(CONTENT_TYPE).iter().map(media_type).collect();
+    let is_pairs = types.is_empty() || types.iter().any(|each| each == "application/x-www-form-urlencoded");
+    let is_parts = types.iter().any(|each| each.starts_with("multipart/"));
+    if (is_pairs || is_parts) && headers.contains_key(CONTENT_ENCODING) {
+        return Err(Error::OtherMethod("a form behind Content-Encoding"));
+    }
+    if is_pairs {
+        check_pairs(body)?;
+    }
+    if is_parts { check_parts(body) } else { Ok(()) }
+}
+
+fn media_type(value: &http::HeaderValue) -> String {
+    let text = String::from_utf8_lossy(value.as_bytes());
+    text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Checks pairs, also those that only some take for such: what a semicolon parts.
+fn check_pairs(pairs: &[u8]) -> Result<(), Error> {
+    let pieces = pairs.split(|byte| matches!(byte, b'&' | b';'));
+    let mut pairs = pieces.flat_map(form_urlencoded::parse).chain(form_urlencoded::parse(pairs));
+    pairs.try_for_each(|(name, value)| check(&name, &value))
+}
+
+/// Checks the names of a form's parts (RFC 7578, section 4.2), wherever in the body they may stand.
+fn check_parts(body: &[u8]) -> Result<(), Error> {
+    for line in body.split(|byte| *byte == b'\n') {
+        let line = String::from_utf8_lossy(line).to_ascii_lowercase();
+        let mut rest = line.as_str();
+        while let Some((_, after)) = rest.split_once("name") {
+            rest = after;
+            let Some(value) = after.trim_start().strip_prefix('=') else { continue };
+            // A backslash in quotes stands for what is after it. No name that matters is longer.
+            let value = value.trim_start().chars().take(64).filter(|letter| *letter != '\\');
+            let value: String = value.collect();
+            let name = value.trim_start_matches('"').split(['"', ';', '\r']).next().unwrap_or_default();
+            check(name, "")?;
+        }
+    }
+    Ok(())
 }
 
 fn check(name: &str, value: &str) -> Result<(), Error> {
     let name = name.to_ascii_lowercase();
-    if let Some(known) = OTHER_METHOD.into_iter().find(|known| *known == name) {
+    // PHP reads `.method`, ` _method` and `_method[` as `_method`.
+    let as_php = name.trim_start().replace(['.', ' ', '['], "_");
+    let is = |known: &&str| *known == name || (known.starts_with('_') && *known == as_php);
+    if let Some(known) = OTHER_METHOD.into_iter().find(|known| is(known)) {
         return Err(Error::OtherMethod(known));
     }
     if name == "method" && METHODS.contains(&value.to_ascii_lowercase().as_str()) {
@@ -84,6 +122,10 @@ mod tests {
             "method=delete",
             "METHOD=Post",
             "x-http-method-override=PUT",
+            "a=b;_method=DELETE",
+            "a=b;c=d;method=delete",
+            ".method=DELETE",
+            "+_method=DELETE",
         ] {
             assert!(passed(query).unwrap_err().contains("another method"), "{query}");
         }
@@ -97,6 +139,42 @@ mod tests {
         )]);
         assert!(check_form(&form, b"a=b&_method=delete").is_err());
         assert!(check_form(&form, b"a=b&text=_method=delete").is_ok());
-        assert!(check_form(&HeaderMap::new(), b"_method=delete").is_ok(), "it is a text");
+        assert!(check_form(&types(&["text/plain"]), b"_method=delete").is_ok(), "it is a text");
+    }
+
+    fn types(values: &[&'static str]) -> HeaderMap {
+        values.iter().map(|value| (CONTENT_TYPE, http::HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn neither_is_a_form_of_another_kind() {
+        let parts =
+            |head: &str| format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\nDELETE\r\n--b--\r\n");
+        let multipart = types(&["Multipart/Form-Data; boundary=b"]);
+        for head in [
+            "name=\"_method\"",
+            "name=_method",
+            "x=\"y\"; NAME = \"_METHOD\"",
+            "\r\n name=\"_method\"",
+            "name=\"\\_method\"",
+            "name=\".method\"; filename=\"a\"",
+        ] {
+            assert!(check_form(&multipart, parts(head).as_bytes()).is_err(), "{head}");
+        }
+        for head in ["name=\"file\"; filename=\"my_method.txt\"", "name=\"method\"", "name=\"methods\""] {
+            assert!(check_form(&multipart, parts(head).as_bytes()).is_ok(), "{head}");
+        }
+        let none = HeaderMap::new();
+        assert!(
+            check_form(&none, b"_method=delete").is_err(),
+            "what is said to be nothing is a form to some"
+        );
+        assert!(check_form(&none, b"{\"text\": \"_method=delete\"}").is_ok());
+        let either = types(&["application/json", "application/x-www-form-urlencoded"]);
+        assert!(check_form(&either, b"_method=delete").is_err());
+        let mut packed = types(&["application/x-www-form-urlencoded"]);
+        packed.insert(CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
+        assert!(check_form(&packed, b"\x1f\x8b").is_err());
+        assert!(check_form(&packed, b"").is_ok());
     }
 }

@@ -76,7 +76,7 @@ async fn cql_is_passed_on_and_the_vendors_no_with_it() {
             "GET /api/v2/pages?id=1&limit=1",
         ]
     );
-    let error = world.confluence.search(&world.context, "label = (", &listing).await.unwrap_err();
+    let error = world.confluence.search(&world.context, "label =", &listing).await.unwrap_err();
     assert!(
         error.code() == ErrorCode::UpstreamRejected && error.to_string().contains("Could not parse cql"),
         "{error}"
