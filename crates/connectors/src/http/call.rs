@@ -148,7 +148,7 @@ impl Request<'_> {
             if was_perhaps_done && self.method == Method::DELETE && failure.is_not_found() {
                 return Ok(Received::nothing_there());
             }
-            if failure.is_token_refused() && !is_renewed {
+            if failure.is_token_refused() && !is_renewed && !self.spares_token {
                 is_renewed = true;
                 drop(failure);
                 token = self.token(credential.rejected(token.version)).await?;
@@ -227,7 +227,8 @@ impl Request<'_> {
         if let Some(wait) = is_paused(ambient.now()) {
             return Err(Failure::Spent(wait));
         }
-        let turn = host.gate.enter(&context.tenant, &context.connection.id);
+        let gate = if reading == Reading::Whole { &host.gate } else { &host.readers };
+        let turn = gate.enter(&context.tenant, &context.connection.id);
         let permit = timeout_at(self.api.deadline, turn).await.map_err(|_| Failure::Busy)?;
         let permit = permit.map_err(|_| Failure::Busy)?;
         let request = self.prepared(token)?;
@@ -242,14 +243,18 @@ impl Request<'_> {
         let mut result = self.exchange(request, reading, permit).await;
         let span = tracing::Span::current();
         span.record("attempts", attempt);
-        match result.as_ref().err().and_then(Failure::is_vendors) {
+        match result.as_ref().err().and_then(|failure| failure.is_vendors(self.attempt_timeout)) {
             Some(is_unreachable) => {
                 let failed = Failed { tenant: &context.tenant, is_unreachable };
                 for pass in passes {
                     pass.bad(failed, ambient.now());
                 }
             }
-            None => passes.into_iter().for_each(super::circuit::Pass::good),
+            // An answer that says no is one. What was cut short here says nothing of the vendor.
+            None if !matches!(result, Err(Failure::TimedOut(_))) => {
+                passes.into_iter().for_each(super::circuit::Pass::good);
+            }
+            None => {}
         }
         match &mut result {
             Ok(received) => {
@@ -271,8 +276,9 @@ impl Request<'_> {
         reading: Reading,
         permit: Permit,
     ) -> Result<Received, Failure> {
-        let limit = (Instant::now() + self.attempt_timeout).min(self.api.deadline);
-        let time = limit.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let time = self.attempt_timeout.min(self.api.deadline.saturating_duration_since(now));
+        let limit = now + time;
         let response = timeout_at(limit, self.client(reading).execute(request)).await;
         let mut response = response.map_err(|_| Failure::TimedOut(time))?.map_err(|error| failure(&error))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));

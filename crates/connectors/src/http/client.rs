@@ -44,7 +44,8 @@ pub struct Settings {
     pub operation_timeout: Duration,
     /// The most bytes of an answer that are read; 16 MiB unless said otherwise. Downloads have no bound but their reader's.
     pub max_answer_bytes: usize,
-    /// How many calls may be under way at one host; 64 unless said otherwise.
+    /// How many calls may be under way at one host; 64 unless said otherwise. As many again may be whose answers are read as
+    /// they come: downloads, and what is passed on. So it is with all the numbers below.
     pub calls_per_host: usize,
     /// How many of them for one tenant; 48 unless said otherwise, so that there is always room for others.
     pub calls_per_tenant: usize,

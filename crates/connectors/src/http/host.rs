@@ -14,11 +14,14 @@ pub(super) struct Host {
     pub(super) circuit: Arc<Circuit>,
     /// Who calls it.
     pub(super) gate: Arc<Gate>,
+    /// Who calls it for what is read as it comes, as slowly as its reader likes: that keeps no other calls out.
+    pub(super) readers: Arc<Gate>,
 }
 
 impl Host {
     pub(super) fn new(name: &str, bounds: Bounds) -> Self {
         let name: Arc<str> = name.into();
-        Self { circuit: Circuit::new(Scope::Host(Arc::clone(&name))), gate: Gate::new(bounds), name }
+        let circuit = Circuit::new(Scope::Host(Arc::clone(&name)));
+        Self { circuit, gate: Gate::new(bounds), readers: Gate::new(bounds), name }
     }
 }

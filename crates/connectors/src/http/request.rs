@@ -28,6 +28,7 @@ pub struct Request<'a> {
     pub(super) max_bytes: usize,
     pub(super) about: Option<(&'static str, String)>,
     pub(super) budget: &'static str,
+    pub(super) spares_token: bool,
     pub(super) wrong: Option<Error>,
 }
 
@@ -53,6 +54,7 @@ impl<'a> Request<'a> {
             max_bytes,
             about: None,
             budget: "",
+            spares_token: false,
             wrong,
         }
     }
@@ -160,6 +162,13 @@ impl<'a> Request<'a> {
     /// learned of one limit stops no call under another.
     pub fn budget(mut self, name: &'static str) -> Self {
         self.budget = name;
+        self
+    }
+
+    /// Says that where the token is refused, that may be for what is called: it is told, and nothing is done about the token.
+    /// For a caller's own requests with a token that cannot be renewed, which would be taken for dead.
+    pub fn sparing_token(mut self) -> Self {
+        self.spares_token = true;
         self
     }
 

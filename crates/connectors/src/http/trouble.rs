@@ -118,10 +118,12 @@ impl Failure {
         }
     }
 
-    /// Whether it is a failure of the vendor as a whole, and if so, whether it cannot even be reached.
-    pub(super) fn is_vendors(&self) -> Option<bool> {
+    /// Whether it is a failure of the vendor as a whole, and if so, whether it cannot even be reached. `patience` is what
+    /// an attempt has where nothing went before: with less than half of that, after a wait for its turn, it is not.
+    pub(super) fn is_vendors(&self, patience: Duration) -> Option<bool> {
         match self {
             Self::Unreachable => Some(true),
+            Self::TimedOut(time) if *time < patience / 2 => None,
             _ if self.may_have_been_done() => Some(false),
             _ => None,
         }

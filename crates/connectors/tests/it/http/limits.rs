@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectors::http::{Settings, Upstream};
+use axum::http::Method;
+use connectors::http::{RawPath, Settings, Upstream};
 use connectors::{Context, Error};
 use futures::future::join_all;
 use model::{Coded as _, ErrorCode, Timestamp};
@@ -203,4 +204,38 @@ async fn refusals_are_no_failures_of_the_vendor() {
     let world = World::new((0..30).map(|_| status(400, &json!({})))).await;
     fail(&world, 30).await;
     get(&world.upstream, &world.context).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_has_no_time_left_after_its_turn_says_nothing_of_the_vendor() {
+    let slower = || Turn::Slow(Duration::from_millis(100), Box::new(good(&json!({}))));
+    let world = World::new((0..24).map(|_| slower())).await;
+    for number in 0..12 {
+        let tenant = if number % 2 == 0 { "acme" } else { "other" };
+        let context = world.other(tenant, tenant);
+        // As where the wait for a turn has taken nearly all of an operation's time.
+        let late = world.upstream.api(&context).within(Duration::from_millis(30));
+        let error = late.post(["x"]).done().await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::UpstreamTimeout);
+        assert_eq!(error.extensions().retryable, Some(false), "it may have been done");
+    }
+    get(&world.upstream, &world.other("third", "c3")).await.unwrap();
+    get(&world.upstream, &world.other("acme", "acme")).await.unwrap();
+}
+
+#[tokio::test]
+async fn slow_readers_keep_no_calls_out() {
+    let bounded = Settings { calls_per_host: 2, calls_per_tenant: 2, calls_per_connection: 2, ..settings() };
+    let world = World::with(bounded, [Turn::Stall, Turn::Stall]).await;
+    let api = world.upstream.api(&world.context);
+    let read = api.get(["f"]).download().await.unwrap();
+    let passed = api.raw(Method::GET, &RawPath::parse("f").unwrap(), None).pass_on().await.unwrap();
+    for context in [&world.context, &world.other("other", "c2")] {
+        timeout(Duration::from_secs(1), get(&world.upstream, context)).await.unwrap().unwrap();
+    }
+    // They are bounded themselves.
+    let third = api.clone().within(Duration::from_millis(100)).get(["f"]).download().await.unwrap_err();
+    assert_eq!(third.code(), ErrorCode::UpstreamRateLimited);
+    drop((read, passed));
+    api.get(["f"]).download().await.unwrap();
 }

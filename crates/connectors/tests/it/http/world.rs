@@ -41,6 +41,12 @@ pub(crate) struct Tokens {
     pub(crate) rejected: AtomicUsize,
 }
 
+impl Tokens {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { version: 1.into(), rejected: 0.into() })
+    }
+}
+
 fn token(version: i64) -> Arc<AccessToken> {
     let secret = format!("token-{version}").into();
     Arc::new(AccessToken { secret, expires_at: None, scopes: Vec::new(), version })
@@ -89,7 +95,7 @@ impl World {
         let vendor = FakeVendor::new(turns).await;
         let (clock, ambient) = ManualClock::ambient();
         let (http, upstream) = upstream(settings, &vendor.url, ambient);
-        let tokens = Arc::new(Tokens { version: 1.into(), rejected: 0.into() });
+        let tokens = Tokens::new();
         let context = context("acme", "c1", tokens.clone());
         Self { vendor, upstream, http, context, clock, tokens }
     }
