@@ -11,11 +11,22 @@ use crate::{Asker, Error};
 /// How long an operation may take, the renewal of its token included. Shorter than what callers usually wait.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(25);
 
-/// What comes of `work`, or of its taking too long.
-pub(crate) async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+/// What comes of `work`, or of its taking too long: then nobody knows what of it was done, and only what `may_be_repeated`
+/// is for a program to do again.
+pub(crate) async fn in_time<T>(
+    work: impl Future<Output = Result<T, Error>>,
+    may_be_repeated: bool,
+) -> Result<T, Error> {
     tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| {
-        let detail = format!("there was no answer within {} s", DEADLINE.as_secs());
-        Err(Error::upstream("the provider", ErrorCode::UpstreamTimeout, detail))
+        let unknown = if may_be_repeated { "" } else { "; whether this was done is not known" };
+        Err(Error::Upstream {
+            provider: "the provider",
+            code: ErrorCode::UpstreamTimeout,
+            detail: format!("there was no answer within {} s{unknown}", DEADLINE.as_secs()),
+            retry_after: None,
+            status: None,
+            retryable: may_be_repeated,
+        })
     })
 }
 
@@ -25,6 +36,7 @@ pub(crate) struct Use {
     activity: Activity,
     entry: Option<Entry>,
     began: Instant,
+    may_be_repeated: bool,
 }
 
 impl Use {
@@ -36,7 +48,18 @@ impl Use {
         operation: &str,
     ) -> Self {
         let entry = Entry::new(&asker.tenant, &asker.actor, Action::Use).about(connection);
-        Self { activity: activity.clone(), entry: Some(entry.operation(operation)), began: Instant::now() }
+        Self {
+            activity: activity.clone(),
+            entry: Some(entry.operation(operation)),
+            began: Instant::now(),
+            may_be_repeated: true,
+        }
+    }
+
+    /// The same where that twice may not be the same as once.
+    pub(crate) fn repeatable(mut self, may_be_repeated: bool) -> Self {
+        self.may_be_repeated = may_be_repeated;
+        self
     }
 
     /// Does the work, within the time that an operation may take.
@@ -47,7 +70,7 @@ impl Use {
         mut self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let result = in_time(work).await;
+        let result = in_time(work, self.may_be_repeated).await;
         self.note(Outcome::of(&result), None);
         result
     }
@@ -60,7 +83,7 @@ impl Use {
         work: impl Future<Output = Result<T, Error>>,
         code: impl FnOnce(&T) -> Option<ErrorCode>,
     ) -> Result<T, Error> {
-        let result = in_time(work).await;
+        let result = in_time(work, self.may_be_repeated).await;
         let outcome = match &result {
             Ok(passed) => code(passed).map_or(Outcome::Ok, Outcome::of_error),
             Err(_) => Outcome::of(&result),
@@ -100,12 +123,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_takes_too_long_is_given_up() {
         let slow = tokio::time::sleep(DEADLINE.mul_f32(0.9));
-        let done = in_time(async {
+        let work = async {
             slow.await;
             Ok(7)
-        });
+        };
+        let done = in_time(work, false);
         assert_eq!(done.await.unwrap(), 7);
-        let error = in_time(std::future::pending::<Result<(), Error>>()).await.unwrap_err();
-        assert_eq!(error.code(), ErrorCode::UpstreamTimeout);
+        for may_be_repeated in [true, false] {
+            let endless = std::future::pending::<Result<(), Error>>();
+            let error = in_time(endless, may_be_repeated).await.unwrap_err();
+            assert_eq!(error.code(), ErrorCode::UpstreamTimeout);
+            assert_eq!(error.extensions().retryable, Some(may_be_repeated));
+        }
     }
 }

@@ -233,6 +233,19 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether twice is no more than once. Of a change nobody knows: it may be a move, or say something.
+    pub(crate) const fn may_be_repeated(self) -> bool {
+        !matches!(
+            self,
+            Self::Create
+                | Self::Update
+                | Self::SendMessage
+                | Self::CreateIssue
+                | Self::UpdateIssue
+                | Self::AddComment
+        )
+    }
+
     /// The word on the wire and in the record of activity.
     pub const fn as_str(self) -> &'static str {
         match self {

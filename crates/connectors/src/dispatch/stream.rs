@@ -119,7 +119,7 @@ impl Walk {
     }
 
     async fn page(&mut self) -> Result<Vec<Item>, Halt> {
-        let Items { mut items, next, .. } = in_time(self.fetch()).await.map_err(Halt::Here)?;
+        let Items { mut items, next, .. } = in_time(self.fetch(), true).await.map_err(Halt::Here)?;
         let marks: Vec<u64> = items.iter().map(mark).collect();
         let place = self.listing.cursor.as_deref().map_or(0, |cursor| number([cursor]));
         let is_new = self.seen.note(place, &marks).map_err(|endless| match endless {

@@ -133,7 +133,9 @@ impl Connectors {
     }
 
     pub(crate) fn begin(&self, asker: &Asker, ready: &Ready<'_>) -> Use {
-        self.note(asker, &ready.context.connection, ready.description, ready.operation.as_str())
+        let operation = ready.operation;
+        let under_way = self.note(asker, &ready.context.connection, ready.description, operation.as_str());
+        under_way.repeatable(operation.may_be_repeated())
     }
 
     /// Notes that `operation` begins.
