@@ -14,9 +14,9 @@ use tracing::{Instrument as _, Span};
 
 use crate::problem::Problem;
 
-/// How long a file may be under way in all. Within it, a vendor that sends nothing and a client that takes nothing are
+/// How long bytes may be under way in all. Within it, a vendor that sends nothing and a client that takes nothing are
 /// given up much earlier.
-const DEADLINE: Duration = Duration::from_hours(1);
+pub(super) const DEADLINE: Duration = Duration::from_hours(1);
 
 /// A page of this must do nothing and be nobody, should a browser show it all the same.
 const POLICY: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
@@ -48,21 +48,21 @@ pub(super) async fn respond(file: File) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// Why a file is not whole.
+/// Why what was sent is not whole.
 #[derive(Debug, thiserror::Error)]
-enum Break {
+pub(super) enum Break {
     #[error(transparent)]
     Vendor(#[from] Error),
-    #[error("the file was under way for longer than it may be")]
+    #[error("it was under way for longer than it may be")]
     Late,
 }
 
 /// The first bytes and the others, until the deadline, counted for the log.
-fn sent(
+pub(super) fn sent(
     first: Option<Bytes>,
     rest: BoxStream<'static, Result<Bytes, Error>>,
     deadline: Duration,
-) -> impl futures::Stream<Item = Result<Bytes, Break>> + Send + 'static {
+) -> impl futures::Stream<Item = Result<Bytes, Break>> + Send + use<> {
     let until = tokio::time::Instant::now() + deadline;
     let rest = stream::unfold(Some(rest), move |rest| async move {
         let mut rest = rest?;
@@ -101,7 +101,9 @@ impl Way {
             Some(Ok(piece)) => self.bytes += u64::try_from(piece.len()).unwrap_or(u64::MAX),
             Some(Err(error)) => {
                 self.end = "broken off";
-                self.span.in_scope(|| tracing::warn!(%error, "a file broke off after it had begun"));
+                self.span.in_scope(
+                    || tracing::warn!(%error, "a vendor's answer broke off while it was passed on"),
+                );
             }
             None => self.end = "whole",
         }
@@ -112,7 +114,8 @@ impl Drop for Way {
     fn drop(&mut self) {
         let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (bytes, end) = (self.bytes, self.end);
-        self.span.in_scope(|| tracing::info!(end, bytes, duration_ms, "a file has ended"));
+        self.span
+            .in_scope(|| tracing::info!(end, bytes, duration_ms, "a vendor's answer has been passed on"));
     }
 }
 

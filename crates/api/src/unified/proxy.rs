@@ -1,22 +1,23 @@
 //! Vendors' APIs as they are, for what no operation covers: what the operator's rules allow goes on to the vendor, with the
 //! connection's token, and the vendor's answer comes back.
 
-use ::connectors::Asker;
 use ::connectors::http::RawPath;
 use ::connectors::proxy::{Head, Passed};
+use ::connectors::{Asker, Error};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequest as _, Request, State};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use futures::TryStreamExt as _;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use model::{CredentialKind, ErrorCode};
 use utoipa::IntoParams;
 
-use super::whose;
+use super::{foreign, whose};
 use crate::App;
 use crate::extract::{SESSION_TOKEN, User, unread_body};
 use crate::problem::{Problem, ProblemBody};
@@ -196,21 +197,34 @@ fn response(mut passed: Passed, has_bearer: bool) -> Response {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    let stream = passed.into_stream().inspect_err(|error| {
-        tracing::warn!(
-            error = error as &dyn std::error::Error,
-            "a vendor's answer broke off while it was passed on"
-        );
-    });
-    let mut response = Response::new(Body::from_stream(stream));
+    let mut response = Response::new(body(passed.into_stream().boxed()));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
 }
 
+/// What the vendor sends, for as long as anything may be under way: it may never end by itself.
+fn body(pieces: BoxStream<'static, Result<Bytes, Error>>) -> Body {
+    Body::from_stream(foreign::sent(None, pieces, foreign::DEADLINE))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures::stream;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_never_ends_is_broken_off() {
+        let endless = stream::repeat(()).then(|()| async {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            Ok(Bytes::from_static(b"x"))
+        });
+        let pieces: Vec<_> = body(endless.boxed()).into_data_stream().take(1000).collect().await;
+        assert!(pieces.len() < 1000 && pieces.last().unwrap().is_err(), "{}", pieces.len());
+    }
 
     fn parts(uri: &str, headers: &[(&'static str, &'static str)]) -> Parts {
         let mut request = Request::builder().uri(uri);

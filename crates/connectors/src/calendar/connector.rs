@@ -191,7 +191,8 @@ impl Connector for CalendarConnector {
 
 impl Raw for CalendarConnector {
     fn api<'a>(&'a self, context: &'a Context) -> Result<Api<'a>, Error> {
-        Ok(self.upstream.api(context))
+        // Other APIs are at the same host, and the token may be good for them: rules for this one are not about those.
+        self.upstream.api(context).below(PATH.split('/'))
     }
 }
 

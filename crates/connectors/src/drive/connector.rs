@@ -162,7 +162,8 @@ impl Connector for DriveConnector {
 
 impl Raw for DriveConnector {
     fn api<'a>(&'a self, context: &'a Context) -> Result<Api<'a>, Error> {
-        Ok(self.upstream.api(context))
+        // Other APIs are at the same host, and the token may be good for them: rules for this one are not about those.
+        self.upstream.api(context).below(PATH.split('/'))
     }
 }
 

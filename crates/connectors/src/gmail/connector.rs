@@ -239,7 +239,7 @@ impl Connector for GmailConnector {
 
 impl Raw for GmailConnector {
     fn api<'a>(&'a self, context: &'a Context) -> Result<Api<'a>, Error> {
-        Ok(self.upstream.api(context))
+        self.upstream.api(context).below(PATH.split('/'))
     }
 }
 

@@ -10,7 +10,7 @@ mod rules;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use connections::catalog::Provider;
+use connections::catalog::{Flow, Provider};
 use connections::connection::Connection;
 use futures::Stream;
 use http::header::{HeaderMap, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
@@ -172,6 +172,7 @@ impl Connectors {
         let acting = self.acting(asker, &connection, passage.head.credential.as_deref())?;
         let operation = format!("proxy.{}", passage.target.name());
         let under_way = Use::begin(self.connections().activity(), asker, &connection, &operation);
+        let under_way = under_way.repeatable(passage.head.method.is_idempotent());
         let context = self.context(asker, connection, acting, false);
         let method = passage.head.method.to_string();
         let work = async {
@@ -194,7 +195,9 @@ impl Connectors {
 
     async fn sent(&self, passage: &Passage<'_>, context: &Context, body: Bytes) -> Result<Passed, Error> {
         match &passage.target {
-            Target::Connector(_, raw) => send(&raw.api(context)?, &passage.head, body).await,
+            Target::Connector(_, raw) => {
+                send(&raw.api(context)?, &passage.head, body, self.is_renewable(context)).await
+            }
             Target::Provider(provider) => {
                 let host = provider::host(provider, context, passage.head.host.as_deref())?;
                 let (head, name) = (&passage.head, passage.target.name());
@@ -207,9 +210,18 @@ impl Connectors {
                 let vendor = self.vendor_of(provider);
                 let upstream = Upstream::at(self.http(), vendor, host.root)
                     .ok_or_else(|| provider::no_api(provider, "the entry's api_hosts are no hosts"))?;
-                send(&upstream.api(context), head, body).await
+                send(&upstream.api(context), head, body, self.is_renewable(context)).await
             }
         }
+    }
+
+    /// Whether there may be another token after the one that there is, without the user.
+    fn is_renewable(&self, context: &Context) -> bool {
+        let connection = &context.connection;
+        let acting = connection.credentials.iter().find(|each| each.name == context.acting.name);
+        let provider = self.connections().provider(connection.provider.as_str());
+        acting.is_some_and(|credential| credential.has_refresh_token)
+            || provider.is_ok_and(|provider| provider.flow == Flow::ClientCredentials)
     }
 
     /// Whether the root that is called by this name is a connector's.
@@ -248,7 +260,7 @@ impl Connectors {
     }
 }
 
-async fn send(api: &Api<'_>, head: &Head, body: Bytes) -> Result<Passed, Error> {
+async fn send(api: &Api<'_>, head: &Head, body: Bytes, is_renewable: bool) -> Result<Passed, Error> {
     let headers = headers::to_vendor(&head.headers);
     let changes = !head.method.is_safe();
     // What is changed only if it is still as it was is not so a second time.
@@ -256,6 +268,10 @@ async fn send(api: &Api<'_>, head: &Head, body: Bytes) -> Result<Passed, Error> 
         [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name));
     let request = api.raw(head.method.clone(), &head.path, Some(&head.query)).passed(headers, body);
     let request = if changes && is_conditional { request.once() } else { request };
+    // What is learned of such calls, of their limits and failures, stops no operation of the connection's.
+    let request = request.budget("raw");
+    // There are paths that take no such token: whoever may call one must not end the connection for all.
+    let request = if is_renewable { request } else { request.sparing_token() };
     let url = request.url().clone();
     let answer = request.pass_on().await?;
     let headers = headers::to_caller(answer.status, &answer.headers, &url);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use bytes::Bytes;
 use connections::activity::Filter;
-use connections::{Connections, Direct, DirectGrant};
+use connections::{Connections, Direct, DirectGrant, Listing};
 use connectors::http::{RawPath, Settings, Upstream};
 use connectors::proxy::{Head, Passed, Rules};
 use connectors::{Asker, Connectors, Error};
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::house::house;
 use crate::http::vendor::{FakeVendor, Turn, good, status, with_headers};
-use crate::http::world::VENDOR;
+use crate::http::world::{Tokens, VENDOR, context};
 use crate::shelf::Shelf;
 
 const RULES: &str = r#"[
@@ -35,6 +35,7 @@ struct World {
     issuer: FakeVendor,
     connections: Connections,
     connectors: Connectors,
+    upstream: Upstream,
     _folder: TempDir,
 }
 
@@ -73,9 +74,10 @@ impl World {
             house(&file, &|_| None, Settings { base_urls, ..Settings::default() }).await;
         parts.proxy = Rules::read(&rules.replace("PORT", &port.to_string())).unwrap();
         let connections = parts.connections.clone();
-        let shelf = Shelf { upstream: Some(Upstream::new(&parts.http, &VENDOR)), ..Shelf::default() };
+        let upstream = Upstream::new(&parts.http, &VENDOR);
+        let shelf = Shelf { upstream: Some(upstream.clone()), ..Shelf::default() };
         let connectors = Connectors::of(parts, vec![Box::new(shelf)]);
-        Self { vendor, issuer, connections, connectors, _folder: folder }
+        Self { vendor, issuer, connections, connectors, upstream, _folder: folder }
     }
 
     /// A connection of `ann@acme.example`.
@@ -357,4 +359,35 @@ async fn rules_about_nothing_are_named() {
         assert!(sentence.starts_with(expected), "{sentence}");
     }
     assert_eq!(wrong.len(), 4, "{wrong:?}");
+}
+
+#[tokio::test]
+async fn a_path_that_takes_no_key_ends_no_connection() {
+    let refused = || status(401, &json!({"message": "A JSON web token could not be decoded"}));
+    let world = World::new(RULES, [refused(), good(&json!({})), refused(), good(&json!({}))]).await;
+    world.connect("library", &[]).await;
+    let call = |path| world.outcome(Role::User, head(Method::GET, "library", path));
+    assert_eq!(call("app").await, "reauthorization_required");
+    assert_eq!(call("books").await, "200", "the key is good for all else");
+    // Another token may be had for the asking, and is.
+    world.connect("club", &[]).await;
+    let mut asked = world.vendor.calls();
+    assert_eq!(world.outcome(Role::User, head(Method::GET, "club", "books")).await, "200");
+    asked += 2;
+    assert_eq!((world.vendor.calls(), world.issuer.calls()), (asked, 2));
+}
+
+#[tokio::test]
+async fn what_raw_calls_meet_stops_no_operation() {
+    let limited = with_headers(429, &[("retry-after", "60")], &json!({}));
+    let world = World::new(RULES, [limited]).await;
+    world.connect("library", &[]).await;
+    let all = world.connections.list(&"acme".parse().unwrap(), &Listing::default()).await.unwrap();
+    let id = &all.connections[0].id;
+    for expected in ["429", "upstream_rate_limited"] {
+        assert_eq!(world.outcome(Role::User, head(Method::GET, "shelf", "books/1")).await, expected);
+    }
+    let own = context("acme", id, Tokens::new());
+    world.upstream.api(&own).get(["books"]).value().await.unwrap();
+    assert_eq!(world.vendor.calls(), 2);
 }

@@ -6,4 +6,5 @@ mod drive_content;
 mod gmail;
 mod gmail_content;
 mod gmail_gaps;
+mod raw;
 mod world;
