@@ -1,14 +1,19 @@
 //! The notes of the sandbox in `serve --dev`, as the page on adding a connector has them.
 
-use reqwest::Method;
 use reqwest::header::SET_COOKIE;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use testkit::{Backend, Browser};
 
 use super::CONNECTORS;
+use super::contract::{Route, routes};
 use crate::deployment::{Answer, Deployment, USER, on_both_backends};
 
-on_both_backends!(the_sandboxs_notes_are_there_in_development, they_are_not_configured_elsewhere);
+on_both_backends!(
+    the_sandboxs_notes_are_there_in_development,
+    without_a_connection_every_route_says_so,
+    they_are_not_configured_elsewhere,
+);
 
 const ANN: &str = "user_email=ann@sandbox.example";
 
@@ -51,6 +56,22 @@ async fn the_sandboxs_notes_are_there_in_development(backend: Backend) {
     let can = get(&format!("capabilities?{ANN}")).await;
     let can = can["capabilities"]["capabilities"].as_array().unwrap();
     assert_eq!(can.len(), 6, "{can:?}");
+}
+
+async fn without_a_connection_every_route_says_so(backend: Backend) {
+    let deployment = Deployment::start_with(backend, |builder| builder.arg("--dev"));
+    let of_notes = format!("{CONNECTORS}/notes/");
+    let mut routes = routes(&deployment, &["notes"]).await;
+    routes.retain(|route| route.path.starts_with(&of_notes));
+    assert!(routes.len() > 24, "{}", routes.len());
+    for Route { method, path, body, .. } in routes {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let request = deployment.server.request(method.clone(), &format!("{path}{separator}{ANN}"));
+        let request = body.iter().fold(request, RequestBuilder::json);
+        let refused = Answer::of(request).await;
+        assert_eq!(refused.status, 401, "{method} {path}: {}", refused.text);
+        refused.problem("connection_required");
+    }
 }
 
 async fn they_are_not_configured_elsewhere(backend: Backend) {

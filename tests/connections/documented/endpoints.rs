@@ -69,11 +69,9 @@ impl Walk {
         let line = format!("{method} {path}");
         assert!(endpoints().contains(&line), "the document has no {line}");
         self.ahead.borrow_mut().remove(&line);
-        let mut names = names.iter();
-        let segment = |segment: &str| match segment.starts_with('{') {
-            true => (*names.next().unwrap()).to_owned(),
-            false => segment.to_owned(),
-        };
+        let mut names = names.iter().copied();
+        let segment =
+            |segment: &str| if segment.starts_with('{') { names.next().unwrap() } else { segment }.to_owned();
         let path = path.split('/').map(segment).collect::<Vec<_>>().join("/");
         let path = format!("{path}?user_email={USER}{query}");
         let request = self.documented.deployment.request(method.parse::<Method>().unwrap(), &path);

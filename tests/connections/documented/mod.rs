@@ -83,13 +83,13 @@ impl Documented {
 
     /// Signs the user in at `provider` by the documented lines.
     async fn connect(&self, provider: &str) -> Value {
-        let begin = lines::BEGIN.replace("google", provider);
+        let line = lines::BEGIN.replace("google", provider);
         // Slack does not tell who installs an app.
-        let begin = match provider {
-            "slack" => format!("{}?user_email={USER}\"", begin.trim_end_matches('"')),
-            _ => begin,
+        let line = match provider {
+            "slack" => format!("{}?user_email={USER}\"", line.trim_end_matches('"')),
+            _ => line,
         };
-        let begun = self.curl(&begin).await;
+        let begun = self.curl(&line).await;
         assert_eq!((&begun["success"], &begun["provider"]), (&true.into(), &provider.into()));
         let address = self.consent(provider, begun["auth_url"].as_str().unwrap()).await;
         let connected = self.curl(&callback(provider, &address)).await;
