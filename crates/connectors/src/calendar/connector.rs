@@ -68,7 +68,10 @@ static DESCRIPTION: Description = Description {
             meaning: "false for recurring events as one each; else each occurrence",
         },
         Filter { name: "show_deleted", meaning: "true for cancelled events, too" },
-        Filter { name: "order_by", meaning: "updated, or startTime, which only occurrences are in the order of" },
+        Filter {
+            name: "order_by",
+            meaning: "updated, or startTime, which only occurrences are in the order of",
+        },
     ],
     max_page: 250,
 };

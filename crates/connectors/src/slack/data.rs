@@ -110,9 +110,9 @@ impl Numbered {
         let Some(cursor) = listing.cursor.as_deref() else {
             return Ok(Self { page: 1, count: listing.max_results.min(MAX_FOUND) });
         };
-        let parts = cursor.split_once(':').and_then(|(page, count)| {
-            Some(Self { page: page.parse().ok()?, count: count.parse().ok()? })
-        });
+        let parts = cursor
+            .split_once(':')
+            .and_then(|(page, count)| Some(Self { page: page.parse().ok()?, count: count.parse().ok()? }));
         parts.ok_or(Error::PageToken { parameter: "page_token" })
     }
 }

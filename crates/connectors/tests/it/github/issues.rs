@@ -6,7 +6,8 @@ use connectors::project::{Assignment, IssueChanges, NewIssue, Project as _};
 use model::{Coded as _, ErrorCode};
 use serde_json::json;
 
-use super::hub::{Hub, comment, fields, filtered, ids, issue, pages_of, pull_request, repository};
+use super::hub::{Hub, comment, issue, pull_request, repository};
+use crate::caller::{fields, filtered, ids, pages_of};
 use crate::http::vendor::{good, status};
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use connectors::project::Project as _;
 use model::{Ambient, Coded as _, ErrorCode};
 use serde_json::json;
 
-use super::hub::{Hub, fields, pages_of};
+use super::hub::Hub;
+use crate::caller::{fields, pages_of};
 use crate::http::vendor::{Turn, good, status, with_headers};
 
 async fn refused(turn: Turn) -> (Error, Hub) {

@@ -5,7 +5,8 @@ use connectors::connector::{Connector as _, Data as _, Listing};
 use model::{Coded as _, ErrorCode};
 use serde_json::json;
 
-use super::hub::{Hub, fields, filtered, ids, pages_of, repository};
+use super::hub::{Hub, repository};
+use crate::caller::{fields, filtered, ids, pages_of};
 use crate::http::vendor::{good, status, with_headers};
 
 #[tokio::test]

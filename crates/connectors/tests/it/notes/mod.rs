@@ -4,24 +4,13 @@ pub(crate) mod sandbox;
 
 use connectors::{Error, Item, Wanted};
 use model::{Coded as _, ErrorCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use sandbox::{Desk, ann};
+use crate::caller::{ann, fields, pointers, wanted};
+use sandbox::Desk;
 
 fn titles(items: &[Item]) -> Vec<&str> {
     items.iter().map(|item| item.title.as_deref().unwrap()).collect()
-}
-
-fn fields(value: &Value) -> serde_json::Map<String, Value> {
-    value.as_object().unwrap().clone()
-}
-
-fn wanted(max_results: u32) -> Wanted {
-    Wanted { max_results, ..Wanted::default() }
-}
-
-fn pointers(error: &Error) -> Vec<String> {
-    error.violations().into_iter().map(|violation| violation.pointer).collect()
 }
 
 #[tokio::test]
