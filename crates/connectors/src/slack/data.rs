@@ -85,11 +85,7 @@ impl SlackConnector {
         form.extend(listing.cursor.clone().map(|cursor| ("cursor", cursor)));
         let mut answer: Value = read(&self.api(context), "assistant.search.context", &form).value().await?;
         let matches = list(&mut answer, "/results/messages").into_iter();
-        Ok(Page {
-            items: matches.map(|message| found_in_context(message, context.raw)).collect(),
-            total: None,
-            next: next(&answer),
-        })
+        Ok(Page::of(matches.map(|message| found_in_context(message, context.raw)), next(&answer)))
     }
 }
 

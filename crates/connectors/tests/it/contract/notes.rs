@@ -15,7 +15,8 @@ pub(super) async fn does_all_that_it_says() {
         let all = Listing { max_results: 100, ..Listing::default() };
         let data = connector.surfaces().data.unwrap();
         let before = data.list(&context, &all).await.unwrap().items;
-        let [kept, deleted] = [&before[0].id, &before[1].id];
+        let [kept, deleted, ..] = before.as_slice() else { panic!("there are two: {before:?}") };
+        let (kept, deleted) = (kept.id.as_str(), deleted.id.as_str());
         let samples = Samples {
             lists: vec![page(&[])],
             searches: vec![("invoice", page(&[]))],

@@ -115,7 +115,7 @@ async fn an_issue_is_made() {
         text: Some("It **fails**.".into()),
         assignee: Some("ann".into()),
         labels: vec!["bug".into()],
-        extra: fields(&json!({"milestone": 1, "title": "not this"})),
+        extra: fields(json!({"milestone": 1, "title": "not this"})),
         ..NewIssue::default()
     };
     assert_eq!(hub.github.create_issue(&hub.context, &new).await.unwrap().id, "ann:shop:7");

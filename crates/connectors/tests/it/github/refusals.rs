@@ -88,7 +88,7 @@ async fn what_is_not_valid_or_there_already_is_told() {
         (exists, ErrorCode::Conflict, "name already exists on this account"),
     ] {
         let hub = Hub::new([status(422, &body)]).await;
-        let error = hub.github.create(&hub.context, &fields(&json!({"title": "shop"}))).await.unwrap_err();
+        let error = hub.github.create(&hub.context, &fields(json!({"title": "shop"}))).await.unwrap_err();
         assert_eq!(error.code(), code);
         assert!(error.to_string().contains(words), "{error}");
     }
