@@ -58,6 +58,13 @@ pub struct Page<T> {
 /// A page of items.
 pub type Items = Page<Item>;
 
+impl<T> Page<T> {
+    /// A page as most vendors give it, without the count of all. Where `next` is empty there is no next page.
+    pub(crate) fn of(items: impl IntoIterator<Item = T>, next: Option<String>) -> Self {
+        Self { items: items.into_iter().collect(), total: None, next: next.filter(|next| !next.is_empty()) }
+    }
+}
+
 impl<T> Default for Page<T> {
     fn default() -> Self {
         Self { items: Vec::new(), total: None, next: None }

@@ -1,6 +1,7 @@
 //! One API over what tenants have connected: each connector turns the unified operations into calls of one vendor.
 
-/// Declares the module of each connector and makes the registry of them: a line for each.
+/// Declares the module of each connector and makes the registry of them: a line for each. The modules are public for their tests
+/// and for what the program sets up of one.
 macro_rules! connectors {
     ($parts:ident => $($module:ident: $connector:ident::new($part:expr)),+ $(,)?) => {
         $(pub mod $module;)+

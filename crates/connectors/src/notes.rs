@@ -94,8 +94,7 @@ impl NotesConnector {
             .query_opt("q", query)
             .json()
             .await?;
-        let items = listed.notes.into_iter().map(|note| item(note, context)).collect();
-        Ok(Items { items, total: None, next: listed.next_cursor })
+        Ok(Items::of(listed.notes.into_iter().map(|note| item(note, context)), listed.next_cursor))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use ::connectors::{Done, Wanted};
 use axum::extract::State;
-use model::ErrorCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -10,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::connectors::{
-    ContainerBody, ItemBody, ListQuery, MessagePage, Parameters, ShortBody, WhoseQuery, asker,
+    ContainerBody, ListQuery, MessagePage, Parameters, ShortBody, WhoseQuery, asker, message_page, twice,
 };
 use crate::App;
 use crate::extract::{Json, OptionalJson, Query, User};
@@ -56,10 +55,7 @@ async fn emails(
         Some(query) => app.connectors().search(&asker, GMAIL, &query, &wanted).await?,
         None => app.connectors().list_items(&asker, GMAIL, &wanted).await?,
     };
-    let body = ShortBody::new(listed, |page, description| {
-        MessagePage::of(page, |message| ItemBody::new(message, description))
-    });
-    Ok(Json(body))
+    Ok(Json(ShortBody::new(listed, message_page)))
 }
 
 /// A mail to be sent, as far as the query can have it.
@@ -144,8 +140,7 @@ fn together(query: MailQuery, mut body: Map<String, Value>) -> Result<Map<String
     let given = [("to", to), ("subject", subject), ("body", text), ("cc", cc), ("bcc", bcc)];
     for (name, value) in given.into_iter().filter_map(|(name, value)| Some((name, value?))) {
         if body.insert(name.to_owned(), value.into()).is_some_and(|other| !other.is_null()) {
-            let detail = format!("{name} must be given once: in the query or in the body");
-            return Err(Problem::new(ErrorCode::InvalidRequest, detail));
+            return Err(twice(name));
         }
     }
     Ok(body)

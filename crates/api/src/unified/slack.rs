@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::connectors::{ChannelBody, ItemBody, WhoseQuery, asker};
+use super::connectors::{ChannelBody, ItemBody, WhoseQuery, asker, twice};
 use crate::App;
 use crate::extract::{Json, OptionalJson, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
@@ -154,8 +154,7 @@ async fn send(
 /// What is given in the query or in the body, but not in both.
 fn once(name: &str, query: Option<String>, body: Option<String>) -> Result<Option<String>, Problem> {
     if query.is_some() && body.is_some() {
-        let detail = format!("{name} must be given once: in the query or in the body");
-        return Err(Problem::new(ErrorCode::InvalidRequest, detail));
+        return Err(twice(name));
     }
     Ok(query.or(body))
 }

@@ -68,7 +68,10 @@ static DESCRIPTION: Description = Description {
             meaning: "false for recurring events as one each; else each occurrence",
         },
         Filter { name: "show_deleted", meaning: "true for cancelled events, too" },
-        Filter { name: "order_by", meaning: "updated, or startTime, which only occurrences are in the order of" },
+        Filter {
+            name: "order_by",
+            meaning: "updated, or startTime, which only occurrences are in the order of",
+        },
     ],
     max_page: 250,
 };
@@ -148,8 +151,7 @@ fn event(id: EventId<'_>) -> [&str; 6] {
 /// A page, each thing on it from what is known of it.
 fn page<T, I>(listed: Listed<T>, context: &Context, each: impl Fn(&T, Option<Value>) -> I) -> Page<I> {
     let each = |whole: Whole<T>| each(&whole.known, whole.raw.when(context.raw));
-    let next = listed.next_page_token.filter(|token| !token.is_empty());
-    Page { items: listed.items.into_iter().map(each).collect(), total: None, next }
+    Page::of(listed.items.into_iter().map(each), listed.next_page_token)
 }
 
 fn container(calendar: &Calendar, raw: Option<Value>) -> Container {

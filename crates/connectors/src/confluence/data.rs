@@ -181,6 +181,6 @@ impl Data for ConfluenceConnector {
             put(&mut item.extra, "excerpt", excerpt.map(|excerpt| storage::excerpt(&excerpt)));
             Some(item)
         });
-        Ok(Items { items: items.collect(), total: None, next })
+        Ok(Items::of(items, next))
     }
 }

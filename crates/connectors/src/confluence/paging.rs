@@ -31,7 +31,7 @@ impl<T> Listed<T> {
     /// As [`cursor`](Self::cursor).
     pub(super) fn page<I>(self, each: impl FnMut(Whole<T>) -> I) -> Result<Page<I>, Error> {
         let next = self.cursor()?;
-        Ok(Page { items: self.results.into_iter().map(each).collect(), total: None, next })
+        Ok(Page::of(self.results.into_iter().map(each), next))
     }
 
     /// The cursor of the page after this one. Pages may be short or empty: the last is the one without it.

@@ -114,8 +114,7 @@ impl DriveConnector {
             .json()
             .await?;
         let each = |whole: Whole<File>| item(&whole.known, whole.raw.when(context.raw));
-        let next = listed.next_page_token.filter(|token| !token.is_empty());
-        Ok(Items { items: listed.files.into_iter().map(each).collect(), total: None, next })
+        Ok(Items::of(listed.files.into_iter().map(each), listed.next_page_token))
     }
 }
 

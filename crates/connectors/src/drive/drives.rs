@@ -49,9 +49,8 @@ impl Containers for DriveConnector {
             .query("fields", format!("nextPageToken,drives({fields})"))
             .json()
             .await?;
-        let next = listed.next_page_token.filter(|token| !token.is_empty());
         let drives = listed.drives.into_iter().map(|drive| container(drive, context.raw));
-        Ok(Page { items: drives.collect(), total: None, next })
+        Ok(Page::of(drives, listed.next_page_token))
     }
 }
 

@@ -17,8 +17,8 @@ impl Comments for GitHubConnector {
         let path = Issue::parse(id)?.path(["comments"]);
         let request = self.page(context, &path, listing, |request| request).about("issue", id);
         let listed = listed::<Vec<Whole<Comment>>>(request).await?;
-        let items = listed.page.into_iter().map(|each| comment(each, id, context.raw)).collect();
-        Ok(Items { items, total: None, next: listed.next })
+        let items = listed.page.into_iter().map(|each| comment(each, id, context.raw));
+        Ok(Items::of(items, listed.next))
     }
 
     async fn add_comment(&self, context: &Context, id: &str, text: &str) -> Result<Item, Error> {

@@ -34,8 +34,8 @@ impl GitHubConnector {
             request.query("sort", "full_name").query_opt("visibility", visibility)
         });
         let listed = listed::<Vec<Whole<Repo>>>(request).await?;
-        let items = listed.page.into_iter().map(|repo| shape(repo, context.raw)).collect();
-        Ok(Page { items, total: None, next: listed.next })
+        let items = listed.page.into_iter().map(|repo| shape(repo, context.raw));
+        Ok(Page::of(items, listed.next))
     }
 
     pub(super) async fn repository(&self, context: &Context, id: &str) -> Result<Whole<Repo>, Error> {

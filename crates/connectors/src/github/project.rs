@@ -31,8 +31,8 @@ struct Counted {
 async fn issues(request: Request<'_>, of: Option<Repository<'_>>, context: &Context) -> Result<Items, Error> {
     let listed = listed::<Vec<Whole<Issue>>>(request).await?;
     let issues = listed.page.into_iter().filter(|issue| !issue.known.is_pull_request());
-    let items = issues.map(|issue| issue::item(issue, of, context.raw)).collect();
-    Ok(Items { items, total: None, next: listed.next })
+    let items = issues.map(|issue| issue::item(issue, of, context.raw));
+    Ok(Page::of(items, listed.next))
 }
 
 impl GitHubConnector {

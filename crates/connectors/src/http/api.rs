@@ -9,13 +9,13 @@ use reqwest::Client;
 use tokio::time::Instant;
 use url::Url;
 
+use super::Http;
 use super::address::Base;
 use super::host::Host;
 use super::path::RawPath;
 use super::request::Request;
 use super::trouble::malformed;
 use super::vendor::Vendor;
-use super::Http;
 use crate::{Context, Error};
 
 /// A vendor's API: what a connector keeps.
@@ -151,11 +151,7 @@ impl<'a> Api<'a> {
     /// A request of any method to what the segments lead to.
     pub fn request<I: IntoIterator<Item: AsRef<str>>>(&self, method: Method, segments: I) -> Request<'a> {
         let url = self.base.at(segments);
-        Request::new(
-            self.clone(),
-            method,
-            url.map_err(|id| Error::not_found("item", &id.0)),
-        )
+        Request::new(self.clone(), method, url.map_err(|id| Error::not_found("item", &id.0)))
     }
 
     /// A request of any method to a path below the root, with a query, both as a caller gave them.

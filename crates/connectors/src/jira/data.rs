@@ -51,9 +51,8 @@ impl JiraConnector {
         // In the body, as queries may be long; it only reads.
         let request = site.post(&["search", "jql"]).body(&wanted).repeatable().budget("search");
         let found: Found = request.json().await?;
-        let next = found.next_page_token.filter(|token| !token.is_empty() && found.is_last != Some(true));
-        let items = found.issues.into_iter().map(|issue| item(&site, issue)).collect();
-        Ok(Items { items, total: None, next })
+        let next = found.next_page_token.filter(|_| found.is_last != Some(true));
+        Ok(Items::of(found.issues.into_iter().map(|issue| item(&site, issue)), next))
     }
 
     /// Reads an issue.

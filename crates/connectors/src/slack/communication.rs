@@ -52,11 +52,7 @@ impl SlackConnector {
         let request = read(&self.api(context), method, &form).about(what, id);
         let mut answer: Value = request.value().await?;
         let messages = list(&mut answer, "/messages").into_iter();
-        Ok(Page {
-            items: messages.map(|message| item(&of.channel, message, context.raw)).collect(),
-            total: None,
-            next: next(&answer),
-        })
+        Ok(Page::of(messages.map(|message| item(&of.channel, message, context.raw)), next(&answer)))
     }
 }
 
@@ -67,11 +63,7 @@ impl Communication for SlackConnector {
         form.push(("types", kinds(context.scopes())));
         let mut answer: Value = read(&self.api(context), "conversations.list", &form).value().await?;
         let channels = list(&mut answer, "/channels").into_iter();
-        Ok(Page {
-            items: channels.map(|each| channel(each, context.raw)).collect(),
-            total: None,
-            next: next(&answer),
-        })
+        Ok(Page::of(channels.map(|each| channel(each, context.raw)), next(&answer)))
     }
 
     async fn channel(&self, context: &Context, id: &str) -> Result<Channel, Error> {
@@ -100,11 +92,7 @@ impl Communication for SlackConnector {
     async fn users(&self, context: &Context, listing: &Listing) -> Result<Page<Member>, Error> {
         let mut answer: Value = read(&self.api(context), "users.list", &page(listing)).value().await?;
         let members = list(&mut answer, "/members").into_iter();
-        Ok(Page {
-            items: members.map(|each| member(each, context.raw)).collect(),
-            total: None,
-            next: next(&answer),
-        })
+        Ok(Page::of(members.map(|each| member(each, context.raw)), next(&answer)))
     }
 }
 

@@ -85,11 +85,7 @@ impl SlackConnector {
         form.extend(listing.cursor.clone().map(|cursor| ("cursor", cursor)));
         let mut answer: Value = read(&self.api(context), "assistant.search.context", &form).value().await?;
         let matches = list(&mut answer, "/results/messages").into_iter();
-        Ok(Page {
-            items: matches.map(|message| found_in_context(message, context.raw)).collect(),
-            total: None,
-            next: next(&answer),
-        })
+        Ok(Page::of(matches.map(|message| found_in_context(message, context.raw)), next(&answer)))
     }
 }
 
@@ -110,9 +106,9 @@ impl Numbered {
         let Some(cursor) = listing.cursor.as_deref() else {
             return Ok(Self { page: 1, count: listing.max_results.min(MAX_FOUND) });
         };
-        let parts = cursor.split_once(':').and_then(|(page, count)| {
-            Some(Self { page: page.parse().ok()?, count: count.parse().ok()? })
-        });
+        let parts = cursor
+            .split_once(':')
+            .and_then(|(page, count)| Some(Self { page: page.parse().ok()?, count: count.parse().ok()? }));
         parts.ok_or(Error::PageToken { parameter: "page_token" })
     }
 }

@@ -126,11 +126,16 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_named_at_once() {
-        let wrong = read(&json!({"channel": "#general", "text": " ", "thread": 5, "txet/": "x"})).unwrap_err();
+        let wrong =
+            read(&json!({"channel": "#general", "text": " ", "thread": 5, "txet/": "x"})).unwrap_err();
         assert_eq!(wrong, ["/txet~1", "/channel", "/thread", "/text"]);
         assert_eq!(read(&json!({"channel": "C1"})).unwrap_err(), ["/text"]);
         assert_eq!(read(&json!({"channel": "C1", "text": "x".repeat(40_001)})).unwrap_err(), ["/text"]);
         let moved = json!({"text": "x", "channel": "C2"});
-        assert_eq!(pointers(changed(moved.as_object().unwrap())).unwrap_err(), ["/channel"], "it stays there");
+        assert_eq!(
+            pointers(changed(moved.as_object().unwrap())).unwrap_err(),
+            ["/channel"],
+            "it stays there"
+        );
     }
 }

@@ -7,10 +7,11 @@ use connectors::communication::{Conversation, NewMessage};
 use connectors::connector::Operation;
 use connectors::http::Settings;
 use connectors::project::{IssueChanges, NewIssue};
-use connectors::{Asker, Connectors, Error, Wanted};
+use connectors::{Connectors, Error, Wanted};
 use model::{Coded as _, ErrorCode};
 use tempfile::TempDir;
 
+use crate::caller::ann;
 use crate::desk::Desk;
 use crate::house::house;
 use crate::shelf::Shelf;
@@ -29,15 +30,6 @@ async fn connectors() -> (Connectors, TempDir) {
     };
     parts.connections.connect(direct).await.unwrap();
     (Connectors::of(parts, vec![Box::new(Desk), Box::new(Shelf::default())]), folder)
-}
-
-fn ann() -> Asker {
-    Asker {
-        tenant: "acme".parse().unwrap(),
-        actor: "u1".into(),
-        user_email: "ann@acme.example".into(),
-        connection: None,
-    }
 }
 
 fn after(page_token: Option<String>) -> Wanted {

@@ -1,11 +1,11 @@
 //! What all answers of connectors have around what was asked for.
 
-use ::connectors::Done;
 use ::connectors::connector::Description;
+use ::connectors::{Done, Item};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::body::user;
+use super::body::{ItemBody, user};
 
 /// What came of an operation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,6 +30,11 @@ impl<T: ToSchema> AnswerBody<T> {
         let Done { connection, description, result } = done;
         let user_email = user(connection.user_email);
         Self { success: true, provider: description.id, user_email, result: body(result, description) }
+    }
+
+    /// The item that was `done`, under the name that `body` gives it.
+    pub(super) fn of_item(done: Done<Item>, body: impl FnOnce(ItemBody) -> T) -> Self {
+        Self::new(done, |item, description| body(ItemBody::new(item, description)))
     }
 }
 
@@ -87,6 +92,12 @@ macro_rules! one {
         #[derive(Debug, ::serde::Serialize, ::utoipa::ToSchema)]
         pub(in crate::unified) struct $name {
             $one: $body,
+        }
+
+        impl $name {
+            pub(in crate::unified) fn new($one: impl Into<$body>) -> Self {
+                Self { $one: $one.into() }
+            }
         }
     };
 }

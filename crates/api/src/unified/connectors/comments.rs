@@ -7,9 +7,8 @@ use utoipa::ToSchema;
 
 use super::answer::{AnswerBody, one, page};
 use super::body::ItemBody;
-use super::communication::said;
 use super::items::ListQuery;
-use super::parameters::Parameters;
+use super::parameters::{Parameters, said};
 use super::{WhoseQuery, asker};
 use crate::App;
 use crate::extract::{Json, Path, Query, User};
@@ -91,8 +90,5 @@ pub(super) async fn add(
     said("/text", &text)?;
     let asker = asker(&app, &caller, &name, whose).await?;
     let added = app.connectors().add_comment(&asker, &name, &id, &text).await?;
-    let body = AnswerBody::new(added, |comment, description| CommentResult {
-        comment: ItemBody::new(comment, description),
-    });
-    Ok((StatusCode::CREATED, Json(body)))
+    Ok((StatusCode::CREATED, Json(AnswerBody::of_item(added, CommentResult::new))))
 }

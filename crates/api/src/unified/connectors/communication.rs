@@ -1,9 +1,11 @@
 //! Channels, messages and the people who write them.
 
+use ::connectors::Items;
 use ::connectors::communication::{Channel, Conversation, Member, NewMessage};
+use ::connectors::connector::Description;
 use axum::extract::State;
 use http::StatusCode;
-use model::{ErrorCode, Timestamp, Violation};
+use model::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -11,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::answer::{AnswerBody, one, page};
 use super::body::ItemBody;
 use super::items::{ListQuery, RawQuery};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, said, take};
 use super::{WhoseQuery, asker};
 use crate::App;
 use crate::extract::{Json, Path, Query, User};
@@ -142,6 +144,11 @@ one! {
     MessageResult { message: ItemBody }
 }
 
+/// A page of messages.
+pub(in crate::unified) fn message_page(page: Items, description: &'static Description) -> MessagePage {
+    MessagePage::of(page, |message| ItemBody::new(message, description))
+}
+
 /// Lists the channels that the account sees. An unknown parameter is refused.
 #[utoipa::path(
     get, path = "/api/v1/unified/connectors/{connector}/channels", tag = "connectors", operation_id = "listChannels",
@@ -189,7 +196,7 @@ pub(super) async fn channel(
 ) -> Result<Json<AnswerBody<ChannelResult>>, Problem> {
     let asker = asker(&app, &caller, &name, whose).await?;
     let found = app.connectors().channel(&asker, &name, &id, raw).await?;
-    Ok(Json(AnswerBody::new(found, |channel, _| ChannelResult { channel: channel.into() })))
+    Ok(Json(AnswerBody::new(found, |channel, _| ChannelResult::new(channel))))
 }
 
 /// Which of a channel's messages.
@@ -223,15 +230,12 @@ pub(super) async fn messages(
     Path((name, channel)): Path<(String, String)>,
     Query(mut pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<AnswerBody<MessagePage>>, Problem> {
-    let thread = super::parameters::take("thread", &mut pairs)?;
+    let thread = take("thread", &mut pairs)?;
     let Parameters { whose, wanted, .. } = Parameters::take(pairs, false)?;
     let asker = asker(&app, &caller, &name, whose).await?;
     let of = Conversation { channel, thread };
     let listed = app.connectors().messages(&asker, &name, &of, &wanted).await?;
-    let body = AnswerBody::new(listed, |page, description| {
-        MessagePage::of(page, |message| ItemBody::new(message, description))
-    });
-    Ok(Json(body))
+    Ok(Json(AnswerBody::new(listed, message_page)))
 }
 
 /// A message to be sent.
@@ -274,20 +278,7 @@ pub(super) async fn send(
     let thread = thread.filter(|id| !id.is_empty());
     let message = NewMessage { to: Conversation { channel, thread }, text };
     let sent = app.connectors().send_message(&asker, &name, &message).await?;
-    let body = AnswerBody::new(sent, |message, description| MessageResult {
-        message: ItemBody::new(message, description),
-    });
-    Ok((StatusCode::CREATED, Json(body)))
-}
-
-/// Refuses a text that says nothing.
-pub(super) fn said(pointer: &str, text: &str) -> Result<(), Problem> {
-    if !text.trim().is_empty() {
-        return Ok(());
-    }
-    let violations = vec![Violation::new(pointer, "must not be empty")];
-    Err(Problem::new(ErrorCode::ValidationFailed, "the body is not what this route takes")
-        .with_violations(violations))
+    Ok((StatusCode::CREATED, Json(AnswerBody::of_item(sent, MessageResult::new))))
 }
 
 /// Lists the people and programs that are there. An unknown parameter is refused.

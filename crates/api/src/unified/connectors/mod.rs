@@ -27,10 +27,10 @@ use crate::problem::{Problem, ProblemBody};
 pub(super) use answer::ShortBody;
 pub(super) use body::ItemBody;
 use body::{ConnectorBody, FilterBody, OperationBody};
-pub(super) use communication::{ChannelBody, MessagePage};
+pub(super) use communication::{ChannelBody, MessagePage, message_page};
 pub(super) use containers::ContainerBody;
 pub(super) use items::ListQuery;
-pub(super) use parameters::Parameters;
+pub(super) use parameters::{Parameters, twice};
 pub(super) use plan::{IssuePage, ProjectBody, ProjectPage};
 pub(super) use project::issue_page;
 

@@ -1,7 +1,7 @@
 //! The parameters of lists: those that all connectors share, and the connector's own.
 
 use ::connectors::Wanted;
-use model::ErrorCode;
+use model::{ErrorCode, Violation};
 
 use super::WhoseQuery;
 use crate::extract::SESSION_TOKEN;
@@ -80,6 +80,23 @@ pub(super) fn take(name: &str, pairs: &mut Vec<(String, String)>) -> Result<Opti
 fn count(name: &str, text: &str) -> Result<u32, Problem> {
     let number = text.parse().ok().filter(|number| (1..=MAX_PAGE).contains(number));
     number.ok_or_else(|| invalid(format!("{name} must be a number from 1 to {MAX_PAGE}")))
+}
+
+/// Refuses a text that says nothing.
+pub(super) fn said(pointer: &str, text: &str) -> Result<(), Problem> {
+    if text.trim().is_empty() { Err(unfit(pointer, "must not be empty")) } else { Ok(()) }
+}
+
+/// What is wrong with a body, where.
+pub(super) fn unfit(pointer: &str, detail: &str) -> Problem {
+    let violations = vec![Violation::new(pointer, detail)];
+    Problem::new(ErrorCode::ValidationFailed, "the body is not what this route takes")
+        .with_violations(violations)
+}
+
+/// That something is both in the query and in the body.
+pub(in crate::unified) fn twice(name: &str) -> Problem {
+    invalid(format!("{name} must be given once: in the query or in the body"))
 }
 
 fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {

@@ -102,24 +102,6 @@ one! {
     SummaryResult { summary: SummaryBody }
 }
 
-impl ProjectResult {
-    pub(super) fn new(project: ProjectInfo) -> Self {
-        Self { project: project.into() }
-    }
-}
-
-impl IssueResult {
-    pub(super) fn new(issue: ItemBody) -> Self {
-        Self { issue }
-    }
-}
-
-impl SummaryResult {
-    pub(super) fn new(summary: Summary) -> Self {
-        Self { summary: summary.into() }
-    }
-}
-
 /// An issue to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -5,13 +5,11 @@ use ::connectors::connector::Description;
 use ::connectors::project::IssueChanges;
 use axum::extract::State;
 use http::StatusCode;
-use model::{ErrorCode, Violation};
 
 use super::answer::AnswerBody;
 use super::body::ItemBody;
-use super::communication::said;
 use super::items::{ListQuery, RawQuery};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, said, unfit};
 use super::plan::{
     ChangesBody, IssuePage, IssueResult, NewIssueBody, ProjectBody, ProjectPage, ProjectResult, SummaryResult,
 };
@@ -157,9 +155,7 @@ pub(super) async fn create_issue(
     said("/title", &body.title)?;
     let asker = asker(&app, &caller, &name, whose).await?;
     let made = app.connectors().create_issue(&asker, &name, &body.of(id)).await?;
-    let body =
-        AnswerBody::new(made, |issue, description| IssueResult::new(ItemBody::new(issue, description)));
-    Ok((StatusCode::CREATED, Json(body)))
+    Ok((StatusCode::CREATED, Json(AnswerBody::of_item(made, IssueResult::new))))
 }
 
 /// Gets an issue.
@@ -186,7 +182,7 @@ pub(super) async fn issue(
 ) -> Result<Json<AnswerBody<IssueResult>>, Problem> {
     let asker = asker(&app, &caller, &name, whose).await?;
     let found = app.connectors().issue(&asker, &name, &id, raw).await?;
-    Ok(Json(AnswerBody::new(found, |issue, description| IssueResult::new(ItemBody::new(issue, description)))))
+    Ok(Json(AnswerBody::of_item(found, IssueResult::new)))
 }
 
 /// Changes an issue.
@@ -215,13 +211,11 @@ pub(super) async fn update_issue(
     body.title.as_deref().map_or(Ok(()), |title| said("/title", title))?;
     let changes = IssueChanges::from(body);
     if changes == IssueChanges::default() {
-        let violations = vec![Violation::new("", "must change something")];
-        return Err(Problem::new(ErrorCode::ValidationFailed, "the body is not what this route takes")
-            .with_violations(violations));
+        return Err(unfit("", "must change something"));
     }
     let asker = asker(&app, &caller, &name, whose).await?;
     let done = app.connectors().update_issue(&asker, &name, &id, &changes).await?;
-    Ok(Json(AnswerBody::new(done, |issue, description| IssueResult::new(ItemBody::new(issue, description)))))
+    Ok(Json(AnswerBody::of_item(done, IssueResult::new)))
 }
 
 /// Lists the open issues that are the account's own to do. An unknown parameter is refused.

@@ -5,7 +5,8 @@ use connectors::connector::Data as _;
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 
-use super::world::{World, fields, pull_request, repository};
+use super::world::{World, pull_request, repository};
+use crate::caller::fields;
 use crate::http::vendor::{Turn, good, status};
 
 const SITE: &str = "/v1/repositories/acme/site";

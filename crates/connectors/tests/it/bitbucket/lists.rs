@@ -6,7 +6,8 @@ use connectors::containers::Containers as _;
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 
-use super::world::{World, after, fields, filtered, ids, pull_request, repository};
+use super::world::{World, filtered, pull_request, repository};
+use crate::caller::{after, fields, ids};
 use crate::http::vendor::{Turn, good};
 
 fn page(values: &[Value], next: Option<&str>) -> Turn {

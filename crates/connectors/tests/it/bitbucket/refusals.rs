@@ -6,7 +6,8 @@ use connectors::connector::{Connector as _, Data as _, Operation};
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 
-use super::world::{World, fields, filtered, pull_request, repository};
+use super::world::{World, filtered, pull_request, repository};
+use crate::caller::fields;
 use crate::http::vendor::{good, status, with_headers};
 
 fn error(message: &str) -> Value {

@@ -4,7 +4,8 @@ use connectors::comments::Comments as _;
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 
-use super::world::{World, after, filtered};
+use super::world::{World, filtered};
+use crate::caller::after;
 use crate::http::vendor::{good, status};
 
 fn comment(id: u64, text: &str) -> Value {

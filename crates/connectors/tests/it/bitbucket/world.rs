@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use connectors::Context;
 use connectors::bitbucket::BitbucketConnector;
 use connectors::connector::Listing;
 use connectors::http::{Http, Settings};
-use connectors::{Context, Item};
 use model::Ambient;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::caller::raw;
 use crate::http::vendor::{Asked, FakeVendor, Turn};
 use crate::http::world as http;
 
@@ -31,7 +32,7 @@ impl World {
 
     /// The connection where the vendor's own answers are wanted, too.
     pub(super) fn raw(&self) -> Context {
-        Context { raw: true, ..self.context.clone() }
+        raw(&self.context)
     }
 
     /// The calls, as method, path and query, the latter unescaped.
@@ -47,9 +48,7 @@ impl World {
 
     /// The JSON that was sent with the call of this number, from 0.
     pub(super) fn sent(&self, call: usize) -> Value {
-        let asked = self.vendor.asked().get(call).cloned().unwrap();
-        assert_eq!(asked.header("content-type"), "application/json");
-        serde_json::from_slice(&asked.body).unwrap()
+        self.vendor.sent(call)
     }
 
     /// How many times the token was said to be refused.
@@ -60,23 +59,7 @@ impl World {
 
 /// A page of at most 100.
 pub(super) fn filtered(filters: &[(&'static str, &str)]) -> Listing {
-    let filters = filters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Listing { max_results: 100, cursor: None, filters }
-}
-
-/// The page after that.
-pub(super) fn after(listing: &Listing, next: Option<String>) -> Listing {
-    Listing { cursor: Some(next.unwrap()), ..listing.clone() }
-}
-
-pub(super) fn ids(items: &[Item]) -> Vec<&str> {
-    items.iter().map(|item| item.id.as_str()).collect()
-}
-
-/// The fields of a JSON object.
-pub(super) fn fields(value: Value) -> Map<String, Value> {
-    let Value::Object(fields) = value else { panic!("an object: {value}") };
-    fields
+    Listing { max_results: 100, ..crate::caller::filtered(filters) }
 }
 
 /// A repository, as it is told.

@@ -4,7 +4,8 @@ use connectors::connector::{Data as _, Listing};
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 
-use super::site::{World, fields, listed, page, pages_of, wrong};
+use super::site::{World, listed, page, pages_of, wrong};
+use crate::caller::fields;
 use crate::http::vendor::{Turn, good, status};
 
 /// What version 1 gives: its addresses lack `/wiki`, and its count is a guess.

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use connections::connection::Site;
 use connectors::confluence::ConfluenceConnector;
 use connectors::connector::{Connector as _, Data as _, Listing, Operation, Raw as _};
 use connectors::containers::Containers as _;
 use connectors::http::{Http, Settings};
 use connectors::{Context, Error};
 use model::{Ambient, Coded as _, ErrorCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::http::vendor::{Asked, FakeVendor, Turn, good, status};
+use crate::caller::{choose_site, fields, filtered, raw};
+use crate::http::vendor::{FakeVendor, Turn, good, status};
 use crate::http::world::{self as http, Tokens, settings};
 
 /// Where the site's API is, as the fake gateway's root is `/v1`.
@@ -33,37 +33,24 @@ impl World {
         let base_urls = [("confluence".to_owned(), vendor.url.clone())].into();
         let client = Http::new(Settings { base_urls, ..settings() }, Ambient::system()).unwrap();
         context.connection.provider = "atlassian".parse().unwrap();
-        let site = |id: &str, name: &str| Site {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            address: Some(format!("https://{name}.atlassian.net")),
-        };
-        context.connection.sites = vec![site("cloud-0", "other"), site("cloud-1", "acme")];
-        context.connection.site = Some("cloud-1".to_owned());
+        choose_site(&mut context, ["cloud-0", "cloud-1"]);
         let confluence = ConfluenceConnector::new(&client);
         Self { vendor, confluence, context, tokens }
     }
 
     /// The connection where the vendor's own answers are wanted, too.
     pub(super) fn raw(&self) -> Context {
-        Context { raw: true, ..self.context.clone() }
+        raw(&self.context)
     }
 
     /// What was asked below the site's root: method, path and query.
     pub(super) fn lines(&self) -> Vec<String> {
-        let line = |asked: &Asked| {
-            let address = asked.uri.to_string();
-            format!("{} {}", asked.method, address.strip_prefix(ROOT).unwrap_or(&address))
-        };
-        self.vendor.asked().iter().map(line).collect()
+        self.vendor.lines(ROOT)
     }
 
     /// The JSON that was sent with the call of this number, from 0.
     pub(super) fn sent(&self, call: usize) -> Value {
-        let asked = self.vendor.asked();
-        let asked = asked.get(call).unwrap();
-        assert_eq!(asked.header("content-type"), "application/json");
-        serde_json::from_slice(&asked.body).unwrap()
+        self.vendor.sent(call)
     }
 }
 
@@ -101,14 +88,7 @@ pub(super) fn refused(code: u16, word: &str, title: &str) -> Turn {
 
 /// A page of this many items, narrowed.
 pub(super) fn pages_of(max_results: u32, filters: &[(&'static str, &str)]) -> Listing {
-    let filters = filters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Listing { max_results, cursor: None, filters }
-}
-
-/// The fields of a JSON object.
-pub(super) fn fields(value: Value) -> Map<String, Value> {
-    let Value::Object(fields) = value else { panic!("an object: {value}") };
-    fields
+    Listing { max_results, ..filtered(filters) }
 }
 
 /// What is wrong with what a caller gave.

@@ -4,7 +4,8 @@ use connectors::connector::Data as _;
 use model::{Coded as _, ErrorCode};
 use serde_json::json;
 
-use super::site::{World, fields, page, refused};
+use super::site::{World, page, refused};
+use crate::caller::fields;
 use crate::http::vendor::{Turn, good, status};
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use connectors::content::WantedContent;
 use connectors::project::{IssueChanges, NewIssue};
 use connectors::{Context, Error};
 use futures::TryStreamExt as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use crate::caller::fields;
 
 /// What the operations of one connector are done with.
 #[derive(Debug, Default)]
@@ -65,10 +67,6 @@ pub(super) async fn exercise(
         }
     }
     failed
-}
-
-fn fields(value: &Value) -> Map<String, Value> {
-    value.as_object().cloned().unwrap()
 }
 
 async fn operate(

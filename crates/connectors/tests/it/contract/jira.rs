@@ -56,7 +56,7 @@ pub(super) async fn is_called_as_atlassian_describes_it() {
                 ("project", "ED"),
                 ("status", "In \"Arbeit\""),
                 ("issue_type", "Bug"),
-                ("label", "checkout"),
+                ("labels", "checkout"),
                 ("assignee", "me"),
                 ("updated_after", "2026-11-21T15:00:00Z"),
                 ("order_by", "created asc"),

@@ -13,16 +13,15 @@ mod slack;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use connections::connection::Site;
-use connections::vault::{self, AccessToken};
 use connectors::connector::Connector;
 use connectors::http::Settings;
-use connectors::{Acting, Connectors, Context, Credential, Parts};
+use connectors::{Acting, Connectors, Context, Parts};
 use tempfile::TempDir;
 use testkit::Prism;
 use url::Url;
 
+use crate::caller::Fixed;
 use crate::house::house;
 use crate::http::world::context;
 use exercise::{Samples, exercise};
@@ -76,21 +75,6 @@ struct Contract {
     _folder: TempDir,
 }
 
-/// A token that never changes.
-struct Fixed;
-
-#[async_trait]
-impl Credential for Fixed {
-    async fn token(&self) -> Result<Arc<AccessToken>, vault::Error> {
-        let secret = "token-1".to_owned().into();
-        Ok(Arc::new(AccessToken { secret, expires_at: None, scopes: Vec::new(), version: 1 }))
-    }
-
-    async fn rejected(&self, _: i64) -> Result<Arc<AccessToken>, vault::Error> {
-        self.token().await
-    }
-}
-
 /// Connectors of which that of this id calls `root`, and a connection for it that has all scopes.
 async fn connected(id: &str, root: &str, change: impl FnOnce(&mut Parts)) -> (Connectors, Context, TempDir) {
     let base_urls = [(id.to_owned(), Url::parse(root).unwrap())].into();
@@ -98,7 +82,7 @@ async fn connected(id: &str, root: &str, change: impl FnOnce(&mut Parts)) -> (Co
     let (mut parts, folder) = house("", &|_| None, settings).await;
     change(&mut parts);
     let connectors = Connectors::new(parts);
-    let mut context = context("acme", "c1", Arc::new(Fixed));
+    let mut context = context("acme", "c1", Arc::new(Fixed("token-1".to_owned())));
     let scopes = connectors.get(id).unwrap().description().operations.iter();
     let scopes = scopes.flat_map(|ability| ability.scopes.iter().copied().flatten());
     let granted = scopes.map(|scope| (*scope).to_owned()).collect();

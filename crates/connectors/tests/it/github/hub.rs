@@ -3,31 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connections::vault::{self, AccessToken};
-use connectors::connector::Listing;
+use connectors::Context;
 use connectors::github::GitHubConnector;
 use connectors::http::{Http, Settings};
-use connectors::{Context, Credential, Item};
 use model::Ambient;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::caller::{Fixed, raw};
 use crate::http::vendor::{FakeVendor, Turn, with_headers};
 use crate::http::world::{context, settings};
-
-/// A token that never changes.
-struct Fixed;
-
-#[async_trait::async_trait]
-impl Credential for Fixed {
-    async fn token(&self) -> Result<Arc<AccessToken>, vault::Error> {
-        let secret = "gho_token".to_owned().into();
-        Ok(Arc::new(AccessToken { secret, expires_at: None, scopes: Vec::new(), version: 1 }))
-    }
-
-    async fn rejected(&self, _: i64) -> Result<Arc<AccessToken>, vault::Error> {
-        self.token().await
-    }
-}
 
 /// The connector, and the GitHub that it calls.
 pub(super) struct Hub {
@@ -44,12 +28,12 @@ impl Hub {
         let settings = Settings { base_urls, attempt_timeout: Duration::from_secs(5), ..settings() };
         let http = Http::new(settings, Ambient::system()).unwrap();
         let github = GitHubConnector::new(&http);
-        Self { vendor, github, context: context("acme", "c1", Arc::new(Fixed)) }
+        Self { vendor, github, context: context("acme", "c1", Arc::new(Fixed("gho_token".to_owned()))) }
     }
 
     /// The connection where GitHub's own answers are wanted, too.
     pub(super) fn raw(&self) -> Context {
-        Context { raw: true, ..self.context.clone() }
+        raw(&self.context)
     }
 
     /// The answer that ends in a link to the page of this number.
@@ -62,14 +46,12 @@ impl Hub {
 
     /// What was asked: method, path and query.
     pub(super) fn lines(&self) -> Vec<String> {
-        let asked = self.vendor.asked();
-        let line = |uri: &str| uri.strip_prefix("/api/v3").unwrap().to_owned();
-        asked.iter().map(|asked| format!("{} {}", asked.method, line(&asked.uri.to_string()))).collect()
+        self.vendor.lines("/api/v3")
     }
 
     /// The JSON that was sent with the call of this number, from 0.
     pub(super) fn sent(&self, call: usize) -> Value {
-        serde_json::from_slice(&self.vendor.asked().get(call).unwrap().body).unwrap()
+        self.vendor.sent(call)
     }
 }
 
@@ -113,24 +95,4 @@ pub(super) fn comment(id: u64) -> Value {
         "user": {"login": "ben", "id": 2}, "issue_url": "https://api.github.com/repos/ann/shop/issues/7",
         "created_at": "2026-04-14T16:00:49Z", "updated_at": "2026-04-14T16:00:50Z",
     })
-}
-
-/// A page of this many items.
-pub(super) fn pages_of(max_results: u32) -> Listing {
-    Listing { max_results, ..Listing::default() }
-}
-
-/// A page with filters.
-pub(super) fn filtered(filters: &[(&'static str, &str)]) -> Listing {
-    let filters = filters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Listing { max_results: 50, filters, ..Listing::default() }
-}
-
-pub(super) fn ids(items: &[Item]) -> Vec<&str> {
-    items.iter().map(|item| item.id.as_str()).collect()
-}
-
-/// The fields of a JSON object.
-pub(super) fn fields(value: &Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
 }

@@ -6,7 +6,8 @@ use connectors::project::{Assignment, IssueChanges, NewIssue, Project as _};
 use model::{Coded as _, ErrorCode};
 use serde_json::json;
 
-use super::hub::{Hub, comment, fields, filtered, ids, issue, pages_of, pull_request, repository};
+use super::hub::{Hub, comment, issue, pull_request, repository};
+use crate::caller::{fields, filtered, ids, pages_of};
 use crate::http::vendor::{good, status};
 
 #[tokio::test]
@@ -114,7 +115,7 @@ async fn an_issue_is_made() {
         text: Some("It **fails**.".into()),
         assignee: Some("ann".into()),
         labels: vec!["bug".into()],
-        extra: fields(&json!({"milestone": 1, "title": "not this"})),
+        extra: fields(json!({"milestone": 1, "title": "not this"})),
         ..NewIssue::default()
     };
     assert_eq!(hub.github.create_issue(&hub.context, &new).await.unwrap().id, "ann:shop:7");

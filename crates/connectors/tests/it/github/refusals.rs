@@ -6,7 +6,8 @@ use connectors::project::Project as _;
 use model::{Ambient, Coded as _, ErrorCode};
 use serde_json::json;
 
-use super::hub::{Hub, fields, pages_of};
+use super::hub::Hub;
+use crate::caller::{fields, pages_of};
 use crate::http::vendor::{Turn, good, status, with_headers};
 
 async fn refused(turn: Turn) -> (Error, Hub) {
@@ -87,7 +88,7 @@ async fn what_is_not_valid_or_there_already_is_told() {
         (exists, ErrorCode::Conflict, "name already exists on this account"),
     ] {
         let hub = Hub::new([status(422, &body)]).await;
-        let error = hub.github.create(&hub.context, &fields(&json!({"title": "shop"}))).await.unwrap_err();
+        let error = hub.github.create(&hub.context, &fields(json!({"title": "shop"}))).await.unwrap_err();
         assert_eq!(error.code(), code);
         assert!(error.to_string().contains(words), "{error}");
     }

@@ -5,7 +5,8 @@ use connectors::connector::{Connector as _, Data as _, Listing};
 use model::{Coded as _, ErrorCode};
 use serde_json::json;
 
-use super::hub::{Hub, fields, filtered, ids, pages_of, repository};
+use super::hub::{Hub, repository};
+use crate::caller::{fields, filtered, ids, pages_of};
 use crate::http::vendor::{good, status, with_headers};
 
 #[tokio::test]
@@ -83,7 +84,7 @@ async fn a_repository_is_made_changed_and_deleted() {
     hub.github.create(&hub.context, &fields(&draft)).await.unwrap();
     let change = json!({"text": "Apples", "is_archived": true, "default_branch": "trunk"});
     hub.github.update(&hub.context, "ann:shop", &fields(&change)).await.unwrap();
-    hub.github.update(&hub.context, "ann:shop", &fields(&json!({"title": "store"}))).await.unwrap();
+    hub.github.update(&hub.context, "ann:shop", &fields(json!({"title": "store"}))).await.unwrap();
     hub.github.delete(&hub.context, "ann:shop").await.unwrap();
     assert_eq!(
         hub.lines(),
@@ -113,7 +114,7 @@ async fn only_what_is_the_same_twice_is_sent_twice() {
         assert_eq!((changed.is_ok(), hub.vendor.calls()), (calls == 2, calls), "{change}");
     }
     let hub = Hub::new([down()]).await;
-    let error = hub.github.create(&hub.context, &fields(&json!({"title": "x"}))).await.unwrap_err();
+    let error = hub.github.create(&hub.context, &fields(json!({"title": "x"}))).await.unwrap_err();
     assert_eq!((error.code(), hub.vendor.calls()), (ErrorCode::UpstreamUnavailable, 1));
 }
 

@@ -7,7 +7,8 @@ use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 use testkit::Emulate;
 
-use super::world::{World, fields, filtered, ids, pages_of};
+use super::world::World;
+use crate::caller::{fields, filtered, ids, pages_of};
 use crate::http::vendor::{FakeVendor, Turn, good, status};
 
 async fn emulated() -> (World<Emulate>, CalendarConnector) {
@@ -59,20 +60,20 @@ async fn events_are_found_and_narrowed() {
     let (world, calendar) = emulated().await;
     let found = calendar.search(&world.context, "october", &pages_of(50)).await.unwrap();
     assert_eq!(ids(&found.items), ["event-1"]);
-    let team = calendar.list(&world.context, &filtered("calendar_id", "team")).await.unwrap();
+    let team = calendar.list(&world.context, &filtered(&[("calendar_id", "team")])).await.unwrap();
     assert_eq!(ids(&team.items), ["team:event-3"]);
     let late =
-        calendar.list(&world.context, &filtered("time_min", "2026-12-01T00:00:00+01:00")).await.unwrap();
+        calendar.list(&world.context, &filtered(&[("time_min", "2026-12-01T00:00:00+01:00")])).await.unwrap();
     assert_eq!(ids(&late.items), ["event-2"]);
-    let nowhere = calendar.list(&world.context, &filtered("calendar_id", "none")).await.unwrap_err();
+    let nowhere = calendar.list(&world.context, &filtered(&[("calendar_id", "none")])).await.unwrap_err();
     assert_eq!(nowhere.to_string(), "there is no calendar none");
     // https://developers.google.com/workspace/calendar/api/v3/reference/events/list#orderBy
-    let mut unordered = filtered("single_events", "false");
+    let mut unordered = filtered(&[("single_events", "false")]);
     unordered.filters.insert("order_by", "startTime".to_owned());
     for wrong in [
-        filtered("time_min", "today"),
-        filtered("order_by", "size"),
-        filtered("single_events", "1"),
+        filtered(&[("time_min", "today")]),
+        filtered(&[("order_by", "size")]),
+        filtered(&[("single_events", "1")]),
         unordered,
     ] {
         let error = calendar.list(&world.context, &wrong).await.unwrap_err();
@@ -134,7 +135,7 @@ async fn what_is_made_is_found_until_it_is_deleted() {
     let made = calendar.create(&world.raw(), &lunch).await.unwrap();
     assert!(made.id.starts_with("team:") && made.raw.is_some());
     assert_eq!(made.extra["attendees"][0]["email"], "lukasz@example.org");
-    let team = filtered("calendar_id", "team");
+    let team = filtered(&[("calendar_id", "team")]);
     let found = calendar.search(&world.context, "łukasz", &team).await.unwrap();
     assert_eq!(ids(&found.items), [made.id.as_str()]);
     calendar.delete(&world.context, &made.id).await.unwrap();
@@ -211,7 +212,7 @@ async fn a_page_may_be_empty_and_not_the_last() {
         fake([good(&json!({"nextPageToken": "p2"})), good(&json!({"items": [event()]}))]).await;
     let first = calendar.list(&world.context, &pages_of(10)).await.unwrap();
     assert_eq!((first.items.len(), first.next.as_deref()), (0, Some("p2")));
-    let listing = Listing { cursor: first.next, ..filtered("order_by", "startTime") };
+    let listing = Listing { cursor: first.next, ..filtered(&[("order_by", "startTime")]) };
     let second = calendar.list(&world.context, &listing).await.unwrap();
     assert_eq!((ids(&second.items), second.next), (vec!["e1"], None));
     assert_eq!(

@@ -7,7 +7,8 @@ use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 use testkit::Emulate;
 
-use super::world::{World, bytes, fields, filtered, ids, pages_of};
+use super::world::{World, bytes};
+use crate::caller::{fields, filtered, ids, pages_of};
 use crate::http::vendor::{FakeVendor, Turn, good, status};
 
 async fn emulated() -> (World<Emulate>, DriveConnector) {
@@ -57,11 +58,11 @@ async fn files_are_listed_page_by_page() {
 #[tokio::test]
 async fn files_are_found_and_narrowed() {
     let (world, drive) = emulated().await;
-    let folder = drive.list(&world.context, &filtered("folder_id", "folder-1")).await.unwrap();
+    let folder = drive.list(&world.context, &filtered(&[("folder_id", "folder-1")])).await.unwrap();
     assert_eq!(ids(&folder.items), ["file-1"]);
     let found = drive.search(&world.context, "mimeType = 'text/plain'", &pages_of(50)).await.unwrap();
     assert_eq!(ids(&found.items), ["file-2"]);
-    let nonsense = drive.list(&world.context, &filtered("include_trashed", "yes")).await.unwrap_err();
+    let nonsense = drive.list(&world.context, &filtered(&[("include_trashed", "yes")])).await.unwrap_err();
     assert_eq!(nonsense.code(), ErrorCode::ValidationFailed);
 }
 
@@ -93,7 +94,7 @@ async fn what_is_uploaded_is_downloaded() {
     }));
     let file = drive.create(&world.context, &file).await.unwrap();
     assert_eq!((file.title.as_deref(), &file.extra["size_bytes"]), (Some("a.bin"), &json!(8)));
-    let within = drive.list(&world.context, &filtered("folder_id", &folder.id)).await.unwrap();
+    let within = drive.list(&world.context, &filtered(&[("folder_id", &folder.id)])).await.unwrap();
     assert_eq!(ids(&within.items), [file.id.as_str()]);
     let download = drive.content(&world.context, &file.id, &plain()).await.unwrap();
     assert_eq!(bytes(download).await, [0, 1, 2, 255, 13, 10, 13, 10]);
@@ -117,7 +118,7 @@ async fn what_is_sent_is_what_drive_documents() {
     let content = fields(json!({"title": "zażółć", "content": "YWJj", "mime_type": "text/plain"}));
     drive.update(&world.raw(), "f", &content).await.unwrap();
     drive.delete(&world.context, "f").await.unwrap();
-    let listing = Listing { cursor: Some("p2".into()), ..filtered("drive_id", "d1") };
+    let listing = Listing { cursor: Some("p2".into()), ..filtered(&[("drive_id", "d1")]) };
     drive.search(&world.raw(), "Ben's plan", &listing).await.unwrap();
     drive.get(&world.raw(), "f").await.unwrap();
 

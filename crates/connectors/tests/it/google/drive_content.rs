@@ -9,7 +9,8 @@ use futures::TryStreamExt as _;
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 
-use super::world::{World, bytes, pages_of, part};
+use super::world::{World, bytes, part};
+use crate::caller::pages_of;
 use crate::http::vendor::{FakeVendor, Turn, good, status};
 
 async fn fake(turns: impl IntoIterator<Item = Turn>) -> (World<FakeVendor>, DriveConnector) {

@@ -9,7 +9,8 @@ use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 use testkit::Emulate;
 
-use super::world::{World, bytes, fields, filtered, ids, pages_of, part};
+use super::world::{World, bytes, part};
+use crate::caller::{fields, filtered, ids, pages_of};
 
 const BINARY: &str = "application/octet-stream";
 
@@ -61,9 +62,10 @@ async fn messages_are_found_and_narrowed() {
     let (world, gmail) = mailbox().await;
     let found = gmail.search(&world.context, "subject:invoice from:ben", &pages_of(50)).await.unwrap();
     assert_eq!(ids(&found.items), ["mail-1"]);
-    let labelled = gmail.list(&world.context, &filtered("label_ids", "INBOX, Label_invoices")).await.unwrap();
+    let labelled =
+        gmail.list(&world.context, &filtered(&[("label_ids", "INBOX, Label_invoices")])).await.unwrap();
     assert_eq!(ids(&labelled.items), ["mail-1"]);
-    let nonsense = gmail.list(&world.context, &filtered("include_spam_trash", "yes")).await.unwrap_err();
+    let nonsense = gmail.list(&world.context, &filtered(&[("include_spam_trash", "yes")])).await.unwrap_err();
     assert_eq!(nonsense.code(), ErrorCode::ValidationFailed);
 }
 
@@ -176,7 +178,7 @@ async fn labels_are_put_on_and_off_and_messages_thrown_away() {
     gmail.delete(&world.context, "mail-1").await.unwrap();
     let left = gmail.list(&world.context, &pages_of(50)).await.unwrap();
     assert_eq!(ids(&left.items), ["mail-3", "mail-2"]);
-    let trash = gmail.list(&world.context, &filtered("include_spam_trash", "true")).await.unwrap();
+    let trash = gmail.list(&world.context, &filtered(&[("include_spam_trash", "true")])).await.unwrap();
     assert!(ids(&trash.items).contains(&"mail-1"));
     let error = gmail.delete(&world.context, "mail-9").await.unwrap_err();
     assert_eq!(error.to_string(), "there is no message mail-9");

@@ -8,7 +8,8 @@ use mail_parser::{MessageParser, MimeHeaders as _};
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 
-use super::world::{World, fields, ids, pages_of};
+use super::world::World;
+use crate::caller::{fields, ids, pages_of};
 use crate::http::vendor::{FakeVendor, Turn, good, status, with_headers};
 
 async fn gmail(turns: impl IntoIterator<Item = Turn>) -> (World<FakeVendor>, GmailConnector) {

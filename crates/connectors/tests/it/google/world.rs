@@ -3,38 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use connections::vault::{self, AccessToken};
-use connectors::connector::Listing;
+use connectors::Context;
 use connectors::content::{File, WantedContent};
 use connectors::http::{Http, Settings};
-use connectors::{Context, Credential, Item};
 use futures::TryStreamExt as _;
 use model::Ambient;
 use serde_json::Value;
 use testkit::Emulate;
 use url::Url;
 
+use crate::caller::{Fixed, raw};
 use crate::http::vendor::{FakeVendor, Turn};
 use crate::http::world::{context, settings};
 
 const CALLBACK: &str = "http://127.0.0.1:9/callback";
-
-/// A token that never changes.
-struct Fixed(String);
-
-#[async_trait]
-impl Credential for Fixed {
-    async fn token(&self) -> Result<Arc<AccessToken>, vault::Error> {
-        let secret = self.0.clone().into();
-        Ok(Arc::new(AccessToken { secret, expires_at: None, scopes: Vec::new(), version: 1 }))
-    }
-
-    async fn rejected(&self, _: i64) -> Result<Arc<AccessToken>, vault::Error> {
-        self.token().await
-    }
-}
 
 /// A Google, and a connection to it.
 pub(super) struct World<V> {
@@ -55,7 +38,7 @@ impl<V> World<V> {
 
     /// The connection where the vendor's own answers are wanted, too.
     pub(super) fn raw(&self) -> Context {
-        Context { raw: true, ..self.context.clone() }
+        raw(&self.context)
     }
 }
 
@@ -84,12 +67,12 @@ impl World<FakeVendor> {
 
     /// What was asked: method, path and query.
     pub(super) fn lines(&self) -> Vec<String> {
-        self.vendor.asked().iter().map(|asked| format!("{} {}", asked.method, asked.uri)).collect()
+        self.vendor.lines("")
     }
 
     /// The JSON that was sent with the call of this number, from 0.
     pub(super) fn sent(&self, call: usize) -> Value {
-        serde_json::from_slice(&self.vendor.asked().get(call).unwrap().body).unwrap()
+        self.vendor.sent(call)
     }
 }
 
@@ -116,26 +99,6 @@ async fn token(emulate: &Emulate) -> String {
     let answer = client.post(format!("{base}/oauth2/token")).form(&form).send().await.unwrap();
     let answer: Value = answer.json().await.unwrap();
     answer.get("access_token").and_then(Value::as_str).unwrap().to_owned()
-}
-
-/// A page of this many items.
-pub(super) fn pages_of(max_results: u32) -> Listing {
-    Listing { max_results, ..Listing::default() }
-}
-
-/// A page with a filter.
-pub(super) fn filtered(name: &'static str, value: &str) -> Listing {
-    Listing { max_results: 50, filters: [(name, value.to_owned())].into(), ..Listing::default() }
-}
-
-pub(super) fn ids(items: &[Item]) -> Vec<&str> {
-    items.iter().map(|item| item.id.as_str()).collect()
-}
-
-/// The fields of a JSON object.
-pub(super) fn fields(value: Value) -> serde_json::Map<String, Value> {
-    let Value::Object(fields) = value else { panic!("an object: {value}") };
-    fields
 }
 
 /// One of the things that a message carries.

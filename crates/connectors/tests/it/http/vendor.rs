@@ -92,6 +92,22 @@ impl FakeVendor {
         self.script.lock().unwrap().asked.clone()
     }
 
+    /// What was asked, as method, path and query; the path without `root` before it.
+    pub(crate) fn lines(&self, root: &str) -> Vec<String> {
+        let line = |asked: Asked| {
+            let uri = asked.uri.to_string();
+            format!("{} {}", asked.method, uri.strip_prefix(root).unwrap_or(&uri))
+        };
+        self.asked().into_iter().map(line).collect()
+    }
+
+    /// The JSON that was sent with the call of this number, from 0.
+    pub(crate) fn sent(&self, call: usize) -> Value {
+        let asked = self.asked().swap_remove(call);
+        assert_eq!(asked.header("content-type"), "application/json");
+        serde_json::from_slice(&asked.body).unwrap()
+    }
+
     /// How many calls there were.
     pub(crate) fn calls(&self) -> usize {
         self.script.lock().unwrap().asked.len()

@@ -5,7 +5,8 @@ use connectors::project::{Assignment, IssueChanges, NewIssue, Project as _};
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 
-use super::world::{World, document, empty, fields, issue};
+use super::world::{World, document, empty, issue};
+use crate::caller::fields;
 use crate::http::vendor::{Turn, good, status};
 
 fn made(number: u32) -> Turn {

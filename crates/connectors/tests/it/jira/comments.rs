@@ -5,7 +5,8 @@ use connectors::connector::Listing;
 use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 
-use super::world::{World, document, filtered, pages_of, person};
+use super::world::{World, document, person};
+use crate::caller::pages_of;
 use crate::http::vendor::{good, status};
 
 fn comment(id: &str, words: &str) -> Value {

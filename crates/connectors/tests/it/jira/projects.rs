@@ -2,10 +2,10 @@
 
 use connectors::connector::{Connector as _, Listing};
 use connectors::project::Project as _;
-use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 
-use super::world::{World, filtered, pages_of, person};
+use super::world::{World, person};
+use crate::caller::pages_of;
 use crate::http::vendor::good;
 
 fn project(id: u32, key: &str) -> Value {

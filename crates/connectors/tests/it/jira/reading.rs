@@ -6,7 +6,8 @@ use connectors::project::Project as _;
 use model::{Coded as _, ErrorCode, Timestamp};
 use serde_json::{Value, json};
 
-use super::world::{World, filtered, issue, pages_of};
+use super::world::{World, issue};
+use crate::caller::{filtered, pages_of};
 use crate::http::vendor::good;
 
 #[tokio::test]

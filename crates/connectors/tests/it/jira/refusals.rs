@@ -7,7 +7,8 @@ use connectors::project::Project as _;
 use model::{Coded as _, ErrorCode, Timestamp};
 use serde_json::json;
 
-use super::world::{World, pages_of};
+use super::world::World;
+use crate::caller::pages_of;
 use crate::http::vendor::{Turn, good, status, with_headers};
 
 async fn refused(turn: Turn) -> Error {

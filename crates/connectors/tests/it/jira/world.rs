@@ -2,36 +2,18 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use connections::connection::Site;
-use connections::vault::{self, AccessToken};
-use connectors::connector::Listing;
+use connectors::Context;
 use connectors::http::{Http, Settings};
 use connectors::jira::JiraConnector;
-use connectors::{Context, Credential};
 use model::Ambient;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::caller::{Fixed, choose_site, raw};
 use crate::http::vendor::{FakeVendor, Turn};
 use crate::http::world::{context, settings};
 
 /// Where the API of the chosen site is.
 pub(super) const ROOT: &str = "/ex/jira/1324a887/rest/api/3";
-
-/// A token that never changes.
-struct Fixed;
-
-#[async_trait]
-impl Credential for Fixed {
-    async fn token(&self) -> Result<Arc<AccessToken>, vault::Error> {
-        let secret = "token-1".to_owned().into();
-        Ok(Arc::new(AccessToken { secret, expires_at: None, scopes: Vec::new(), version: 1 }))
-    }
-
-    async fn rejected(&self, _: i64) -> Result<Arc<AccessToken>, vault::Error> {
-        self.token().await
-    }
-}
 
 pub(super) struct World {
     pub(super) vendor: FakeVendor,
@@ -45,37 +27,25 @@ impl World {
         let vendor = FakeVendor::new(turns).await;
         let base_urls = [("jira".to_owned(), vendor.url.join("/").unwrap())].into();
         let http = Http::new(Settings { base_urls, ..settings() }, Ambient::system()).unwrap();
-        let mut context = context("acme", "c1", Arc::new(Fixed));
-        let site = |id: &str, name: &str| Site {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            address: Some(format!("https://{name}.atlassian.net")),
-        };
-        context.connection.sites = vec![site("99aa", "other"), site("1324a887", "acme")];
-        context.connection.site = Some("1324a887".to_owned());
+        let mut context = context("acme", "c1", Arc::new(Fixed("token-1".to_owned())));
+        choose_site(&mut context, ["99aa", "1324a887"]);
         Self { vendor, jira: JiraConnector::new(&http), context }
     }
 
     /// The connection where the vendor's own answers are wanted, too.
     pub(super) fn raw(&self) -> Context {
-        Context { raw: true, ..self.context.clone() }
+        raw(&self.context)
     }
 
     /// What was asked: method, and path and query below the site's root.
     pub(super) fn lines(&self) -> Vec<String> {
-        let line = |asked: &crate::http::vendor::Asked| {
-            let uri = asked.uri.to_string();
-            format!("{} {}", asked.method, uri.strip_prefix(ROOT).unwrap_or(&uri))
-        };
-        self.vendor.asked().iter().map(line).collect()
+        self.vendor.lines(ROOT)
     }
 
     /// The JSON that was sent with the call of this number, from 0.
     pub(super) fn sent(&self, call: usize) -> Value {
-        let asked = self.vendor.asked().into_iter().nth(call).unwrap();
-        assert_eq!(asked.header("content-type"), "application/json");
-        assert_eq!(asked.header("authorization"), "Bearer token-1");
-        serde_json::from_slice(&asked.body).unwrap()
+        assert_eq!(self.vendor.asked().swap_remove(call).header("authorization"), "Bearer token-1");
+        self.vendor.sent(call)
     }
 }
 
@@ -122,21 +92,4 @@ pub(super) fn issue(number: u32, summary: &str) -> Value {
             "customfield_10016": 5.0,
         },
     })
-}
-
-/// A page of this many.
-pub(super) fn pages_of(max_results: u32) -> Listing {
-    Listing { max_results, ..Listing::default() }
-}
-
-/// A page with filters.
-pub(super) fn filtered(filters: &[(&'static str, &str)]) -> Listing {
-    let filters = filters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Listing { max_results: 50, filters, cursor: None }
-}
-
-/// The fields of a JSON object.
-pub(super) fn fields(value: Value) -> Map<String, Value> {
-    let Value::Object(fields) = value else { panic!("an object: {value}") };
-    fields
 }

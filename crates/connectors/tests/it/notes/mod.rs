@@ -4,24 +4,13 @@ pub(crate) mod sandbox;
 
 use connectors::{Error, Item, Wanted};
 use model::{Coded as _, ErrorCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use sandbox::{Desk, ann};
+use crate::caller::{ann, fields, pointers, wanted};
+use sandbox::Desk;
 
 fn titles(items: &[Item]) -> Vec<&str> {
     items.iter().map(|item| item.title.as_deref().unwrap()).collect()
-}
-
-fn fields(value: &Value) -> serde_json::Map<String, Value> {
-    value.as_object().unwrap().clone()
-}
-
-fn wanted(max_results: u32) -> Wanted {
-    Wanted { max_results, ..Wanted::default() }
-}
-
-fn pointers(error: &Error) -> Vec<String> {
-    error.violations().into_iter().map(|violation| violation.pointer).collect()
 }
 
 #[tokio::test]
@@ -29,7 +18,7 @@ async fn a_note_is_made_read_changed_and_deleted() {
     let desk = Desk::new("notes.read notes.write").await;
     let connectors = &desk.connectors;
     assert!(connectors.test(&ann(), "notes").await.unwrap().result.is_ok());
-    let draft = fields(&json!({"title": "Zażółć <b>", "text": "gęślą\njaźń"}));
+    let draft = fields(json!({"title": "Zażółć <b>", "text": "gęślą\njaźń"}));
     let made = connectors.create(&ann(), "notes", &draft).await.unwrap().result;
     assert_eq!((made.kind, made.title.as_deref()), ("note", Some("Zażółć <b>")));
     assert_eq!(made.text.as_deref(), Some("gęślą\njaźń"));
@@ -40,7 +29,7 @@ async fn a_note_is_made_read_changed_and_deleted() {
     assert_eq!((&raw["id"], &raw["title"]), (&json!(made.id), &json!("Zażółć <b>")));
     assert_eq!(Item { raw: None, ..read }, made);
 
-    let change = fields(&json!({"title": "Other", "text": null}));
+    let change = fields(json!({"title": "Other", "text": null}));
     let changed = connectors.update(&ann(), "notes", &made.id, &change).await.unwrap().result;
     assert_eq!((changed.title.as_deref(), &changed.text), (Some("Other"), &made.text));
 
@@ -76,7 +65,7 @@ async fn notes_are_listed_and_found_page_by_page() {
 #[tokio::test]
 async fn what_the_sandbox_refuses_is_told_in_its_words() {
     let desk = Desk::new("notes.read notes.write").await;
-    let long = fields(&json!({"title": "x".repeat(201)}));
+    let long = fields(json!({"title": "x".repeat(201)}));
     let error = desk.connectors.create(&ann(), "notes", &long).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::UpstreamRejected);
     assert!(error.to_string().ends_with("the title must have 1 to 200 characters"), "{error}");
@@ -85,17 +74,17 @@ async fn what_the_sandbox_refuses_is_told_in_its_words() {
 #[tokio::test]
 async fn what_is_no_note_is_not_sent() {
     let desk = Desk::new("notes.read notes.write").await;
-    let draft = fields(&json!({"text": "x", "colour": "red"}));
+    let draft = fields(json!({"text": "x", "colour": "red"}));
     let error = desk.connectors.create(&ann(), "notes", &draft).await.unwrap_err();
     assert_eq!(pointers(&error), ["/colour", "/title"]);
-    let error = desk.connectors.update(&ann(), "notes", "n", &fields(&json!({}))).await.unwrap_err();
+    let error = desk.connectors.update(&ann(), "notes", "n", &fields(json!({}))).await.unwrap_err();
     assert_eq!(pointers(&error), [""]);
 }
 
 #[tokio::test]
 async fn a_full_desk_is_no_conflict() {
     let desk = Desk::new("notes.read notes.write").await;
-    let draft = fields(&json!({"title": "x"}));
+    let draft = fields(json!({"title": "x"}));
     for _ in 5..200 {
         desk.connectors.create(&ann(), "notes", &draft).await.unwrap();
     }
@@ -107,7 +96,7 @@ async fn a_full_desk_is_no_conflict() {
 #[tokio::test]
 async fn what_was_not_granted_cannot_be_done() {
     let desk = Desk::new("notes.read").await;
-    let draft = fields(&json!({"title": "x"}));
+    let draft = fields(json!({"title": "x"}));
     let error = desk.connectors.create(&ann(), "notes", &draft).await.unwrap_err();
     let Error::InsufficientScope { scopes, reconnect, .. } = error else { panic!("{error}") };
     assert_eq!(scopes, ["notes.write"]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use connections::{Begin, Callback, Connections, Whose};
+use connections::{Begin, Connections, Whose};
 use connectors::http::Settings;
 use connectors::{Acting, Asker, Connectors, Context, Kept, Parts};
 use model::Ambient;
@@ -13,6 +13,7 @@ use testkit::Browser;
 use tokio::net::TcpListener;
 use url::Url;
 
+use crate::caller::{ann, complete};
 use crate::house::house;
 
 const CLIENT_ID: &str = "jackfield";
@@ -99,26 +100,5 @@ async fn connect(connections: &Connections, scopes: &str) {
     let page = browser.get(begun.auth_url.as_str()).await.unwrap();
     let form = page.form("Allow").unwrap().set("person", "ann").press("Allow").unwrap();
     let back = browser.submit(&form).await.unwrap().location.unwrap();
-    let parameter =
-        |name: &str| back.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    let (state, iss) = (parameter("state"), parameter("iss"));
-    let callback = Callback {
-        provider: "sandbox",
-        tenant: None,
-        browser: None,
-        state: state.as_deref(),
-        code: parameter("code").map(Into::into),
-        error: None,
-        iss: iss.as_deref(),
-    };
-    connections.complete(callback).await.unwrap().result.unwrap();
-}
-
-pub(super) fn ann() -> Asker {
-    Asker {
-        tenant: "acme".parse().unwrap(),
-        actor: "u1".into(),
-        user_email: "ann@acme.example".into(),
-        connection: None,
-    }
+    complete(connections, "sandbox", &back).await;
 }

@@ -3,14 +3,10 @@
 use connectors::communication::Audience;
 use futures::StreamExt as _;
 use model::{Coded as _, ErrorCode};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::workspace::{BOT, Workspace, ann, of_channel, wanted};
-
-fn fields(value: Value) -> Map<String, Value> {
-    let Value::Object(fields) = value else { panic!("an object") };
-    fields
-}
+use super::workspace::{BOT, Workspace, of_channel};
+use crate::caller::{ann, fields, wanted};
 
 #[tokio::test]
 async fn channels_are_listed_page_by_page_and_told() {

@@ -6,7 +6,8 @@ use model::{Coded as _, ErrorCode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::workspace::{BOT, Workspace, ann, wanted};
+use super::workspace::{BOT, Workspace};
+use crate::caller::{ann, wanted};
 use crate::http::vendor::{Asked, FakeVendor, good, status, with_headers};
 
 fn form(asked: &Asked) -> BTreeMap<String, String> {
@@ -33,7 +34,8 @@ async fn a_user_searches_with_numbered_pages() {
     assert_eq!((first.items[0].id.as_str(), first.total), ("C1:2.000001", Some(2)));
     assert_eq!(first.items[0].url.as_deref(), Some("https://example.slack.com/archives/C1/p1"));
     assert_eq!(first.items[0].author.as_ref().unwrap().name.as_deref(), Some("ann"));
-    let next = connectors::Wanted { page_token: first.next, ..wanted(500) };
+    // Pages of another size would be others: the second begins where the first ended, whatever is asked for then.
+    let next = connectors::Wanted { page_token: first.next, ..wanted(7) };
     let last = world.connectors.search(&ann(), "slack", "release", &next).await.unwrap().result;
     assert_eq!((last.items[0].id.as_str(), last.next), ("C1:1.000001", None));
     let asked = vendor.asked();
@@ -70,6 +72,27 @@ async fn a_user_searches_as_slack_recommends_where_that_was_granted() {
     assert_eq!(asked.uri.path(), "/v1/assistant.search.context");
     let form = form(asked);
     assert_eq!((form["limit"].as_str(), form["channel_types"].as_str()), ("20", "public_channel"));
+}
+
+#[tokio::test]
+async fn an_answer_is_found_behind_what_began_its_thread() {
+    let message =
+        |ts: &str, text: &str| json!({"type": "message", "ts": ts, "thread_ts": "1.000001", "text": text});
+    let history = good(&json!({"ok": true, "messages": [], "has_more": false}));
+    let messages = [message("1.000001", "who?"), message("2.000001", "I.")];
+    let vendor = FakeVendor::new([history, good(&json!({"ok": true, "messages": messages}))]).await;
+    let world = Workspace::at(Some(&vendor.url), BOT, &[]).await;
+    let answer = world.connectors.item(&ann(), "slack", "C1:2.000001", false).await.unwrap().result;
+    assert_eq!((answer.id.as_str(), answer.text.as_deref()), ("C1:2.000001", Some("I.")));
+    assert_eq!(vendor.lines("/v1"), ["POST /conversations.history", "POST /conversations.replies"]);
+    let forms: Vec<_> = vendor.asked().iter().map(form).collect();
+    let limits: Vec<_> = forms.iter().map(|form| form["limit"].as_str()).collect();
+    assert_eq!(limits, ["1", "2"], "there is room for both");
+    for form in &forms {
+        let named = ["channel", "oldest", "latest", "inclusive"].map(|name| form[name].as_str());
+        assert_eq!(named, ["C1", "2.000001", "2.000001", "true"]);
+    }
+    assert_eq!(forms[1]["ts"], "2.000001");
 }
 
 #[tokio::test]

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use connections::{Begin, Callback, Connections};
+use connections::{Begin, Connections};
 use connectors::communication::{Channel, Conversation, NewMessage};
 use connectors::http::Settings;
-use connectors::{Asker, Connectors, Error, Item, Items, Wanted};
+use connectors::{Connectors, Error, Item, Items, Wanted};
 use tempfile::TempDir;
 use testkit::Emulate;
 use url::Url;
 
+use crate::caller::{ann, complete, wanted};
 use crate::house::house;
 
 /// All that a bot may be granted there.
@@ -70,21 +71,7 @@ impl Workspace {
         };
         let begun = self.connections.begin(what, None).await.unwrap();
         let back = self.emulate.consent(begun.auth_url.as_str(), Emulate::ANN).await.unwrap();
-        let parameter = |name: &str| {
-            let mut pairs = back.query_pairs();
-            pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap()
-        };
-        let (state, code) = (parameter("state"), parameter("code"));
-        let callback = Callback {
-            provider: "slack",
-            tenant: None,
-            browser: None,
-            state: Some(&state),
-            code: Some(code.into()),
-            error: None,
-            iss: None,
-        };
-        self.connections.complete(callback).await.unwrap().result.unwrap();
+        complete(&self.connections, "slack", &back).await;
     }
 
     pub(super) async fn channels(&self, wanted: &Wanted) -> Vec<Channel> {
@@ -107,19 +94,6 @@ impl Workspace {
         let message = NewMessage { to, text: text.to_owned() };
         Ok(self.connectors.send_message(&ann(), "slack", &message).await?.result)
     }
-}
-
-pub(super) fn ann() -> Asker {
-    Asker {
-        tenant: "acme".parse().unwrap(),
-        actor: "u1".into(),
-        user_email: "ann@acme.example".into(),
-        connection: None,
-    }
-}
-
-pub(super) fn wanted(max_results: u32) -> Wanted {
-    Wanted { max_results, ..Wanted::default() }
 }
 
 pub(super) fn of_channel(channel: &str, more: &[(&str, &str)]) -> Wanted {
