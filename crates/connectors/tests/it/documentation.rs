@@ -39,7 +39,7 @@ fn every_file_that_they_link_is_there() {
         let links: Vec<&str> =
             page.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()).collect();
         assert!(links.len() > least, "{name}");
-        for link in links {
+        for link in links.into_iter().filter(|link| !link.contains("://")) {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(link);
             assert!(path.exists(), "{name}: {link}");
         }
