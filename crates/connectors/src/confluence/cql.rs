@@ -41,7 +41,7 @@ pub(super) fn cql(query: &str) -> Result<String, Error> {
         let (condition, order) = split_order(query);
         // Else it would find what is no page.
         if ![condition, order].into_iter().all(|part| is_enclosed(part, &['"', '\''])) {
-            return Err(Error::Invalid(vec![Violation::new("", NOT_ENCLOSED)]));
+            return Err(Error::invalid("", NOT_ENCLOSED));
         }
         let cql = format!("type = page and ({}) {}", condition.trim(), order.trim());
         return Ok(cql.trim_end().to_owned());

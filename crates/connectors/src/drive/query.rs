@@ -1,7 +1,5 @@
 //! Queries for files: <https://developers.google.com/workspace/drive/api/guides/ref-search-terms>
 
-use model::Violation;
-
 use crate::Error;
 use crate::connector::Listing;
 use crate::enclosed::{NOT_ENCLOSED, is_enclosed};
@@ -20,7 +18,7 @@ pub(super) fn query(words: Option<&str>, listing: &Listing) -> Result<String, Er
         terms.push(if is_query(words) {
             // Drive takes double quotes as well, though its documents do not say so.
             if !is_enclosed(words, &['\'']) || !is_enclosed(words, &['\'', '"']) {
-                return Err(Error::Invalid(vec![Violation::new("", NOT_ENCLOSED)]));
+                return Err(Error::invalid("", NOT_ENCLOSED));
             }
             format!("({words})")
         } else {
