@@ -132,7 +132,7 @@ async fn labels_are_told_with_all_that_gmail_tells() {
 async fn the_api_itself_can_be_called() {
     let (world, gmail) = gmail([good(&json!({"emailAddress": "ann@example.com"}))]).await;
     let api = gmail.surfaces().raw.unwrap().api(&world.context).unwrap();
-    let profile: Value = api.get(["gmail", "v1", "users", "me", "profile"]).json().await.unwrap();
+    let profile: Value = api.get(["users", "me", "profile"]).json().await.unwrap();
     assert_eq!(profile["emailAddress"], "ann@example.com");
     assert_eq!(world.lines(), ["GET /gmail/v1/users/me/profile"]);
 }
