@@ -4,10 +4,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::Backend;
 
-use super::Documented;
+use super::{Documented, callback};
 use crate::deployment::{Answer, each, on_both_backends};
 
-on_both_backends!(each_documented_line_works);
+on_both_backends!(each_documented_line_works, what_was_not_asked_for_is_asked_for_then);
 
 pub(super) const BEGIN: &str = r#"curl "http://127.0.0.1:8081/api/v1/unified/auth/google/url""#;
 pub(super) const CALLBACK: &str =
@@ -57,4 +57,19 @@ async fn each_documented_line_works(backend: Backend) {
 
     let works = documented.curl(TEST).await;
     assert_eq!((&works["success"], &works["result"]["connected"]), (&json!(true), &json!(true)), "{works:#}");
+}
+
+/// Google is asked for who the user is, unless the operator's settings say more; what a connector needs then is one consent away.
+async fn what_was_not_asked_for_is_asked_for_then(backend: Backend) {
+    let documented = Documented::start_with(backend, |builder| builder).await;
+    documented.connect("google").await;
+    let path = "/api/v1/unified/gmail/emails?user_email=user@example.com";
+    let refused = documented.deployment.get(path).await;
+    assert_eq!(refused.status, 403, "{}", refused.text);
+    let refused = refused.problem("insufficient_scope");
+    let begun = documented.deployment.get(refused["reconnect"].as_str().unwrap()).await.expect(200);
+    let address = documented.consent("google", begun["auth_url"].as_str().unwrap()).await;
+    documented.curl(&callback("google", &address)).await;
+    let emails = documented.curl(EMAILS).await;
+    assert_eq!(emails["messages"], json!([]), "{emails:#}");
 }

@@ -39,6 +39,10 @@ struct Documented {
 
 impl Documented {
     async fn start(backend: Backend) -> Self {
+        Self::start_with(backend, |builder| builder.set("GOOGLE_SCOPES", GOOGLE_SCOPES)).await
+    }
+
+    async fn start_with(backend: Backend, set: impl FnOnce(Builder) -> Builder) -> Self {
         let emulate = Emulate::start(&[GOOGLE_CALLBACK, SLACK_CALLBACK]).unwrap();
         let people = vec![("user".to_owned(), "Una User".to_owned())];
         let atlassian = OidcProvider::start(OidcOptions { people, ..OidcOptions::default() }).unwrap();
@@ -49,10 +53,9 @@ impl Documented {
         let sites = sites().await;
         let rules = json!([{"role": "user", "provider": "gmail", "methods": ["GET"], "paths": ["/**"]}]);
         let deployment = furnished_with(backend, &emulate, |builder| {
-            at_atlassian(builder, &atlassian, &sites)
+            set(at_atlassian(builder, &atlassian, &sites))
                 .arg("--dev")
                 .set("JIRA_BASE_URL", root)
-                .set("GOOGLE_SCOPES", GOOGLE_SCOPES)
                 .set("SLACK_SCOPES", SLACK_SCOPES)
                 .set("PROXY_RULES", rules.to_string())
         });
