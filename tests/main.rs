@@ -33,6 +33,7 @@ mod replicas;
 mod revocations;
 mod sessions;
 mod shutdown;
+mod snapshots;
 mod store_sessions;
 mod tenant_deletion;
 mod tenants;

@@ -49,8 +49,8 @@ impl Request<'_> {
 pub(crate) struct AsItCame(Bytes);
 
 impl AsItCame {
-    /// The value, where it is wanted. What JSON allows and a value cannot hold, as a number beyond all bounds, makes it
-    /// the text itself: nothing of it is lost.
+    /// The value, where it is wanted. What JSON allows and a value cannot hold, as lists a hundred deep, makes it the
+    /// text itself: nothing of it is lost.
     pub(crate) fn when(self, is_wanted: bool) -> Option<Value> {
         let text = || Value::String(String::from_utf8_lossy(&self.0).into_owned());
         is_wanted.then(|| serde_json::from_slice(&self.0).unwrap_or_else(|_| text()))
@@ -102,12 +102,15 @@ mod tests {
         struct Known {
             id: u8,
         }
-        let text = r#"[{"id": 1, "unknown": {"a": [null, 18446744073709551615, 0.1, "ż"]}}, {"id": 2, "far": 1e999}]"#;
+        let text = r#"[{"id": 1, "unknown": {"a": [null, 18446744073709551615, 0.1, "ż"]}}, {"id": 2, "deep": DEEP}]"#;
+        // Deeper than a value is read.
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        let text = &text.replace("DEEP", &deep);
         let [first, second]: [Whole<Known>; 2] = serde_json::from_str(text).unwrap();
         assert_eq!((first.known.id, second.known.id), (1, 2));
         let expected = serde_json::json!({"id": 1, "unknown": {"a": [null, u64::MAX, 0.1, "ż"]}});
         assert_eq!(first.raw.when(true), Some(expected));
-        assert_eq!(second.raw.when(true), Some(r#"{"id": 2, "far": 1e999}"#.into()));
+        assert_eq!(second.raw.when(true), Some(format!(r#"{{"id": 2, "deep": {deep}}}"#).into()));
         let [absent, wrong] = [r#"{"id": 1}"#, r#"{"id": "x"}"#].map(serde_json::from_str::<Whole<Known>>);
         assert_eq!(absent.unwrap().raw.when(false), None);
         assert!(wrong.unwrap_err().is_data());

@@ -102,7 +102,7 @@ pub(super) fn page(context: &Context, page: Whole<ContentPage>) -> Item {
     Item {
         id: page.id,
         kind: "page",
-        title: page.title,
+        title: page.title.filter(|title| !title.is_empty()),
         text,
         url: url(context, &page.links),
         author: page.author_id.map(author),

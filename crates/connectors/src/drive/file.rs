@@ -102,6 +102,7 @@ fn extra(file: &File) -> Map<String, Value> {
     put(&mut extra, "is_shared", file.shared);
     if let Some(user) = &file.last_modifying_user {
         let mut by = Map::new();
+        put(&mut by, "id", user.permission_id.as_deref());
         put(&mut by, "name", user.display_name.as_deref());
         put(&mut by, "email", user.email_address.as_deref());
         put(&mut extra, "updated_by", by);
@@ -146,7 +147,7 @@ mod tests {
                 "mime_type": "application/vnd.google-apps.shortcut", "size_bytes": 12, "md5_checksum": "m",
                 "revision_id": "r", "original_filename": "a.txt", "parent_ids": ["p"], "drive_id": "d1",
                 "is_starred": false, "is_trashed": true, "is_shared": true,
-                "updated_by": {"name": "Ann", "email": "ann@example.com"}, "target_id": "t",
+                "updated_by": {"id": "7", "name": "Ann", "email": "ann@example.com"}, "target_id": "t",
                 "export_types": ["text/plain"],
             })
         );

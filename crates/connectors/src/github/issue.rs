@@ -82,7 +82,7 @@ pub(super) fn item(Whole { known, raw }: Whole<Issue>, of: Option<Repository<'_>
         Label::Name(name) => Some(name),
         Label::Object { name } => name,
     });
-    let assignees = known.assignees.into_iter().map(|user| user.login);
+    let assignees = known.assignees.into_iter().map(User::told);
     put(&mut item.extra, "number", number);
     put(&mut item.extra, "status", known.state);
     put(&mut item.extra, "status_reason", known.state_reason);
@@ -90,7 +90,7 @@ pub(super) fn item(Whole { known, raw }: Whole<Issue>, of: Option<Repository<'_>
     put(&mut item.extra, "labels", labels.collect::<Vec<_>>());
     put(&mut item.extra, "assignees", assignees.collect::<Vec<_>>());
     put(&mut item.extra, "milestone", known.milestone.map(|milestone| milestone.title));
-    put(&mut item.extra, "comments", known.comments);
+    put(&mut item.extra, "comment_count", known.comments);
     put(&mut item.extra, "is_locked", known.locked);
     put(&mut item.extra, "closed_at", known.closed_at);
     item

@@ -1,6 +1,7 @@
 //! Repositories, as items and as projects.
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::id::Repository;
 use crate::answer::{Whole, moment, put};
@@ -41,6 +42,11 @@ pub(super) struct User {
 impl User {
     pub(super) fn author(self) -> Author {
         Author { name: Some(self.login.clone()), id: Some(self.login), email: None }
+    }
+
+    /// The same among an item's further fields.
+    pub(super) fn told(self) -> Value {
+        json!({"id": self.login, "name": self.login})
     }
 }
 

@@ -1,10 +1,11 @@
 //! The headers of a message, read by a parser of mail: names and subjects may still be encoded words (RFC 2047).
 
 use mail_parser::{Address, HeaderValue, MessageParser};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::message::Part;
 use crate::Author;
+use crate::answer::put;
 
 /// The headers that are read.
 const READ: [&str; 10] =
@@ -82,7 +83,13 @@ fn people(address: Option<&Address<'_>>) -> Vec<Author> {
 
 /// People as they stand in an item.
 pub(super) fn as_json(people: &[Author]) -> Value {
-    people.iter().map(|person| json!({"name": person.name, "email": person.email})).collect()
+    let each = |person: &Author| {
+        let mut told = Map::new();
+        put(&mut told, "name", person.name.as_deref());
+        put(&mut told, "email", person.email.as_deref());
+        Value::Object(told)
+    };
+    people.iter().map(each).collect()
 }
 
 /// A parameter of a header such as `Content-Type`.

@@ -8,7 +8,7 @@ use super::adf::to_markdown;
 use super::connector::{JiraConnector, Site};
 use super::data::key_of;
 use super::fields::comment;
-use super::issue::{author, text};
+use super::issue::{author, person, text};
 use super::offset;
 use crate::answer::{moment, put};
 use crate::comments::Comments;
@@ -46,8 +46,7 @@ fn item(site: &Site<'_>, issue: &str, comment: Value) -> Item {
     let url =
         key_of(issue).and_then(|key| site.browse(key)).map(|url| format!("{url}?focusedCommentId={id}"));
     let mut extra = Map::new();
-    let editor = comment.get("updateAuthor").map(author);
-    put(&mut extra, "updated_by", editor.and_then(|editor| editor.name));
+    put(&mut extra, "updated_by", person(comment.get("updateAuthor")));
     // A comment that not all may see who see the issue.
     put(&mut extra, "visible_to", at("/visibility/value"));
     Item {

@@ -86,7 +86,8 @@ pub(super) fn author(who: &Value) -> Author {
     Author { id: at("/accountId"), name: at("/displayName"), email: at("/emailAddress") }
 }
 
-fn person(who: Option<&Value>) -> Map<String, Value> {
+/// The same among an item's further fields; empty where nobody is told.
+pub(super) fn person(who: Option<&Value>) -> Map<String, Value> {
     let mut person = Map::new();
     if let Some(who) = who.filter(|who| who.is_object()) {
         let author = author(who);

@@ -22,6 +22,10 @@ fn paragraphs_headings_and_emphasis_are_read() {
         ("<p>one<br/>two<br />three</p>", "one  \ntwo  \nthree"),
         ("<blockquote><p>a</p><p>b</p></blockquote>", "> a\n>\n> b"),
         ("text <b>alone</b>", "text **alone**"),
+        (
+            "<p>za&zdot;&oacute;&lstrok;&cacute; &alpha;&rho;&Sigma; &Scaron; &unknown; a & b;</p>",
+            "zażółć αρΣ Š &unknown; a & b;",
+        ),
         ("<p>caf&eacute; &mdash; &#233;&#x20AC; &lt;tag&gt; &amp;amp;</p>", "café — é€ \\<tag> \\&amp;"),
         ("<p>run <code>a `b`</code> and <code>*c*</code></p>", "run ``a `b` `` and `*c*`"),
         ("", ""),

@@ -1,7 +1,7 @@
 //! The elements of a text in the storage format. Any text has some: what is no markup is text.
 
+use mail_parser::decoders::html::add_html_token;
 use quick_xml::Reader;
-use quick_xml::escape::{resolve_html5_entity, unescape_with};
 use quick_xml::events::{BytesStart, Event};
 
 /// How deep elements are told apart; what stands deeper belongs to the deepest one.
@@ -186,9 +186,29 @@ impl Open {
     }
 }
 
-/// A text with its entities resolved, those of HTML, too; as it is where one is unknown.
+/// A text with its entities resolved, those of HTML, too; what is unknown stays as it is.
+///
+/// The table of quick-xml 0.41 tells wrong characters for some 440 of them, `&alpha;` and `&lstrok;` among them.
 pub(super) fn unescaped(text: &str) -> String {
-    unescape_with(text, resolve_html5_entity).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        out.push_str(before);
+        let name = after.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'#').count();
+        if let Some((name, after)) = after.split_at_checked(name)
+            && let Some(after) = after.strip_prefix(';')
+        {
+            let mut letter = String::new();
+            add_html_token(&mut letter, format!("&{name};").as_bytes(), false);
+            out.extend(letter.chars().filter(|letter| !letter.is_control() || letter.is_ascii_whitespace()));
+            rest = after;
+        } else {
+            out.push('&');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// A text without what looks like tags.

@@ -56,8 +56,8 @@ async fn issues_are_listed_without_pull_requests() {
     assert_eq!(
         json!(first.extra),
         json!({
-            "number": 9, "status": "open", "type": "Bug", "labels": ["bug"], "assignees": ["ann"], "milestone": "v1.0",
-            "comments": 2, "is_locked": false,
+            "number": 9, "status": "open", "type": "Bug", "labels": ["bug"], "assignees": [{"id": "ann", "name": "ann"}], "milestone": "v1.0",
+            "comment_count": 2, "is_locked": false,
         })
     );
     assert_eq!(first.raw, Some(issue(9, "A")));

@@ -31,7 +31,10 @@ async fn comments_are_listed_the_first_of_them_first() {
     assert_eq!(item.container_id.as_deref(), Some("ACME-7"));
     assert_eq!(item.url.as_deref(), Some("https://acme.atlassian.net/browse/ACME-7?focusedCommentId=1"));
     assert_eq!(item.author.as_ref().unwrap().name.as_deref(), Some("Ann"));
-    assert_eq!(Value::Object(item.extra.clone()), json!({"updated_by": "Bob", "visible_to": "Developers"}));
+    assert_eq!(
+        Value::Object(item.extra.clone()),
+        json!({"updated_by": {"id": comment("1", "")["updateAuthor"]["accountId"], "name": "Bob"}, "visible_to": "Developers"})
+    );
     assert_eq!(item.raw, Some(comment("1", "a *b*")));
     let next = Listing { cursor: first.next, ..pages_of(2) };
     let last = world.jira.comments(&world.context, "ACME-7", &next).await.unwrap();
