@@ -1,6 +1,6 @@
 //! What is asked about things of another tenant.
 
-use super::{Body, Form, Json, Nothing};
+use super::{Body, Json, Nothing};
 
 /// Requests of `acme` and of strangers for what is `other`'s, and the status that is right for those of `acme` who may ask.
 pub(super) const FOREIGN: &[(&str, &str, Body, u16)] = &[
