@@ -1,5 +1,7 @@
 //! Every operation that a connector declares, done once or more.
 
+use std::collections::BTreeSet;
+
 use connectors::communication::{Conversation, NewMessage};
 use connectors::connector::{Connector, Listing, Operation};
 use connectors::content::WantedContent;
@@ -33,6 +35,8 @@ pub(super) struct Samples<'a> {
     pub(super) channel: (&'a str, &'a str),
     /// A project.
     pub(super) project: &'a str,
+    /// Pages of its issues, besides the first without any filter.
+    pub(super) issue_lists: Vec<Listing>,
     /// An issue.
     pub(super) issue: &'a str,
     /// Issues that are made.
@@ -47,12 +51,17 @@ pub(super) fn page(filters: &[(&'static str, &str)]) -> Listing {
     Listing { max_results: 5, cursor: None, filters }
 }
 
-/// Does all that the connector declares; gives what failed: the operation, which time, and why.
+/// Does all that the connector declares, with each of its filters; gives what failed: the operation, which time, and why.
 pub(super) async fn exercise(
     connector: &dyn Connector,
     context: &Context,
     samples: &Samples<'_>,
 ) -> Vec<String> {
+    let searches = samples.searches.iter().map(|(_, listing)| listing);
+    let given = samples.lists.iter().chain(&samples.issue_lists).chain(searches);
+    let given: BTreeSet<&str> = given.flat_map(|listing| listing.filters.keys().copied()).collect();
+    let declared = connector.description().filters.iter().map(|filter| filter.name).collect();
+    assert_eq!(given, declared, "each filter that is declared, and no other");
     let mut failed = Vec::new();
     if let Err(error) = connector.test(context).await {
         failed.push(format!("test: {error}"));
@@ -207,7 +216,13 @@ async fn project(
     match operation {
         Operation::Projects => vec![project.projects(context, &page(&[])).await.map(drop)],
         Operation::Project => vec![project.project(context, samples.project).await.map(drop)],
-        Operation::Issues => vec![project.issues(context, samples.project, &page(&[])).await.map(drop)],
+        Operation::Issues => {
+            let mut done = Vec::new();
+            for listing in samples.issue_lists.iter().chain([&page(&[])]) {
+                done.push(project.issues(context, samples.project, listing).await.map(drop));
+            }
+            done
+        }
         Operation::Issue => vec![project.issue(context, samples.issue).await.map(drop)],
         Operation::MyIssues => vec![project.my_issues(context, &page(&[])).await.map(drop)],
         Operation::Summary => vec![project.summary(context, samples.project).await.map(drop)],

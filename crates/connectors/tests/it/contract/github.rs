@@ -28,6 +28,7 @@ pub(super) async fn is_called_as_github_describes_it() {
         ],
         spoken_about: "octocat:Hello-World:7",
         project: "octocat:Hello-World",
+        issue_lists: vec![page(&[("state", "closed"), ("labels", "bug,docs"), ("assignee", "octocat")])],
         issue: "octocat:Hello-World:7",
         // Without a type: GitHub's document has none yet, its page on making issues has.
         new_issues: vec![
