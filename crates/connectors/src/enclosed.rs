@@ -9,12 +9,11 @@ pub(crate) fn is_enclosed(query: &str, quotes: &[char]) -> bool {
             _ if is_escaped => is_escaped = false,
             (Some(_), '\\') => is_escaped = true,
             (Some(open), letter) if open == letter => quote = None,
-            (Some(_), _) => {}
             (None, '(') => depth += 1,
             (None, ')') if depth == 0 => return false,
             (None, ')') => depth -= 1,
             (None, letter) if quotes.contains(&letter) => quote = Some(letter),
-            (None, _) => {}
+            _ => {}
         }
     }
     depth == 0 && quote.is_none()
