@@ -131,14 +131,9 @@ impl Vendors {
 
 async fn answer(State(unanswered): State<Arc<Mutex<Vec<String>>>>, request: Request) -> Response {
     let asked = format!("{} {}", request.method(), request.uri().path());
-    match ANSWERS.iter().find(|(each, _)| *each == asked) {
-        Some((_, name)) => {
-            ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], answer_of(name).to_string())
-                .into_response()
-        }
-        None => {
-            unanswered.lock().unwrap().push(asked);
-            (StatusCode::NOT_FOUND, Json(json!({"error": "not_found"}))).into_response()
-        }
-    }
+    let Some((_, name)) = ANSWERS.iter().find(|(each, _)| *each == asked) else {
+        unanswered.lock().unwrap().push(asked);
+        return (StatusCode::NOT_FOUND, Json(json!({"error": "not_found"}))).into_response();
+    };
+    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], answer_of(name).to_string()).into_response()
 }
