@@ -198,9 +198,13 @@ pub(super) fn unescaped(text: &str) -> String {
         if let Some((name, after)) = after.split_at_checked(name)
             && let Some(after) = after.strip_prefix(';')
         {
-            let mut letter = String::new();
-            add_html_token(&mut letter, format!("&{name};").as_bytes(), false);
-            out.extend(letter.chars().filter(|letter| !letter.is_control() || letter.is_ascii_whitespace()));
+            let (entity, mut letter) = (format!("&{name};"), String::new());
+            add_html_token(&mut letter, entity.as_bytes(), false);
+            let is_text = |letter: char| {
+                letter != char::REPLACEMENT_CHARACTER
+                    && (!letter.is_control() || letter.is_ascii_whitespace())
+            };
+            out.push_str(if letter.chars().all(is_text) { &letter } else { &entity });
             rest = after;
         } else {
             out.push('&');
