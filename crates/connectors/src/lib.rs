@@ -45,6 +45,7 @@ mod error;
 mod fields;
 mod filters;
 mod google;
+mod html;
 pub mod http;
 mod item;
 mod page_token;

@@ -1,6 +1,5 @@
 //! An event as an item: <https://developers.google.com/workspace/calendar/api/v3/reference/events#resource>
 
-use mail_parser::decoders::html::html_to_text;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -84,7 +83,7 @@ struct EntryPoint {
 pub(super) fn item(event: &Event, calendar: &str, raw: Option<Value>) -> Item {
     let description = event.description.as_deref().filter(|text| !text.is_empty());
     let is_html = description.is_some_and(is_html);
-    let text = description.map(|text| if is_html { html_to_text(text) } else { text.to_owned() });
+    let text = description.map(|text| if is_html { crate::html::text(text) } else { text.to_owned() });
     let mut extra = extra(event, calendar);
     put(&mut extra, "html", description.filter(|_| is_html));
     Item {

@@ -1,7 +1,6 @@
 //! The text of a message, out of the tree of its parts.
 
 use mail_parser::decoders::charsets::map::charset_decoder;
-use mail_parser::decoders::html::html_to_text;
 
 use super::header::parameter;
 use super::message::Part;
@@ -27,7 +26,7 @@ pub(super) fn text(part: &Part) -> Option<String> {
         return None;
     }
     let decoded = decoded(part)?;
-    let text = if part.is("text/html") { html_to_text(&decoded) } else { decoded.replace("\r\n", "\n") };
+    let text = if part.is("text/html") { crate::html::text(&decoded) } else { decoded.replace("\r\n", "\n") };
     Some(text).filter(|text| !text.is_empty())
 }
 
