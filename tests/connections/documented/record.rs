@@ -63,7 +63,7 @@ fn operations(made: &Made) -> Vec<(Method, String, Option<Value>, &'static str)>
         (get.clone(), "connectors/jira/my-issues".into(), None, "jira.my_issues"),
         (get.clone(), "connectors/jira/items/ED-1/comments".into(), None, "jira.comments"),
         (post, "connectors/jira/items/ED-1/comments".into(), said("text"), "jira.add_comment"),
-        (get, format!("proxy/gmail/gmail/v1/users/me/messages?q={SAID}"), None, "proxy.gmail"),
+        (get, format!("proxy/gmail/users/me/messages?q={SAID}"), None, "proxy.gmail"),
     ]
 }
 
