@@ -283,7 +283,8 @@ impl std::ops::DerefMut for Tx {
     }
 }
 
-/// Runs one statement on whichever database a [`Conn`] or [`Tx`] is connected to.
+/// Runs one statement on whichever database a [`Conn`] or [`Tx`] is connected to. The example is not run, as it would need
+/// a connection and a table; every statement of the program is one that is.
 ///
 /// ```ignore
 /// let name: Option<(String,)> =

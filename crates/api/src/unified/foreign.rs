@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use tracing::{Instrument as _, Span};
 
 use crate::problem::Problem;
@@ -39,13 +39,18 @@ pub(super) async fn respond(file: File) -> Result<Response, Problem> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type(&media_type));
     headers.insert(header::CONTENT_DISPOSITION, disposition(name.as_deref()));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fence(headers);
     if let Some(length) = length {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(response)
+}
+
+/// Says of an answer that it is foreign: it is kept nowhere, and is taken for nothing but what it says it is.
+pub(super) fn fence(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
 /// Why what was sent is not whole.

@@ -29,9 +29,6 @@ static X_CONNECTION_ID: HeaderName = HeaderName::from_static("x-connection-id");
 static X_CREDENTIAL: HeaderName = HeaderName::from_static("x-credential");
 static X_USER_EMAIL: HeaderName = HeaderName::from_static("x-user-email");
 
-/// What a vendor sends is nobody's page here: it runs nothing, loads nothing, and is of no origin.
-const FOREIGN: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
-
 /// What this route takes from the headers, because the query is the vendor's, but for `session_token`.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
@@ -189,14 +186,8 @@ fn response(mut passed: Passed, has_bearer: bool) -> Response {
         // A browser that came by a cookie would be sent on from here to wherever the vendor says.
         headers.remove(header::LOCATION);
     }
-    for (name, value) in [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, FOREIGN),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
+    foreign::fence(&mut headers);
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     let mut response = Response::new(body(passed.into_stream().boxed()));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
