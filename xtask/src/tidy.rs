@@ -9,14 +9,14 @@ use anyhow::Context as _;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Which crate of the workspace may use which, from the ground floor up. What is not here is forbidden: nothing
-/// imports upwards, and on the middle floor the arrows are registry → bundler and
-/// connectors → connections.
+/// imports upwards, and on the middle floor the arrows are registry → bundler, connectors → connections, and runtime →
+/// registry, connectors, sandbox.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("api", &["bundler", "connections", "connectors", "identity", "model", "registry", "storage"]),
-    ("bench", &["bundler", "connections", "connectors", "model", "storage"]),
+    ("api", &["bundler", "connections", "connectors", "identity", "model", "registry", "runtime", "storage"]),
+    ("bench", &["bundler", "connections", "connectors", "model", "sandbox", "storage"]),
     ("bundler", &["model"]),
-    ("connections", &["model", "storage"]),
-    ("connectors", &["connections", "model", "storage"]),
+    ("connections", &["model", "outbound", "storage"]),
+    ("connectors", &["connections", "model", "outbound", "storage"]),
     ("identity", &["model", "storage"]),
     (
         "jackfield",
@@ -27,13 +27,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "connectors",
             "identity",
             "model",
+            "outbound",
             "registry",
+            "runtime",
+            "sandbox",
             "sandbox_provider",
             "storage",
         ],
     ),
     ("model", &[]),
-    ("registry", &["bundler", "model", "storage"]),
+    ("outbound", &["model"]),
+    ("registry", &["bundler", "model", "outbound", "storage"]),
+    (
+        "runtime",
+        &["connections", "connectors", "identity", "model", "outbound", "registry", "sandbox", "storage"],
+    ),
+    ("sandbox", &["model"]),
     ("sandbox_provider", &["model"]),
     ("storage", &["model"]),
     // For tests only, so no crate may use it but as a dev-dependency.
@@ -49,6 +58,7 @@ const ONE_HOME: &[(&str, &str)] = &[
     ("object_store", "storage"),
     ("rolldown", "bundler"),
     ("tonic", "connectors"),
+    ("wasmtime", "sandbox"),
 ];
 
 /// A file with more lines holds more than a head does.

@@ -271,6 +271,13 @@ pub(crate) const fn status_and_title(code: ErrorCode) -> (StatusCode, &'static s
         ErrorCode::UpstreamRateLimited => (StatusCode::TOO_MANY_REQUESTS, "The provider wants fewer calls"),
         ErrorCode::UpstreamUnavailable => (StatusCode::BAD_GATEWAY, "The provider is unavailable"),
         ErrorCode::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "The provider did not answer in time"),
+        ErrorCode::ConsentRequired => (StatusCode::CONFLICT, "Consent required"),
+        ErrorCode::PluginDisabled => (StatusCode::FORBIDDEN, "The plugin is disabled"),
+        ErrorCode::PluginFailed => (StatusCode::BAD_GATEWAY, "The plugin failed"),
+        ErrorCode::PluginTimeout => (StatusCode::GATEWAY_TIMEOUT, "The plugin took too long"),
+        ErrorCode::PluginUnavailable => {
+            (StatusCode::SERVICE_UNAVAILABLE, "The plugin is left alone for a while")
+        }
         ErrorCode::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Rate limited"),
         ErrorCode::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
         ErrorCode::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),

@@ -66,6 +66,16 @@ pub enum ErrorCode {
     UpstreamUnavailable,
     /// 504: the provider did not answer in time.
     UpstreamTimeout,
+    /// 409: the plugin asks for more than the tenant's admin has consented to.
+    ConsentRequired,
+    /// 403: the tenant has switched the plugin off.
+    PluginDisabled,
+    /// 502: the plugin's backend failed, or its answer cannot be used.
+    PluginFailed,
+    /// 504: the plugin's backend took longer than it may.
+    PluginTimeout,
+    /// 503: the plugin's backend has failed so often that it is left alone for a while.
+    PluginUnavailable,
     /// 500: a fault of ours.
     Internal,
     /// 503: busy, or a part that is needed is away; worth trying again.
@@ -74,7 +84,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for documentation.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 35] = [
         Self::InvalidRequest,
         Self::AuthenticationRequired,
         Self::InvalidCredential,
@@ -103,6 +113,11 @@ impl ErrorCode {
         Self::UpstreamRateLimited,
         Self::UpstreamUnavailable,
         Self::UpstreamTimeout,
+        Self::ConsentRequired,
+        Self::PluginDisabled,
+        Self::PluginFailed,
+        Self::PluginTimeout,
+        Self::PluginUnavailable,
         Self::Internal,
         Self::Unavailable,
     ];
@@ -138,6 +153,11 @@ impl ErrorCode {
             Self::UpstreamRateLimited => "upstream_rate_limited",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::UpstreamTimeout => "upstream_timeout",
+            Self::ConsentRequired => "consent_required",
+            Self::PluginDisabled => "plugin_disabled",
+            Self::PluginFailed => "plugin_failed",
+            Self::PluginTimeout => "plugin_timeout",
+            Self::PluginUnavailable => "plugin_unavailable",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
         }

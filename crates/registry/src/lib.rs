@@ -2,6 +2,7 @@
 //! how it is configured, and the bundles that browsers load.
 
 pub mod archive;
+mod backend;
 mod bundles;
 mod catalog;
 mod compatibility;
@@ -29,6 +30,9 @@ use model::Ambient;
 use storage::{Blobs, Database, Sealer};
 use url::Url;
 
+pub use backend::{
+    Access, BackendKind, BackendManifest, ConnectionAsk, Deployment, Grants, Hook, HostRule, Route, Whose,
+};
 pub use bundles::{BundleFile, FilePath};
 pub use catalog::{Page, PageRequest, SearchRequest, Sort};
 pub use configuration::MASK;

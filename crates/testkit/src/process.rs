@@ -15,7 +15,15 @@ const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// The folder `name` of `tests/`.
 pub(crate) fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(name)
+    root().join("tests").join(name)
+}
+
+/// The root of the clone whose tests these are. Asked for as they run: clones share what was compiled, and the one that compiled
+/// this may be gone.
+pub(crate) fn root() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "set by cargo, for the package whose tests it runs")]
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    package.as_deref().unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR"))).join("../..")
 }
 
 /// Sends `signal` to a program, as `kill(1)` names it: `TERM`, `STOP`.

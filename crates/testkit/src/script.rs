@@ -1,7 +1,7 @@
 //! What the scripts beside the tests find or fetch.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
@@ -24,7 +24,7 @@ pub(crate) fn path(variable: &str, command: &[&str], needs: &str) -> anyhow::Res
         return Ok(path.clone());
     }
     let (script, arguments) = command.split_first().context("a script")?;
-    let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts").join(script))
+    let output = Command::new(crate::process::root().join("scripts").join(script))
         .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
