@@ -103,6 +103,9 @@ pub enum Error {
     /// Settings that contradict each other or are unsafe; each sentence says what would be right.
     #[error("the identity settings are wrong: {}", .0.join("; "))]
     Settings(Vec<String>),
+    /// A token cannot be signed: there is no key that can be used, or its claims are no object.
+    #[error("the token cannot be signed")]
+    Signing,
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] storage::Error),
@@ -137,7 +140,7 @@ impl Coded for Error {
             Self::BeyondMaker(_) => ErrorCode::InsufficientRole,
             Self::TooManyApiKeys { .. } => ErrorCode::Conflict,
             Self::InvalidApiKey(_) => ErrorCode::ValidationFailed,
-            Self::Settings(_) => ErrorCode::Internal,
+            Self::Settings(_) | Self::Signing => ErrorCode::Internal,
             Self::Storage(error) => error.code(),
         }
     }

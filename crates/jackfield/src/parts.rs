@@ -30,7 +30,7 @@ const MIGRATIONS: &[&[Migration]] =
     &[storage::MIGRATIONS, identity::MIGRATIONS, registry::MIGRATIONS, connections::MIGRATIONS];
 
 /// The sealed columns of every part: what rotating keys seals anew.
-pub(crate) const SEALED: &[&[SealedColumn]] = &[registry::SEALED, connections::SEALED];
+pub(crate) const SEALED: &[&[SealedColumn]] = &[registry::SEALED, connections::SEALED, identity::SEALED];
 
 /// What every part keeps of a tenant: what deleting it deletes. The log is the last.
 const TENANT_DATA: &[&[TenantData]] =

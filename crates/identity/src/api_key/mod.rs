@@ -16,7 +16,7 @@ use storage::{Database, Tx};
 
 use crate::Error;
 
-pub use store::{MIGRATIONS, TENANT_DATA};
+pub(crate) use store::{MIGRATION, TENANT_DATA};
 
 /// The most keys that may be live at once within one tenant, or for the platform. Two that are made at the same
 /// moment may overstep it by one.

@@ -10,8 +10,8 @@ use crate::Error;
 /// The most keys that one list returns.
 const LIST: i64 = 1000;
 
-/// The table of this crate. An empty tenant stands for the platform.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+/// The table of API keys. An empty tenant stands for the platform.
+pub(crate) const MIGRATION: Migration = Migration {
     version: 2026_11_21_10,
     name: "api keys",
     sql: "
@@ -29,11 +29,11 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         );
         CREATE INDEX api_key_by_tenant ON api_key (tenant, created_at);
     ",
-}];
+};
 
-/// The rows of this crate that a tenant has.
-pub const TENANT_DATA: &[TenantData] =
-    &[TenantData { name: "API keys", delete: |tx, tenant, limit| Box::pin(delete(tx, tenant, limit)) }];
+/// The API keys that a tenant has.
+pub(crate) const TENANT_DATA: TenantData =
+    TenantData { name: "API keys", delete: |tx, tenant, limit| Box::pin(delete(tx, tenant, limit)) };
 
 /// A key with the hash of its secret.
 pub(super) struct Stored {

@@ -9,5 +9,6 @@ mod issuers;
 mod random_input;
 mod sessions;
 mod signed;
+mod signing;
 mod store_sessions;
 mod tampered;
