@@ -24,6 +24,8 @@ export interface JackfieldClient {
   saveConfiguration(tenantId: string, pluginId: string, configuration: PluginConfiguration): Promise<void>;
   /** Calls a plugin's own backend; see `PlatformSDK.fetch`. */
   fetchFromPlugin(tenantId: string, pluginId: string, path: string, init?: RequestInit): Promise<Response>;
+  /** `POST /plugins/{id}/actions`: runs a handler of the plugin's backend; see `PluginBackend.action`. */
+  runAction(tenantId: string, pluginId: string, action: string, parameters: object): Promise<unknown>;
 }
 
 /** Raised when the server answers with an error (RFC 9457), or with something that is no answer. */
@@ -104,6 +106,18 @@ export function createClient(options: ClientOptions): JackfieldClient {
       const signal = init.signal == null ? limit : AbortSignal.any([init.signal, limit]);
       return fetch(address, { ...init, headers: await headers(tenantId, init.headers), signal });
     },
+
+    async runAction(tenantId, pluginId, action, parameters) {
+      const response = await fetch(new URL(`plugins/${encodeURIComponent(pluginId)}/actions`, base), {
+        method: "POST",
+        headers: await headers(tenantId, { "content-type": "application/json" }),
+        body: JSON.stringify({ action, parameters }),
+        signal: AbortSignal.timeout(PLUGIN_REQUEST_TIMEOUT_MS),
+      });
+      const result = await accept(response, actionResult);
+      if ("error" in result) throw new JackfieldRequestError(result.error, response.status);
+      return result.data;
+    },
   };
 }
 
@@ -143,12 +157,19 @@ async function accept<T>(response: Response, read: (body: unknown) => T): Promis
   return read(body);
 }
 
-async function refusal(response: Response): Promise<JackfieldRequestError> {
+/** What an answer with a status of 400 and above says: a problem (RFC 9457), or `{ error }` as handlers of plugins write it. */
+export async function refusal(response: Response): Promise<JackfieldRequestError> {
   const body = asRecord(await response.json().catch(() => null));
   const text = (key: string) => (typeof body[key] === "string" ? (body[key] as string) : "");
-  const message = text("detail") || text("title") || `the server answered ${response.status}`;
+  const message = text("detail") || text("title") || text("error") || `the server answered ${response.status}`;
   const errors = Array.isArray(body["errors"]) ? (body["errors"] as { pointer?: string; detail?: string }[]) : [];
   return new JackfieldRequestError(message, response.status, text("code"), errors);
+}
+
+/** What an action gave, or why it gave nothing. */
+function actionResult(body: unknown): { data: unknown } | { error: string } {
+  const { success, data, error } = asRecord(body);
+  return success === true ? { data: data ?? null } : { error: typeof error === "string" ? error : "the action failed" };
 }
 
 function asRecord(body: unknown): Record<string, unknown> {

@@ -1,6 +1,7 @@
 "use client";
 /** What a plugin's component reads of its surroundings. */
 import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from "react";
+import { createBackend } from "./backend.js";
 import { useJackfield } from "./provider.js";
 import type { EnabledPlugin, PlatformSDK, PluginConfiguration } from "./types.js";
 
@@ -31,13 +32,11 @@ export function PluginScope({ plugin, extensionPoint, tenant, children }: Plugin
   const tenantId = tenant ?? ownTenant;
   const { id: pluginId, configuration: config } = plugin;
   const sdk = useMemo<PlatformSDK>(
-    () => ({
-      ...platform,
-      tenantId,
-      pluginId,
-      extensionPoint,
-      fetch: (path, init) => client.fetchFromPlugin(tenantId, pluginId, path, init),
-    }),
+    () => {
+      const fetch = (path: string, init?: RequestInit) => client.fetchFromPlugin(tenantId, pluginId, path, init);
+      const act = (action: string, parameters: object) => client.runAction(tenantId, pluginId, action, parameters);
+      return { ...platform, tenantId, pluginId, extensionPoint, fetch, backend: createBackend(fetch, act) };
+    },
     [client, extensionPoint, platform, pluginId, tenantId],
   );
   const scope = useMemo<Scope>(

@@ -50,6 +50,29 @@ export interface PlatformSDK extends PlatformActions, PlatformExtensions {
    * after 30 s unless `init.signal` ends it sooner. Rejects a path that leaves the plugin's own routes.
    */
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** The same for JSON: `await backend.post("/orders", { items })` gives the handler's answer. */
+  readonly backend: PluginBackend;
+}
+
+/** How a request to the plugin's backend goes out. */
+export interface BackendRequestOptions {
+  query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  headers?: Readonly<Record<string, string>>;
+  signal?: AbortSignal;
+}
+
+/**
+ * The plugin's own backend. Each gives the answer's body: parsed if it is JSON, text otherwise, null if there is none. Each rejects
+ * with `JackfieldRequestError` if the answer is an error, with its `status`, its `code`, and as message what it says.
+ */
+export interface PluginBackend {
+  get<Answer = unknown>(path: string, options?: BackendRequestOptions): Promise<Answer>;
+  post<Answer = unknown>(path: string, body?: unknown, options?: BackendRequestOptions): Promise<Answer>;
+  put<Answer = unknown>(path: string, body?: unknown, options?: BackendRequestOptions): Promise<Answer>;
+  patch<Answer = unknown>(path: string, body?: unknown, options?: BackendRequestOptions): Promise<Answer>;
+  delete<Answer = unknown>(path: string, options?: BackendRequestOptions): Promise<Answer>;
+  /** Runs a handler by its name: `POST /plugins/{id}/actions`. */
+  action<Answer = unknown>(name: string, parameters?: object): Promise<Answer>;
 }
 
 /** Where a component of a plugin is being shown. */

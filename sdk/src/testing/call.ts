@@ -1,0 +1,151 @@
+/** Calls of handlers, as the server makes them. */
+import type { BackendContext } from "../server/context.js";
+import type { AnyBackend, BackendRequest, BackendUser } from "../server/types.js";
+import { lowered } from "./http.js";
+import { sizeOf, throughJson, toJson } from "./json.js";
+import { routesOf, type TestManifest } from "./manifest.js";
+import { findRoute } from "./routes.js";
+
+/** The most bytes of an answer. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+/** A request to a plugin's address. */
+export interface TestRequest {
+  /** GET if not given. */
+  readonly method?: string;
+  /** Below the plugin's own root, such as `/orders/7?full=1`. */
+  readonly path: string;
+  /** Sent as JSON, unless it is text. */
+  readonly body?: unknown;
+  /** Added to that of the path. */
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Who asks; the context's `user` if not given. */
+  readonly user?: BackendUser;
+}
+
+/** What the caller gets. */
+export interface TestAnswer<Body = any> {
+  readonly status: number;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Text, bytes, or what JSON carries. */
+  readonly body: Body;
+}
+
+type Context = BackendContext<any> & { readonly user?: BackendUser | undefined; readonly manifest?: TestManifest | undefined };
+
+/**
+ * Sends a request through the backend's routes, those of the context's manifest among them. Where no route fits the answer is that
+ * of the server: 404, 405, or 400 for a path that leads elsewhere. What the handler throws is thrown here, where the server answers
+ * 502 `plugin_failed`.
+ */
+export async function callHandler(backend: AnyBackend, request: TestRequest, context: Context): Promise<TestAnswer> {
+  const method = (request.method ?? "GET").toUpperCase();
+  const [path = "", search = ""] = request.path.split(/\?(.*)/s);
+  const route = findRoute(routesOf(context.manifest, backend.routes), method, path);
+  if (!route.found) {
+    return { status: route.status, headers: { "content-type": "application/problem+json" }, body: { status: route.status, detail: route.detail } };
+  }
+  const headers = lowered(request.headers ?? {});
+  const { body, type } = received(request.body, headers["content-type"]);
+  const answer = await run(
+    backend,
+    route.handler,
+    {
+      method,
+      path: path.startsWith("/") ? path : `/${path}`,
+      body,
+      query: { ...Object.fromEntries(new URLSearchParams(search)), ...request.query },
+      headers: type === undefined ? headers : { ...headers, "content-type": type },
+      params: route.params,
+      ...asking(request.user ?? context.user),
+    },
+    context,
+  );
+  return normalised(route.handler, answer);
+}
+
+/**
+ * Runs a handler by its name, as `POST /plugins/{id}/actions` does, and gives what that answers. What the handler throws is thrown.
+ */
+export async function callAction(
+  backend: AnyBackend,
+  action: string,
+  parameters: unknown,
+  context: Context,
+): Promise<{ success: boolean; data?: any; error?: string; action: string }> {
+  const request = { method: "POST", path: "/", body: throughJson(parameters ?? {}, "parameters"), query: {}, headers: {}, params: {} };
+  const answer = normalised(action, await run(backend, action, { ...request, ...asking(context.user) }, context));
+  if (answer.status < 400) return { success: true, data: answer.body, action };
+  const said: unknown = answer.body?.error ?? answer.body;
+  return { success: false, error: typeof said === "string" ? said : JSON.stringify(said), action };
+}
+
+/** Gives an event to the handlers that have a hook for its type, in their order; the event is their `req.body`. */
+export async function callHook(backend: AnyBackend, event: { readonly type: string; readonly data?: unknown }, context: Context): Promise<void> {
+  const hooks = [...(context.manifest?.backend?.hooks ?? []), ...(backend.hooks ?? [])].filter((hook) => hook.event === event.type);
+  if (hooks.length === 0) throw new Error(`the backend has no hook for "${event.type}"`);
+  const body = throughJson({ ...event }, "the event");
+  for (const hook of hooks) {
+    await run(backend, hook.handler, { method: "POST", path: "/", body, query: {}, headers: {}, params: {} }, context);
+  }
+}
+
+/** Runs `onInstall`, `onUninstall`, `onEnable` or `onDisable`. */
+export async function callLifecycle(
+  backend: AnyBackend,
+  step: "onInstall" | "onUninstall" | "onEnable" | "onDisable",
+  context: Context,
+): Promise<void> {
+  const handler = backend[step];
+  if (handler === undefined) throw new Error(`the backend has no ${step}`);
+  await handler(Object.freeze({ method: "POST", path: "/", body: null, query: {}, headers: {}, params: {} }), context);
+}
+
+async function run(backend: AnyBackend, name: string, request: BackendRequest, context: Context): Promise<unknown> {
+  const handler = Object.hasOwn(backend.handlers, name) ? backend.handlers[name] : undefined;
+  if (typeof handler !== "function") {
+    throw new Error(`there is no handler "${name}"; there are ${Object.keys(backend.handlers).join(", ")}`);
+  }
+  return handler(Object.freeze(request), context);
+}
+
+function asking(user: BackendUser | undefined): { user?: BackendUser } {
+  return user === undefined ? {} : { user: Object.freeze({ ...user }) };
+}
+
+/** A body as it arrives. */
+function received(body: unknown, given: string | undefined): { body: unknown; type?: string } {
+  if (body === undefined) return { body: null };
+  const isText = typeof body === "string";
+  const type = given ?? (isText ? "text/plain" : "application/json");
+  if (!isText) return { body: throughJson(body, "the body of the request"), type };
+  return { body: /[/+]json\b/.test(type) ? (JSON.parse(body) as unknown) : body, type };
+}
+
+/** What the server makes of a handler's result. */
+function normalised(handler: string, result: unknown): TestAnswer {
+  if (result === undefined) {
+    throw new Error(`handler "${handler}" returned nothing; return a value, or null if there is nothing to say`);
+  }
+  const { status, body, headers } = isResponse(result) ? result : { status: 200, body: result, headers: {} };
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw new Error(`handler "${handler}" returned the status ${status}; it must be 200 to 599`);
+  }
+  const sent = lowered(headers ?? {});
+  const as = (type: string, value: unknown, size: number): TestAnswer => {
+    if (size > MAX_ANSWER_BYTES) throw new Error(`handler "${handler}" returned ${size} bytes; ${MAX_ANSWER_BYTES} are allowed`);
+    return { status, headers: { "content-type": type, ...sent }, body: value };
+  };
+  if (body === undefined) return { status, headers: sent, body: null };
+  if (typeof body === "string") return as("text/plain; charset=utf-8", body, sizeOf(body));
+  if (body instanceof Uint8Array) return as("application/octet-stream", body, body.length);
+  const json = toJson(body, `what handler "${handler}" returned`);
+  return as("application/json", JSON.parse(json) as unknown, sizeOf(json));
+}
+
+function isResponse(value: unknown): value is { status: number; body?: unknown; headers?: Record<string, string> } {
+  if (typeof value !== "object" || value === null || typeof (value as { status?: unknown }).status !== "number") return false;
+  return Object.keys(value).every((key) => key === "status" || key === "body" || key === "headers");
+}

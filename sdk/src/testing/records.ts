@@ -1,0 +1,54 @@
+/** Events and lines of the log, kept for a test to look at. */
+import type { Events, LogFields, Logger } from "../server/context.js";
+import { throughJson } from "./json.js";
+import type { TestManifest } from "./manifest.js";
+
+/** An event that was emitted. */
+export interface EmittedEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly data: unknown;
+}
+
+/** The events of a test. */
+export interface TestEvents extends Events {
+  /** In their order. */
+  readonly emitted: readonly EmittedEvent[];
+}
+
+/** A line of the log. */
+export interface LogLine {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly message: string;
+  readonly fields?: LogFields;
+}
+
+/** The log of a test. */
+export interface TestLogger extends Logger {
+  /** Oldest first. */
+  readonly lines: readonly LogLine[];
+}
+
+/** Events that are kept; of the types in the manifest's `emits`, if there is a manifest. */
+export function createEvents(manifest: TestManifest | undefined): TestEvents {
+  const emitted: EmittedEvent[] = [];
+  return Object.freeze({
+    emitted,
+    async emit(type: string, data?: unknown) {
+      if (manifest !== undefined && !(manifest.emits ?? []).includes(type)) {
+        throw new Error(`the plugin may not emit "${type}"; add it to "emits" in plugin.json`);
+      }
+      const id = `event-${emitted.length + 1}`;
+      emitted.push({ id, type, data: throughJson(data ?? null, `the data of "${type}"`) });
+      return { id };
+    },
+  });
+}
+
+/** A log that is kept. */
+export function createLogger(): TestLogger {
+  const lines: LogLine[] = [];
+  const at = (level: LogLine["level"]) => (message: string, fields?: LogFields) =>
+    void lines.push({ level, message: String(message), ...(fields === undefined ? {} : { fields: throughJson(fields, "fields") }) });
+  return Object.freeze({ lines, debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") });
+}

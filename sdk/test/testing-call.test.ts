@@ -1,0 +1,143 @@
+import { describe, expect, it } from "vitest";
+import { defineBackendPlugin, errorResponse, jsonResponse } from "../src/server/index.js";
+import { callAction, callHandler, callHook, callLifecycle, createTestContext } from "../src/testing/index.js";
+import { findRoute } from "../src/testing/routes.js";
+
+const backend = defineBackendPlugin({
+  routes: [
+    { method: "GET", path: "/orders/:id", handler: "show" },
+    { method: "POST", path: "/orders", handler: "show" },
+    { method: "*", path: "/files/*", handler: "show" },
+    { method: "GET", path: "/nothing", handler: "nothing" },
+    { method: "GET", path: "/text", handler: "text" },
+    { method: "GET", path: "/bytes", handler: "bytes" },
+    { method: "GET", path: "/huge", handler: "huge" },
+    { method: "GET", path: "/odd", handler: "odd" },
+    { method: "GET", path: "/looks-like-one", handler: "order" },
+    { method: "GET", path: "/throws", handler: "throws" },
+  ],
+  hooks: [{ event: "order.paid", handler: "remember" }],
+  handlers: {
+    show: (req) => req,
+    nothing: () => undefined,
+    text: () => ({ status: 202, body: "hello", headers: { "X-One": "1" } }),
+    bytes: () => ({ status: 200, body: new Uint8Array([1, 2]), headers: { "Content-Type": "image/png" } }),
+    huge: () => "x".repeat(1024 * 1024 + 1),
+    odd: () => ({ status: 1000 }),
+    order: () => ({ status: 7, id: "o1", at: new Date(0) }),
+    throws: () => {
+      throw new RangeError("too far");
+    },
+    remember: (req, ctx) => ctx.storage.set("event", req.body),
+    pay: (req) => (req.user === undefined ? errorResponse(401, "sign in first") : jsonResponse({ paid: req.body }, 201)),
+  },
+  onInstall: (_, ctx) => ctx.storage.set("welcome", true),
+});
+
+const user = { id: "u1", role: "admin" } as const;
+
+describe("callHandler", () => {
+  it("gives the handler what the server would", async () => {
+    const context = createTestContext({ user });
+    const answer = await callHandler(
+      backend,
+      { path: "/orders/a%20b?x=1", query: { y: "2" }, headers: { "X-Trace": "t" } },
+      context,
+    );
+    expect(answer).toEqual({
+      status: 200,
+      headers: { "content-type": "application/json" },
+      body: {
+        method: "GET", path: "/orders/a%20b", body: null, query: { x: "1", y: "2" }, headers: { "x-trace": "t" },
+        params: { id: "a b" }, user,
+      },
+    });
+    const posted = await callHandler(backend, { method: "post", path: "/orders", body: { at: new Date(0), no: undefined } }, context);
+    expect(posted.body).toMatchObject({ body: { at: "1970-01-01T00:00:00.000Z" }, headers: { "content-type": "application/json" } });
+    const text = await callHandler(backend, { method: "POST", path: "/orders", body: "[1]", headers: { "Content-Type": "application/json" } }, context);
+    expect(text.body.body).toEqual([1]);
+    expect((await callHandler(backend, { method: "POST", path: "/orders", body: "[1]" }, context)).body.body).toBe("[1]");
+  });
+
+  it("reads answers as the server does", async () => {
+    const ask = (path: string) => callHandler(backend, { path }, createTestContext());
+    expect(await ask("/text")).toEqual({ status: 202, headers: { "content-type": "text/plain; charset=utf-8", "x-one": "1" }, body: "hello" });
+    expect(await ask("/bytes")).toEqual({ status: 200, headers: { "content-type": "image/png" }, body: new Uint8Array([1, 2]) });
+    expect((await ask("/looks-like-one")).body).toEqual({ status: 7, id: "o1", at: "1970-01-01T00:00:00.000Z" });
+    await expect(ask("/nothing")).rejects.toThrow('handler "nothing" returned nothing');
+    await expect(ask("/huge")).rejects.toThrow("1048576 are allowed");
+    await expect(ask("/odd")).rejects.toThrow("200 to 599");
+    await expect(ask("/throws")).rejects.toThrow(RangeError);
+  });
+
+  it("answers where no route fits", async () => {
+    const ask = async (method: string, path: string) => (await callHandler(backend, { method, path }, createTestContext())).status;
+    expect([await ask("GET", "/nowhere"), await ask("PUT", "/orders"), await ask("GET", "/orders/%2e%2e")]).toEqual([404, 405, 400]);
+  });
+
+  it("takes the manifest's routes too, which may name handlers that are not there", async () => {
+    const routes = [{ method: "GET", path: "/a", handler: "text" }, { method: "GET", path: "/b", handler: "gone" }];
+    const context = createTestContext({ manifest: { backend: { routes } } });
+    expect((await callHandler(backend, { path: "/a" }, context)).body).toBe("hello");
+    await expect(callHandler(backend, { path: "/b" }, context)).rejects.toThrow('no handler "gone"');
+    await expect(callAction(backend, "constructor", {}, context)).rejects.toThrow("no handler");
+  });
+});
+
+describe("actions, events and steps", () => {
+  it("answer as the server says", async () => {
+    expect(await callAction(backend, "pay", { amount: 5 }, createTestContext({ user }))).toEqual({ success: true, data: { paid: { amount: 5 } }, action: "pay" });
+    expect(await callAction(backend, "pay", {}, createTestContext())).toEqual({ success: false, error: "sign in first", action: "pay" });
+  });
+
+  it("reach their handlers", async () => {
+    const context = createTestContext();
+    await callHook(backend, { type: "order.paid", data: { id: 7 } }, context);
+    await callLifecycle(backend, "onInstall", context);
+    expect(context.storage.entries()).toEqual({ event: { type: "order.paid", data: { id: 7 } }, welcome: true });
+    await expect(callHook(backend, { type: "order.lost" }, context)).rejects.toThrow("no hook");
+    await expect(callLifecycle(backend, "onEnable", context)).rejects.toThrow("no onEnable");
+  });
+});
+
+// The same cases as the server's own, so that both choose alike.
+describe("routes", () => {
+  const list = (...routes: [string, string, string][]) => routes.map(([method, path, handler]) => ({ method, path, handler }));
+  const shop = list(
+    ["*", "/*", "other"],
+    ["GET", "/orders/:id", "get"],
+    ["*", "/orders/:id", "any"],
+    ["GET", "/orders/mine", "mine"],
+    ["POST", "/orders", "create"],
+    ["GET", "/orders/:id/lines/:line", "line"],
+    ["GET", "/", "home"],
+  );
+
+  it.each([
+    ["GET", "/orders/mine", "mine"], ["GET", "/orders/7", "get"], ["HEAD", "/orders/7", "any"], ["PUT", "/orders/7", "any"],
+    ["DELETE", "/orders/mine", "any"], ["POST", "/orders", "create"], ["POST", "orders/", "create"], ["GET", "/orders", "other"],
+    ["GET", "/", "home"], ["GET", "", "home"], ["HEAD", "/", "other"], ["GET", "/elsewhere/1/2", "other"],
+  ])("%s %s goes to %s", (method, path, handler) => {
+    expect(findRoute(shop, method, path)).toMatchObject({ found: true, handler });
+  });
+
+  it("name decoded segments", () => {
+    expect(findRoute(shop, "GET", "/orders/a%20b%C3%A4/lines/100%25")).toMatchObject({ params: { id: "a bä", line: "100%" } });
+    expect(findRoute(shop, "GET", "/x/y%20z")).toMatchObject({ params: { "*": "x/y z" } });
+  });
+
+  it("tell a wrong method from a wrong path", () => {
+    const routes = list(["GET", "/a", "a"], ["PUT", "/a", "b"], ["GET", "/b/:id", "c"]);
+    expect(findRoute(routes, "POST", "/a")).toMatchObject({ found: false, status: 405, detail: expect.stringContaining("GET, PUT") });
+    expect(findRoute(routes, "HEAD", "/a")).toMatchObject({ handler: "a" });
+    for (const path of ["/", "/c", "/a/b", "/b", "/b/1/2", "/A"]) expect(findRoute(routes, "GET", path), path).toMatchObject({ status: 404 });
+  });
+
+  it.each([
+    "/orders/..", "/orders/%2e%2e", "/orders/%252e%252e", "/orders/a%2fb", "/orders/a%252Fb", "/orders/a%5cb", "/orders/a\\b",
+    "/orders//x", "/orders/%00", "/orders/%0d%0a", "/orders/..;a", "/orders/%ff", "/orders/%2", "/orders/%zz",
+    "/orders/%2525252525252e", "/a".repeat(65), `/${"a".repeat(2048)}`,
+  ])("refuse %s", (path) => {
+    expect(findRoute(shop, "GET", path)).toMatchObject({ found: false, status: 400 });
+  });
+});

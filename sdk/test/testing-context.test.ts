@@ -1,0 +1,189 @@
+import { describe, expect, it } from "vitest";
+import { createTestContext } from "../src/testing/index.js";
+
+const manifest = {
+  id: "mail-orders",
+  version: "2.1.0",
+  hosts: [
+    "plain.example",
+    { host: "*.shop.example", headers: { Authorization: "Bearer ${apiKey}" }, query: { key: "${apiKey}" } },
+    "local.example:8443",
+  ],
+  connections: ["gmail", { connector: "jira", access: "write", whose: "tenant" }],
+  requiredSecrets: ["signingKey"],
+  emits: ["order.paid"],
+};
+
+describe("storage", () => {
+  it("keeps copies, by key, until they expire", async () => {
+    let now = 1_000_000;
+    const { storage } = createTestContext({ storage: { "a:1": [1] }, now: () => now });
+    const value = { when: new Date(0), list: [1, undefined] };
+    await storage.set("a:2", value, { ttl: 60 });
+    value.list.push(2);
+    expect(await storage.get("a:2")).toEqual({ when: "1970-01-01T00:00:00.000Z", list: [1, null] });
+    await storage.set("b", 1);
+    expect(await storage.list("a:")).toEqual(["a:1", "a:2"]);
+    expect(await storage.list()).toEqual(["a:1", "a:2", "b"]);
+    now += 60_000;
+    expect(await storage.get("a:2")).toBeNull();
+    expect(await storage.delete("a:2")).toBe(false);
+    expect(await storage.delete("b")).toBe(true);
+    expect(storage.entries()).toEqual({ "a:1": [1] });
+  });
+
+  it("counts, and swaps what is expected", async () => {
+    const { storage } = createTestContext({ storage: { text: "x" } });
+    expect(await Promise.all([storage.increment("n"), storage.increment("n", 4), storage.increment("n", -1)])).toEqual([1, 5, 4]);
+    await expect(storage.increment("text")).rejects.toThrow("no number");
+    expect(await storage.compareAndSet("lock", null, { by: "a", at: 1 })).toBe(true);
+    expect(await storage.compareAndSet("lock", null, "b")).toBe(false);
+    expect(await storage.compareAndSet("lock", { at: 1, by: "b" }, "b")).toBe(false);
+    expect(await storage.compareAndSet("lock", { at: 1, by: "a" }, "b")).toBe(true);
+    expect(await storage.get("lock")).toBe("b");
+  });
+
+  it("has the server's bounds", async () => {
+    const { storage } = createTestContext();
+    for (const key of ["", "k".repeat(257), "ä".repeat(129)]) await expect(storage.get(key)).rejects.toThrow("1 to 256 bytes");
+    await expect(storage.set("k", "v".repeat(256 * 1024))).rejects.toThrow("262144 are allowed");
+    await storage.set("k", "v".repeat(256 * 1024 - 2));
+    for (const [what, value] of [["undefined", undefined], ["function", () => 1], ["bigint", 1n]] as const) {
+      await expect(storage.set("k", value), what).rejects.toThrow(TypeError);
+    }
+    await expect(storage.set("k", 1, { ttl: 0 })).rejects.toThrow("ttl");
+    for (let n = 0; n < 38; n += 1) await storage.set(`big${n}`, "v".repeat(256 * 1024 - 2));
+    await expect(storage.set("one more", "v".repeat(256 * 1024 - 2))).rejects.toThrow("full");
+    expect(await storage.get("one more")).toBeNull();
+    await storage.delete("big7");
+    await storage.set("one more", "v".repeat(256 * 1024 - 2));
+  });
+
+  it("holds a bounded number of keys, without those that have expired", async () => {
+    let now = 0;
+    const full = Object.fromEntries(Array.from({ length: 9_999 }, (_, n) => [`k${n}`, n]));
+    const { storage } = createTestContext({ storage: full, now: () => now });
+    await storage.set("brief", 1, { ttl: 1 });
+    await expect(storage.set("one more", 1)).rejects.toThrow("10000 keys");
+    await storage.set("k1", "instead");
+    now = 1000;
+    await storage.set("one more", 1);
+  });
+});
+
+describe("http", () => {
+  it("answers as the test says, and keeps what was asked", async () => {
+    const { http } = createTestContext();
+    http
+      .on("GET", "https://a.example/orders", { body: { orders: [] } })
+      .on("POST", /\/orders$/, (call) => ({ status: 201, body: { echo: call.body } }))
+      .on("GET", "https://a.example/text", { status: 404, body: "not here" })
+      .on("GET", "https://a.example/down", new Error("the connection broke"));
+    const listed = await http.get("https://a.example/orders", { query: { page: 2 }, headers: { "X-One": "1" } });
+    expect(listed).toMatchObject({ status: 200, ok: true, body: { orders: [] }, text: '{"orders":[]}' });
+    expect((await http.post("https://a.example/orders", { n: 1, at: new Date(0) })).body).toEqual({ echo: { n: 1, at: "1970-01-01T00:00:00.000Z" } });
+    expect(await http.get("https://a.example/text")).toMatchObject({ status: 404, ok: false, body: "not here" });
+    await expect(http.get("https://a.example/down")).rejects.toThrow("the connection broke");
+    expect(http.calls.slice(0, 2)).toEqual([
+      { method: "GET", url: "https://a.example/orders?page=2", headers: { "x-one": "1" }, body: null },
+      { method: "POST", url: "https://a.example/orders", headers: { "content-type": "application/json" }, body: { n: 1, at: "1970-01-01T00:00:00.000Z" } },
+    ]);
+  });
+
+  it("fails where no answer is there, saying how to give one", async () => {
+    const { http } = createTestContext();
+    http.on("POST", "https://a.example/x", {});
+    await expect(http.get("https://a.example/x")).rejects.toThrow('no answer for GET https://a.example/x; say .on("GET", "https://a.example/x"');
+    await expect(http.get("/x")).rejects.toThrow("absolute URL");
+  });
+
+  it("goes to the manifest's hosts alone, and never shows what is added on the way", async () => {
+    const { http } = createTestContext({ manifest, secrets: { apiKey: "sk_real" } });
+    http.on("*", /./, { body: null });
+    await http.get("https://eu.shop.example/orders?a=1");
+    expect(http.calls).toEqual([
+      {
+        method: "GET",
+        url: "https://eu.shop.example/orders?a=1&key=${apiKey}",
+        headers: { authorization: "Bearer ${apiKey}" },
+        body: null,
+      },
+    ]);
+    await http.get("https://plain.example/");
+    await http.get("https://local.example:8443/");
+    for (const url of [
+      "https://other.example/",
+      "https://shop.example/",
+      "https://evilshop.example/",
+      "http://plain.example/",
+      "https://plain.example:8443/",
+      "https://local.example/",
+    ]) {
+      await expect(http.get(url), url).rejects.toThrow("not among the manifest's hosts");
+    }
+    expect(http.calls).toHaveLength(3);
+  });
+
+  it("also stands behind fetch", async () => {
+    const { http, fetch } = createTestContext({ manifest });
+    http.on("PUT", "https://plain.example/a", { status: 418, body: { a: 1 } });
+    const response = await fetch("https://plain.example/a", { method: "put", body: "x" });
+    expect([response.ok, response.status, response.headers.get("Content-Type"), await response.json()]).toEqual([
+      false, 418, "application/json", { a: 1 },
+    ]);
+    await expect(fetch("https://other.example/")).rejects.toThrow("not among the manifest's hosts");
+  });
+});
+
+describe("the rest of the context", () => {
+  it("asks the platform by path", async () => {
+    const { platform } = createTestContext({ manifest });
+    platform.on("GET", "/orders/7", { body: { id: 7 } });
+    expect((await platform.get("/orders/7", { query: { full: true } })).body).toEqual({ id: 7 });
+    expect(platform.calls[0]?.url).toBe("/orders/7?full=true");
+    for (const path of ["orders", "//evil.example/", "https://evil.example/"]) {
+      await expect(platform.get(path), path).rejects.toThrow("needs a path");
+    }
+  });
+
+  it("gives the secrets that the manifest asks for", async () => {
+    const { secrets } = createTestContext({ manifest, secrets: { signingKey: "s3cret", apiKey: "sk_real" } });
+    expect(await secrets.get("signingKey")).toBe("s3cret");
+    await expect(secrets.get("apiKey")).rejects.toThrow('add it to "requiredSecrets"');
+    expect(await createTestContext({ manifest }).secrets.get("signingKey")).toBeNull();
+    expect(await createTestContext().secrets.get("toString")).toBeNull();
+  });
+
+  it("keeps events and lines of the log", async () => {
+    const { events, logger } = createTestContext({ manifest });
+    const { id } = await events.emit("order.paid", { order: 7 });
+    expect(events.emitted).toEqual([{ id, type: "order.paid", data: { order: 7 } }]);
+    await expect(events.emit("order.lost")).rejects.toThrow('add it to "emits"');
+    logger.warn("slow", { ms: 900 });
+    logger.info("done");
+    expect(logger.lines).toEqual([{ level: "warn", message: "slow", fields: { ms: 900 } }, { level: "info", message: "done" }]);
+  });
+
+  it("uses connections as far as the manifest asks", async () => {
+    const user = { id: "1", email: "ann@acme.example", role: "user" } as const;
+    const { connections } = createTestContext({ manifest, user });
+    connections.on("gmail", "list", { items: [{ id: "m1" }] }).on("jira", "create", (call: { arguments: object }) => ({ item: call.arguments }));
+    expect(await connections.get("gmail").list({ query: "is:unread" })).toEqual({ items: [{ id: "m1" }] });
+    expect(await connections.get("jira", { user: "bob@acme.example" }).create({ summary: "A" })).toEqual({ item: { body: { summary: "A" } } });
+    expect(connections.calls.map(({ connector, user }) => [connector, user])).toEqual([
+      ["gmail", "ann@acme.example"], ["jira", "bob@acme.example"],
+    ]);
+    await expect(connections.get("slack").list()).rejects.toThrow('may not use "slack"');
+    await expect(connections.get("gmail").delete("m1")).rejects.toThrow("may only read");
+    await expect(connections.get("gmail", { user: "bob@acme.example" }).list()).rejects.toThrow("own");
+    await expect(connections.get("gmail").search("x")).rejects.toThrow('no answer for "search" of "gmail"');
+  });
+
+  it("is frozen, and names plugin and tenant", () => {
+    const context = createTestContext({ manifest, config: { title: "Hi" } });
+    expect([context.pluginId, context.version, context.tenantId, context.config.title]).toEqual(["mail-orders", "2.1.0", "test-tenant", "Hi"]);
+    for (const part of [context, context.http, context.storage, context.config, context.secrets, context.logger]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+});
