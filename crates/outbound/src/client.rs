@@ -19,7 +19,8 @@ pub struct Settings {
     /// How long reaching a host may take, its name's resolution and TLS included; 5 seconds unless said otherwise.
     pub connect_timeout: Duration,
     /// How long a request may take, from its beginning to the last byte of the answer; 10 seconds unless said otherwise.
-    pub deadline: Duration,
+    /// `None` where who sends has a deadline of its own.
+    pub deadline: Option<Duration>,
     /// For how long an unused connection is kept; 4 seconds unless said otherwise. Shorter than the 5 seconds of Node's
     /// servers, the shortest in wide use: a call on a connection that the other side is closing has an outcome that nobody
     /// knows.
@@ -30,7 +31,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
-            deadline: Duration::from_secs(10),
+            deadline: Some(Duration::from_secs(10)),
             idle_timeout: Duration::from_secs(4),
         }
     }
@@ -49,7 +50,7 @@ pub struct Client {
     any: reqwest::Client,
     /// Clients for the ports that rules of the operator's are restricted to: their resolvers know the port.
     by_port: Arc<BTreeMap<u16, reqwest::Client>>,
-    pub(crate) deadline: Duration,
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl Client {
@@ -108,7 +109,7 @@ impl fmt::Debug for Client {
 /// Reads an answer to its end.
 ///
 /// # Errors
-/// [`Error::TooLarge`] for more than `max` bytes; [`Error::Unreachable`] and [`Error::TimedOut`] where it breaks off.
+/// [`Error::TooLarge`] for more than `max` bytes; [`Error::Broken`] and [`Error::TimedOut`] where it breaks off.
 pub async fn read(mut response: Response, max: usize) -> Result<Bytes, Error> {
     let host = host(response.url());
     let mut body = BytesMut::new();
@@ -128,14 +129,16 @@ pub(crate) fn host(url: &Url) -> String {
 fn failure(error: &reqwest::Error, host: &str) -> Error {
     match Error::found_in(error) {
         Some(own) => own.clone(),
-        None if error.is_timeout() => Error::TimedOut(host.to_owned()),
         None if error.is_builder() => Error::Request,
-        None => Error::of(error, host),
+        None if error.is_connect() && error.is_timeout() => Error::ConnectTimedOut(host.to_owned()),
+        None if error.is_connect() => Error::of(error, host),
+        None if error.is_timeout() => Error::TimedOut(host.to_owned()),
+        None => Error::Broken(host.to_owned()),
     }
 }
 
 fn build(guard: &Guard, settings: &Settings, port: Option<u16>) -> Result<reqwest::Client, Error> {
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
@@ -144,11 +147,10 @@ fn build(guard: &Guard, settings: &Settings, port: Option<u16>) -> Result<reqwes
         .no_zstd()
         .no_deflate()
         .connect_timeout(settings.connect_timeout)
-        .timeout(settings.deadline)
         .pool_idle_timeout(settings.idle_timeout)
         .user_agent(concat!("jackfield/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(guard.tls(&["h2", "http/1.1"]))
-        .dns_resolver(Resolver::new(guard.clone(), port))
-        .build()
-        .map_err(|_| Error::Authorities)
+        .dns_resolver(Resolver::new(guard.clone(), port));
+    let builder = settings.deadline.into_iter().fold(builder, reqwest::ClientBuilder::timeout);
+    builder.build().map_err(|_| Error::Authorities)
 }

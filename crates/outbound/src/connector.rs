@@ -52,7 +52,7 @@ impl Connector {
         let connecting = HttpsConnector::from((tcp, self.tls)).call(uri);
         match timeout(self.timeout, connecting).await {
             Ok(connected) => connected.map_err(|error| Error::of(error.as_ref(), host)),
-            Err(_) => Err(Error::TimedOut(host.to_owned())),
+            Err(_) => Err(Error::ConnectTimedOut(host.to_owned())),
         }
     }
 }

@@ -25,13 +25,19 @@ pub enum Error {
     /// There is no such name, or nobody who could tell.
     #[error("the name {0} cannot be resolved")]
     Unresolved(String),
-    /// Nobody answers there, or the connection broke.
+    /// Nobody answers there: nothing was sent.
     #[error("{0} cannot be reached")]
     Unreachable(String),
+    /// Nobody answers there in time: nothing was sent.
+    #[error("{0} cannot be reached in time")]
+    ConnectTimedOut(String),
+    /// The connection was lost; whether the request was acted on is not known.
+    #[error("{0} broke off before the end of its answer")]
+    Broken(String),
     /// Its certificate is signed by nobody who is trusted.
     #[error("the certificate of {0} must be signed by an authority that is trusted here")]
     Untrusted(String),
-    /// It took too long.
+    /// It took too long; whether the request was acted on is not known.
     #[error("{0} did not answer in time")]
     TimedOut(String),
     /// It sends on too often.
@@ -110,12 +116,13 @@ impl Coded for Error {
             | Self::Request => ErrorCode::ValidationFailed,
             Self::Unresolved(_)
             | Self::Unreachable(_)
+            | Self::Broken(_)
             | Self::Untrusted(_)
             | Self::TooManyRedirects { .. }
             | Self::BadRedirect(_)
             | Self::Downgrade(_)
             | Self::TooLarge { .. } => ErrorCode::UpstreamUnavailable,
-            Self::TimedOut(_) => ErrorCode::UpstreamTimeout,
+            Self::ConnectTimedOut(_) | Self::TimedOut(_) => ErrorCode::UpstreamTimeout,
             Self::Roots | Self::Authorities => ErrorCode::Internal,
         }
     }

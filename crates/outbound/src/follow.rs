@@ -44,7 +44,10 @@ impl Client {
         let request = request.build().map_err(|_| Error::Request)?;
         let first = host(request.url());
         let following = self.following(request, max, may_follow);
-        timeout(self.deadline, following).await.unwrap_or(Err(Error::TimedOut(first)))
+        match self.deadline {
+            Some(deadline) => timeout(deadline, following).await.unwrap_or(Err(Error::TimedOut(first))),
+            None => following.await,
+        }
     }
 
     async fn following(

@@ -9,7 +9,7 @@ use moka::sync::Cache;
 use reqwest::Client;
 use tokio::sync::watch;
 
-use super::metadata::{self, Metadata};
+use super::metadata::{self, Metadata, Way};
 use crate::protocol::Reach;
 
 /// From this age on, a use of the metadata waits until they were fetched anew, or until that failed.
@@ -27,7 +27,7 @@ const MAX_ISSUERS: u64 = 1_000;
 #[derive(Clone)]
 pub struct Discovery {
     client: Client,
-    public: Client,
+    guarded: Option<outbound::Client>,
     ambient: Ambient,
     issuers: Cache<String, Arc<Issuer>>,
 }
@@ -49,15 +49,15 @@ struct State {
 
 impl Discovery {
     /// Asks issuers by way of `client`, which should follow no redirects: an answer that came by one is not believed.
-    /// A document may take 5 seconds and 256 KiB.
+    /// A document may take 5 seconds and 256 KiB. Issuers that users name are not asked.
     pub fn new(client: Client, ambient: Ambient) -> Self {
-        Self { public: client.clone(), client, ambient, issuers: Cache::new(MAX_ISSUERS) }
+        Self { client, guarded: None, ambient, issuers: Cache::new(MAX_ISSUERS) }
     }
 
-    /// The same, which asks issuers that users name by way of `public`.
+    /// The same, which asks issuers that users name by way of `guarded`.
     #[must_use]
-    pub fn with_public(self, public: Client) -> Self {
-        Self { public, ..self }
+    pub fn with_guarded(self, guarded: outbound::Client) -> Self {
+        Self { guarded: Some(guarded), ..self }
     }
 
     /// What `issuer` publishes; `None` if that cannot be had now and was not known before.
@@ -93,11 +93,11 @@ impl Discovery {
     }
 
     async fn fetch(&self, issuer: &Issuer, reach: Reach) {
-        let client = match reach {
-            Reach::Anywhere => &self.client,
-            Reach::Public => &self.public,
+        let way = match reach {
+            Reach::Anywhere => Way::Open(&self.client),
+            Reach::Guarded => Way::Guarded(self.guarded.as_ref()),
         };
-        let outcome = metadata::fetch(client, &issuer.name).await;
+        let outcome = metadata::fetch(way, &issuer.name).await;
         let now = self.ambient.now();
         let mut state = issuer.state();
         match outcome {

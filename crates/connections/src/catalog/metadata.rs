@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::Client;
+use http::Method;
+use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use url::Url;
 
@@ -29,6 +30,10 @@ pub(super) enum FetchError {
     Deadline,
     #[error("the issuer is no URL")]
     Issuer,
+    #[error("there is no way to an issuer that a user names")]
+    NoWay,
+    #[error("the issuer may not be asked")]
+    Refused(#[from] outbound::Error),
     #[error("the request failed")]
     Request(#[from] reqwest::Error),
     #[error("the answer was {0}; redirects are not followed")]
@@ -43,6 +48,24 @@ pub(super) enum FetchError {
     UnsafeUrl(&'static str),
 }
 
+/// How an issuer is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way<'a> {
+    /// Wherever it is.
+    Open(&'a Client),
+    /// Where the guard lets it through, if there is one.
+    Guarded(Option<&'a outbound::Client>),
+}
+
+impl Way<'_> {
+    fn get(self, url: Url) -> Result<RequestBuilder, FetchError> {
+        match self {
+            Self::Open(client) => Ok(client.get(url)),
+            Self::Guarded(client) => Ok(client.ok_or(FetchError::NoWay)?.request(Method::GET, url)?),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Document {
     issuer: String,
@@ -55,13 +78,13 @@ struct Document {
 }
 
 /// The metadata of `issuer`, from the first place that has them.
-pub(super) async fn fetch(client: &Client, issuer: &str) -> Result<Metadata, FetchError> {
+pub(super) async fn fetch(way: Way<'_>, issuer: &str) -> Result<Metadata, FetchError> {
     let url = Url::parse(issuer).map_err(|_| FetchError::Issuer)?;
     let found = async {
         let [openid, oauth] = places(&url);
-        match document(client, openid).await {
+        match document(way, openid).await {
             // Servers without a page there answer in many ways, some by redirecting to their login.
-            Err(FetchError::Status(300..=499)) => document(client, oauth).await,
+            Err(FetchError::Status(300..=499)) => document(way, oauth).await,
             other => other,
         }
     };
@@ -83,8 +106,8 @@ fn places(issuer: &Url) -> [Url; 2] {
     ]
 }
 
-async fn document(client: &Client, url: Url) -> Result<Vec<u8>, FetchError> {
-    let request = client.get(url.clone()).timeout(DEADLINE).header("accept", "application/json");
+async fn document(way: Way<'_>, url: Url) -> Result<Vec<u8>, FetchError> {
+    let request = way.get(url.clone())?.timeout(DEADLINE).header("accept", "application/json");
     let mut response = request.send().await?;
     // Should the client follow redirects, the answer is still none of the issuer's.
     if !response.status().is_success() || *response.url() != url {

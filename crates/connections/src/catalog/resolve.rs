@@ -136,12 +136,12 @@ impl Provider {
         self.api_hosts.iter().map(host).collect()
     }
 
-    /// Where its endpoints may be: nowhere but at public addresses if a user says, by a variable, at which host.
+    /// Where its endpoints may be: where the guard lets it through if a user says, by a variable, at which host.
     pub(crate) fn reach(&self) -> Reach {
         let Endpoints { authorization, token, userinfo, revocation } = &self.endpoints;
         let mut urls = [&self.issuer, authorization, token, userinfo, revocation].into_iter().flatten();
         let is_free = urls.any(|text| template::is_free_host(text, &self.variables));
-        if is_free { Reach::Public } else { Reach::Anywhere }
+        if is_free { Reach::Guarded } else { Reach::Anywhere }
     }
 
     /// Whether metadata must be asked for what the entry does not say.

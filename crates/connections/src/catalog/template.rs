@@ -214,7 +214,7 @@ const PRIVATE_ENDS: &[&str] = &[
 ];
 
 /// A name of at least two labels whose last can neither be part of an address nor be private. What the name resolves
-/// to is looked at where the connection is made (`protocol::public`).
+/// to is looked at where the connection is made, by the guard.
 fn is_public_name(text: &str) -> bool {
     let last = text.rsplit_once('.').map(|(_, last)| last.to_ascii_lowercase());
     text.len() <= 253

@@ -330,7 +330,7 @@ fn the_platforms_secret_goes_to_no_host_that_a_tenant_names() {
     let error = load_with(&entry("{shop}/realm", "host_name"), &settings).unwrap_err();
     assert_problems(&error, &["SHOP_CLIENT_SECRET would be sent to whatever host a user names"]);
     let free = load_with(&entry("{shop}/realm", "host_name"), &[]).unwrap();
-    assert_eq!(provider(&free, "shop").reach(), Reach::Public);
+    assert_eq!(provider(&free, "shop").reach(), Reach::Guarded);
     let narrow = load_with(&entry("{shop}.shops.example", "host_label"), &settings).unwrap();
     assert_eq!(provider(&narrow, "shop").reach(), Reach::Anywhere);
 }

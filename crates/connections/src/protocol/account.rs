@@ -88,7 +88,7 @@ impl Client<'_> {
     }
 
     async fn ask(&self, url: Url, access: &SecretString) -> Result<SecretJson, CallError> {
-        let request = bearer(self.request(Method::GET, url), access)?;
+        let request = bearer(self.request(Method::GET, url)?, access)?;
         let reply = self.http.send(request).await?;
         let json = SecretJson::parse(&reply.body);
         match refusal(Place::Resource, &reply, json.as_ref(), &self.secrets(&[access])) {

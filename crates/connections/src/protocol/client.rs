@@ -59,9 +59,10 @@ impl<'a> Fields<'a> {
 
 impl<'a> Client<'a> {
     /// A request for JSON to one of the provider's URLs, with the headers that its entry adds.
-    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        let request = self.http.request(method, url, self.provider.reach());
-        self.provider.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
+    pub(super) fn request(&self, method: Method, url: Url) -> Result<RequestBuilder, CallError> {
+        let request = self.http.request(method, url, self.provider.reach())?;
+        let headers = self.provider.headers.iter();
+        Ok(headers.fold(request, |request, (name, value)| request.header(name, value)))
     }
 
     /// Adds the client's proof to the request, in its header or its parameters (RFC 6749, section 2.3.1). A client

@@ -5,15 +5,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::header::{ACCEPT, DATE, HeaderMap, RETRY_AFTER};
 use http::{Method, StatusCode};
 use model::Ambient;
+use outbound::cause::{is_untrusted, report};
+use outbound::{Allow, Guard};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use super::cause::{is_untrusted, report};
 use super::error::{CallError, Sent};
-use super::public::{PublicAddresses, Reach, is_private_address};
 
 /// How long reaching a provider may take, its name's resolution and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,6 +31,18 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// call on a connection that the other side is closing has an outcome that nobody knows.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// Why nothing is sent where a URL cannot be used.
+const UNUSABLE: CallError = CallError::Malformed("the entry's URL or headers cannot be used");
+
+/// Whom a request may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Whatever the operator has written down.
+    Anywhere,
+    /// What the guard lets through: a user has named the host.
+    Guarded,
+}
+
 /// The limits of calls to providers.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
@@ -40,11 +52,13 @@ pub struct HttpConfig {
     pub connect_timeout: Duration,
     /// How long a whole call may take; 10 seconds unless said otherwise.
     pub deadline: Duration,
+    /// What judges the hosts that users name; without it, public addresses alone are reached there.
+    pub guard: Option<Guard>,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { extra_roots: Vec::new(), connect_timeout: CONNECT_TIMEOUT, deadline: DEADLINE }
+        Self { extra_roots: Vec::new(), connect_timeout: CONNECT_TIMEOUT, deadline: DEADLINE, guard: None }
     }
 }
 
@@ -54,7 +68,7 @@ impl Default for HttpConfig {
 #[derive(Debug, Clone)]
 pub struct Http {
     outward: Client,
-    public: Client,
+    guarded: outbound::Client,
     loopback: Client,
     deadline: Duration,
     ambient: Ambient,
@@ -69,11 +83,18 @@ pub(super) struct Reply {
 
 impl Http {
     /// A client with these limits. Fails where the system's authorities cannot be read.
-    pub fn new(config: &HttpConfig, ambient: Ambient) -> reqwest::Result<Self> {
+    pub fn new(config: &HttpConfig, ambient: Ambient) -> Result<Self, outbound::Error> {
+        let build = |builder: ClientBuilder| builder.build().map_err(|_| outbound::Error::Authorities);
+        let guard = config.guard.clone().map_or_else(|| Guard::new(Allow::nothing(), Vec::new()), Ok)?;
+        let guarded = guard.client(&outbound::Settings {
+            connect_timeout: config.connect_timeout,
+            deadline: Some(config.deadline),
+            idle_timeout: IDLE_TIMEOUT,
+        })?;
         Ok(Self {
-            outward: builder(config).build()?,
-            public: builder(config).dns_resolver(PublicAddresses).build()?,
-            loopback: builder(config).no_proxy().build()?,
+            outward: build(builder(config))?,
+            guarded,
+            loopback: build(builder(config).no_proxy())?,
             deadline: config.deadline,
             ambient,
         })
@@ -84,21 +105,24 @@ impl Http {
         &self.outward
     }
 
-    /// The client for hosts that users name: it reaches public addresses alone. Behind a proxy, which resolves names
-    /// itself, that is the proxy's to see to; it must then be given by its address.
-    pub fn public(&self) -> &Client {
-        &self.public
+    /// The client for hosts that users name: it reaches what the guard lets through.
+    pub fn guarded(&self) -> &outbound::Client {
+        &self.guarded
     }
 
-    /// A request for JSON. One that may not reach where it should go fails when it is sent.
-    pub(super) fn request(&self, method: Method, url: Url, reach: Reach) -> RequestBuilder {
+    /// A request for JSON, to where it may go.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        url: Url,
+        reach: Reach,
+    ) -> Result<RequestBuilder, CallError> {
         let request = match reach {
-            Reach::Public if is_private_address(&url) => self.public.request(method, ""),
-            Reach::Public => self.public.request(method, url),
+            Reach::Guarded => self.guarded.request(method, url).map_err(|_| UNUSABLE)?,
             Reach::Anywhere if is_loopback(&url) => self.loopback.request(method, url),
             Reach::Anywhere => self.outward.request(method, url),
         };
-        request.header(ACCEPT, "application/json")
+        Ok(request.header(ACCEPT, "application/json"))
     }
 
     /// Sends once and reads the answer, within the deadline.
@@ -171,7 +195,7 @@ fn failure(error: reqwest::Error) -> CallError {
     }
     if error.is_builder() {
         // The catalog lets no such entry through; discovery may tell such an address.
-        CallError::Malformed("the entry's URL or headers cannot be used")
+        UNUSABLE
     } else if error.is_connect() {
         CallError::Unreachable(Sent::No)
     } else {

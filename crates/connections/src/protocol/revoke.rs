@@ -54,7 +54,7 @@ impl Client<'_> {
         token: &SecretString,
         kind: Kind,
     ) -> Result<Revoked, CallError> {
-        let mut request = self.request(revocation.method.clone(), url);
+        let mut request = self.request(revocation.method.clone(), url)?;
         let mut fields = Fields::new();
         match revocation.token_in {
             TokenIn::Bearer => request = bearer(request, token)?,

@@ -64,7 +64,7 @@ impl Client<'_> {
                 fields = fields.with(name, value);
             }
         }
-        let request = self.request(Method::POST, url);
+        let request = self.request(Method::POST, url)?;
         let (request, fields) = self.prove(request, fields, provider.token_auth);
         let reply = self.http.send(write(request, &fields, provider.body_format)).await?;
         let json = SecretJson::parse(&reply.body);

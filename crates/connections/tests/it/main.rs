@@ -10,6 +10,7 @@ mod discovery;
 mod flows;
 mod hostile_provider;
 mod metadata_server;
+mod named_hosts;
 mod place;
 mod protocol_answers;
 mod protocol_faults;

@@ -25,6 +25,8 @@ pub struct Upstream {
     pub(super) vendor: &'static Vendor,
     pub(super) host: Arc<Host>,
     pub(super) client: Client,
+    /// Whether a user has named its host, so that the guard has a say.
+    pub(super) is_guarded: bool,
     base: Base,
 }
 
@@ -51,7 +53,14 @@ impl Upstream {
         let base = named.unwrap_or_else(|| {
             Url::parse(vendor.base_url).ok().and_then(Base::new).expect("a vendor's base URL")
         });
-        Self { host: http.host(&base), client: http.client(&base), http: http.clone(), vendor, base }
+        Self {
+            host: http.host(&base),
+            client: http.client(&base),
+            is_guarded: false,
+            http: http.clone(),
+            vendor,
+            base,
+        }
     }
 
     /// The API of `vendor` at `root`, which is known only now: below a host of a provider's. `None` where it is no root.
@@ -60,10 +69,17 @@ impl Upstream {
         Some(Self {
             host: http.passing_host(&base),
             client: http.client(&base),
+            is_guarded: false,
             http: http.clone(),
             vendor,
             base,
         })
+    }
+
+    /// The same API where a user has named its host: it is reached where the guard lets it through.
+    #[must_use]
+    pub(crate) fn guarded(self) -> Self {
+        Self { is_guarded: true, ..self }
     }
 
     /// What one operation calls it with. All its calls together have the time of one operation, beginning now.

@@ -31,7 +31,19 @@ impl Request<'_> {
         Ok(Download { status, headers, rest })
     }
 
-    pub(super) fn client(&self, reading: Reading) -> &Client {
+    /// Sends `request` by the client that is for it.
+    pub(super) async fn execute(
+        &self,
+        request: reqwest::Request,
+        reading: Reading,
+    ) -> Result<Response, Failure> {
+        if self.api.upstream.is_guarded {
+            return self.api.upstream.http.guarded().execute(request).await.map_err(Failure::guarded);
+        }
+        self.client(reading).execute(request).await.map_err(|error| Failure::of_client(&error))
+    }
+
+    fn client(&self, reading: Reading) -> &Client {
         let upstream = self.api.upstream;
         if reading == Reading::AsIs { upstream.http.client_as_is(self.api.base()) } else { &upstream.client }
     }

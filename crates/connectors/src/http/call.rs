@@ -279,8 +279,8 @@ impl Request<'_> {
         let now = Instant::now();
         let time = self.attempt_timeout.min(self.api.deadline.saturating_duration_since(now));
         let limit = now + time;
-        let response = timeout_at(limit, self.client(reading).execute(request)).await;
-        let mut response = response.map_err(|_| Failure::TimedOut(time))?.map_err(|error| failure(&error))?;
+        let response = timeout_at(limit, self.execute(request, reading)).await;
+        let mut response = response.map_err(|_| Failure::TimedOut(time))??;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         if reading == Reading::AsIs {
             return self.peeked((status, headers), response, permit, limit).await;
@@ -351,14 +351,4 @@ async fn read(mut response: Response, most: usize) -> Result<Bytes, Failure> {
         body.extend_from_slice(&piece);
     }
     Ok(body.into())
-}
-
-fn failure(error: &reqwest::Error) -> Failure {
-    if error.is_connect() {
-        Failure::Unreachable
-    } else if error.is_builder() {
-        Failure::Malformed("the request cannot be sent as it is")
-    } else {
-        Failure::Broken
-    }
 }

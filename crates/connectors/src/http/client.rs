@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use model::Ambient;
 use moka::sync::Cache;
+use outbound::{Allow, Guard};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder};
 use url::Url;
@@ -25,6 +26,9 @@ const LINE_IDLE: Duration = Duration::from_hours(2);
 /// How many hosts that connections bring along are kept in mind.
 const MAX_HOSTS: u64 = 10_000;
 
+/// For how long an unused connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How many redirects on the same host are followed.
 const MAX_REDIRECTS: usize = 3;
 
@@ -35,6 +39,8 @@ pub struct Settings {
     pub base_urls: BTreeMap<String, Url>,
     /// Authorities that are trusted besides the system's.
     pub extra_roots: Vec<Certificate>,
+    /// What judges the hosts that users name; without it, public addresses alone are reached there.
+    pub guard: Option<Guard>,
     /// How long reaching a vendor may take, its name's resolution and TLS included; 5 seconds unless said otherwise.
     pub connect_timeout: Duration,
     /// How long one attempt may take, and a download may stand still; 10 seconds unless said otherwise.
@@ -62,6 +68,7 @@ impl Default for Settings {
         Self {
             base_urls: BTreeMap::new(),
             extra_roots: Vec::new(),
+            guard: None,
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(10),
             operation_timeout: Duration::from_secs(20),
@@ -84,6 +91,9 @@ pub enum SettingsError {
     /// The authorities that are trusted cannot be read.
     #[error("the authorities of this system cannot be read")]
     Authorities(#[from] reqwest::Error),
+    /// The same, for hosts that users name.
+    #[error(transparent)]
+    Guard(#[from] outbound::Error),
 }
 
 /// Calls vendors. One for the program; cheap to clone.
@@ -96,6 +106,8 @@ struct Inner {
     /// The same two where no redirect is followed: of calls that are a caller's own, to paths that are allowed.
     outward_as_is: Client,
     loopback_as_is: Client,
+    /// Of hosts that users name. It follows no redirect either.
+    guarded: outbound::Client,
     named_roots: HashMap<String, Base>,
     settings: Settings,
     ambient: Ambient,
@@ -123,6 +135,7 @@ impl Http {
             loopback: builder(&settings).no_proxy().build()?,
             outward_as_is: builder(&settings).redirect(Policy::none()).build()?,
             loopback_as_is: builder(&settings).redirect(Policy::none()).no_proxy().build()?,
+            guarded: guarded(&settings)?,
             named_roots,
             settings,
             ambient,
@@ -154,6 +167,11 @@ impl Http {
     /// The client for a root that follows no redirect.
     pub(super) fn client_as_is(&self, base: &Base) -> &Client {
         if base.is_loopback() { &self.0.loopback_as_is } else { &self.0.outward_as_is }
+    }
+
+    /// The client for a root at a host that a user has named.
+    pub(super) fn guarded(&self) -> &outbound::Client {
+        &self.0.guarded
     }
 
     /// The host of a root, the same for all connectors that call it.
@@ -196,6 +214,16 @@ impl fmt::Debug for Http {
     }
 }
 
+fn guarded(settings: &Settings) -> Result<outbound::Client, outbound::Error> {
+    let guard = settings.guard.clone().map_or_else(|| Guard::new(Allow::nothing(), Vec::new()), Ok)?;
+    guard.client(&outbound::Settings {
+        connect_timeout: settings.connect_timeout,
+        // Each attempt has one.
+        deadline: None,
+        idle_timeout: IDLE_TIMEOUT,
+    })
+}
+
 /// Repeats by itself only what HTTP/2 says was not looked at. Connections are pooled; HTTP/2 where the vendor has it, and
 /// asked whether they live, so that a dead one costs no call its deadline.
 fn builder(settings: &Settings) -> ClientBuilder {
@@ -210,7 +238,7 @@ fn builder(settings: &Settings) -> ClientBuilder {
         .no_zstd()
         .no_deflate()
         .connect_timeout(settings.connect_timeout)
-        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(settings.calls_per_host)
         .http2_adaptive_window(true)
         .http2_keep_alive_interval(Duration::from_secs(20))

@@ -39,6 +39,8 @@ pub(super) enum Failure {
     TimedOut(Duration),
     /// The answer cannot be used.
     Malformed(&'static str),
+    /// The host that a user has named is none that may be reached: nothing was sent.
+    NotLetThrough(outbound::Error),
 }
 
 /// What an error is told with.
@@ -54,6 +56,31 @@ pub(super) struct Circumstances<'a> {
 }
 
 impl Failure {
+    /// Why a client has no answer.
+    pub(super) fn of_client(error: &reqwest::Error) -> Self {
+        if error.is_connect() {
+            Self::Unreachable
+        } else if error.is_builder() {
+            Self::Malformed("the request cannot be sent as it is")
+        } else {
+            Self::Broken
+        }
+    }
+
+    /// Why there is no answer of a host that a user has named.
+    pub(super) fn guarded(error: outbound::Error) -> Self {
+        use outbound::Error::{
+            Broken, ConnectTimedOut, Host, NotPublic, Scheme, TimedOut, Unreachable, Unresolved, Untrusted,
+            UserInfo,
+        };
+        match error {
+            Scheme | UserInfo | Host | NotPublic(_) => Self::NotLetThrough(error),
+            Unresolved(_) | Unreachable(_) | Untrusted(_) | ConnectTimedOut(_) => Self::Unreachable,
+            Broken(_) | TimedOut(_) => Self::Broken,
+            _ => Self::Malformed("the request cannot be sent as it is"),
+        }
+    }
+
     /// The meaning of a refusal: as the vendor's dialect says, or else as its status commonly means. `None` where the
     /// answer is none.
     pub(super) fn of_answer(
@@ -176,6 +203,7 @@ impl Failure {
                 (ErrorCode::UpstreamTimeout, unknown(&sentence, is_safe), None)
             }
             Self::Malformed(sentence) => return malformed(told.vendor, sentence),
+            Self::NotLetThrough(error) => return malformed(told.vendor, &error.to_string()),
         };
         Error::Upstream {
             provider: told.vendor.name,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use connections::protocol::{chain, report};
 use model::ErrorCode;
+use outbound::cause::{chain, report};
 use prost::Message as _;
 use tonic::{Code, Status, TimeoutExpired};
 

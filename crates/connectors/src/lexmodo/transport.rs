@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 
-use connections::protocol::chain;
+use outbound::cause::chain;
 use rustls::CertificateError;
 
 /// What went wrong below the call.

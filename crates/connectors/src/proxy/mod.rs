@@ -210,6 +210,7 @@ impl Connectors {
                 let vendor = self.vendor_of(provider);
                 let upstream = Upstream::at(self.http(), vendor, host.root)
                     .ok_or_else(|| provider::no_api(provider, "the entry's api_hosts are no hosts"))?;
+                let upstream = if host.is_users_choice { upstream.guarded() } else { upstream };
                 send(&upstream.api(context), head, body, self.is_renewable(context)).await
             }
         }

@@ -23,6 +23,8 @@ pub(super) struct ApiHost {
     pub(super) written: String,
     /// Whether it is the entry's first.
     pub(super) is_first: bool,
+    /// Whether the user has named it: the guard says then whether it is reached.
+    pub(super) is_users_choice: bool,
 }
 
 impl Connectors {
@@ -48,7 +50,7 @@ fn kept(text: &str) -> &'static str {
     Box::leak(text.into())
 }
 
-/// Refuses a provider whose entry does not say where its API is, or leaves that to each user.
+/// Refuses a provider whose entry does not say where its API is.
 pub(super) fn check(provider: &Provider) -> Result<(), Error> {
     if provider.api_hosts.is_empty() {
         let entry = format!("[providers.{}]", provider.id);
@@ -73,12 +75,13 @@ pub(super) fn host(provider: &Provider, context: &Context, named: Option<&str>) 
     };
     let found = index.and_then(|index| Some((index, hosts.get(index)?, provider.api_hosts.get(index)?)));
     let Some((index, host, written)) = found else { return Err(Error::NoSuchHost { hosts }) };
-    if is_users_choice(provider, written) {
-        let advice = "each user chooses the host of its API, so that no token is sent there from here";
-        return Err(no_api(provider, advice));
-    }
     let root = root(host).ok_or_else(|| no_api(provider, "the entry's api_hosts are no hosts"))?;
-    Ok(ApiHost { root, written: written.to_ascii_lowercase(), is_first: index == 0 })
+    Ok(ApiHost {
+        root,
+        written: written.to_ascii_lowercase(),
+        is_first: index == 0,
+        is_users_choice: is_users_choice(provider, written),
+    })
 }
 
 /// Whether a variable of the connection is the whole of the host: a label of one is below what the operator wrote.

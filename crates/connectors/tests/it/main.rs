@@ -8,6 +8,7 @@ mod confluence;
 mod contract;
 mod desk;
 mod documentation;
+mod door;
 mod frame;
 mod github;
 mod google;

@@ -14,6 +14,7 @@ use model::{Coded as _, ErrorCode, Role};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::door;
 use crate::house::house;
 use crate::http::vendor::{FakeVendor, Turn, good, status, with_headers};
 use crate::http::world::{Tokens, VENDOR, context};
@@ -49,6 +50,8 @@ impl World {
         };
         let issuer = FakeVendor::new((1..9).map(token)).await;
         let port = vendor.url.port().unwrap();
+        let door = door::open(port).await;
+        let door_port = door.port;
         let file = format!(
             r#"
             [providers.library]
@@ -64,14 +67,14 @@ impl World {
             flow = "api_key"
             [providers.free]
             flow = "api_key"
-            api_hosts = ["{{where}}"]
+            api_hosts = ["{{where}}:{door_port}"]
             variables = {{ where = {{ label = "Where", pattern = "host_name" }} }}
             "#,
             issuer.url
         );
         let base_urls = [("fake".to_owned(), vendor.url.clone())].into();
-        let (mut parts, folder) =
-            house(&file, &|_| None, Settings { base_urls, ..Settings::default() }).await;
+        let settings = Settings { base_urls, guard: Some(door.guard), ..Settings::default() };
+        let (mut parts, folder) = house(&file, &|_| None, settings).await;
         parts.proxy = Rules::read(&rules.replace("PORT", &port.to_string())).unwrap();
         let connections = parts.connections.clone();
         let upstream = Upstream::new(&parts.http, &VENDOR);
@@ -202,12 +205,25 @@ async fn a_host_is_one_of_the_providers_and_needs_a_rule_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_host_that_users_choose_gets_no_token() {
+async fn a_host_that_users_choose_is_reached_where_the_guard_lets_it_through() {
     let world = World::new(RULES, []).await;
-    world.connect("free", &[("where", "evil.example")]).await;
-    let error = world.pass("acme", Role::Owner, head(Method::GET, "free", "x")).await.unwrap_err();
-    assert_eq!(error.code(), ErrorCode::Unsupported);
-    assert!(error.to_string().contains("each user chooses the host"), "{error}");
+    world.connect("free", &[("where", door::OPEN)]).await;
+    let passed = world.pass("acme", Role::Owner, head(Method::GET, "free", "x")).await.unwrap();
+    assert_eq!(passed.status.as_u16(), 200);
+    assert_eq!(world.vendor.asked()[0].header("authorization"), "Bearer hush-key");
+    assert_eq!(world.vendor.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_host_that_users_choose_leads_to_no_address_that_is_not_public() {
+    for host in [door::CLOSED, door::MAPPED] {
+        let world = World::new(RULES, []).await;
+        world.connect("free", &[("where", host)]).await;
+        let error = world.pass("acme", Role::Owner, head(Method::GET, "free", "x")).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::UpstreamUnavailable);
+        assert!(error.to_string().contains(&format!("{host} must have a public address")), "{error}");
+        assert_eq!(world.vendor.calls(), 0);
+    }
 }
 
 #[tokio::test]

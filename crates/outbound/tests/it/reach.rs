@@ -106,7 +106,7 @@ async fn a_host_that_never_answers_costs_no_more_than_the_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let guard = Guard::new("127.0.0.1".parse().unwrap(), Vec::new()).unwrap();
-    let deadline = Duration::from_millis(200);
+    let deadline = Some(Duration::from_millis(200));
     let client = guard.client(&Settings { deadline, ..Settings::default() }).unwrap();
     let begun = Instant::now();
     let request = client.request(Method::GET, url(&format!("http://{address}/"))).unwrap();
