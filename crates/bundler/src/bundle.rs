@@ -7,7 +7,8 @@ use rolldown::{
     BundleFactory, BundleFactoryOptions, BundleOutput, BundlerOptions, BundlerTransformOptions,
     ChecksOptions, ChunkFilenamesOutputOption, CodeSplittingMode, CommentsOptions, DecoratorOptions, Either,
     HashCharacters, InputItem, JsxOptions, ManualCodeSplittingOptions, MatchGroup, MatchGroupName,
-    OutputFormat, Platform, RawMinifyOptions, ResolveOptions, SourceMapType, TsConfig,
+    OutputExports, OutputFormat, Platform, RawMinifyOptions, ResolveOptions, SourceMapType, StrictMode,
+    TsConfig,
 };
 use rolldown_common::Output;
 use rolldown_error::{BuildDiagnostic, EventKind, Severity as EventSeverity};
@@ -21,7 +22,7 @@ use crate::{
     sources::MAX_DIAGNOSTICS,
 };
 
-/// One of the two bundles.
+/// One of the bundles.
 pub(crate) struct Bundle {
     pub(crate) entry: String,
     pub(crate) artifacts: Vec<Artifact>,
@@ -82,30 +83,57 @@ async fn run(
     bundle.generate().await.map_err(rolldown_error::BatchedBuildDiagnostic::into_vec)
 }
 
+/// The script of a backend: nothing split off, nothing renamed, in the ECMAScript that the sandbox has.
+fn backend_options() -> BundlerOptions {
+    let production = ("process.env.NODE_ENV".to_owned(), "\"production\"".to_owned());
+    BundlerOptions {
+        name: Some("__plugin".to_owned()),
+        format: Some(OutputFormat::Iife),
+        exports: Some(OutputExports::Default),
+        strict: Some(StrictMode::Always),
+        minify: Some(RawMinifyOptions::DeadCodeEliminationOnly),
+        code_splitting: Some(CodeSplittingMode::Bool(false)),
+        define: Some([production].into_iter().collect()),
+        transform: Some(BundlerTransformOptions {
+            target: Some(Either::Left("es2023".to_owned())),
+            ..transform()
+        }),
+        ..BundlerOptions::default()
+    }
+}
+
 fn options(input: &Input, variant: Variant) -> BundlerOptions {
-    let name = match variant {
-        Variant::Served => "index",
-        Variant::Bare => "index.bare",
+    let (name, options) = match variant {
+        Variant::Served => ("index", page_options()),
+        Variant::Bare => ("index.bare", page_options()),
+        Variant::Backend => ("backend", backend_options()),
     };
     let filenames = |text: &str| Some(ChunkFilenamesOutputOption::String(text.to_owned()));
     BundlerOptions {
         input: Some(vec![InputItem { name: Some(name.to_owned()), import: format!("./{}", input.entry) }]),
         cwd: Some(PathBuf::from(ROOT)),
         platform: Some(Platform::Browser),
-        format: Some(OutputFormat::Esm),
         entry_filenames: filenames("[name]-[hash:12].js"),
         chunk_filenames: filenames("chunk-[hash:12].js"),
         hash_characters: Some(HashCharacters::Base36),
-        minify: Some(RawMinifyOptions::Bool(true)),
         comments: Some(CommentsOptions { legal: true, annotation: false, jsdoc: false }),
         sourcemap: Some(SourceMapType::File),
         tsconfig: Some(TsConfig::Auto(false)),
-        code_splitting: Some(shared_chunk()),
         checks: Some(ChecksOptions {
             circular_dependency: Some(false),
             plugin_timings: Some(false),
             ..ChecksOptions::default()
         }),
+        ..options
+    }
+}
+
+/// A module for pages.
+fn page_options() -> BundlerOptions {
+    BundlerOptions {
+        format: Some(OutputFormat::Esm),
+        minify: Some(RawMinifyOptions::Bool(true)),
+        code_splitting: Some(shared_chunk()),
         transform: Some(transform()),
         ..BundlerOptions::default()
     }

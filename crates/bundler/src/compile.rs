@@ -128,7 +128,8 @@ fn check_definition(definition: &Definition, entry: &str) -> Result<(), Vec<Diag
     Err(vec![Diagnostic::error("definition_too_large", message).in_file(entry)])
 }
 
-fn check_size(bundle: &Bundle, output_bytes: u64) -> Result<(), Failed> {
+/// Refuses a bundle that is larger than allowed.
+pub(crate) fn check_size(bundle: &Bundle, output_bytes: u64) -> Result<(), Failed> {
     let size = |kind| -> u64 {
         let files = bundle.artifacts.iter().filter(|file| file.kind == kind);
         files.map(|file| file.content.len() as u64).sum()

@@ -55,6 +55,12 @@ pub(crate) fn find(tree: &SourceTree, sources: &Sources<'_>, entry: &str) -> Res
     Ok(reader.found)
 }
 
+/// Whether `entry` has a default export.
+pub(crate) fn has_default(tree: &SourceTree, sources: &Sources<'_>, entry: &str) -> bool {
+    let Some(script) = sources.scripts.get(entry) else { return false };
+    Evaluator::new(tree, sources).exported(script, "default").is_some() || exports_default(script)
+}
+
 fn no_default_export(entry: &str) -> Vec<Diagnostic> {
     let diagnostic = Diagnostic::error("no_default_export", "the entry has no default export");
     vec![diagnostic.in_file(entry).hint("write `export default definePlugin({ … })`")]

@@ -42,6 +42,17 @@ pub(crate) fn explain(tree: &SourceTree, failure: Failure) -> Vec<Diagnostic> {
     diagnostics
 }
 
+/// What stands in the place of Node's modules.
+const IN_A_BACKEND: &str = "there are ctx.http and fetch, ctx.storage, ctx.secrets, crypto.subtle and crypto.randomUUID, URL, \
+                            TextEncoder, atob and btoa, structuredClone and timers";
+
+fn page_only(specifier: &str) -> String {
+    if specifier.starts_with("react/jsx") {
+        return "JSX needs React, which a backend does not have".to_owned();
+    }
+    format!("{specifier:?} is for pages, and cannot be used in a backend")
+}
+
 /// Why an import means nothing, without its place.
 pub(crate) fn refusal(specifier: &str, reason: Refusal) -> Diagnostic {
     match reason {
@@ -56,6 +67,16 @@ pub(crate) fn refusal(specifier: &str, reason: Refusal) -> Diagnostic {
         Refusal::Bare => {
             Diagnostic::error("bare_import", format!("{specifier:?} is not provided by the page"))
                 .hint(host_modules::provided())
+        }
+        Refusal::PageOnly => Diagnostic::error("page_only", page_only(specifier))
+            .hint("a backend runs on the server, without a page: keep what is shown in the plugin's entry"),
+        Refusal::Node => {
+            Diagnostic::error("node_module", format!("{specifier:?} is a module of Node, which a backend does not have"))
+                .hint(IN_A_BACKEND)
+        }
+        Refusal::NotInBackend => {
+            Diagnostic::error("bare_import", format!("{specifier:?} is not there for a backend"))
+                .hint("copy the code into the plugin and import it relatively; \"@jackfield/plugin-sdk/server\" is there")
         }
         Refusal::Remote => {
             Diagnostic::error("remote_import", format!("{specifier:?} is code from another server"))

@@ -57,6 +57,14 @@ pub(crate) fn is_sdk(specifier: &str) -> bool {
     MODULES.iter().any(|(name, shim)| *name == specifier && matches!(shim, Shim::Sdk(_)))
 }
 
+/// Whether `name` is the server half of the SDK under one of its names.
+pub(crate) fn is_backend_sdk(name: &str) -> bool {
+    MODULES.iter().any(|(known, shim)| *known == name && matches!(shim, Shim::Sdk(SDK_SERVER)))
+}
+
+/// The server half of the SDK, which becomes part of each backend.
+pub(crate) const BACKEND_SDK_SOURCE: &str = include_str!("host_modules/backend_sdk.js");
+
 /// The text of the shim of `specifier`, or of [`LOOKUP`].
 pub(crate) fn source(specifier: &str) -> Option<String> {
     if specifier == LOOKUP {
@@ -103,6 +111,14 @@ mod tests {
             let text = source(&server).unwrap();
             assert!(text.contains(&format!("[\"@jackfield/plugin-sdk/server\", {server:?}]")), "{text}");
         }
+    }
+
+    #[test]
+    fn a_backend_has_the_server_half_alone() {
+        let names: Vec<&str> =
+            MODULES.iter().map(|(name, _)| *name).filter(|name| is_backend_sdk(name)).collect();
+        assert_eq!(names.len(), 4);
+        assert!(names.iter().all(|name| name.ends_with("/server")), "{names:?}");
     }
 
     #[test]

@@ -28,13 +28,18 @@ const MADE: &str = "\0made:";
 /// The functions that oxc's transformer imports; rolldown has them built in.
 const RUNTIME: &str = "@oxc-project/runtime/";
 
-/// Which of the two bundles is being built.
+/// What begins a backend: it has the entry's default export and no other, so that the script's value is that.
+const BACKEND_ENTRY: &str = "\0host:backend";
+
+/// Which bundle is being built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Variant {
     /// Host modules are shims inside the bundle.
     Served,
     /// Host modules stay bare imports.
     Bare,
+    /// Not for a page: the script of the backend.
+    Backend,
 }
 
 /// An import that was refused.
@@ -85,7 +90,7 @@ impl Modules {
 
     fn host(&self, name: &str) -> HookResolveIdOutput {
         let (id, external) = match self.variant {
-            Variant::Served => (format!("{HOST}{name}"), None),
+            Variant::Served | Variant::Backend => (format!("{HOST}{name}"), None),
             Variant::Bare => (name.to_owned(), Some(ResolvedExternal::Bool(true))),
         };
         let side_effects = Some(HookSideEffects::False);
@@ -153,7 +158,14 @@ impl Plugin for Modules {
 
     async fn resolve_id(&self, _: &PluginContext, args: &HookResolveIdArgs<'_>) -> HookResolveIdReturn {
         let specifier = args.specifier;
-        let Some(importer) = args.importer else { return Ok(Some(resolved(id(&self.input.entry)))) };
+        let Some(importer) = args.importer else {
+            let is_backend = self.variant == Variant::Backend;
+            let entry = if is_backend { BACKEND_ENTRY.to_owned() } else { id(&self.input.entry) };
+            return Ok(Some(resolved(entry)));
+        };
+        if importer == BACKEND_ENTRY {
+            return Ok(Some(resolved(id(&self.input.entry))));
+        }
         let made_here = importer.starts_with(HOST) || importer.starts_with(MADE);
         if made_here && matches!(specifier, host_modules::LOOKUP | assets::STYLES) {
             return Ok(Some(resolved(format!("{HOST}{specifier}"))));
@@ -165,7 +177,11 @@ impl Plugin for Modules {
             return Ok(None);
         }
         let Some(importer) = path(importer) else { return Ok(None) };
-        match resolve::resolve(&self.input.tree, importer, specifier) {
+        let meaning = match self.variant {
+            Variant::Backend => resolve::resolve_in_backend(&self.input.tree, importer, specifier),
+            Variant::Served | Variant::Bare => resolve::resolve(&self.input.tree, importer, specifier),
+        };
+        match meaning {
             Ok(Resolved::Host(name)) => Ok(Some(self.host(name))),
             Ok(Resolved::File(path)) => Ok(Some(resolved(id(&path)))),
             Err(reason) => {
@@ -183,7 +199,18 @@ impl Plugin for Modules {
             side_effects: Some(HookSideEffects::False),
             ..HookLoadOutput::default()
         };
+        if args.id == BACKEND_ENTRY {
+            return Ok(Some(HookLoadOutput {
+                code: "export { default } from \"entry\";".to_owned().into(),
+                module_type: Some(ModuleType::Js),
+                ..HookLoadOutput::default()
+            }));
+        }
         if let Some(name) = args.id.strip_prefix(HOST) {
+            if self.variant == Variant::Backend {
+                let sdk = host_modules::is_backend_sdk(name);
+                return Ok(sdk.then(|| made(host_modules::BACKEND_SDK_SOURCE.to_owned())));
+            }
             let code = if name == assets::STYLES {
                 Some(assets::STYLES_SOURCE.to_owned())
             } else {

@@ -17,6 +17,27 @@ pub struct BuildRequest {
     pub plugin_id: String,
 }
 
+/// The backend of a plugin to build.
+#[derive(Debug, Clone)]
+pub struct BackendRequest {
+    /// The plugin's sources.
+    pub tree: SourceTree,
+    /// The module whose default export is the backend.
+    pub entry: String,
+}
+
+/// A built backend.
+#[derive(Debug, Clone)]
+pub struct BackendBuild {
+    /// A classic script that leaves the default export in `__plugin`. Names are as the author wrote them, so that errors read
+    /// well.
+    pub script: Bytes,
+    /// Its source map, revision 3 (ECMA-426).
+    pub source_map: Bytes,
+    /// What the author should look at.
+    pub warnings: Vec<Diagnostic>,
+}
+
 /// A built plugin.
 #[derive(Debug, Clone)]
 pub struct Build {

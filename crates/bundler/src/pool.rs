@@ -17,7 +17,7 @@ use tokio::{
 use crate::{
     error::{Error, Limit},
     limits::Limits,
-    output::{Artifact, Build, BuildRequest, Inspection},
+    output::{Artifact, BackendBuild, BackendRequest, Build, BuildRequest, Inspection},
     process::{Fault, Worker, Workers},
     protocol::{Frame, Reply, Request, encode, listing, unusable},
 };
@@ -78,6 +78,22 @@ impl Bundler {
             encode(&header, request.tree.iter().map(|(_, content)| &content[..])).map_err(Error::Worker)?;
         let reply = self.ask(frame).await?;
         unpack(reply)
+    }
+
+    /// Builds a backend. As with [`Bundler::build`], a build that is dropped before it ends is killed.
+    pub async fn build_backend(&self, request: BackendRequest) -> Result<BackendBuild, Error> {
+        let limits = &self.shared.limits;
+        check(Limit::Files, request.tree.len() as u64, limits.files)?;
+        check(Limit::InputBytes, request.tree.size_bytes() as u64, limits.input_bytes)?;
+        let header = Request::Backend {
+            entry: request.entry,
+            asset_bytes: limits.asset_bytes,
+            output_bytes: limits.output_bytes,
+            files: listing(&request.tree),
+        };
+        let frame =
+            encode(&header, request.tree.iter().map(|(_, content)| &content[..])).map_err(Error::Worker)?;
+        unpack_backend(self.ask(frame).await?)
     }
 
     /// Looks at an ES module that somebody else built: whether it parses, has a default export and imports nothing
@@ -180,6 +196,19 @@ fn unpack(frame: Frame<Reply>) -> Result<Build, Error> {
     let artifacts =
         artifacts.map(|((filename, kind, _), content)| Artifact { filename, kind, content }).collect();
     Ok(Build { entry, bare_entry, artifacts, definition, warnings })
+}
+
+fn unpack_backend(frame: Frame<Reply>) -> Result<BackendBuild, Error> {
+    let lengths = match &frame.header {
+        Reply::BuiltBackend { script, source_map, .. } => [*script, *source_map],
+        _ => return Err(refused(frame.header)),
+    };
+    let pieces = frame.pieces(lengths.into_iter()).map(<[Bytes; 2]>::try_from);
+    let Reply::BuiltBackend { warnings, .. } = frame.header else { return Err(refused(frame.header)) };
+    match pieces {
+        Some(Ok([script, source_map])) => Ok(BackendBuild { script, source_map, warnings }),
+        _ => Err(Error::Worker(unusable("lengths that are not those of the files"))),
+    }
 }
 
 fn refused(reply: Reply) -> Error {

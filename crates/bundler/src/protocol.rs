@@ -36,6 +36,13 @@ pub(crate) enum Request {
         /// Paths and lengths, in the order of the body.
         files: Vec<(String, usize)>,
     },
+    Backend {
+        entry: String,
+        asset_bytes: u64,
+        output_bytes: u64,
+        /// Paths and lengths, in the order of the body.
+        files: Vec<(String, usize)>,
+    },
     /// The body is the bundle.
     Inspect,
 }
@@ -51,6 +58,12 @@ pub(crate) enum Reply {
         /// Names, kinds and lengths, in the order of the body.
         artifacts: Vec<(String, ArtifactKind, usize)>,
         definition: Definition,
+        warnings: Vec<Diagnostic>,
+    },
+    /// The body is the script and its source map, whose lengths these are.
+    BuiltBackend {
+        script: usize,
+        source_map: usize,
         warnings: Vec<Diagnostic>,
     },
     Inspected(Inspection),

@@ -59,6 +59,12 @@ pub(crate) enum Refusal {
     Remote,
     /// A file of a kind that cannot be imported.
     UnknownKind,
+    /// What only a page has, in a backend.
+    PageOnly,
+    /// A module of Node, in a backend.
+    Node,
+    /// A package, in a backend.
+    NotInBackend,
 }
 
 /// What an import means.
@@ -93,6 +99,68 @@ pub(crate) fn entry(tree: &SourceTree, named: Option<&str>) -> Option<String> {
         return find(tree, &join("", named)?).filter(|path| FileKind::of(path) == Some(FileKind::Script));
     }
     [DEFAULT_ENTRY, "index"].into_iter().find_map(|stem| with_extension(tree, stem))
+}
+
+/// The entry of a plugin whose manifest names none, where that is not the entry of its backend.
+pub fn default_entry(tree: &SourceTree, backend: Option<&str>) -> Option<String> {
+    let backend = backend.and_then(|backend| entry(tree, Some(backend)));
+    entry(tree, None).filter(|found| Some(found) != backend.as_ref())
+}
+
+/// Modules of Node that are imported without `node:` (Node's documentation, "Built-in modules").
+const NODE: [&str; 33] = [
+    "assert",
+    "async_hooks",
+    "buffer",
+    "child_process",
+    "cluster",
+    "console",
+    "crypto",
+    "dgram",
+    "diagnostics_channel",
+    "dns",
+    "events",
+    "fs",
+    "http",
+    "http2",
+    "https",
+    "module",
+    "net",
+    "os",
+    "path",
+    "perf_hooks",
+    "process",
+    "punycode",
+    "querystring",
+    "readline",
+    "stream",
+    "string_decoder",
+    "timers",
+    "tls",
+    "tty",
+    "url",
+    "util",
+    "worker_threads",
+    "zlib",
+];
+
+/// Resolves `specifier` as it is written in the file `importer` of a backend.
+pub(crate) fn resolve_in_backend(
+    tree: &SourceTree,
+    importer: &str,
+    specifier: &str,
+) -> Result<Resolved, Refusal> {
+    match resolve(tree, importer, specifier) {
+        Ok(Resolved::Host(name)) if host_modules::is_backend_sdk(name) => Ok(Resolved::Host(name)),
+        Ok(Resolved::Host(_)) => Err(Refusal::PageOnly),
+        Ok(Resolved::File(path)) if FileKind::of(&path) == Some(FileKind::Css) => Err(Refusal::PageOnly),
+        Err(Refusal::Bare) => {
+            let module = specifier.split('/').next().unwrap_or_default();
+            let is_node = specifier.starts_with("node:") || NODE.contains(&module);
+            Err(if is_node { Refusal::Node } else { Refusal::NotInBackend })
+        }
+        other => other,
+    }
 }
 
 fn refuse(specifier: &str) -> Refusal {

@@ -20,8 +20,9 @@ use rustix::{
 use tokio::runtime::Runtime;
 
 use crate::{
+    backend,
     compile::{self, Failed},
-    output::{Build, BuildRequest},
+    output::{BackendBuild, BackendRequest, Build, BuildRequest},
     protocol::{self, Frame, Reply, Request, encode, unusable},
     tree::SourceTree,
 };
@@ -132,10 +133,14 @@ fn answer(runtime: &Runtime, frame: Frame<Request>) -> io::Result<(Reply, Vec<By
             let request = BuildRequest { tree, entry: entry.clone(), plugin_id: plugin_id.clone() };
             match runtime.block_on(compile::build(request, *asset_bytes, *output_bytes)) {
                 Ok(build) => built(build),
-                Err(Failed::Invalid(diagnostics)) => (Reply::Invalid(diagnostics), Vec::new()),
-                Err(Failed::Limit { limit, actual, allowed }) => {
-                    (Reply::Limit { limit, actual, allowed }, Vec::new())
-                }
+                Err(failed) => refused(failed),
+            }
+        }
+        Request::Backend { entry, asset_bytes, output_bytes, files } => {
+            let request = BackendRequest { tree: unpack(&frame, files)?, entry: entry.clone() };
+            match runtime.block_on(backend::build(request, *asset_bytes, *output_bytes)) {
+                Ok(build) => built_backend(build),
+                Err(failed) => refused(failed),
             }
         }
     })
@@ -149,6 +154,20 @@ fn unpack(frame: &Frame<Request>, files: &[(String, usize)]) -> io::Result<Sourc
         tree.insert(path, content).map_err(|_| unusable("a path that the server should have refused"))?;
     }
     Ok(tree)
+}
+
+fn refused(failed: Failed) -> (Reply, Vec<Bytes>) {
+    let reply = match failed {
+        Failed::Invalid(diagnostics) => Reply::Invalid(diagnostics),
+        Failed::Limit { limit, actual, allowed } => Reply::Limit { limit, actual, allowed },
+    };
+    (reply, Vec::new())
+}
+
+fn built_backend(build: BackendBuild) -> (Reply, Vec<Bytes>) {
+    let BackendBuild { script, source_map, warnings } = build;
+    let reply = Reply::BuiltBackend { script: script.len(), source_map: source_map.len(), warnings };
+    (reply, vec![script, source_map])
 }
 
 fn built(build: Build) -> (Reply, Vec<Bytes>) {

@@ -6,6 +6,9 @@ macro_rules! connectors {
     ($parts:ident => $($module:ident: $connector:ident::new($part:expr)),+ $(,)?) => {
         $(pub mod $module;)+
 
+        /// The ids of the connectors there are, which are the names of their modules.
+        pub const IDS: &[&str] = &[$(stringify!($module)),+];
+
         /// The connectors there are, by id.
         pub(crate) fn registry($parts: &Parts) -> Vec<Box<dyn connector::Connector>> {
             vec![$(Box::new($module::$connector::new($part))),+]

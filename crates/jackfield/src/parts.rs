@@ -5,15 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use bundler::{Bundler, Limits, WorkerCommand};
+use bytes::Bytes;
 use connections::catalog::{Catalog, Discovery};
 use connections::protocol::{Http, HttpConfig};
 use connections::{Connections, vault};
 use connectors::Connectors;
 use connectors::lexmodo::{self, Customers};
 use identity::{Authenticator, Config, Lexmodo};
-use model::{Ambient, TenantId};
-use registry::{Platform, Registry};
+use model::{Ambient, TenantId, Violation};
+use registry::{BackendDefinition, Examine, ExamineError, Platform, Program, Registry, Toolchain};
 use reqwest::Certificate;
 use storage::{
     Blobs, Database, DatabaseUrl, Folder, Forget, Migration, S3, SealedColumn, Sealer, TenantData, Tenants,
@@ -79,6 +81,33 @@ pub(crate) fn bundler(settings: &Settings) -> anyhow::Result<Bundler> {
     Ok(Bundler::new(worker, limits))
 }
 
+/// What makes programs of plugins' sources, and looks at them.
+pub(crate) fn toolchain(bundler: Bundler) -> Toolchain {
+    let connectors = connectors::IDS.iter().map(ToString::to_string).collect();
+    Toolchain { bundler, examine: Arc::new(NoSandbox), connectors }
+}
+
+/// In the place of the sandbox, while this program has none: refuses every backend that would run in it.
+struct NoSandbox;
+
+impl NoSandbox {
+    fn refusal(pointer: &str) -> ExamineError {
+        let detail = "this server runs no backends of its own yet: name an upstream instead";
+        ExamineError::Refused(vec![Violation::new(pointer, detail)])
+    }
+}
+
+#[async_trait]
+impl Examine for NoSandbox {
+    async fn script(&self, _: &Program) -> Result<BackendDefinition, ExamineError> {
+        Err(Self::refusal("/backend/entryPoint"))
+    }
+
+    async fn component(&self, _: &Bytes) -> Result<(), ExamineError> {
+        Err(Self::refusal("/backend/component"))
+    }
+}
+
 /// What seals tenants' secrets, once the master key has proven to be that of the database.
 pub(crate) async fn sealer(
     settings: &Settings,
@@ -97,7 +126,7 @@ pub(crate) fn tenants(database: &Database, forget: Vec<Forget>, ambient: &Ambien
 pub(crate) fn registry(
     settings: &Settings,
     (database, blobs, sealer): (&Database, &Arc<dyn Blobs>, &Sealer),
-    bundler: Bundler,
+    toolchain: Toolchain,
     public_url: &Url,
     ambient: &Ambient,
 ) -> anyhow::Result<Registry> {
@@ -106,7 +135,14 @@ pub(crate) fn registry(
         public_url: public_url.clone(),
         bundle_cache_bytes: u64::try_from(settings.bundle_cache_size.0)?,
     };
-    Ok(Registry::new(database.clone(), Arc::clone(blobs), sealer.clone(), bundler, platform, ambient.clone()))
+    Ok(Registry::new(
+        database.clone(),
+        Arc::clone(blobs),
+        sealer.clone(),
+        toolchain,
+        platform,
+        ambient.clone(),
+    ))
 }
 
 /// The accounts that users connect elsewhere.

@@ -61,7 +61,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let public_url = settings.public_url(address)?;
     let sealer = parts::sealer(&settings, &database, &ambient).await?;
     let storage = (&database, &blobs, &sealer);
-    let registry = Arc::new(parts::registry(&settings, storage, bundler.clone(), &public_url, &ambient)?);
+    let toolchain = parts::toolchain(bundler.clone());
+    let registry = Arc::new(parts::registry(&settings, storage, toolchain, &public_url, &ambient)?);
     let (catalog, mounted, notes) = if args.dev {
         let Sandbox { router, catalog, base_url } = Sandbox::new(loaded.catalog, &public_url, &ambient)?;
         (catalog, router, Some(base_url))

@@ -23,6 +23,8 @@ pub enum EventKind {
     InstallationCreated,
     /// An installation's configuration changed.
     InstallationConfigured,
+    /// A tenant's admin consented to what an installation asks for.
+    InstallationConsented,
     /// An installation moved to another version.
     InstallationUpgraded,
     /// An installation was switched on.
@@ -70,6 +72,7 @@ impl EventKind {
             Self::PluginRated => "jackfield.plugin.rated",
             Self::InstallationCreated => "jackfield.installation.created",
             Self::InstallationConfigured => "jackfield.installation.configured",
+            Self::InstallationConsented => "jackfield.installation.consented",
             Self::InstallationUpgraded => "jackfield.installation.upgraded",
             Self::InstallationEnabled => "jackfield.installation.enabled",
             Self::InstallationDisabled => "jackfield.installation.disabled",

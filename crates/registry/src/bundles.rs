@@ -83,8 +83,10 @@ impl Cache {
 }
 
 impl Registry {
-    /// Forgets what a deleted tenant's files may be among. Addresses do not name their tenant, so it is all of them.
+    /// Forgets what a deleted tenant's files may be among, and its installations. Addresses do not name their tenant, so it is
+    /// all of them.
     pub fn forget_files(&self) {
+        self.deployed.forget_all();
         self.cache.files.invalidate_all();
         self.cache.contents.invalidate_all();
     }

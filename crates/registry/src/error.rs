@@ -2,6 +2,8 @@
 
 use model::{Coded, ErrorCode, Violation};
 
+use crate::ExamineError;
+
 /// A request to the registry that cannot be met.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -20,6 +22,32 @@ pub enum Error {
     /// The source does not build, or not within the bundler's limits.
     #[error(transparent)]
     Bundler(#[from] bundler::Error),
+    /// The backend is built, and does not load.
+    #[error("the backend has {} to put right", problems(.0.len()))]
+    Backend(Vec<Violation>),
+    /// There is no room to examine a backend now.
+    #[error("backends cannot be examined at the moment: try again in some seconds")]
+    ExaminerBusy,
+    /// The plugin asks for more than was consented to; each violation names one thing.
+    #[error("{plugin} {version} asks for more than was consented to: send its grants as consent to agree")]
+    ConsentRequired {
+        /// The plugin's id.
+        plugin: String,
+        /// The version.
+        version: String,
+        /// What is asked for and not consented to.
+        missing: Vec<Violation>,
+    },
+    /// What was consented to is not what the version asks for.
+    #[error("{plugin} {version} asks for something else than the consent names: read its grants again")]
+    ConsentMismatch {
+        /// The plugin's id.
+        plugin: String,
+        /// The version.
+        version: String,
+        /// What differs.
+        differences: Vec<Violation>,
+    },
     /// An archive that is damaged, hostile or too large.
     #[error("the archive cannot be used: {0}")]
     Archive(String),
@@ -108,6 +136,15 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+impl From<ExamineError> for Error {
+    fn from(error: ExamineError) -> Self {
+        match error {
+            ExamineError::Refused(violations) => Self::Backend(violations),
+            ExamineError::Busy => Self::ExaminerBusy,
+        }
+    }
+}
+
 impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
@@ -115,6 +152,9 @@ impl Coded for Error {
                 ErrorCode::ValidationFailed
             }
             Self::Incompatible(_) => ErrorCode::Incompatible,
+            Self::Backend(_) => ErrorCode::BuildFailed,
+            Self::ExaminerBusy => ErrorCode::Unavailable,
+            Self::ConsentRequired { .. } | Self::ConsentMismatch { .. } => ErrorCode::ConsentRequired,
             Self::Bundler(error) => error.code(),
             Self::Archive(_) | Self::Cursor => ErrorCode::InvalidRequest,
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
@@ -138,7 +178,10 @@ impl Coded for Error {
             Self::Manifest(violations)
             | Self::Configuration(violations)
             | Self::Rating(violations)
-            | Self::Incompatible(violations) => violations.clone(),
+            | Self::Incompatible(violations)
+            | Self::Backend(violations)
+            | Self::ConsentRequired { missing: violations, .. }
+            | Self::ConsentMismatch { differences: violations, .. } => violations.clone(),
             Self::Bundler(error) => error.violations(),
             _ => Vec::new(),
         }

@@ -6,9 +6,11 @@ use model::{Event, EventKind, PluginId, TenantId, Timestamp};
 use serde_json::{Map, Value, json};
 use storage::Tx;
 
+use crate::consent::Said;
+use crate::deployment::wants_last_hook;
 use crate::plugin::Plugin;
-use crate::store::{CONFIGURATION, installations, plugins};
-use crate::{Error, Registry, Version, compatibility, configuration};
+use crate::store::{CONFIGURATION, deployments, installations, plugins};
+use crate::{Error, Grants, Registry, Version, compatibility, configuration};
 
 /// The most plugins that one tenant may have installed.
 const MAX_INSTALLED: i64 = 500;
@@ -81,16 +83,18 @@ impl Registry {
         found.ok_or_else(|| Error::NotInstalled(id.to_string()))
     }
 
-    /// Installs a plugin for `tenant`, switched on: the current version, or the one asked for.
+    /// Installs a plugin for `tenant`, switched on: the current version, or the one asked for. Who installs consents to what
+    /// it asks for, which `consent` must be where it is given.
     ///
     /// # Errors
     /// [`Error::PluginNotFound`], [`Error::VersionNotFound`], [`Error::AlreadyInstalled`], [`Error::Incompatible`] with
-    /// every reason.
+    /// every reason, [`Error::ConsentMismatch`].
     pub async fn install(
         &self,
         tenant: &TenantId,
         id: &PluginId,
         version: Option<&str>,
+        consent: Option<&Grants>,
         by: &str,
     ) -> Result<Installation, Error> {
         let mut tx = self.database.begin().await?;
@@ -109,21 +113,25 @@ impl Registry {
                 other => other,
             }
         })?;
-        let data = json!({"version": plugin.manifest.version, "by": by});
-        tx.record(event(tenant, EventKind::InstallationCreated, id, data));
+        tx.record(event(tenant, EventKind::InstallationCreated, id, particulars(&plugin, by)));
+        let said = consent.map_or(Said::Installs, Said::Agrees);
+        self.take_consent(&mut tx, tenant, &plugin, said, by).await?;
         tx.commit().await?;
+        self.forget_deployment(tenant, id).await;
         self.installation(tenant, id).await
     }
 
-    /// Moves an installation to the current version of its plugin, or to the one asked for. Its configuration stays.
+    /// Moves an installation to the current version of its plugin, or to the one asked for. Its configuration stays. A
+    /// version that asks for more than was consented to waits for `consent`.
     ///
     /// # Errors
-    /// As [`Registry::install`], and [`Error::NotInstalled`].
+    /// As [`Registry::install`], [`Error::NotInstalled`], and [`Error::ConsentRequired`] with each thing that is new.
     pub async fn upgrade(
         &self,
         tenant: &TenantId,
         id: &PluginId,
         version: Option<&str>,
+        consent: Option<&Grants>,
         by: &str,
     ) -> Result<Installation, Error> {
         let mut tx = self.database.begin().await?;
@@ -135,29 +143,40 @@ impl Registry {
         }
         if plugin.version_key != current.plugin.version_key {
             self.refuse_incompatible(&mut tx, tenant, &plugin).await?;
+            let said = consent.map_or(Said::Nothing, Said::Agrees);
+            self.take_consent(&mut tx, tenant, &plugin, said, by).await?;
             installations::set_version(&mut tx, tenant, &plugin, self.ambient.now()).await?;
-            let data = json!({
-                "version": plugin.manifest.version, "formerVersion": current.plugin.manifest.version, "by": by,
-            });
+            let mut data = particulars(&plugin, by);
+            data["formerVersion"] = current.plugin.manifest.version.into();
+            data["formerVersionKey"] = current.plugin.version_key.into();
             tx.record(event(tenant, EventKind::InstallationUpgraded, id, data));
+        } else if let Some(consent) = consent {
+            self.take_consent(&mut tx, tenant, &plugin, Said::Agrees(consent), by).await?;
         }
         tx.commit().await?;
+        self.forget_deployment(tenant, id).await;
         self.installation(tenant, id).await
     }
 
-    /// Uninstalls a plugin; its configuration and secrets go with it.
+    /// Uninstalls a plugin; its configuration and secrets go with it, but for a plugin whose backend is to be told of it: then
+    /// they stay until it was (see [`Registry::departed`]).
     ///
     /// # Errors
     /// [`Error::NotInstalled`].
     pub async fn uninstall(&self, tenant: &TenantId, id: &PluginId, by: &str) -> Result<(), Error> {
         let mut tx = self.database.begin().await?;
         let current = lock(&mut tx, tenant, id).await?;
+        let row = deployments::find(&mut tx, tenant, id).await?;
+        if wants_last_hook(row.and_then(|row| row.backend_definition).as_deref())? {
+            deployments::keep_departed(&mut tx, tenant, &current.plugin.key, self.ambient.now()).await?;
+        }
         if !installations::delete(&mut tx, tenant, &current.plugin.key).await? {
             return Err(Error::NotInstalled(id.to_string()));
         }
-        let data = json!({"version": current.plugin.manifest.version, "by": by});
-        tx.record(event(tenant, EventKind::InstallationRemoved, id, data));
-        Ok(tx.commit().await?)
+        tx.record(event(tenant, EventKind::InstallationRemoved, id, particulars(&current.plugin, by)));
+        tx.commit().await?;
+        self.forget_deployment(tenant, id).await;
+        Ok(())
     }
 
     /// Switches an installation on or off.
@@ -177,9 +196,10 @@ impl Registry {
             .await?
         {
             let kind = if enabled { EventKind::InstallationEnabled } else { EventKind::InstallationDisabled };
-            tx.record(event(tenant, kind, id, json!({"by": by})));
+            tx.record(event(tenant, kind, id, particulars(&current.plugin, by)));
         }
         tx.commit().await?;
+        self.forget_deployment(tenant, id).await;
         self.installation(tenant, id).await
     }
 
@@ -225,6 +245,7 @@ impl Registry {
         let fields: Vec<&String> = split.open.keys().chain(&split.secret_names).collect();
         tx.record(event(tenant, EventKind::InstallationConfigured, id, json!({"fields": fields, "by": by})));
         tx.commit().await?;
+        self.forget_deployment(tenant, id).await;
         self.installation(tenant, id).await
     }
 
@@ -257,7 +278,7 @@ async fn wanted(
 }
 
 /// The installation, which no other transaction changes until this one ends.
-async fn lock(tx: &mut Tx, tenant: &TenantId, id: &PluginId) -> Result<Installation, Error> {
+pub(crate) async fn lock(tx: &mut Tx, tenant: &TenantId, id: &PluginId) -> Result<Installation, Error> {
     let not_installed = || Error::NotInstalled(id.to_string());
     let found = installations::find(tx, tenant, id).await?.ok_or_else(not_installed)?;
     if !installations::lock(tx, tenant, &found.plugin.key).await? {
@@ -267,6 +288,13 @@ async fn lock(tx: &mut Tx, tenant: &TenantId, id: &PluginId) -> Result<Installat
     installations::find(tx, tenant, id).await?.ok_or_else(not_installed)
 }
 
-fn event(tenant: &TenantId, kind: EventKind, id: &PluginId, data: Value) -> Event {
+/// What the log tells of a change to an installation: by the keys its plugin and version are found for ever.
+fn particulars(plugin: &Plugin, by: &str) -> Value {
+    json!({
+        "version": plugin.manifest.version, "pluginKey": plugin.key, "versionKey": plugin.version_key, "by": by,
+    })
+}
+
+pub(crate) fn event(tenant: &TenantId, kind: EventKind, id: &PluginId, data: Value) -> Event {
     Event { tenant: Some(tenant.clone()), kind, subject: id.to_string(), data }
 }

@@ -7,6 +7,8 @@ mod bundles;
 mod catalog;
 mod compatibility;
 mod configuration;
+mod consent;
+mod deployment;
 mod encoding;
 mod error;
 mod installation;
@@ -25,23 +27,24 @@ mod version;
 use std::fmt;
 use std::sync::Arc;
 
-use bundler::Bundler;
 use model::Ambient;
 use storage::{Blobs, Database, Sealer};
 use url::Url;
 
 pub use backend::{
-    Access, BackendKind, BackendManifest, ConnectionAsk, Deployment, Grants, Hook, HostRule, Route, Whose,
+    Access, BackendDefinition, BackendKind, BackendManifest, ConnectionAsk, Deployment, Examine,
+    ExamineError, Grants, Hook, HostRule, Program, Route, SecretUse, Whose,
 };
 pub use bundles::{BundleFile, FilePath};
 pub use catalog::{Page, PageRequest, SearchRequest, Sort};
 pub use configuration::MASK;
+pub use consent::Consent;
 pub use encoding::Encoding;
 pub use error::Error;
 pub use installation::Installation;
 pub use manifest::Manifest;
 pub use plugin::{BundleRef, Owner, Plugin, Status};
-pub use prepare::{File, MAX_BUNDLE, Prepared, Runnable, prepare};
+pub use prepare::{Backend, File, MAX_BUNDLE, MAX_COMPONENT, Prepared, Runnable, Toolchain, prepare};
 pub use publish::{Author, Published, Uploaded};
 pub use ratings::Rating;
 pub use source::{Draft, MANIFEST_FILE, Source};
@@ -64,24 +67,26 @@ pub struct Registry {
     database: Database,
     blobs: Arc<dyn Blobs>,
     sealer: Sealer,
-    bundler: Bundler,
+    toolchain: Toolchain,
     platform: Platform,
     ambient: Ambient,
     cache: bundles::Cache,
+    deployed: deployment::Cache,
 }
 
 impl Registry {
-    /// A registry on the given storage and bundler.
+    /// A registry on the given storage, with what makes programs of sources.
     pub fn new(
         database: Database,
         blobs: Arc<dyn Blobs>,
         sealer: Sealer,
-        bundler: Bundler,
+        toolchain: Toolchain,
         platform: Platform,
         ambient: Ambient,
     ) -> Self {
         let cache = bundles::Cache::new(platform.bundle_cache_bytes);
-        Self { database, blobs, sealer, bundler, platform, ambient, cache }
+        let deployed = deployment::Cache::new();
+        Self { database, blobs, sealer, toolchain, platform, ambient, cache, deployed }
     }
 
     /// The blob store, for health checks.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::version::{Version, parse_range};
-use crate::{Error, configuration, unknown_keys};
+use crate::{BackendManifest, ConnectionAsk, Error, HostRule, backend, configuration, unknown_keys};
 
 /// A plugin's description of itself. Field names are the manifest's own, in camelCase.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -51,14 +51,14 @@ pub struct Manifest {
     pub scope: Option<String>,
     /// Its server side.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub backend: Option<Value>,
+    pub backend: Option<BackendManifest>,
     /// Hosts that the backend may call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub hosts: Vec<Value>,
+    pub hosts: Vec<HostRule>,
     /// Connectors that the backend may use for the tenant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub connections: Vec<Value>,
-    /// Secrets that the backend asks for.
+    pub connections: Vec<ConnectionAsk>,
+    /// Secrets of the configuration that the backend may read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub required_secrets: Vec<String>,
     /// How its webhooks are verified.
@@ -134,12 +134,38 @@ impl Manifest {
             return Err(Error::Manifest(unknown));
         }
         // A null is what some clients send for what they leave out.
-        let object: Map<String, Value> = object.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        let mut object: Map<String, Value> =
+            object.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        let misshapen = backend::normalize(&mut object);
+        if !misshapen.is_empty() {
+            return Err(Error::Manifest(misshapen));
+        }
         let pointers = object.clone();
         let mut manifest: Self = serde_json::from_value(Value::Object(object))
             .map_err(|error| Error::Manifest(vec![misplaced(&pointers, &error)]))?;
         manifest.metadata.retain(|key, _| !Self::SERVER_METADATA.contains(&key.as_str()));
         Ok(manifest)
+    }
+
+    /// Reads a manifest that was stored. What an earlier version of this program took for a backend without reading it is
+    /// dropped where it is none.
+    pub(crate) fn from_stored(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text).or_else(|_| {
+            let mut object: Map<String, Value> = serde_json::from_str(text)?;
+            backend::restore(&mut object);
+            serde_json::from_value(Value::Object(object))
+        })
+    }
+
+    /// Whether it has nothing for a page, and needs no bundle: a backend that is kept elsewhere.
+    pub(crate) fn is_upstream_alone(&self) -> bool {
+        let has_upstream = self.backend.as_ref().is_some_and(|backend| backend.upstream.is_some());
+        has_upstream && !self.names_page_parts() && self.remote_entry.is_none()
+    }
+
+    /// Whether it says that there is something for a page.
+    pub(crate) fn names_page_parts(&self) -> bool {
+        self.entry.is_some() || !self.extension_points.is_empty()
     }
 
     /// Checks every rule that concerns the manifest alone.
@@ -163,6 +189,7 @@ impl Manifest {
         if let Some(schema) = &self.config_schema {
             problems.extend(configuration::check_schema(schema));
         }
+        problems.extend(backend::check(self));
         match (id, version) {
             (Ok(id), Ok(version)) if problems.is_empty() => Ok(Checked { id, version }),
             _ => Err(Error::Manifest(problems)),
@@ -362,7 +389,7 @@ mod tests {
 
     #[test]
     fn the_parts_without_a_rule_of_their_own_are_bounded_together() {
-        for key in ["adminComponents", "storefrontComponents", "backend", "webhook"] {
+        for key in ["adminComponents", "storefrontComponents", "webhook"] {
             let found = violations(with(key, json!({"a": "x".repeat(MAX_MANIFEST)})));
             assert_eq!(found.len(), 1, "{key}: {found:?}");
         }
@@ -389,7 +416,8 @@ mod tests {
         let full = json!({
             "id": "a", "name": "a", "version": "1.0.0", "description": "a", "category": "a", "entry": "a",
             "extensionPoints": ["a"], "requiredPermissions": ["a"], "configSchema": {}, "adminComponents": {"a": 1},
-            "storefrontComponents": {"a": 1}, "remoteEntry": "https://a", "scope": "a", "backend": {}, "hosts": ["a"],
+            "storefrontComponents": {"a": 1}, "remoteEntry": "https://a", "scope": "a", "hosts": ["a"],
+            "backend": {"entryPoint": "a"},
             "connections": ["a"], "requiredSecrets": ["a"], "webhook": {}, "emits": ["a"], "listens": ["a"],
             "dependencies": {"b": "1"}, "metadata": {"a": 1}, "minPlatformVersion": "1.0.0",
             "maxPlatformVersion": "1.0.0", "compatibleVersions": ["1"],

@@ -1,22 +1,48 @@
 //! From a draft to what can be stored: checked, built and compressed. Needs no database, so authors can do it at home.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bundler::{ArtifactKind, BuildRequest, Bundler, Definition, Diagnostic, SourceTree};
+use bundler::{ArtifactKind, BackendRequest, BuildRequest, Bundler, Definition, Diagnostic, SourceTree};
 use bytes::Bytes;
 use model::Violation;
 
+use crate::backend::{self, BackendDefinition, Examine, Program};
 use crate::encoding::{Encoding, encode_all};
 use crate::manifest::Checked;
 use crate::source::{Draft, Source};
-use crate::{Error, Manifest};
+use crate::{BackendManifest, Error, Manifest, unknown_keys};
 
 /// The most bytes of a bundle that an author made.
 pub const MAX_BUNDLE: usize = 5 * 1024 * 1024;
 
+/// The most bytes of a backend that is a WebAssembly component.
+pub const MAX_COMPONENT: usize = 8 * 1024 * 1024;
+
 /// The file that an author's bundle becomes when it is built once more.
 const BUNDLE_SOURCE: &str = "index.js";
+
+/// What makes programs of sources, and looks at what was made.
+#[derive(Clone)]
+pub struct Toolchain {
+    /// Builds bundles and scripts.
+    pub bundler: Bundler,
+    /// Loads backends to see whether they are sound.
+    pub examine: Arc<dyn Examine>,
+    /// The ids of the connectors that plugins may ask for.
+    pub connectors: Vec<String>,
+}
+
+/// A backend that runs here, ready to be stored.
+#[derive(Debug)]
+pub struct Backend {
+    /// What runs.
+    pub program: Program,
+    /// What it offers.
+    pub definition: BackendDefinition,
+}
 
 /// A draft that passed every check that needs no catalog.
 #[derive(Debug)]
@@ -27,6 +53,8 @@ pub struct Prepared {
     pub checked: Checked,
     /// What to run; `None` to change the description alone.
     pub runnable: Option<Runnable>,
+    /// The backend, where it has one that runs here.
+    pub backend: Option<Backend>,
     /// What the author should know, though it builds.
     pub warnings: Vec<Diagnostic>,
 }
@@ -47,6 +75,8 @@ pub enum Runnable {
     Url(String),
     /// The `remoteEntry` of the manifest, for hosts that load module federation.
     Remote,
+    /// Nothing: the plugin is a backend alone.
+    Nothing,
 }
 
 /// A file to be kept and served.
@@ -66,25 +96,122 @@ pub struct File {
     pub encodings: Vec<(Encoding, Bytes)>,
 }
 
-/// Checks, builds and compresses.
+/// Checks, builds, compresses, and looks at the backend.
 ///
 /// # Errors
-/// [`Error::Manifest`], [`Error::Bundler`] and [`Error::TooLarge`], each with all that is known to be wrong.
-pub async fn prepare(bundler: &Bundler, draft: Draft) -> Result<Prepared, Error> {
+/// [`Error::Manifest`], [`Error::Bundler`], [`Error::Backend`] and [`Error::TooLarge`], each with all that is known to be
+/// wrong.
+pub async fn prepare(toolchain: &Toolchain, draft: Draft) -> Result<Prepared, Error> {
     let Draft { mut manifest, source, .. } = draft;
     let checked = manifest.check()?;
+    refuse_unknown_connectors(&manifest, &toolchain.connectors)?;
+    refuse_backend_without_sources(&manifest, source.as_ref())?;
+    let bundler = &toolchain.bundler;
     let mut warnings = Vec::new();
+    let mut backend = None;
     let runnable = match source {
         Some(Source::Tree(tree)) => {
-            let entry = manifest.entry.clone();
-            let request = BuildRequest { tree, entry, plugin_id: manifest.id.clone() };
-            Some(build(bundler, request, &mut manifest, &mut warnings).await?)
+            let described = manifest.backend.clone();
+            let (page, program) = tokio::join!(
+                build_page(bundler, &tree, &mut manifest),
+                build_backend(bundler, &tree, described.as_ref()),
+            );
+            let ((runnable, found), (program, more)) = both(page, program)?;
+            warnings.extend(found.into_iter().chain(more));
+            if let (Some(program), Some(described)) = (program, described) {
+                let definition = backend::examine(toolchain.examine.as_ref(), &described, &program).await?;
+                backend = Some(Backend { program, definition });
+            }
+            Some(runnable)
         }
         Some(Source::Bundle(content)) => Some(adopt(bundler, content, &mut manifest, &mut warnings).await?),
         Some(Source::Url(url)) => Some(Runnable::Url(url)),
+        None if manifest.is_upstream_alone() => Some(Runnable::Nothing),
         None => manifest.remote_entry.is_some().then_some(Runnable::Remote),
     };
-    Ok(Prepared { manifest, checked, runnable, warnings })
+    Ok(Prepared { manifest, checked, runnable, backend, warnings })
+}
+
+fn refuse_unknown_connectors(manifest: &Manifest, known: &[String]) -> Result<(), Error> {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let asks = manifest.connections.iter().enumerate();
+    let unknown: Vec<Violation> = asks
+        .filter(|(_, ask)| !known.contains(&ask.connector.as_str()))
+        .map(|(index, ask)| {
+            let detail = unknown_keys::advice(&ask.connector, &known);
+            Violation::new(format!("/connections/{index}/connector"), detail)
+        })
+        .collect();
+    if unknown.is_empty() { Ok(()) } else { Err(Error::Manifest(unknown)) }
+}
+
+fn refuse_backend_without_sources(manifest: &Manifest, source: Option<&Source>) -> Result<(), Error> {
+    let Some(backend) = &manifest.backend else { return Ok(()) };
+    if backend.upstream.is_some() || matches!(source, Some(Source::Tree(_))) {
+        return Ok(());
+    }
+    let detail = "is built from the plugin's sources: send files or an archive instead of a built bundle";
+    Err(Error::Manifest(vec![Violation::new("/backend", detail)]))
+}
+
+/// Both results, or what is wrong with either: an author wants to see all of it.
+fn both<A, B>(left: Result<A, Error>, right: Result<B, Error>) -> Result<(A, B), Error> {
+    match (left, right) {
+        (Ok(left), Ok(right)) => Ok((left, right)),
+        (
+            Err(Error::Bundler(bundler::Error::Invalid(mut all))),
+            Err(Error::Bundler(bundler::Error::Invalid(more))),
+        ) => {
+            let new: Vec<Diagnostic> = more.into_iter().filter(|each| !all.contains(each)).collect();
+            all.extend(new);
+            Err(Error::Bundler(bundler::Error::Invalid(all)))
+        }
+        (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+    }
+}
+
+/// The bundle for pages; none for a plugin that has a backend and nothing for a page.
+async fn build_page(
+    bundler: &Bundler,
+    tree: &SourceTree,
+    manifest: &mut Manifest,
+) -> Result<(Runnable, Vec<Diagnostic>), Error> {
+    let mut warnings = Vec::new();
+    if let Some(backend) = &manifest.backend
+        && !manifest.names_page_parts()
+        && bundler::default_entry(tree, backend.entry_point.as_deref()).is_none()
+    {
+        let remote = manifest.remote_entry.is_some();
+        return Ok((if remote { Runnable::Remote } else { Runnable::Nothing }, warnings));
+    }
+    let (tree, entry) = (tree.clone(), manifest.entry.clone());
+    let request = BuildRequest { tree, entry, plugin_id: manifest.id.clone() };
+    let runnable = build(bundler, request, manifest, &mut warnings).await?;
+    Ok((runnable, warnings))
+}
+
+/// The program of a backend that runs here.
+async fn build_backend(
+    bundler: &Bundler,
+    tree: &SourceTree,
+    backend: Option<&BackendManifest>,
+) -> Result<(Option<Program>, Vec<Diagnostic>), Error> {
+    let Some(backend) = backend else { return Ok((None, Vec::new())) };
+    if let Some(entry) = &backend.entry_point {
+        let request = BackendRequest { tree: tree.clone(), entry: entry.clone() };
+        let built = bundler.build_backend(request).await?;
+        let program = Program { bytes: built.script, source_map: Some(built.source_map) };
+        return Ok((Some(program), built.warnings));
+    }
+    let Some(path) = &backend.component else { return Ok((None, Vec::new())) };
+    let Some(component) = tree.get(path.strip_prefix("./").unwrap_or(path)) else {
+        let detail = "is not a file of the plugin: check the path, including upper and lower case";
+        return Err(Error::Manifest(vec![Violation::new("/backend/component", detail)]));
+    };
+    if component.len() > MAX_COMPONENT {
+        return Err(Error::TooLarge { what: "a component", max: MAX_COMPONENT });
+    }
+    Ok((Some(Program { bytes: component.clone(), source_map: None }), Vec::new()))
 }
 
 async fn build(

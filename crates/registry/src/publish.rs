@@ -9,11 +9,11 @@ use storage::{BlobKey, Staging, Tx};
 
 use crate::manifest::Checked;
 use crate::plugin::{BundleRef, Owner, Plugin, Status};
-use crate::prepare::{File, Prepared, Runnable, adopt, prepare};
+use crate::prepare::{Backend, File, Prepared, Runnable, adopt, prepare};
 use crate::store::bundles::FileRow;
-use crate::store::plugins::{NewVersion, Summary};
+use crate::store::plugins::{BackendRow, NewVersion, Summary};
 use crate::store::{bundles, plugins};
-use crate::{Draft, Encoding, Error, Manifest, Registry, Version};
+use crate::{Draft, Encoding, Error, Manifest, Program, Registry, Version};
 
 /// The most plugins of its own that a tenant may have, those that were taken out included.
 const MAX_OWN_PLUGINS: i64 = 500;
@@ -54,6 +54,36 @@ struct StoredFile {
     blobs: Vec<(BlobKey, Bytes)>,
 }
 
+/// What a version runs.
+struct Made<'a> {
+    bundle: &'a BundleRef,
+    backend: Option<&'a BackendRow>,
+}
+
+/// A backend with the blobs that hold it. They stand apart from what is served, and no public route reads their keys.
+struct StoredBackend {
+    row: BackendRow,
+    blobs: Vec<(BlobKey, Bytes)>,
+}
+
+impl StoredBackend {
+    fn new(checked: &Checked, publish: &str, backend: Backend) -> Result<Self, Error> {
+        let key = |name: &str| format!("backends/{}/{}/{publish}/{name}", checked.id, checked.version);
+        let Program { bytes, source_map } = backend.program;
+        let (script, map) = (key("program"), source_map.as_ref().map(|_| key("program.map")));
+        let mut blobs = vec![(script.parse()?, bytes)];
+        if let (Some(key), Some(content)) = (&map, source_map) {
+            blobs.push((key.parse()?, content));
+        }
+        let definition = serde_json::to_string(&backend.definition).map_err(Error::Corrupt)?;
+        Ok(Self { row: BackendRow { definition, blob: script, map_blob: map }, blobs })
+    }
+
+    fn keys(&self) -> Vec<BlobKey> {
+        self.blobs.iter().map(|(key, _)| key.clone()).collect()
+    }
+}
+
 impl Registry {
     /// Publishes a version of a new plugin or of one that the author's catalog has.
     ///
@@ -65,18 +95,27 @@ impl Registry {
         self.refuse_known_version(author, &checked.id, &checked.version).await?;
         self.refuse_over_quota(author, &checked.id).await?;
         let status = status(author, draft.status);
-        let Prepared { manifest, checked, runnable, warnings } = prepare(&self.bundler, draft).await?;
+        let Prepared { manifest, checked, runnable, backend, warnings } =
+            prepare(&self.toolchain, draft).await?;
+        let publish = model::new_id(&self.ambient);
         let (bundle, files) = match runnable.ok_or(Error::SourceMissing)? {
             Runnable::Files { entry, bare_entry, files } => {
-                stored_bundle(&checked, entry, bare_entry, files, &model::new_id(&self.ambient))?
+                stored_bundle(&checked, entry, bare_entry, files, &publish)?
             }
             Runnable::Url(url) => (self.bundle_at(author, &checked, url).await?, Vec::new()),
-            Runnable::Remote => (BundleRef::default(), Vec::new()),
+            Runnable::Remote | Runnable::Nothing => (BundleRef::default(), Vec::new()),
         };
-        let staging = self.write_blobs(&files).await?;
+        let backend = backend.map(|backend| StoredBackend::new(&checked, &publish, backend)).transpose()?;
+        let blobs = files.iter().flat_map(|file| file.blobs.clone());
+        let private = backend.iter().flat_map(|backend| backend.blobs.clone());
+        let staging = self.write_blobs(blobs.chain(private).collect()).await?;
         let mut tx = self.database.begin().await?;
         self.insert_files(&mut tx, author, &checked.id, &manifest.version, &staging, files).await?;
-        self.insert_version(&mut tx, author, &checked, &manifest, &bundle, status).await?;
+        if let Some(backend) = &backend {
+            staging.settle(&mut tx, &backend.keys()).await?;
+        }
+        let made = Made { bundle: &bundle, backend: backend.as_ref().map(|backend| &backend.row) };
+        self.insert_version(&mut tx, author, &checked, &manifest, made, status).await?;
         tx.commit().await?;
         let plugin = self.published(author, &checked.id, &manifest.version).await?;
         Ok(Published { plugin, warnings })
@@ -103,11 +142,12 @@ impl Registry {
         };
         let checked = manifest.check()?;
         self.refuse_known_version(author, &checked.id, &checked.version).await?;
-        let runnable = adopt(&self.bundler, content, &mut manifest, &mut Vec::new()).await?;
+        let runnable = adopt(&self.toolchain.bundler, content, &mut manifest, &mut Vec::new()).await?;
         let Runnable::Files { entry, bare_entry, files } = runnable else { return Err(Error::SourceMissing) };
         let publish = model::new_id(&self.ambient);
         let (_, files) = stored_bundle(&checked, entry.clone(), bare_entry, files, &publish)?;
-        let staging = self.write_blobs(&files).await?;
+        let blobs = files.iter().flat_map(|file| file.blobs.clone()).collect();
+        let staging = self.write_blobs(blobs).await?;
         let mut tx = self.database.begin().await?;
         self.insert_files(&mut tx, author, &checked.id, version, &staging, files).await?;
         tx.commit().await?;
@@ -165,8 +205,7 @@ impl Registry {
         Ok(BundleRef { entry: Some(file.filename), integrity: Some(file.integrity), ..BundleRef::default() })
     }
 
-    async fn write_blobs(&self, files: &[StoredFile]) -> Result<Staging, Error> {
-        let blobs: Vec<(BlobKey, Bytes)> = files.iter().flat_map(|file| file.blobs.clone()).collect();
+    async fn write_blobs(&self, blobs: Vec<(BlobKey, Bytes)>) -> Result<Staging, Error> {
         let keys: Vec<BlobKey> = blobs.iter().map(|(key, _)| key.clone()).collect();
         let staging = Staging::begin(&self.database, &keys, &self.ambient).await?;
         stream::iter(blobs)
@@ -204,7 +243,7 @@ impl Registry {
         author: &Author,
         checked: &Checked,
         manifest: &Manifest,
-        bundle: &BundleRef,
+        made: Made<'_>,
         status: Status,
     ) -> Result<(), Error> {
         let now = self.ambient.now();
@@ -227,7 +266,8 @@ impl Registry {
             key: &key,
             plugin_key: &plugin_key,
             manifest,
-            bundle,
+            bundle: made.bundle,
+            backend: made.backend,
             published_by: &author.subject,
             now,
         };

@@ -30,12 +30,17 @@ impl Registry {
         }
         let merged = merge(&current.manifest, fields).map_err(Error::Corrupt)?;
         let draft = Draft::from_json(Value::Object(merged))?;
-        if draft.source.is_some() || draft.manifest.remote_entry != current.manifest.remote_entry {
+        let is_new_version = draft.manifest.version != current.manifest.version;
+        if draft.source.is_some()
+            || draft.manifest.remote_entry != current.manifest.remote_entry
+            || (is_new_version && draft.manifest.is_upstream_alone())
+        {
             return self.publish(author, draft).await;
         }
-        if draft.manifest.version != current.manifest.version {
+        if is_new_version {
             return Err(Error::SourceMissing);
         }
+        refuse_widening(&current.manifest, &draft.manifest)?;
         self.redescribe(author, &current, draft).await
     }
 
@@ -80,6 +85,7 @@ impl Registry {
         let data = json!({"version": manifest.version, "by": author.subject, "status": status.as_str()});
         tx.record(event(&author.owner, EventKind::PluginUpdated, &checked.id, data));
         tx.commit().await?;
+        self.forget_deployments();
         Ok(Published {
             plugin: self.published(author, &checked.id, &manifest.version).await?,
             warnings: Vec::new(),
@@ -96,6 +102,25 @@ impl Registry {
             None => Err(Error::PluginNotFound(id.to_string())),
         }
     }
+}
+
+/// What a published version does and asks for is what its installations have consented to: it stays.
+fn refuse_widening(published: &Manifest, wanted: &Manifest) -> Result<(), Error> {
+    let changed = [
+        ("backend", published.backend != wanted.backend),
+        ("hosts", published.hosts != wanted.hosts),
+        ("connections", published.connections != wanted.connections),
+        ("requiredSecrets", published.required_secrets != wanted.required_secrets),
+        ("requiredPermissions", published.required_permissions != wanted.required_permissions),
+    ];
+    let changed = changed.into_iter().filter(|(_, is_changed)| *is_changed);
+    let found: Vec<Violation> = changed
+        .map(|(key, _)| {
+            let detail = "cannot change in a published version: publish it with a new version";
+            Violation::new(format!("/{key}"), detail)
+        })
+        .collect();
+    if found.is_empty() { Ok(()) } else { Err(Error::Manifest(found)) }
 }
 
 /// The body of a publish that changes `fields` of `manifest` and keeps the rest.

@@ -16,14 +16,15 @@ pub(crate) fn violations(object: &Map<String, Value>, known: &[&str]) -> Vec<Vio
         .collect()
 }
 
-fn advice(key: &str, known: &[&str]) -> String {
+/// Says which of `known` was probably meant.
+pub(crate) fn advice(key: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
         .map(|candidate| (strsim::jaro_winkler(&key.to_lowercase(), &candidate.to_lowercase()), candidate))
         .max_by(|(left, _), (right, _)| left.total_cmp(right));
     match nearest {
         Some((likeness, candidate)) if likeness > 0.8 => format!("is not known; did you mean {candidate}?"),
-        Some((_, candidate)) => format!("is not known; the nearest known key is {candidate}"),
+        Some((_, candidate)) => format!("is not known; the nearest known one is {candidate}"),
         None => "is not known".to_owned(),
     }
 }

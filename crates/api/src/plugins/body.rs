@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use model::{TenantId, Timestamp};
-use registry::{Installation, Page, Plugin, Registry};
+use registry::{BackendManifest, Grants, Installation, Page, Plugin, Registry};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::consent::GrantsBody;
 use crate::App;
 use crate::extract::Json;
 
@@ -53,7 +54,9 @@ pub(crate) struct PluginBody<'a> {
     scope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    backend: Option<&'a Value>,
+    backend: Option<&'a BackendManifest>,
+    /// What it asks for, which installing it consents to.
+    grants: GrantsBody,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     dependencies: &'a BTreeMap<String, String>,
     metadata: Metadata<'a>,
@@ -111,6 +114,7 @@ impl<'a> PluginBody<'a> {
             remote_entry: manifest.remote_entry.as_deref(),
             scope: manifest.scope.as_deref(),
             backend: manifest.backend.as_ref(),
+            grants: Grants::asked(manifest).into(),
             dependencies: &manifest.dependencies,
             metadata: Metadata {
                 author_given: &manifest.metadata,

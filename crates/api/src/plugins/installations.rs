@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::InstalledBody;
+use super::consent::GrantsBody;
 use super::plugin_id;
 use crate::App;
 use crate::extract::{Admin, Json, Path, User};
@@ -21,6 +22,9 @@ pub(super) struct Install {
     /// The current version where left out.
     #[schema(example = "1.0.0")]
     version: Option<String>,
+    /// What the version may do, to be agreed to. Where it is given it must be the version's `grants`. Without it an install
+    /// agrees to those, and an upgrade to a version that asks for more is refused.
+    consent: Option<GrantsBody>,
 }
 
 /// Which plugin.
@@ -68,7 +72,7 @@ pub(super) async fn installed(State(app): State<App>, caller: User) -> Result<Re
     post, path = "/plugins/install", tag = "plugins", operation_id = "installPlugin", request_body = Install,
     responses(
         (status = 201, body = InstalledBody<'_>),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "installed already"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "installed already, or `consent` is not what it asks for"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "incompatible; `errors` has every reason"),
         (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -81,15 +85,19 @@ pub(super) async fn install(
 ) -> Result<Response, Problem> {
     let id = plugin_id(&body.plugin_id)?;
     let by = &caller.principal().subject;
-    let installed = app.registry().install(caller.tenant(), &id, body.version.as_deref(), by).await?;
+    let consent = body.consent.map(Into::into);
+    let version = body.version.as_deref();
+    let installed = app.registry().install(caller.tenant(), &id, version, consent.as_ref(), by).await?;
     Ok((StatusCode::CREATED, Json(InstalledBody::new(app.registry(), &installed))).into_response())
 }
 
-/// Moves an installed plugin to its current version, or to the one named. Its configuration stays.
+/// Moves an installed plugin to its current version, or to the one named. Its configuration stays. A version that asks for
+/// more than was consented to waits for `consent`.
 #[utoipa::path(
     post, path = "/plugins/upgrade", tag = "plugins", operation_id = "upgradePlugin", request_body = Install,
     responses(
         (status = 200, body = InstalledBody<'_>),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`consent_required`: it asks for more than was consented to; `errors` names each addition"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "incompatible; `errors` has every reason"),
         (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -102,7 +110,9 @@ pub(super) async fn upgrade(
 ) -> Result<Response, Problem> {
     let id = plugin_id(&body.plugin_id)?;
     let by = &caller.principal().subject;
-    let installed = app.registry().upgrade(caller.tenant(), &id, body.version.as_deref(), by).await?;
+    let consent = body.consent.map(Into::into);
+    let version = body.version.as_deref();
+    let installed = app.registry().upgrade(caller.tenant(), &id, version, consent.as_ref(), by).await?;
     Ok(Json(InstalledBody::new(app.registry(), &installed)).into_response())
 }
 

@@ -3,6 +3,7 @@
 mod body;
 mod catalog;
 mod configuration;
+mod consent;
 pub(crate) mod installations;
 mod multipart;
 pub(crate) mod publish;
@@ -29,6 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(installations::uninstall))
         .routes(routes!(installations::set_status))
         .routes(routes!(configuration::get, configuration::put))
+        .routes(routes!(consent::get, consent::put))
         .routes(routes!(ratings::list, ratings::rate))
         .routes(routes!(catalog::storage_health))
 }

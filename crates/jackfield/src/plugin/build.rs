@@ -18,6 +18,7 @@ pub(crate) async fn run(args: &BuildArgs) -> Result<(), Failure> {
     let text = format!("{description:#}\n");
     let mut files: Vec<output::NewFile<'_>> =
         ready.files.iter().map(|file| (file.filename.as_str(), &file.content[..])).collect();
+    files.extend(ready.backend_files());
     files.push((output::BUILD_FILE, text.as_bytes()));
     output::replace(&out, &files)?;
     if args.json {
@@ -47,6 +48,7 @@ fn description(ready: &Ready) -> Value {
         "entry": ready.entry,
         "bareEntry": ready.bare_entry,
         "extensionPoints": manifest.extension_points,
+        "backend": ready.backend(),
         "files": ready.files.iter().map(file).collect::<Vec<_>>(),
         "warnings": ready.prepared.warnings,
     })
@@ -61,19 +63,26 @@ fn coded(file: &File, encoding: Encoding) -> usize {
 fn table(ready: &Ready) -> String {
     let manifest = &ready.prepared.manifest;
     let mut text = format!("{} {}\n\n", manifest.id, manifest.version);
-    let width = ready.files.iter().map(|file| file.filename.len()).max().unwrap_or_default();
+    let backend = ready.backend_files();
+    let names =
+        ready.files.iter().map(|file| file.filename.as_str()).chain(backend.iter().map(|(name, _)| *name));
+    let width = names.map(str::len).max().unwrap_or_default();
     // Writing into a String does not fail.
     let _ = writeln!(text, "{:<width$}  {:>9}  {:>9}  {:>9}", "file", "bytes", "br", "gzip");
     for file in &ready.files {
         let (br, gzip) = (coded(file, Encoding::Brotli), coded(file, Encoding::Gzip));
         let _ = writeln!(text, "{:<width$}  {:>9}  {br:>9}  {gzip:>9}", file.filename, file.content.len());
     }
+    for (name, content) in &backend {
+        let _ = writeln!(text, "{name:<width$}  {:>9}", content.len());
+    }
     let integrity = |name: &str| {
         let file = ready.files.iter().find(|file| file.filename == name);
         file.map(|file| file.integrity.clone()).unwrap_or_default()
     };
-    let _ =
-        writeln!(text, "\nentry             {}\n                  {}", ready.entry, integrity(&ready.entry));
+    if let Some(entry) = &ready.entry {
+        let _ = writeln!(text, "\nentry             {entry}\n                  {}", integrity(entry));
+    }
     if let Some(bare) = &ready.bare_entry {
         let _ = writeln!(text, "with bare imports {bare}\n                  {}", integrity(bare));
     }

@@ -4,13 +4,20 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use bundler::SourceTree;
-use registry::{Draft, File, MANIFEST_FILE, Prepared, Runnable};
-use serde_json::json;
+use registry::{Backend, Draft, File, MANIFEST_FILE, Prepared, Runnable};
+use serde_json::{Value, json};
 
 use crate::cli::print;
 use crate::plugin::report::{self, Failure};
 use crate::plugin::{CheckArgs, folder};
 use crate::{parts, settings};
+
+/// The backend's script, as `plugin build` writes it.
+const SCRIPT: &str = "backend.js";
+/// Its source map.
+const SCRIPT_MAP: &str = "backend.js.map";
+/// The backend where it is a component.
+const COMPONENT: &str = "backend.wasm";
 
 /// A plugin that passed every check that needs no server.
 #[derive(Debug)]
@@ -19,12 +26,36 @@ pub(crate) struct Ready {
     pub(crate) tree: SourceTree,
     /// The manifest and the warnings.
     pub(crate) prepared: Prepared,
-    /// The name of the bundle's first file.
-    pub(crate) entry: String,
+    /// The name of the bundle's first file; none for a backend alone.
+    pub(crate) entry: Option<String>,
     /// The same with bare imports.
     pub(crate) bare_entry: Option<String>,
-    /// Every file of the bundle.
+    /// Every file of the bundle; none for a backend alone.
     pub(crate) files: Vec<File>,
+}
+
+impl Ready {
+    /// What is known of a backend that was built: what it offers, and how large it is.
+    pub(crate) fn backend(&self) -> Option<Value> {
+        let Backend { program, definition } = self.prepared.backend.as_ref()?;
+        let script = self.prepared.manifest.backend.as_ref()?.entry_point.is_some();
+        Some(json!({
+            "file": if script { SCRIPT } else { COMPONENT },
+            "bytes": program.bytes.len(),
+            "routes": definition.routes,
+            "hooks": definition.hooks,
+            "handlers": definition.handlers,
+        }))
+    }
+
+    /// The files of a backend that was built, by their names in the folder.
+    pub(crate) fn backend_files(&self) -> Vec<(&'static str, &[u8])> {
+        let Some(Backend { program, .. }) = &self.prepared.backend else { return Vec::new() };
+        match &program.source_map {
+            Some(map) => vec![(SCRIPT, &program.bytes[..]), (SCRIPT_MAP, &map[..])],
+            None => vec![(COMPONENT, &program.bytes[..])],
+        }
+    }
 }
 
 /// Checks and prints.
@@ -37,6 +68,7 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
             "id": manifest.id,
             "version": manifest.version,
             "extensionPoints": manifest.extension_points,
+            "backend": ready.backend(),
             "warnings": ready.prepared.warnings,
         });
         return Ok(print(&format!("{document:#}\n"))?);
@@ -47,7 +79,10 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
         points => points,
     };
     let files = ready.tree.len();
-    let text = format!("{} {} is in order: {files} files, {points}", manifest.id, manifest.version);
+    let mut text = format!("{} {} is in order: {files} files, {points}", manifest.id, manifest.version);
+    if let Some(backend) = &manifest.backend {
+        text.push_str(if backend.upstream.is_some() { ", an upstream" } else { ", a backend" });
+    }
     Ok(print(&format!("{}\n", report::clean(&text)))?)
 }
 
@@ -65,12 +100,15 @@ pub(crate) async fn prepare(dir: &Path) -> Result<Ready, Failure> {
     // The limits of a server whose operator has not changed them.
     let defaults = settings::defaults().context("the default settings are wrong")?;
     let bundler = parts::bundler(&defaults)?;
-    let prepared = registry::prepare(&bundler, draft).await;
+    let prepared = registry::prepare(&parts::toolchain(bundler.clone()), draft).await;
     bundler.shutdown().await;
     let mut prepared = prepared?;
     match prepared.runnable.take() {
         Some(Runnable::Files { entry, bare_entry, files }) => {
-            Ok(Ready { tree, prepared, entry, bare_entry, files })
+            Ok(Ready { tree, prepared, entry: Some(entry), bare_entry, files })
+        }
+        Some(Runnable::Remote | Runnable::Nothing) => {
+            Ok(Ready { tree, prepared, entry: None, bare_entry: None, files: Vec::new() })
         }
         _ => Err(Failure::Other(anyhow::anyhow!("the sources gave no bundle"))),
     }

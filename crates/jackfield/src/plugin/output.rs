@@ -68,14 +68,14 @@ fn is_free(path: &Path) -> Result<bool, Failure> {
     }
 }
 
-/// Whether `path` is a folder with scripts, their maps and the file that describes them, and nothing else.
+/// Whether `path` is a folder with scripts, their maps, a component and the file that describes them, and nothing else.
 fn is_build(path: &Path) -> bool {
     let Ok(entries) = fs::read_dir(path) else { return false };
     let is_ours = |entry: io::Result<fs::DirEntry>| {
         let entry = entry.ok()?;
         let name = entry.file_name().into_string().ok()?;
         let script = name.strip_suffix(".map").unwrap_or(&name).strip_suffix(".js");
-        let known = name == BUILD_FILE || script.is_some();
+        let known = name == BUILD_FILE || script.is_some() || name.ends_with(".wasm");
         (known && entry.file_type().ok()?.is_file()).then_some(name)
     };
     let names: Option<Vec<String>> = entries.map(is_ours).collect();

@@ -79,7 +79,7 @@ async fn warn_if_changed(client: &Client, ready: &Ready) -> Result<(), Failure> 
         answer => answer?,
     };
     let text = |key: &str| plugin.get(key).and_then(Value::as_str);
-    let ours = ready.files.iter().find(|file| file.filename == ready.entry);
+    let ours = ready.files.iter().find(|file| Some(&file.filename) == ready.entry.as_ref());
     let ours = ours.map(|file| file.integrity.as_str());
     if text("version") == Some(&manifest.version) && text("integrity").is_some() && text("integrity") != ours
     {

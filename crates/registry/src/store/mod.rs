@@ -1,6 +1,7 @@
 //! The registry's tables and all of its SQL. Every query that concerns a tenant names it.
 
 pub(crate) mod bundles;
+pub(crate) mod deployments;
 pub(crate) mod installations;
 pub(crate) mod listings;
 pub(crate) mod plugins;
@@ -103,6 +104,30 @@ pub const MIGRATIONS: &[Migration] = &[
         UPDATE plugin SET search_text = LOWER(id || ' ' || name || ' ' || description);
     ",
     },
+    Migration {
+        version: 2026_11_21_13,
+        name: "backends, consent, and what is left of an installation for its last hook",
+        // What was installed before has consented to nothing: its consent is null.
+        sql: "
+        ALTER TABLE plugin_version ADD COLUMN backend_definition TEXT;
+        ALTER TABLE plugin_version ADD COLUMN backend_blob TEXT;
+        ALTER TABLE plugin_version ADD COLUMN backend_map_blob TEXT;
+        ALTER TABLE installation ADD COLUMN consent TEXT;
+        ALTER TABLE installation ADD COLUMN consented_by TEXT;
+        ALTER TABLE installation ADD COLUMN consented_at BIGINT;
+        CREATE TABLE uninstalled (
+            tenant TEXT NOT NULL,
+            plugin_key TEXT NOT NULL REFERENCES plugin (key),
+            version_key TEXT NOT NULL REFERENCES plugin_version (key),
+            configuration TEXT NOT NULL,
+            secrets {bytes},
+            consent TEXT,
+            uninstalled_at BIGINT NOT NULL,
+            PRIMARY KEY (tenant, plugin_key)
+        );
+        CREATE INDEX uninstalled_by_version ON uninstalled (version_key);
+    ",
+    },
 ];
 
 /// The secret part of an installation's configuration.
@@ -113,8 +138,12 @@ pub(crate) const CONFIGURATION: SealedColumn = SealedColumn {
     purpose: "installation {plugin_key} configuration",
 };
 
+/// The same after the plugin was uninstalled. Its purpose is that of [`CONFIGURATION`], so that a value opens in both places
+/// and moves as it is.
+const DEPARTED: SealedColumn = SealedColumn { table: "uninstalled", ..CONFIGURATION };
+
 /// The registry's sealed columns.
-pub const SEALED: &[SealedColumn] = &[CONFIGURATION];
+pub const SEALED: &[SealedColumn] = &[CONFIGURATION, DEPARTED];
 
 /// The owner column of the shared catalog; no tenant id is empty.
 pub(crate) const SHARED: &str = "";

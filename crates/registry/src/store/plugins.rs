@@ -70,7 +70,7 @@ impl TryFrom<PluginRow> for Plugin {
             key: row.key,
             version_key: row.version_key,
             owner,
-            manifest: serde_json::from_str::<Manifest>(&row.manifest).map_err(Error::Corrupt)?,
+            manifest: Manifest::from_stored(&row.manifest).map_err(Error::Corrupt)?,
             bundle: BundleRef {
                 entry: row.entry_file,
                 bare_entry: row.bare_file,
@@ -311,22 +311,34 @@ pub(crate) async fn remove(tx: &mut Tx, id: &PluginId, now: Timestamp) -> Result
     Ok(removed == 1)
 }
 
+/// A version's backend as it is stored.
+pub(crate) struct BackendRow {
+    /// What the program offers, as JSON.
+    pub(crate) definition: String,
+    /// Where the program is.
+    pub(crate) blob: String,
+    /// Where its source map is.
+    pub(crate) map_blob: Option<String>,
+}
+
 /// A version as it is stored.
 pub(crate) struct NewVersion<'a> {
     pub(crate) key: &'a str,
     pub(crate) plugin_key: &'a str,
     pub(crate) manifest: &'a Manifest,
     pub(crate) bundle: &'a BundleRef,
+    pub(crate) backend: Option<&'a BackendRow>,
     pub(crate) published_by: &'a str,
     pub(crate) now: Timestamp,
 }
 
 /// Adds a version and its extension points.
 pub(crate) async fn insert_version(tx: &mut Tx, version: &NewVersion<'_>) -> Result<(), Error> {
-    on!(tx, |c| sqlx::query(
+    on!(tx, |c| {
+        sqlx::query(
         "INSERT INTO plugin_version (key, plugin_key, version, manifest, entry_file, bare_file, integrity, \
-         bare_integrity, external_url, published_by, published_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+         bare_integrity, external_url, published_by, published_at, backend_definition, backend_blob, backend_map_blob) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     )
     .bind(version.key)
     .bind(version.plugin_key)
@@ -339,9 +351,13 @@ pub(crate) async fn insert_version(tx: &mut Tx, version: &NewVersion<'_>) -> Res
     .bind(&version.bundle.external_url)
     .bind(version.published_by)
     .bind(version.now.as_millisecond())
+    .bind(version.backend.map(|backend| &backend.definition))
+    .bind(version.backend.map(|backend| &backend.blob))
+    .bind(version.backend.and_then(|backend| backend.map_blob.as_ref()))
     .execute(c)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     insert_points(tx, version.key, &version.manifest.extension_points).await
 }
 

@@ -16,6 +16,10 @@ pub const TENANT_DATA: &[TenantData] = &[
         name: "installations",
         delete: |tx, tenant, limit| Box::pin(installations(tx, tenant, limit)),
     },
+    TenantData {
+        name: "uninstalled plugins",
+        delete: |tx, tenant, limit| Box::pin(uninstalled(tx, tenant, limit)),
+    },
     TenantData { name: "ratings", delete: |tx, tenant, limit| Box::pin(ratings(tx, tenant, limit)) },
     TenantData {
         name: "bundle files",
@@ -42,6 +46,19 @@ async fn installations(tx: &mut Tx, tenant: &TenantId, limit: i64) -> Result<u64
         add_to_install_count(tx, key, -1).await?;
     }
     Ok(count(plugins.len()))
+}
+
+/// What is left of installations for their last hook.
+async fn uninstalled(tx: &mut Tx, tenant: &TenantId, limit: i64) -> Result<u64, Error> {
+    Ok(on!(tx, |c| sqlx::query(
+        "DELETE FROM uninstalled WHERE tenant = $1 AND plugin_key IN \
+         (SELECT plugin_key FROM uninstalled WHERE tenant = $1 ORDER BY plugin_key LIMIT $2)"
+    )
+    .bind(tenant.as_str())
+    .bind(limit)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?)
 }
 
 /// Ratings by the tenant's users, of whichever plugin; means follow.
@@ -102,7 +119,7 @@ async fn bundle_files(tx: &mut Tx, tenant: &TenantId, limit: i64) -> Result<u64,
     Ok(count(rows.len()))
 }
 
-/// The versions of the tenant's own plugins.
+/// The versions of the tenant's own plugins. The blobs of their backends are left to the next sweep.
 async fn versions(tx: &mut Tx, tenant: &TenantId, limit: i64) -> Result<u64, Error> {
     for sql in [
         "DELETE FROM extension_point WHERE version_key IN (SELECT v.key FROM plugin_version v \
@@ -110,18 +127,25 @@ async fn versions(tx: &mut Tx, tenant: &TenantId, limit: i64) -> Result<u64, Err
         // Others cannot have installed them; if any had, the row would keep the version from going.
         "DELETE FROM installation WHERE version_key IN (SELECT v.key FROM plugin_version v \
          JOIN plugin p ON p.key = v.plugin_key WHERE p.owner = $1 ORDER BY v.key LIMIT $2)",
+        "DELETE FROM uninstalled WHERE version_key IN (SELECT v.key FROM plugin_version v \
+         JOIN plugin p ON p.key = v.plugin_key WHERE p.owner = $1 ORDER BY v.key LIMIT $2)",
     ] {
         on!(tx, |c| sqlx::query(sql).bind(tenant.as_str()).bind(limit).execute(c).await.map(drop))?;
     }
-    Ok(on!(tx, |c| sqlx::query(
+    let rows: Vec<(Option<String>, Option<String>)> = on!(tx, |c| sqlx::query_as(
         "DELETE FROM plugin_version WHERE key IN (SELECT v.key FROM plugin_version v \
-         JOIN plugin p ON p.key = v.plugin_key WHERE p.owner = $1 ORDER BY v.key LIMIT $2)"
+         JOIN plugin p ON p.key = v.plugin_key WHERE p.owner = $1 ORDER BY v.key LIMIT $2) \
+         RETURNING backend_blob, backend_map_blob"
     )
     .bind(tenant.as_str())
     .bind(limit)
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected()))?)
+    .fetch_all(c)
+    .await)?;
+    for (program, map) in &rows {
+        let keys = [program, map].into_iter().flatten().map(|key| key.parse());
+        storage::discard(tx, &keys.collect::<Result<Vec<BlobKey>, _>>()?).await?;
+    }
+    Ok(count(rows.len()))
 }
 
 /// The tenant's own plugins.

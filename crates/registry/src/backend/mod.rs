@@ -1,11 +1,24 @@
 //! A plugin's server side: what the manifest says of it, and what a tenant's installation of it may do.
 
+mod examine;
+mod grants;
+mod hosts;
+mod routes;
+mod rules;
+mod shape;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{PluginId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
+
+pub(crate) use examine::examine;
+pub use examine::{BackendDefinition, Examine, ExamineError, Program};
+pub use grants::{Grants, SecretUse};
+pub(crate) use rules::check;
+pub(crate) use shape::{normalize, restore};
 
 /// `backend` of a manifest: exactly one of `entry_point`, `upstream` and `component`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -64,6 +77,14 @@ pub struct HostRule {
     pub query: BTreeMap<String, String>,
 }
 
+impl HostRule {
+    /// The secrets that are put into requests to the host.
+    pub fn secret_uses(&self) -> Vec<SecretUse> {
+        let secret_use = |secret| SecretUse { secret, host: self.host.clone() };
+        hosts::secrets(self).into_iter().map(secret_use).collect()
+    }
+}
+
 /// A connector that a backend may use. In a manifest also just the connector's id as text, which asks for reading the caller's own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,20 +121,6 @@ pub enum Whose {
     Tenant,
 }
 
-/// What a plugin asks for, and what an admin consents to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Grants {
-    /// What it may do in the host product.
-    pub permissions: BTreeSet<String>,
-    /// The hosts that it may call; of an upstream, the upstream's own.
-    pub hosts: BTreeSet<String>,
-    /// The secrets that it may read.
-    pub secrets: BTreeSet<String>,
-    /// The connectors that it may use.
-    pub connections: BTreeSet<ConnectionAsk>,
-}
-
 /// What answers for a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackendKind {
@@ -140,6 +147,8 @@ pub struct Deployment {
     pub version: String,
     /// Whether the tenant has it switched on.
     pub enabled: bool,
+    /// Whether the tenant has uninstalled it, and it is only there to be told so.
+    pub departed: bool,
     /// What answers; `None` where the plugin has no backend.
     pub kind: Option<BackendKind>,
     /// Every route, the manifest's before the program's.
@@ -156,4 +165,12 @@ pub struct Deployment {
     pub grants: Grants,
     /// The configuration without its secrets.
     pub configuration: Map<String, Value>,
+}
+
+impl Deployment {
+    /// Whether the tenant's admin has consented to its upstream; `false` where it has none.
+    pub fn may_call_upstream(&self) -> bool {
+        let Some(BackendKind::Upstream(url)) = &self.kind else { return false };
+        hosts::of_url(url.as_str()).is_some_and(|host| self.grants.hosts.contains(&host))
+    }
 }
