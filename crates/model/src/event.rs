@@ -1,5 +1,7 @@
 //! What the log records: a fact about a tenant's plugins, connections or the platform itself.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -105,4 +107,76 @@ pub struct Event {
     pub subject: String,
     /// The particulars.
     pub data: Value,
+}
+
+/// Why a text is no type of an event that plugins may emit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EventTypeError {
+    /// Not of the alphabet, or too long.
+    #[error("an event type is 1 to 128 of letters, digits and . _ - after a first letter")]
+    Format,
+    /// Of those that only this server records.
+    #[error("event types that begin with jackfield. are this server's own: begin with a name of yours, as in acme.order.paid")]
+    Reserved,
+}
+
+/// The type of an event that a plugin emits: 1 to 128 of letters, digits and `._-`, beginning with a letter, and not with
+/// `jackfield.`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventType(String);
+
+impl EventType {
+    const MAX: usize = 128;
+
+    /// The type as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for EventType {
+    type Err = EventTypeError;
+
+    fn from_str(text: &str) -> Result<Self, EventTypeError> {
+        let begins_well = text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if !begins_well || !is_plain || text.len() > Self::MAX {
+            return Err(EventTypeError::Format);
+        }
+        let own = text.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("jackfield."));
+        if own { Err(EventTypeError::Reserved) } else { Ok(Self(text.to_owned())) }
+    }
+}
+
+/// An event that a plugin emits in a tenant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Emitted {
+    /// Its id in the log, from [`new_id`](crate::new_id).
+    pub id: String,
+    /// Whose event it is.
+    pub tenant: TenantId,
+    /// What happened, in the plugin's words.
+    pub kind: EventType,
+    /// The plugin's id. Events of one subject stay in order.
+    pub subject: String,
+    /// The particulars.
+    pub data: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_cannot_speak_in_the_servers_name() {
+        for text in ["jackfield.plugin.created", "Jackfield.x", "JACKFIELD."] {
+            assert_eq!(text.parse::<EventType>(), Err(EventTypeError::Reserved), "{text}");
+        }
+        for text in ["", ".a", "1a", "a b", "a\0", "\u{e4}", &"a".repeat(129)] {
+            assert_eq!(text.parse::<EventType>(), Err(EventTypeError::Format), "{text:?}");
+        }
+        for text in ["a", "payment.succeeded", "acme.order-paid_2", "jackfieldish", &"a".repeat(128)] {
+            assert_eq!(text.parse::<EventType>().unwrap().as_str(), text);
+        }
+    }
 }

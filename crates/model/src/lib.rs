@@ -12,7 +12,7 @@ mod timestamp;
 
 pub use ambient::{Ambient, Clock, Random, SystemClock, SystemRandom};
 pub use error::{Coded, ErrorCode, Extensions, Place, Violation};
-pub use event::{Event, EventKind};
+pub use event::{Emitted, Event, EventKind, EventType, EventTypeError};
 pub use id::{IdError, PluginId, TenantId, new_id};
 pub use principal::{Caller, CredentialKind, Principal, Role, Scope};
 pub use timestamp::Timestamp;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use model::{Ambient, Event};
+use model::{Ambient, Emitted, Event};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -106,7 +106,7 @@ impl Database {
             Pools::Sqlite { writer, .. } => Held::SqliteTx(writer.begin_with("BEGIN IMMEDIATE").await?),
             Pools::Postgres(pool) => Held::PostgresTx(pool.begin().await?),
         };
-        Ok(Tx { conn: Conn { held }, events: Vec::new(), ambient: self.ambient.clone() })
+        Ok(Tx { conn: Conn { held }, events: Vec::new(), emitted: Vec::new(), ambient: self.ambient.clone() })
     }
 
     /// Answers if the database does.
@@ -245,6 +245,7 @@ impl Conn {
 pub struct Tx {
     conn: Conn,
     events: Vec<Event>,
+    emitted: Vec<Emitted>,
     ambient: Ambient,
 }
 
@@ -257,9 +258,14 @@ impl Tx {
         self.events.push(event);
     }
 
+    /// Puts what a plugin emits into the log, as [`Tx::record`] does.
+    pub fn record_emitted(&mut self, emitted: Emitted) {
+        self.emitted.push(emitted);
+    }
+
     /// Makes everything done in this transaction durable.
     pub async fn commit(mut self) -> Result<(), Error> {
-        event_log::append(&mut self.conn, &self.events, &self.ambient).await?;
+        event_log::append(&mut self.conn, (&self.events, &self.emitted), &self.ambient).await?;
         match self.conn.held {
             Held::SqliteTx(tx) => tx.commit().await?,
             Held::PostgresTx(tx) => tx.commit().await?,

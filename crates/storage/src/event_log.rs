@@ -1,6 +1,7 @@
 //! The log of everything that changed, written in the transaction that changed it.
 
-use model::{Ambient, Event, Timestamp};
+use model::{Ambient, Emitted, Event, Timestamp};
+use serde_json::Value;
 use sqlx::FromRow;
 
 use crate::{Conn, Engine, Error, on};
@@ -36,29 +37,60 @@ impl LoggedEvent {
     }
 }
 
-/// Writes `events` at the end of the log. The transaction must commit right after.
-pub(crate) async fn append(conn: &mut Conn, events: &[Event], ambient: &Ambient) -> Result<(), Error> {
-    if events.is_empty() {
+/// Writes events at the end of the log. The transaction must commit right after.
+pub(crate) async fn append(
+    conn: &mut Conn,
+    (events, emitted): (&[Event], &[Emitted]),
+    ambient: &Ambient,
+) -> Result<(), Error> {
+    if events.is_empty() && emitted.is_empty() {
         return Ok(());
     }
     if let Engine::Postgres(pg) = conn.engine() {
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOG_LOCK).execute(pg).await?;
     }
-    for event in events {
-        on!(conn, |c| sqlx::query(
-            "INSERT INTO event (id, tenant, kind, subject, data, recorded_at) VALUES ($1, $2, $3, $4, $5, $6)"
-        )
-        .bind(model::new_id(ambient))
-        .bind(event.tenant.as_ref().map(model::TenantId::as_str))
-        .bind(event.kind.as_str())
-        .bind(&event.subject)
-        .bind(event.data.to_string())
-        .bind(ambient.now().as_millisecond())
-        .execute(c)
-        .await
-        .map(drop))?;
+    let events = events.iter().map(|event| Entry {
+        id: model::new_id(ambient),
+        tenant: event.tenant.as_ref().map(model::TenantId::as_str),
+        kind: event.kind.as_str(),
+        subject: &event.subject,
+        data: &event.data,
+    });
+    let emitted = emitted.iter().map(|event| Entry {
+        id: event.id.clone(),
+        tenant: Some(event.tenant.as_str()),
+        kind: event.kind.as_str(),
+        subject: &event.subject,
+        data: &event.data,
+    });
+    for entry in events.chain(emitted) {
+        insert(conn, entry, ambient.now()).await?;
     }
     Ok(())
+}
+
+/// What is written of an event.
+struct Entry<'a> {
+    id: String,
+    tenant: Option<&'a str>,
+    kind: &'a str,
+    subject: &'a str,
+    data: &'a Value,
+}
+
+async fn insert(conn: &mut Conn, entry: Entry<'_>, now: Timestamp) -> Result<(), Error> {
+    Ok(on!(conn, |c| sqlx::query(
+        "INSERT INTO event (id, tenant, kind, subject, data, recorded_at) VALUES ($1, $2, $3, $4, $5, $6)"
+    )
+    .bind(entry.id)
+    .bind(entry.tenant)
+    .bind(entry.kind)
+    .bind(entry.subject)
+    .bind(entry.data.to_string())
+    .bind(now.as_millisecond())
+    .execute(c)
+    .await
+    .map(drop))?)
 }
 
 /// The events after place `seq`, oldest first, of every tenant; at most 1,000 at a time.

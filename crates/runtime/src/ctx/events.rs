@@ -1,0 +1,56 @@
+//! `ctx.events`: what a plugin tells others in its tenant.
+
+use model::{Emitted, EventType, new_id};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::argument::read;
+use crate::invocation::{Invocation, shown};
+
+/// How many events one call may emit.
+const MAX_EVENTS: u32 = 100;
+
+/// The largest data of an event, in bytes of JSON (CloudEvents 1.0: what is always forwarded).
+const MAX_DATA: usize = 64 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Emit {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    data: Value,
+}
+
+pub(super) async fn emit(call: &Invocation, argument: &str) -> Result<String, String> {
+    let Emit { kind, data } = read("events.emit", argument)?;
+    let deployment = &call.deployment;
+    if !deployment.emits.contains(&kind) {
+        let kind = shown(&kind);
+        return Err(format!("the plugin may not emit {kind}: add \"{kind}\" to emits in the manifest"));
+    }
+    let kind: EventType = kind.parse().map_err(|error| format!("events.emit: {error}"))?;
+    let size = data.to_string().len();
+    if size > MAX_DATA {
+        return Err(format!("the data of the event has {size} bytes as JSON; it may have at most {MAX_DATA}"));
+    }
+    call.used.events.take(MAX_EVENTS, "events")?;
+    let id = new_id(&call.shared.ambient);
+    let emitted = Emitted {
+        id: id.clone(),
+        tenant: deployment.tenant.clone(),
+        kind,
+        subject: deployment.plugin.to_string(),
+        data,
+    };
+    let recorded = async {
+        let mut tx = call.shared.database.begin().await?;
+        tx.record_emitted(emitted);
+        tx.commit().await
+    };
+    recorded.await.map_err(|error: storage::Error| {
+        tracing::warn!(error = &error as &dyn std::error::Error, "an event of a plugin cannot be recorded");
+        "the event cannot be recorded at the moment: try again".to_owned()
+    })?;
+    Ok(json!({"id": id}).to_string())
+}

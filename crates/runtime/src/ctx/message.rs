@@ -1,0 +1,204 @@
+//! Requests that a plugin sends to other servers, and what they answer, as JSON.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use reqwest::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::invocation::{Invocation, shown};
+use crate::redact::Redactor;
+
+/// The largest body that is sent, in bytes.
+const MAX_SENT: usize = 1 << 20;
+
+/// The largest answer that is read, in bytes.
+pub(super) const MAX_READ: usize = 4 << 20;
+
+/// How many requests one call may make.
+const MAX_REQUESTS: u32 = 64;
+
+/// The most headers of a request, and the most bytes of them.
+const MAX_HEADERS: usize = 64;
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// Headers that no plugin sets: they belong to the connection, or would make an answer that cannot be searched for secrets.
+const NOT_A_PLUGINS: [&str; 14] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A body that is sent: `{text}` or `{base64}`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SentBody {
+    Text(String),
+    Base64(String),
+}
+
+impl SentBody {
+    pub(super) fn bytes(self) -> Result<Bytes, String> {
+        let bytes: Bytes = match self {
+            Self::Text(text) => text.into(),
+            Self::Base64(text) => {
+                STANDARD.decode(text).map_err(|_| "the body is not base64".to_owned())?.into()
+            }
+        };
+        if bytes.len() > MAX_SENT {
+            return Err(format!("the body has {} bytes; at most {MAX_SENT} are sent", bytes.len()));
+        }
+        Ok(bytes)
+    }
+}
+
+pub(super) fn method(text: &str) -> Result<Method, String> {
+    let method = text.to_ascii_uppercase().parse::<Method>().ok();
+    let is_plain = |method: &Method| *method != Method::CONNECT && *method != Method::TRACE;
+    method.filter(is_plain).ok_or_else(|| format!("{} is no method that can be sent", shown(text)))
+}
+
+/// The headers that a plugin gives. `is_own` tells those, in lower case, that are set by somebody else.
+pub(super) fn headers(
+    given: &BTreeMap<String, String>,
+    is_own: impl Fn(&str) -> bool,
+) -> Result<HeaderMap, String> {
+    let size: usize = given.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if given.len() > MAX_HEADERS || size > MAX_HEADER_BYTES {
+        return Err(format!("a request has at most {MAX_HEADERS} headers with {MAX_HEADER_BYTES} bytes in all"));
+    }
+    let mut headers = HeaderMap::new();
+    for (name, value) in given {
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
+            return Err(format!("{:?} is no name of a header", shown(name)));
+        };
+        let text = name.as_str();
+        if NOT_A_PLUGINS.contains(&text) || text.starts_with("x-jackfield-") || is_own(text) {
+            return Err(format!("the header {name} is not set by plugins: leave it out"));
+        }
+        let Ok(value) = HeaderValue::from_str(value) else {
+            return Err(format!("the header {name} has characters that no header may have"));
+        };
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// Counts a request, and waits for room for it.
+pub(super) async fn admit(call: &Invocation) -> Result<tokio::sync::SemaphorePermit<'_>, String> {
+    call.used.requests.take(MAX_REQUESTS, "requests to other servers")?;
+    call.requests.acquire().await.map_err(|_| "the call is over".to_owned())
+}
+
+/// How long a request may take: what is left of the call, or less if the plugin says so.
+pub(super) fn time_left(call: &Invocation, timeout: Option<f64>) -> Duration {
+    let left = call.deadline.saturating_duration_since(tokio::time::Instant::now());
+    let wanted = timeout.and_then(|milliseconds| Duration::try_from_secs_f64(milliseconds / 1000.0).ok());
+    wanted.map_or(left, |wanted| wanted.min(left))
+}
+
+/// What is told of an answer, without the values that `redactor` knows.
+pub(super) struct Answered {
+    status: u16,
+    headers: HeaderMap,
+    url: String,
+}
+
+impl Answered {
+    pub(super) fn of(response: &Response) -> Self {
+        let mut url = response.url().clone();
+        url.set_fragment(None);
+        Self { status: response.status().as_u16(), headers: response.headers().clone(), url: url.into() }
+    }
+
+    pub(super) fn to_json(&self, body: Vec<u8>, redactor: Option<&Redactor>) -> String {
+        let text = |text: &str| redactor.map_or_else(|| text.to_owned(), |it| it.text(text).into_owned());
+        let mut headers = Map::new();
+        for (name, value) in &self.headers {
+            if matches!(name.as_str(), "connection" | "keep-alive" | "transfer-encoding" | "trailer") {
+                continue;
+            }
+            let value = text(&String::from_utf8_lossy(value.as_bytes()));
+            match headers.get_mut(name.as_str()) {
+                Some(Value::String(so_far)) => {
+                    so_far.push_str(", ");
+                    so_far.push_str(&value);
+                }
+                _ => drop(headers.insert(name.as_str().to_owned(), value.into())),
+            }
+        }
+        let body = match redactor {
+            Some(redactor) => redactor.bytes(body),
+            None => body,
+        };
+        let body = match String::from_utf8(body) {
+            Ok(text) => json!({"text": text}),
+            Err(error) => json!({"base64": STANDARD.encode(error.as_bytes())}),
+        };
+        json!({"status": self.status, "headers": headers, "url": text(&self.url), "body": body}).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+
+    fn refused(name: &str, value: &str) -> String {
+        headers(&[(name.to_owned(), value.to_owned())].into(), |name| name == "authorization").unwrap_err()
+    }
+
+    #[test]
+    fn a_plugin_sets_no_header_that_is_not_its_own() {
+        for name in ["Host", "content-length", "Transfer-Encoding", "X-Jackfield-Context", "Authorization", "range"] {
+            assert!(refused(name, "x").contains("is not set by plugins"), "{name}");
+        }
+        assert!(refused("x-a", "b\r\nhost: c").contains("characters"));
+        assert!(refused("a b", "c").contains("no name"));
+        let many = (0..65).map(|index| (format!("x-{index}"), String::new())).collect();
+        assert!(headers(&many, |_| false).is_err());
+        let fine = headers(&[("X-Order".to_owned(), "7".to_owned())].into(), |_| false).unwrap();
+        assert_eq!(fine["x-order"], "7");
+    }
+
+    #[test]
+    fn methods_that_are_no_requests_are_refused() {
+        assert_eq!(method("get").unwrap(), Method::GET);
+        for text in ["CONNECT", "TRACE", "", "GET /"] {
+            assert!(method(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_answer_echoes_of_a_secret_is_not_told() {
+        let secret = SecretString::from("sk_live_12345");
+        let redactor = Redactor::new([&secret]);
+        let mut headers = HeaderMap::new();
+        headers.insert("x-echo", HeaderValue::from_static("Bearer sk_live_12345"));
+        let answered = Answered { status: 200, headers, url: "https://a.example/?key=sk_live_12345".into() };
+        let told = answered.to_json(br#"{"you":"sk_live_12345"}"#.to_vec(), Some(&redactor));
+        assert!(!told.contains("sk_live"), "{told}");
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["body"], json!({"text": r#"{"you":"[secret]"}"#}));
+        assert_eq!(told["url"], "https://a.example/?key=[secret]");
+        let bytes = answered.to_json(b"\xffsk_live_12345".to_vec(), Some(&redactor));
+        assert!(!bytes.contains(&STANDARD.encode(b"\xffsk_live_12345")), "{bytes}");
+    }
+}

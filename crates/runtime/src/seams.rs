@@ -1,0 +1,77 @@
+//! What this crate asks of parts that it does not own: traits that those parts, or the program, implement.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use connectors::Asker;
+use model::ErrorCode;
+use registry::{Deployment, Program, Registry};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+/// Where programs and secrets of installations are had.
+#[async_trait]
+pub trait Installations: Send + Sync {
+    /// The program that answers for a deployment.
+    async fn program(&self, deployment: &Deployment) -> Result<Program, registry::Error>;
+
+    /// Those of the secrets called `names` that the tenant has set.
+    async fn secrets(
+        &self,
+        deployment: &Deployment,
+        names: &[&str],
+    ) -> Result<BTreeMap<String, SecretString>, registry::Error>;
+}
+
+#[async_trait]
+impl Installations for Registry {
+    async fn program(&self, deployment: &Deployment) -> Result<Program, registry::Error> {
+        self.program(deployment).await
+    }
+
+    async fn secrets(
+        &self,
+        deployment: &Deployment,
+        names: &[&str],
+    ) -> Result<BTreeMap<String, SecretString>, registry::Error> {
+        self.secrets(deployment, names).await
+    }
+}
+
+/// Signs short-lived tokens.
+#[async_trait]
+pub trait Sign: Send + Sync {
+    /// A token that lives for `lifetime` and says `claims`.
+    async fn sign(
+        &self,
+        kind: &str,
+        lifetime: Duration,
+        claims: &Map<String, Value>,
+    ) -> Result<SecretString, identity::Error>;
+}
+
+/// Why an operation of a connector was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnifiedError {
+    /// Which kind of error.
+    pub code: ErrorCode,
+    /// What would be right, in words for the plugin's author.
+    pub detail: String,
+}
+
+/// Does operations of connectors and tells their results as the unified API does.
+#[async_trait]
+pub trait Unified: Send + Sync {
+    /// Does `operation` of `connector` for `asker`, and gives the `result` of the unified API's answer.
+    async fn call(
+        &self,
+        asker: &Asker,
+        connector: &str,
+        operation: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<Value, UnifiedError>;
+
+    /// The name under which a connector is registered, if `name` is its name or an alias.
+    fn canonical(&self, name: &str) -> Option<&'static str>;
+}
