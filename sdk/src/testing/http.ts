@@ -105,8 +105,11 @@ function requests(send: (request: RawRequest) => Promise<HttpResponse>) {
 }
 
 function recorded(door: Door, method: string, address: string, body: unknown, options: HttpOptions): HttpCall {
+  options.signal?.throwIfAborted();
   const { url, headers: added, query } = door.judge(address);
-  for (const [name, value] of Object.entries(options.query ?? {})) url.searchParams.append(name, String(value));
+  for (const [name, given] of Object.entries(options.query ?? {})) {
+    for (const value of [given].flat()) if (value !== undefined && value !== null) url.searchParams.append(name, String(value));
+  }
   const shown = door.show(url);
   const extra = Object.entries(query).map(([name, value]) => `${encodeURIComponent(name)}=${value}`);
   const isJson = body !== undefined && typeof body !== "string" && !(body instanceof Uint8Array);

@@ -19,7 +19,11 @@ export type ManifestConnection =
 export interface TestManifest {
   readonly id?: string;
   readonly version?: string;
-  readonly backend?: { readonly routes?: readonly LooseRoute[]; readonly hooks?: readonly BackendHook[] };
+  readonly backend?: {
+    readonly entryPoint?: string;
+    readonly routes?: readonly LooseRoute[];
+    readonly hooks?: readonly BackendHook[];
+  };
   readonly hosts?: readonly ManifestHost[];
   readonly connections?: readonly ManifestConnection[];
   readonly requiredSecrets?: readonly string[];
