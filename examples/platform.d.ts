@@ -19,6 +19,8 @@ declare global {
     readonly method: string;
     /** For people: `Visa ending in 4242`. */
     readonly label: string;
+    /** The number under which it is kept, if it is. */
+    readonly number?: string;
   }
 
   /** A finished order. */

@@ -5,7 +5,10 @@
  */
 
 interface Console {
+  assert(holds: unknown, ...data: unknown[]): void;
   debug(...data: unknown[]): void;
+  dir(...data: unknown[]): void;
+  trace(...data: unknown[]): void;
   log(...data: unknown[]): void;
   info(...data: unknown[]): void;
   warn(...data: unknown[]): void;
@@ -71,6 +74,7 @@ declare class URL {
 declare class TextEncoder {
   readonly encoding: "utf-8";
   encode(text?: string): Uint8Array;
+  encodeInto(text: string, target: Uint8Array): { read: number; written: number };
 }
 
 declare class TextDecoder {
@@ -78,7 +82,29 @@ declare class TextDecoder {
   readonly encoding: "utf-8";
   readonly fatal: boolean;
   readonly ignoreBOM: boolean;
-  decode(data?: ArrayBuffer | ArrayBufferView): string;
+  decode(data?: ArrayBuffer | ArrayBufferView, options?: { stream?: boolean }): string;
+}
+
+declare class DOMException extends Error {
+  constructor(message?: string, name?: string);
+}
+
+declare class AbortSignal {
+  private constructor();
+  static abort(reason?: any): AbortSignal;
+  static any(signals: Iterable<AbortSignal>): AbortSignal;
+  static timeout(milliseconds: number): AbortSignal;
+  readonly aborted: boolean;
+  readonly reason: any;
+  onabort: ((event: { readonly type: "abort"; readonly target: AbortSignal }) => void) | null;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+  throwIfAborted(): void;
+}
+
+declare class AbortController {
+  readonly signal: AbortSignal;
+  abort(reason?: any): void;
 }
 
 type HashName = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
@@ -88,10 +114,13 @@ interface HmacParams {
   hash: HashName | { name: HashName };
 }
 
-/** A key for HMAC; its bytes are not to be had of it. */
-interface CryptoKey {
+/** A key for HMAC. */
+declare class CryptoKey {
+  private constructor();
   readonly type: "secret";
   readonly extractable: boolean;
+  readonly algorithm: { readonly name: "HMAC"; readonly hash: { readonly name: HashName }; readonly length: number };
+  readonly usages: readonly ("sign" | "verify")[];
 }
 
 interface SubtleCrypto {
@@ -103,6 +132,8 @@ interface SubtleCrypto {
     extractable: boolean,
     usages: readonly ("sign" | "verify")[],
   ): Promise<CryptoKey>;
+  exportKey(format: "raw", key: CryptoKey): Promise<ArrayBuffer>;
+  generateKey(algorithm: HmacParams & { length?: number }, extractable: boolean, usages: readonly ("sign" | "verify")[]): Promise<CryptoKey>;
   sign(algorithm: "HMAC" | { name: "HMAC" }, key: CryptoKey, data: ArrayBuffer | ArrayBufferView): Promise<ArrayBuffer>;
   /** In constant time. */
   verify(
@@ -120,22 +151,51 @@ interface Crypto {
 }
 declare var crypto: Crypto;
 
-/** What `fetch` gives: the answer is there as a whole. */
-interface FetchResponse {
+declare class Headers {
+  constructor(init?: Record<string, string> | Iterable<readonly [string, string]>);
+  append(name: string, value: string): void;
+  delete(name: string): void;
+  get(name: string): string | null;
+  has(name: string): boolean;
+  set(name: string, value: string): void;
+  forEach(callback: (value: string, name: string, parent: Headers) => void): void;
+  keys(): IterableIterator<string>;
+  values(): IterableIterator<string>;
+  entries(): IterableIterator<[string, string]>;
+  [Symbol.iterator](): IterableIterator<[string, string]>;
+}
+
+type BodyInit = string | ArrayBuffer | ArrayBufferView | URLSearchParams;
+
+interface ResponseInit {
+  status?: number;
+  statusText?: string;
+  headers?: Headers | Record<string, string>;
+}
+
+/** Its body is there as a whole; there are no streams. A handler may return one. */
+declare class Response {
+  constructor(body?: BodyInit | null, init?: ResponseInit);
+  static json(value: unknown, init?: ResponseInit): Response;
   readonly ok: boolean;
   readonly status: number;
+  readonly statusText: string;
+  readonly headers: Headers;
   readonly url: string;
-  readonly headers: { get(name: string): string | null; has(name: string): boolean };
+  readonly bodyUsed: boolean;
+  clone(): Response;
   text(): Promise<string>;
   json(): Promise<any>;
+  bytes(): Promise<Uint8Array>;
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
-interface FetchInit {
+interface RequestInit {
   method?: string;
-  headers?: Readonly<Record<string, string>>;
-  body?: string | Uint8Array | null;
+  headers?: Headers | Record<string, string>;
+  body?: BodyInit | null;
+  signal?: AbortSignal;
 }
 
 /** As `ctx.http`, and within the same rules. */
-declare function fetch(url: string | URL, init?: FetchInit): Promise<FetchResponse>;
+declare function fetch(url: string | URL, init?: RequestInit): Promise<Response>;

@@ -15,11 +15,15 @@ const backend = defineBackendPlugin({
     { method: "GET", path: "/odd", handler: "odd" },
     { method: "GET", path: "/looks-like-one", handler: "order" },
     { method: "GET", path: "/throws", handler: "throws" },
+    { method: "GET", path: "/standard", handler: "standard" },
+    { method: "DELETE", path: "/orders/:id", handler: "empty" },
   ],
   hooks: [{ event: "order.paid", handler: "remember" }],
   handlers: {
     show: (req) => req,
     nothing: () => undefined,
+    empty: () => ({ status: 204, body: null }),
+    standard: () => Response.json({ a: 1 }, { status: 203 }),
     text: () => ({ status: 202, body: "hello", headers: { "X-One": "1" } }),
     bytes: () => ({ status: 200, body: new Uint8Array([1, 2]), headers: { "Content-Type": "image/png" } }),
     huge: () => "x".repeat(1024 * 1024 + 1),
@@ -31,7 +35,7 @@ const backend = defineBackendPlugin({
     remember: (req, ctx) => ctx.storage.set("event", req.body),
     pay: (req) => (req.user === undefined ? errorResponse(401, "sign in first") : jsonResponse({ paid: req.body }, 201)),
   },
-  onInstall: (_, ctx) => ctx.storage.set("welcome", true),
+  onInstall: (ctx) => ctx.storage.set("welcome", true),
 });
 
 const user = { id: "u1", role: "admin" } as const;
@@ -41,14 +45,14 @@ describe("callHandler", () => {
     const context = createTestContext({ user });
     const answer = await callHandler(
       backend,
-      { path: "/orders/a%20b?x=1", query: { y: "2" }, headers: { "X-Trace": "t" } },
+      { path: "/orders/a%20b?x=1&x=3", query: { y: "2" }, headers: { "X-Trace": "t" } },
       context,
     );
     expect(answer).toEqual({
       status: 200,
       headers: { "content-type": "application/json" },
       body: {
-        method: "GET", path: "/orders/a%20b", body: null, query: { x: "1", y: "2" }, headers: { "x-trace": "t" },
+        method: "GET", path: "/orders/a%20b", query: { x: ["1", "3"], y: "2" }, headers: { "x-trace": "t" },
         params: { id: "a b" }, user,
       },
     });
@@ -64,7 +68,9 @@ describe("callHandler", () => {
     expect(await ask("/text")).toEqual({ status: 202, headers: { "content-type": "text/plain; charset=utf-8", "x-one": "1" }, body: "hello" });
     expect(await ask("/bytes")).toEqual({ status: 200, headers: { "content-type": "image/png" }, body: new Uint8Array([1, 2]) });
     expect((await ask("/looks-like-one")).body).toEqual({ status: 7, id: "o1", at: "1970-01-01T00:00:00.000Z" });
-    await expect(ask("/nothing")).rejects.toThrow('handler "nothing" returned nothing');
+    expect(await ask("/standard")).toEqual({ status: 203, headers: { "content-type": "application/json" }, body: { a: 1 } });
+    expect(await callHandler(backend, { method: "DELETE", path: "/orders/7" }, createTestContext())).toEqual({ status: 204, headers: {}, body: null });
+    await expect(ask("/nothing")).rejects.toThrow("the handler returned nothing");
     await expect(ask("/huge")).rejects.toThrow("1048576 are allowed");
     await expect(ask("/odd")).rejects.toThrow("200 to 599");
     await expect(ask("/throws")).rejects.toThrow(RangeError);

@@ -98,7 +98,7 @@ async function refusal(what, answer) {
  * @returns {Promise<Record<string, string>>}
  */
 async function filesOf(folder) {
-  const entries = await readdir(join(folder, "src"), { recursive: true, withFileTypes: true });
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   const read = files.map(async (file) => [relative(folder, file).split(sep).join("/"), await readFile(file, "utf8")]);
   return Object.fromEntries(await Promise.all(read));

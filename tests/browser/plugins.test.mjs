@@ -247,7 +247,64 @@ describe("settings and checkout", () => {
     await confirmation.getByRole("row", { name: /Programme/ }).waitFor();
     assert.ok(!(await page.content()).includes("4242424242424242"));
   });
+
+  it("keeps the payment in the plugin's backend, under a number that is there after a reload", async () => {
+    await jackfield.configure("payment-card", { merchantName: "House card", acceptedBrands: ["visa"], askForName: false });
+    await open("checkout");
+    const first = await payByCard();
+    await page.getByRole("button", { name: "Order again" }).click();
+    const second = await payByCard();
+    assert.match(first, /^P\d{5}$/);
+    assert.ok(second > first, `${second} after ${first}`);
+
+    await open("settings");
+    const payments = page.getByRole("region", { name: "Payments" });
+    for (const look of ["at once", "after a reload"]) {
+      await payments.getByText(second).waitFor();
+      const shown = await payments.getByRole("listitem").allInnerTexts();
+      assert.deepEqual(shown.slice(0, 2).map((text) => text.slice(0, 6)), [second, first], look);
+      assert.match(shown[0] ?? "", /Visa ending in 4242[^]*€104\.50/);
+      await page.reload();
+    }
+  });
+
+  it("says so when the backend refuses, and keeps what was typed", async () => {
+    await jackfield.configure("payment-card", { merchantName: "House card", acceptedBrands: ["visa"], askForName: false });
+    await open("checkout");
+    const form = page.getByRole("form", { name: "House card" });
+    await form.waitFor();
+    // The page still shows a form that takes Visa.
+    await jackfield.configure("payment-card", { merchantName: "House card", acceptedBrands: ["amex"], askForName: false });
+    await fillCard(form);
+    await form.getByRole("button", { name: "Pay €104.50" }).click();
+    await form.getByRole("alert").getByText("Not paid: brand must be one of amex").waitFor();
+    assert.equal(await form.getByLabel("Card number").inputValue(), "4242 4242 4242 4242");
+  });
+
+  it("tells which secret key the backend is given, by its fingerprint", async () => {
+    await jackfield.configure("payment-card", { merchantName: "House card", acceptedBrands: ["visa"], secretKey: "sk_browser_test" });
+    await open("settings");
+    await page.getByRole("button", { name: "Which key is stored?" }).click();
+    await page.getByText(/The stored key has the fingerprint [0-9a-f]{12}$/).waitFor();
+    assert.ok(!(await page.content()).includes("sk_browser_test"));
+  });
 });
+
+/** @param {import("playwright-core").Locator} form */
+async function fillCard(form) {
+  await form.getByLabel("Card number").fill("4242424242424242");
+  await form.getByLabel("Expiry date").fill("1239");
+  await form.getByLabel("Security code").fill("123");
+}
+
+/** Pays in the checkout; gives the number of the order that is shown then. */
+async function payByCard() {
+  const form = page.getByRole("form", { name: "House card" });
+  await fillCard(form);
+  await form.getByRole("button", { name: "Pay €104.50" }).click();
+  const heading = await page.getByRole("heading", { level: 1, name: /^Order / }).innerText();
+  return heading.replace("Order ", "");
+}
 
 /** The React of the host page, as it says itself. */
 function hostReactVersion() {

@@ -27,7 +27,7 @@ export const SALES: readonly SalesDay[] = (
 /** The order that a payment finishes. */
 export function orderPaidBy(payment: Payment): Order {
   return {
-    reference: crypto.randomUUID().slice(0, 8).toUpperCase(),
+    reference: payment.number ?? crypto.randomUUID().slice(0, 8).toUpperCase(),
     placedAt: new Date().toISOString(),
     currency: CURRENCY,
     payment,

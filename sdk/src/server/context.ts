@@ -26,10 +26,22 @@ export interface BackendContext<Config = Record<string, unknown>> {
 /** How a request goes out. */
 export interface HttpOptions {
   readonly headers?: Readonly<Record<string, string>>;
-  /** Added to the query of the URL. */
-  readonly query?: Readonly<Record<string, string | number | boolean>>;
+  /** Added to the query of the URL; an array as one parameter for each of its values, undefined and null not at all. */
+  readonly query?: Readonly<Record<string, QueryValue | readonly QueryValue[]>>;
   /** Milliseconds; never more than what is left of the call's own time. */
   readonly timeout?: number;
+  /** Gives the request up. */
+  readonly signal?: HttpSignal;
+}
+
+/** A value of a query. */
+export type QueryValue = string | number | boolean | null | undefined;
+
+/** An `AbortSignal`, as far as it is used. */
+export interface HttpSignal {
+  readonly aborted: boolean;
+  readonly reason?: any;
+  throwIfAborted(): void;
 }
 
 /** An answer from elsewhere. A status of 400 and above is an answer like others. */

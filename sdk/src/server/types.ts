@@ -18,12 +18,13 @@ export interface BackendRequest<Body = unknown> {
   readonly method: string;
   /** The path below the plugin's own root, such as `/orders/7`. */
   readonly path: string;
-  /** The parsed JSON of a JSON request, text of another; null if there was none. Not checked against anything: check it. */
+  /** Parsed if it came as JSON, text or a `Uint8Array` otherwise, undefined if there was none. Checked against nothing: check it. */
   readonly body: Body;
-  readonly query: Readonly<Record<string, string>>;
+  /** A parameter that is there several times is an array. */
+  readonly query: Readonly<Record<string, string | readonly string[]>>;
   /** By lower-case name. Credentials and cookies of the caller are not among them. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The `:name`s of the route's path. */
+  /** What the `:name`s of the route's path stand for, decoded; `*` is what its last `*` stands for. */
   readonly params: Readonly<Record<string, string>>;
   /** Absent where nobody asks: in hooks, say. */
   readonly user?: BackendUser;
@@ -33,14 +34,14 @@ export interface BackendRequest<Body = unknown> {
 export interface BackendResponse<Body = unknown> {
   /** 200 to 599. */
   readonly status: number;
-  /** Text is sent as `text/plain` and a `Uint8Array` as it is, unless the headers say otherwise; all else as JSON. */
+  /** Text is sent as `text/plain`, bytes as `application/octet-stream`, unless the headers say otherwise; all else as JSON. */
   readonly body?: Body;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
  * Answers a request, an action or an event. The result is a {@link BackendResponse}, or any other value that JSON can hold, which is
- * sent with status 200; `undefined` is an error. It has a few seconds, and what it does after it has answered may never happen.
+ * sent with status 200; `undefined` is an error, but for hooks. It has a few seconds, and what it does after it has answered may never happen.
  *
  * `Body` and `Config` may be given where a handler is declared: `(req: BackendRequest<NewOrder>, ctx) => …`.
  */
@@ -52,7 +53,7 @@ export type Handler<Body = unknown, Config = Record<string, unknown>> = {
 /** A method of HTTP that a route may name; `*` is any. */
 export type RouteMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" | "*";
 
-/** Which handler answers which requests. The first route that fits is taken. */
+/** Which handler answers which requests: of several that fit, the one whose path is the most specific. */
 export interface BackendRoute<Name extends string = string> {
   readonly method: RouteMethod;
   /** From `/`; segments may be `:name`s, and the last may be `*` for all that follows. */
@@ -67,21 +68,26 @@ export interface BackendHook<Name extends string = string> {
   readonly handler: Name;
 }
 
+/** What is done after a change of an installation: at least once, later than the change, and never in its way. */
+export type LifecycleHandler<Config = Record<string, unknown>> = {
+  handle(context: BackendContext<Config>): unknown;
+}["handle"];
+
 /** What `defineBackendPlugin` takes and gives. */
 export interface BackendDefinition<Handlers extends Record<string, Handler> = Record<string, Handler>> {
   readonly handlers: Handlers;
-  /** Besides those in the manifest, which come first. */
+  /** Besides those in the manifest. */
   readonly routes?: readonly BackendRoute<NoInfer<Extract<keyof Handlers, string>>>[];
   /** Besides those in the manifest. */
   readonly hooks?: readonly BackendHook<NoInfer<Extract<keyof Handlers, string>>>[];
-  /** After a tenant has installed the plugin. As all of these: at least once, later than the change, and never in its way. */
-  readonly onInstall?: Handler;
+  /** After a tenant has installed the plugin. */
+  readonly onInstall?: LifecycleHandler;
   /** After a tenant has uninstalled it. */
-  readonly onUninstall?: Handler;
+  readonly onUninstall?: LifecycleHandler;
   /** After it was switched on. */
-  readonly onEnable?: Handler;
+  readonly onEnable?: LifecycleHandler;
   /** After it was switched off. */
-  readonly onDisable?: Handler;
+  readonly onDisable?: LifecycleHandler;
 }
 
 /** Any backend, whatever its handlers are called and expect. */
@@ -89,8 +95,8 @@ export interface AnyBackend {
   readonly handlers: Readonly<Record<string, Handler<any, any>>>;
   readonly routes?: readonly BackendRoute[];
   readonly hooks?: readonly BackendHook[];
-  readonly onInstall?: Handler<any, any>;
-  readonly onUninstall?: Handler<any, any>;
-  readonly onEnable?: Handler<any, any>;
-  readonly onDisable?: Handler<any, any>;
+  readonly onInstall?: LifecycleHandler<any>;
+  readonly onUninstall?: LifecycleHandler<any>;
+  readonly onEnable?: LifecycleHandler<any>;
+  readonly onDisable?: LifecycleHandler<any>;
 }

@@ -15,10 +15,10 @@ export interface TestRequest {
   readonly method?: string;
   /** Below the plugin's own root, such as `/orders/7?full=1`. */
   readonly path: string;
-  /** Sent as JSON, unless it is text. */
+  /** Text and bytes arrive as they are, unless the headers say that text is JSON; all else as JSON. */
   readonly body?: unknown;
   /** Added to that of the path. */
-  readonly query?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string | readonly string[]>>;
   readonly headers?: Readonly<Record<string, string>>;
   /** Who asks; the context's `user` if not given. */
   readonly user?: BackendUser;
@@ -56,14 +56,14 @@ export async function callHandler(backend: AnyBackend, request: TestRequest, con
       method,
       path: path.startsWith("/") ? path : `/${path}`,
       body,
-      query: { ...Object.fromEntries(new URLSearchParams(search)), ...request.query },
+      query: { ...grouped(search), ...request.query },
       headers: type === undefined ? headers : { ...headers, "content-type": type },
       params: route.params,
       ...asking(request.user ?? context.user),
     },
     context,
   );
-  return normalised(route.handler, answer);
+  return await normalised(answer);
 }
 
 /**
@@ -76,7 +76,7 @@ export async function callAction(
   context: Context,
 ): Promise<{ success: boolean; data?: any; error?: string; action: string }> {
   const request = { method: "POST", path: "/", body: throughJson(parameters ?? {}, "parameters"), query: {}, headers: {}, params: {} };
-  const answer = normalised(action, await run(backend, action, { ...request, ...asking(context.user) }, context));
+  const answer = await normalised(await run(backend, action, { ...request, ...asking(context.user) }, context));
   if (answer.status < 400) return { success: true, data: answer.body, action };
   const said: unknown = answer.body?.error ?? answer.body;
   return { success: false, error: typeof said === "string" ? said : JSON.stringify(said), action };
@@ -100,7 +100,7 @@ export async function callLifecycle(
 ): Promise<void> {
   const handler = backend[step];
   if (handler === undefined) throw new Error(`the backend has no ${step}`);
-  await handler(Object.freeze({ method: "POST", path: "/", body: null, query: {}, headers: {}, params: {} }), context);
+  await handler(context);
 }
 
 async function run(backend: AnyBackend, name: string, request: BackendRequest, context: Context): Promise<unknown> {
@@ -115,34 +115,53 @@ function asking(user: BackendUser | undefined): { user?: BackendUser } {
   return user === undefined ? {} : { user: Object.freeze({ ...user }) };
 }
 
+/** A query as handlers get it: what is there several times is an array. */
+function grouped(search: string): Record<string, string | string[]> {
+  const query = new URLSearchParams(search);
+  const valueOf = (all: string[]) => (all.length === 1 ? (all[0] ?? "") : all);
+  return Object.fromEntries([...new Set(query.keys())].map((name) => [name, valueOf(query.getAll(name))]));
+}
+
 /** A body as it arrives. */
 function received(body: unknown, given: string | undefined): { body: unknown; type?: string } {
-  if (body === undefined) return { body: null };
-  const isText = typeof body === "string";
-  const type = given ?? (isText ? "text/plain" : "application/json");
-  if (!isText) return { body: throughJson(body, "the body of the request"), type };
+  if (body === undefined) return { body: undefined };
+  if (body instanceof Uint8Array) return { body, type: given ?? "application/octet-stream" };
+  if (typeof body !== "string") return { body: throughJson(body, "the body of the request"), type: given ?? "application/json" };
+  const type = given ?? "text/plain";
   return { body: /[/+]json\b/.test(type) ? (JSON.parse(body) as unknown) : body, type };
 }
 
 /** What the server makes of a handler's result. */
-function normalised(handler: string, result: unknown): TestAnswer {
-  if (result === undefined) {
-    throw new Error(`handler "${handler}" returned nothing; return a value, or null if there is nothing to say`);
+async function normalised(result: unknown): Promise<TestAnswer> {
+  if (result === undefined) throw new Error("the handler returned nothing: return a value, or {status, body, headers}");
+  if (result instanceof Response) {
+    const headers = lowered(Object.fromEntries(result.headers));
+    const text = await result.text();
+    const isJson = /[/+]json\b/.test(headers["content-type"] ?? "");
+    return { status: checkedStatus(result.status), headers, body: text === "" ? null : isJson ? JSON.parse(text) : bounded(text, sizeOf(text)) };
   }
-  const { status, body, headers } = isResponse(result) ? result : { status: 200, body: result, headers: {} };
-  if (!Number.isInteger(status) || status < 200 || status > 599) {
-    throw new Error(`handler "${handler}" returned the status ${status}; it must be 200 to 599`);
-  }
-  const sent = lowered(headers ?? {});
-  const as = (type: string, value: unknown, size: number): TestAnswer => {
-    if (size > MAX_ANSWER_BYTES) throw new Error(`handler "${handler}" returned ${size} bytes; ${MAX_ANSWER_BYTES} are allowed`);
-    return { status, headers: { "content-type": type, ...sent }, body: value };
-  };
-  if (body === undefined) return { status, headers: sent, body: null };
-  if (typeof body === "string") return as("text/plain; charset=utf-8", body, sizeOf(body));
-  if (body instanceof Uint8Array) return as("application/octet-stream", body, body.length);
-  const json = toJson(body, `what handler "${handler}" returned`);
-  return as("application/json", JSON.parse(json) as unknown, sizeOf(json));
+  if (!isResponse(result)) return { status: 200, ...content(result, {}) };
+  const headers = lowered(result.headers ?? {});
+  const status = checkedStatus(result.status);
+  return result.body == null ? { status, headers, body: null } : { status, ...content(result.body, headers) };
+}
+
+function content(body: unknown, headers: Record<string, string>): { headers: Record<string, string>; body: unknown } {
+  const as = (type: string, value: unknown) => ({ headers: { "content-type": type, ...headers }, body: value });
+  if (typeof body === "string") return as("text/plain; charset=utf-8", bounded(body, sizeOf(body)));
+  if (body instanceof Uint8Array) return as("application/octet-stream", bounded(body, body.length));
+  const json = toJson(body, "what the handler returned");
+  return as("application/json", JSON.parse(bounded(json, sizeOf(json))));
+}
+
+function bounded<T>(value: T, size: number): T {
+  if (size <= MAX_ANSWER_BYTES) return value;
+  throw new Error(`the handler's answer has ${size} bytes; at most ${MAX_ANSWER_BYTES} are allowed`);
+}
+
+function checkedStatus(status: number): number {
+  if (Number.isInteger(status) && status >= 200 && status <= 599) return status;
+  throw new Error(`a response's status is a whole number from 200 to 599, not ${status}`);
 }
 
 function isResponse(value: unknown): value is { status: number; body?: unknown; headers?: Record<string, string> } {

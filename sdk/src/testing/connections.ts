@@ -2,7 +2,7 @@
 import type { Connection, ConnectionArguments, ConnectionOperation, Connections } from "../server/context.js";
 import type { BackendUser } from "../server/types.js";
 import { throughJson } from "./json.js";
-import { connectionOf, type TestManifest } from "./manifest.js";
+import { connectionsOf, type TestManifest } from "./manifest.js";
 
 /** A call of a connector. */
 export interface ConnectionCall {
@@ -24,7 +24,7 @@ export interface TestConnections extends Connections {
   readonly calls: readonly ConnectionCall[];
 }
 
-const READING: readonly ConnectionOperation[] = ["list", "get", "search", "channels", "projects", "issues"];
+const READING: readonly ConnectionOperation[] = ["list", "get", "search", "channels", "messages", "projects", "issues"];
 
 /** Connections as the manifest asks for them, of `user` where the handler names nobody. */
 export function createConnections(manifest: TestManifest | undefined, user: BackendUser | undefined): TestConnections {
@@ -76,13 +76,20 @@ function connection(call: <Result>(operation: ConnectionOperation, args: Connect
 }
 
 function permit(manifest: TestManifest, user: BackendUser | undefined, call: ConnectionCall): void {
-  const ask = connectionOf(manifest, call.connector);
-  const add = `in "connections" of plugin.json`;
-  if (ask === undefined) throw new Error(`the plugin may not use "${call.connector}"; add it ${add}`);
-  if (ask.access !== "write" && !READING.includes(call.operation)) {
-    throw new Error(`the plugin may only read with "${call.connector}"; "${call.operation}" needs "access": "write" ${add}`);
+  const { connector } = call;
+  const reads = READING.includes(call.operation);
+  const asks = connectionsOf(manifest, connector).filter(({ access }) => reads || access === "write");
+  const add = (ask: string) => `add ${ask} to connections in the manifest, and have an admin consent to it`;
+  if (asks.length === 0) {
+    const what = reads ? `use the connector ${connector}: ${add(`"${connector}"`)}` : undefined;
+    const change = `change anything with the connector ${connector}: ${add(`{"connector": "${connector}", "access": "write"}`)}`;
+    throw new Error(`the plugin may not ${what ?? change}`);
   }
-  if (ask.whose !== "tenant" && (call.user === null || call.user !== user?.email)) {
-    throw new Error(`the plugin may use the asking user's own "${call.connector}" only; others' need "whose": "tenant" ${add}`);
-  }
+  if (asks.some(({ whose }) => whose === "tenant") || (call.user !== null && call.user === user?.email)) return;
+  const why =
+    user === undefined
+      ? "no user calls the plugin now, and it may use connections of the user who does alone"
+      : "the plugin may use connections of the user who calls it alone";
+  const access = reads ? "read" : "write";
+  throw new Error(`${why}: for others ${add(`{"connector": "${connector}", "access": "${access}", "whose": "tenant"}`)}`);
 }

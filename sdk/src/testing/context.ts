@@ -74,7 +74,7 @@ export function createTestContext<Config extends object = Record<string, unknown
       if (!URL.canParse(address)) throw new TypeError(`ctx.http needs an absolute URL, not ${JSON.stringify(address)}`);
       const url = new URL(address);
       if (!/^https?:$/.test(url.protocol)) throw new TypeError(`ctx.http needs an http or https URL, not ${url.protocol}`);
-      return { url, ...(manifest === undefined ? { headers: {}, query: {} } : ruleFor(manifest, url)) };
+      return { url, ...(manifest === undefined ? { headers: {}, query: {} } : ruleFor(manifest, url, secrets)) };
     },
     show: (url) => url.href,
   });
@@ -115,7 +115,8 @@ export function createTestContext<Config extends object = Record<string, unknown
 
 function secret(manifest: TestManifest | undefined, secrets: Readonly<Record<string, string>>, name: string): string | null {
   if (manifest !== undefined && !(manifest.requiredSecrets ?? []).includes(name)) {
-    throw new Error(`the plugin may not read the secret "${name}"; add it to "requiredSecrets" in plugin.json`);
+    const add = `add "${name}" to requiredSecrets in the manifest, and have an admin consent to it`;
+    throw new Error(`the plugin may not read the secret ${name}: ${add}`);
   }
   return Object.hasOwn(secrets, name) ? (secrets[name] ?? null) : null;
 }

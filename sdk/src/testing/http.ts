@@ -105,8 +105,17 @@ function requests(send: (request: RawRequest) => Promise<HttpResponse>) {
 }
 
 function recorded(door: Door, method: string, address: string, body: unknown, options: HttpOptions): HttpCall {
+  options.signal?.throwIfAborted();
   const { url, headers: added, query } = door.judge(address);
-  for (const [name, value] of Object.entries(options.query ?? {})) url.searchParams.append(name, String(value));
+  for (const [name, given] of Object.entries(options.query ?? {})) {
+    for (const value of [given].flat()) if (value !== undefined && value !== null) url.searchParams.append(name, String(value));
+  }
+  const twice = Object.keys(query).find((name) => url.searchParams.has(name));
+  if (twice !== undefined) throw new Error(`the parameter ${twice} is set by the manifest: leave it out`);
+  const given = lowered(options.headers ?? {});
+  const own = lowered(added);
+  const header = Object.keys(given).find((name) => Object.hasOwn(own, name));
+  if (header !== undefined) throw new Error(`the header ${header} is not set by plugins: leave it out`);
   const shown = door.show(url);
   const extra = Object.entries(query).map(([name, value]) => `${encodeURIComponent(name)}=${value}`);
   const isJson = body !== undefined && typeof body !== "string" && !(body instanceof Uint8Array);
@@ -115,8 +124,8 @@ function recorded(door: Door, method: string, address: string, body: unknown, op
     url: extra.length === 0 ? shown : `${shown}${shown.includes("?") ? "&" : "?"}${extra.join("&")}`,
     headers: {
       ...(isJson ? { "content-type": "application/json" } : {}),
-      ...lowered(options.headers ?? {}),
-      ...lowered(added),
+      ...given,
+      ...own,
     },
     body: isJson ? throughJson(body, `the body of ${method} ${shown}`) : (body ?? null),
   };

@@ -19,7 +19,11 @@ export type ManifestConnection =
 export interface TestManifest {
   readonly id?: string;
   readonly version?: string;
-  readonly backend?: { readonly routes?: readonly LooseRoute[]; readonly hooks?: readonly BackendHook[] };
+  readonly backend?: {
+    readonly entryPoint?: string;
+    readonly routes?: readonly LooseRoute[];
+    readonly hooks?: readonly BackendHook[];
+  };
   readonly hosts?: readonly ManifestHost[];
   readonly connections?: readonly ManifestConnection[];
   readonly requiredSecrets?: readonly string[];
@@ -47,30 +51,36 @@ export interface Added {
 /**
  * What the manifest's rule for the host of `url` adds.
  *
- * @throws Error if no rule has the host.
+ * @throws Error if no rule has the host, or needs a secret that is not set.
  */
-export function ruleFor(manifest: TestManifest, url: URL): Added {
-  const host = url.hostname;
+export function ruleFor(manifest: TestManifest, url: URL, secrets: Readonly<Record<string, string>>): Added {
+  const host = url.hostname.replace(/\.$/, "");
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
   const rules = (manifest.hosts ?? []).map((rule) => (typeof rule === "string" ? { host: rule } : rule));
   const found = rules.find((rule) => fits(rule.host, host, port));
   if (found === undefined) {
-    throw new Error(`${url.host} is not among the manifest's hosts; add ${JSON.stringify(url.host)} to "hosts" in plugin.json`);
+    const named = port === "443" ? host : `${host}:${port}`;
+    throw new Error(`the plugin may not call ${named}: add "${named}" to hosts in the manifest, and have an admin consent to it`);
   }
-  return { headers: found.headers ?? {}, query: found.query ?? {} };
+  const added = { headers: found.headers ?? {}, query: found.query ?? {} };
+  for (const text of [...Object.values(added.headers), ...Object.values(added.query)]) {
+    const unset = [...text.matchAll(/\$\{([^}]+)\}/g)].map(([, name = ""]) => name).find((name) => !Object.hasOwn(secrets, name));
+    if (unset === undefined) continue;
+    const who = "an admin sets it in the plugin's configuration";
+    throw new Error(`the secret ${unset} that requests to ${found.host} need is not set: ${who}`);
+  }
+  return added;
 }
 
 function fits(rule: string, host: string, port: string): boolean {
-  const at = rule.lastIndexOf(":");
-  const [name, rulePort] = at === -1 ? [rule, "443"] : [rule.slice(0, at), rule.slice(at + 1)];
+  const [, name = "", rulePort = "443"] = /^(.*?)(?::(\d+))?$/.exec(rule.toLowerCase()) ?? [];
   if (rulePort !== port) return false;
-  return name.startsWith("*.") ? host.endsWith(name.slice(1).toLowerCase()) : host === name.toLowerCase();
+  return name.startsWith("*.") ? host.endsWith(name.slice(1)) && host.length > name.length - 1 : host === name;
 }
 
-/** What a manifest asks of a connector, or undefined. */
-export function connectionOf(manifest: TestManifest, connector: string): { access: string; whose: string } | undefined {
-  const found = (manifest.connections ?? []).find((ask) => (typeof ask === "string" ? ask : ask.connector) === connector);
-  if (found === undefined) return undefined;
-  const ask = typeof found === "string" ? undefined : found;
-  return { access: ask?.access ?? "read", whose: ask?.whose ?? "caller" };
+/** What a manifest asks of a connector, each time that it names it. */
+export function connectionsOf(manifest: TestManifest, connector: string): { access: string; whose: string }[] {
+  const asks = (manifest.connections ?? []).map((ask) => (typeof ask === "string" ? { connector: ask } : ask));
+  const found = asks.filter((ask) => ask.connector === connector);
+  return found.map((ask) => ({ access: "read", whose: "caller", ...ask }));
 }

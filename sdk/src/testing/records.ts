@@ -1,7 +1,9 @@
 /** Events and lines of the log, kept for a test to look at. */
 import type { Events, LogFields, Logger } from "../server/context.js";
-import { throughJson } from "./json.js";
+import { sizeOf, throughJson, toJson } from "./json.js";
 import type { TestManifest } from "./manifest.js";
+
+const MAX_DATA_BYTES = 64 * 1024;
 
 /** An event that was emitted. */
 export interface EmittedEvent {
@@ -36,10 +38,13 @@ export function createEvents(manifest: TestManifest | undefined): TestEvents {
     emitted,
     async emit(type: string, data?: unknown) {
       if (manifest !== undefined && !(manifest.emits ?? []).includes(type)) {
-        throw new Error(`the plugin may not emit "${type}"; add it to "emits" in plugin.json`);
+        throw new Error(`the plugin may not emit ${type}: add "${type}" to emits in the manifest`);
       }
+      const json = toJson(data ?? null, "the data of the event");
+      const size = sizeOf(json);
+      if (size > MAX_DATA_BYTES) throw new Error(`the data of the event has ${size} bytes as JSON; it may have at most ${MAX_DATA_BYTES}`);
       const id = `event-${emitted.length + 1}`;
-      emitted.push({ id, type, data: throughJson(data ?? null, `the data of "${type}"`) });
+      emitted.push({ id, type, data: JSON.parse(json) as unknown });
       return { id };
     },
   });

@@ -4,6 +4,8 @@ import { sameJson, sizeOf, toJson } from "./json.js";
 
 const MAX_KEY_BYTES = 256;
 const MAX_VALUE_BYTES = 256 * 1024;
+/** Ten years, in seconds. */
+const MAX_TTL = 10 * 366 * 24 * 3600;
 const MAX_KEYS = 10_000;
 const MAX_BYTES = 10 * 1024 * 1024;
 
@@ -43,14 +45,19 @@ export function createStorage(initial: Readonly<Record<string, unknown>>, now: (
   const write = (key: string, value: unknown, expires?: number): void => {
     const json = toJson(value, `the value of "${key}"`);
     const size = sizeOf(json);
-    if (size > MAX_VALUE_BYTES) throw new Error(`the value of "${key}" has ${size} bytes; ${MAX_VALUE_BYTES} are allowed`);
+    if (size > MAX_VALUE_BYTES) {
+      throw new Error(`the value has ${size} bytes as JSON; one value may have at most ${MAX_VALUE_BYTES}: keep it in parts`);
+    }
     const before = live(key);
     const full = () => before === undefined && kept.size >= MAX_KEYS;
     const after = () => used + sizeOf(key) + size - (before === undefined ? 0 : sizeOf(key) + sizeOf(before.json));
     // What has expired does not count.
     if (full() || after() > MAX_BYTES) keys();
-    if (full()) throw new Error(`the plugin keeps ${MAX_KEYS} keys already; no more are allowed`);
-    if (after() > MAX_BYTES) throw new Error(`the plugin's storage is full: ${MAX_BYTES} bytes are allowed in all`);
+    // What makes less of it is always let through.
+    if ((full() || after() > MAX_BYTES) && after() >= used) {
+      const room = `this plugin may keep ${MAX_KEYS} values and ${MAX_BYTES} bytes here`;
+      throw new Error(`there is no room for it: ${room}: delete some, or give them a ttl`);
+    }
     used = after();
     kept.set(key, expires === undefined ? { json } : { json, expires });
   };
@@ -59,8 +66,10 @@ export function createStorage(initial: Readonly<Record<string, unknown>>, now: (
     get: async <Value>(key: string) => read(checked(key)) as Value | null,
     async set(key, value, options) {
       const ttl = options?.ttl;
-      if (ttl !== undefined && !(Number.isFinite(ttl) && ttl > 0)) throw new TypeError("ttl must be a number of seconds above 0");
-      write(checked(key), value, ttl === undefined ? undefined : now() + ttl * 1000);
+      if (ttl !== undefined && !(Number.isInteger(ttl) && ttl >= 1 && ttl <= MAX_TTL)) {
+        throw new Error(`ttl is a number of seconds from 1 to ${MAX_TTL}`);
+      }
+      write(checked(key), value ?? null, ttl === undefined ? undefined : now() + ttl * 1000);
     },
     async delete(key) {
       const entry = live(checked(key));
@@ -69,14 +78,17 @@ export function createStorage(initial: Readonly<Record<string, unknown>>, now: (
     list: async (prefix = "") => keys().filter((key) => key.startsWith(prefix)),
     async increment(key, by = 1) {
       const before = read(checked(key)) ?? 0;
-      if (typeof before !== "number") throw new TypeError(`the value of "${key}" is no number`);
-      if (!Number.isFinite(by)) throw new TypeError("by must be a number");
-      write(key, before + by, kept.get(key)?.expires);
-      return before + by;
+      if (typeof before !== "number") throw new Error("what is kept under this key is no number, so it cannot be incremented");
+      if (!Number.isFinite(by)) throw new Error("by is a number");
+      const sum = before + by;
+      const isExact = !Number.isInteger(before) || !Number.isInteger(by) || Number.isSafeInteger(sum);
+      if (!isExact || !Number.isFinite(sum)) throw new Error("the sum is beyond the numbers that JavaScript tells apart");
+      write(key, sum, kept.get(key)?.expires);
+      return sum;
     },
     async compareAndSet(key, expected, value) {
       if (!sameJson(read(checked(key)), expected ?? null)) return false;
-      write(key, value);
+      write(key, value ?? null);
       return true;
     },
     entries: () => Object.fromEntries(keys().map((key) => [key, read(key)])),
@@ -87,5 +99,5 @@ export function createStorage(initial: Readonly<Record<string, unknown>>, now: (
 
 function checked(key: string): string {
   if (typeof key === "string" && key !== "" && sizeOf(key) <= MAX_KEY_BYTES) return key;
-  throw new TypeError(`a key must be text of 1 to ${MAX_KEY_BYTES} bytes`);
+  throw new Error(`a key is a text of 1 to ${MAX_KEY_BYTES} bytes`);
 }

@@ -1,9 +1,10 @@
 import { createExtensionPoint, usePlatformSDK } from "@jackfield/plugin-sdk";
 import { type FormEvent, lazy, Suspense, useRef, useState } from "react";
-import { brandOf, type CardErrors, type CardInput, checkCard, digitsOf, formatExpiry, formatNumber } from "./card";
+import { type Brand, brandOf, type CardErrors, type CardInput, checkCard, digitsOf, formatExpiry, formatNumber } from "./card";
 import cardIcon from "./card.svg";
 import { type CardConfig, withDefaults } from "./config";
 import { Field } from "./field";
+import { formatMoney } from "./payments";
 
 const CodeHelp = lazy(() => import("./code-help"));
 
@@ -16,37 +17,59 @@ interface PaymentProps {
 const EMPTY: CardInput = { number: "", expiry: "", code: "", holder: "" };
 const FIELDS = ["number", "expiry", "code", "holder"] as const;
 
-/** The card form of the checkout. What is typed stays in this page; the host learns brand and last four digits. */
+/**
+ * The card form of the checkout. What is typed stays in this page; the plugin's backend and the host learn brand and last four digits.
+ */
 export const CardForm = createExtensionPoint<PaymentProps, Partial<CardConfig>>(
   ({ amount, currency, config, onPaymentComplete }) => {
-    const { locale } = usePlatformSDK();
+    const { locale, backend } = usePlatformSDK();
     const rules = withDefaults(config);
     const [card, setCard] = useState(EMPTY);
     const [errors, setErrors] = useState<CardErrors>({});
     const [help, setHelp] = useState(false);
+    const [paying, setPaying] = useState(false);
+    const [failure, setFailure] = useState("");
+    // One for what is typed: sending it again after a broken connection must not pay twice.
+    const attempt = useRef<string>(undefined);
     const form = useRef<HTMLFormElement>(null);
     const brand = brandOf(digitsOf(card.number));
 
     const change = (field: keyof CardInput) => (value: string) => {
       setCard({ ...card, [field]: value });
+      attempt.current = undefined;
       if (errors[field] !== undefined) setErrors({ ...errors, [field]: undefined });
     };
     const check = (field: keyof CardInput) => () => {
       if (card[field] === "") return;
       setErrors({ ...errors, [field]: checkCard(card, rules, new Date())[field] });
     };
+    const pay = async (brand: Brand) => {
+      attempt.current ??= crypto.randomUUID();
+      setPaying(true);
+      setFailure("");
+      try {
+        const last4 = digitsOf(card.number).slice(-4);
+        const payment = await backend.post<{ number: string }>(
+          "/payments",
+          { amount, currency, brand: brand.id, last4 },
+          { headers: { "idempotency-key": attempt.current } },
+        );
+        attempt.current = undefined;
+        setCard(EMPTY);
+        onPaymentComplete({ method: "card", label: `${brand.name} ending in ${last4}`, number: payment.number });
+      } catch (error) {
+        setFailure(error instanceof Error ? error.message : String(error));
+      } finally {
+        setPaying(false);
+      }
+    };
     const submit = (event: FormEvent) => {
       event.preventDefault();
       const found = checkCard(card, rules, new Date());
       setErrors(found);
       const first = FIELDS.find((field) => found[field] !== undefined);
-      if (first !== undefined) {
-        (form.current?.elements.namedItem(first) as HTMLInputElement | null)?.focus();
-        return;
-      }
-      const label = `${brand?.name ?? "Card"} ending in ${digitsOf(card.number).slice(-4)}`;
-      setCard(EMPTY);
-      onPaymentComplete({ method: "card", label });
+      if (first !== undefined) (form.current?.elements.namedItem(first) as HTMLInputElement | null)?.focus();
+      else if (brand !== undefined && !paying) void pay(brand);
     };
 
     return (
@@ -112,15 +135,15 @@ export const CardForm = createExtensionPoint<PaymentProps, Partial<CardConfig>>(
             <CodeHelp brand={brand} />
           </Suspense>
         )}
-        <button type="submit" className="pc-pay">
-          Pay {formatMoney(amount, currency, locale)}
+        <button type="submit" className="pc-pay" disabled={paying}>
+          {paying ? "Paying…" : `Pay ${formatMoney(amount, currency, locale)}`}
         </button>
+        {failure !== "" && (
+          <p role="alert" className="pc-error">
+            Not paid: {failure}
+          </p>
+        )}
       </form>
     );
   },
 );
-
-function formatMoney(minorUnits: number, currency: string, locale: string): string {
-  const format = new Intl.NumberFormat(locale, { style: "currency", currency });
-  return format.format(minorUnits / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
-}

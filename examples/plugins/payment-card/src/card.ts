@@ -48,6 +48,11 @@ export function brandOf(digits: string): Brand | undefined {
   );
 }
 
+/** The network of this id. */
+export function brandById(id: string): Brand | undefined {
+  return BRANDS.find((brand) => brand.id === id);
+}
+
 /** The check digit of ISO/IEC 7812-1 (Luhn). */
 export function passesLuhn(digits: string): boolean {
   if (!/^\d{2,}$/.test(digits)) return false;

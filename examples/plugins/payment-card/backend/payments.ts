@@ -1,0 +1,89 @@
+/** Payments as they are kept in the plugin's storage. */
+import type { PluginStorage } from "@jackfield/plugin-sdk/server";
+
+/** What a card form sends: never more of a card than its brand and last four digits. */
+export interface NewPayment {
+  /** In minor units of the currency (cents, for euros). */
+  amount: number;
+  /** ISO 4217 code. */
+  currency: string;
+  brand: string;
+  last4: string;
+}
+
+/** A payment that is kept. */
+export interface StoredPayment extends NewPayment {
+  id: string;
+  /** For people: `P00042`. Numbers rise, and one may be left out. */
+  number: string;
+  /** The id of the user who paid. */
+  payer: string;
+  /** Written down; no provider was asked. */
+  status: "recorded";
+  /** ISO 8601. */
+  createdAt: string;
+}
+
+type Checked = { ok: true; payment: NewPayment } | { ok: false; field: string; why: string };
+
+const MAX_AMOUNT = 99_999_999;
+
+/**
+ * Checks what came in. The page says what is to be paid; a plugin of a real shop would ask the shop itself (`ctx.platform`), because a
+ * page can be changed by whoever looks at it.
+ */
+export function checkPayment(body: unknown, config: Readonly<Record<string, unknown>>): Checked {
+  const { amount, currency, brand, last4 } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
+  const wrong = (field: string, why: string): Checked => ({ ok: false, field, why });
+  if (typeof amount !== "number" || !Number.isInteger(amount) || amount < 1 || amount > MAX_AMOUNT) {
+    return wrong("amount", `amount must be a whole number of minor units from 1 to ${MAX_AMOUNT}`);
+  }
+  if (typeof currency !== "string" || !/^[A-Z]{3}$/.test(currency)) return wrong("currency", "currency must be a code such as EUR");
+  const accepted = Array.isArray(config["acceptedBrands"]) ? (config["acceptedBrands"] as unknown[]) : ["visa", "mastercard"];
+  if (typeof brand !== "string" || !accepted.includes(brand)) return wrong("brand", `brand must be one of ${accepted.join(", ")}`);
+  if (typeof last4 !== "string" || !/^\d{4}$/.test(last4)) return wrong("last4", "last4 must be the last four digits of the card");
+  return { ok: true, payment: { amount, currency, brand, last4 } };
+}
+
+/** The id that a payer's key leads to, so that a repeated request finds its payment. */
+export async function paymentId(payer: string, key: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify([payer, key])));
+  return Array.from(new Uint8Array(digest).slice(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The payments of a tenant. */
+export interface Payments {
+  /** Keeps a payment, unless one with its id is there: then that one is given. */
+  add(payment: NewPayment & { id: string; payer: string }): Promise<{ payment: StoredPayment; isNew: boolean }>;
+  get(id: string): Promise<StoredPayment | null>;
+  /** The newest first. */
+  newest(count: number): Promise<StoredPayment[]>;
+}
+
+/** The payments in `storage`: `payment:<id>` holds each, `number:<number>` its id, and `numbers` the last number. */
+export function paymentsIn(storage: PluginStorage): Payments {
+  const get = (id: string) => storage.get<StoredPayment>(`payment:${id}`);
+  return {
+    get,
+
+    async add(wanted) {
+      const before = await get(wanted.id);
+      if (before !== null) return { payment: before, isNew: false };
+      const number = `P${String(await storage.increment("numbers")).padStart(5, "0")}`;
+      const payment: StoredPayment = { ...wanted, number, status: "recorded", createdAt: new Date().toISOString() };
+      // First, so that no payment can be missing from the list; a number that leads nowhere is passed over there.
+      await storage.set(`number:${number}`, wanted.id);
+      if (await storage.compareAndSet(`payment:${wanted.id}`, null, payment)) return { payment, isNew: true };
+      // The same request has come twice at the same time, and the other was first.
+      await storage.delete(`number:${number}`);
+      return { payment: (await get(wanted.id)) ?? payment, isNew: false };
+    },
+
+    async newest(count) {
+      const numbers = (await storage.list("number:")).reverse().slice(0, count);
+      const ids = await Promise.all(numbers.map((number) => storage.get<string>(number)));
+      const payments = await Promise.all(ids.map((id) => (id === null ? null : get(id))));
+      return payments.filter((payment) => payment !== null);
+    },
+  };
+}
