@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use connectors::Asker;
 use model::ErrorCode;
-use registry::{Deployment, Program, Registry};
+use registry::Deployment;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
@@ -24,21 +24,10 @@ pub trait Installations: Send + Sync {
     ) -> Result<BTreeMap<String, SecretString>, registry::Error>;
 }
 
-#[async_trait]
-impl Installations for Registry {
-    async fn program(&self, deployment: &Deployment) -> Result<Program, registry::Error> {
-        self.program(deployment).await
-    }
-
-    async fn secrets(
-        &self,
-        deployment: &Deployment,
-        names: &[&str],
-    ) -> Result<BTreeMap<String, SecretString>, registry::Error> {
-        self.secrets(deployment, names).await
-    }
-}
-
+/// TEMP
+pub struct Program { /// a
+pub bytes: bytes::Bytes, /// b
+pub source_map: Option<bytes::Bytes> }
 /// Signs short-lived tokens.
 #[async_trait]
 pub trait Sign: Send + Sync {
