@@ -7,12 +7,13 @@
 mod call;
 mod ctx;
 mod error;
-
+mod examine;
 mod invocation;
 mod log;
 mod redact;
 mod request;
 mod route;
+mod scripts;
 mod seams;
 mod store;
 pub mod upstream;
@@ -20,10 +21,10 @@ mod values;
 
 pub use call::{Parts, Runtime, Settings};
 pub use error::Error;
-
+pub use examine::Examiner;
 pub use log::{Log, LogQuery, Logged, Logs, level_name, level_of};
 pub use request::{Body, HandlerRequest, HandlerResponse, User, Who};
 pub use route::{Matched, RouteError};
-pub use seams::{Installations, Program, Sign, Unified, UnifiedError};
+pub use seams::{Installations, Sign, Unified, UnifiedError};
 pub use store::{MIGRATIONS, TENANT_DATA};
 pub use values::Quota;

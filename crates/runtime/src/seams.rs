@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use connectors::Asker;
 use model::ErrorCode;
-use registry::Deployment;
+use registry::{Deployment, Program, Registry};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
@@ -24,10 +24,21 @@ pub trait Installations: Send + Sync {
     ) -> Result<BTreeMap<String, SecretString>, registry::Error>;
 }
 
-/// TEMP
-pub struct Program { /// a
-pub bytes: bytes::Bytes, /// b
-pub source_map: Option<bytes::Bytes> }
+#[async_trait]
+impl Installations for Registry {
+    async fn program(&self, deployment: &Deployment) -> Result<Program, registry::Error> {
+        self.program(deployment).await
+    }
+
+    async fn secrets(
+        &self,
+        deployment: &Deployment,
+        names: &[&str],
+    ) -> Result<BTreeMap<String, SecretString>, registry::Error> {
+        self.secrets(deployment, names).await
+    }
+}
+
 /// Signs short-lived tokens.
 #[async_trait]
 pub trait Sign: Send + Sync {
@@ -38,6 +49,18 @@ pub trait Sign: Send + Sync {
         lifetime: Duration,
         claims: &Map<String, Value>,
     ) -> Result<SecretString, identity::Error>;
+}
+
+#[async_trait]
+impl Sign for identity::Signer {
+    async fn sign(
+        &self,
+        kind: &str,
+        lifetime: Duration,
+        claims: &Map<String, Value>,
+    ) -> Result<SecretString, identity::Error> {
+        Ok(self.sign(kind, lifetime, claims).await?.token)
+    }
 }
 
 /// Why an operation of a connector was not done.

@@ -9,9 +9,9 @@ use ::storage::Database;
 use async_trait::async_trait;
 use connectors::Asker;
 use model::{Ambient, Clock, SystemRandom, Timestamp};
-use registry::{BackendKind, ConnectionAsk, Deployment, Grants, HostRule};
+use registry::{BackendKind, ConnectionAsk, Deployment, Grants, HostRule, Program};
 use runtime::{
-    Installations, Log, LogQuery, Logged, Parts, Program, Runtime, Settings, Sign, Unified, UnifiedError, User, Who,
+    Installations, Log, LogQuery, Logged, Parts, Runtime, Settings, Sign, Unified, UnifiedError, User, Who,
 };
 use sandbox::Host;
 use secrecy::SecretString;
@@ -195,6 +195,7 @@ pub(crate) fn plugin(tenant: &str, id: &str) -> Deployment {
         version_key: format!("version-of-{id}"),
         version: "1.0.0".into(),
         enabled: true,
+        departed: false,
         kind: Some(BackendKind::Script),
         routes: Vec::new(),
         hooks: Vec::new(),
