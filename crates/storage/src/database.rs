@@ -109,7 +109,13 @@ impl Database {
             Pools::Postgres(pool) => Held::PostgresTx(pool.begin().await?),
         };
         let recorded = self.recorded.clone();
-        Ok(Tx { conn: Conn { held }, events: Vec::new(), emitted: Vec::new(), recorded, ambient: self.ambient.clone() })
+        Ok(Tx {
+            conn: Conn { held },
+            events: Vec::new(),
+            emitted: Vec::new(),
+            recorded,
+            ambient: self.ambient.clone(),
+        })
     }
 
     /// Changes whenever this process has put something into the log. Of what others put there it knows nothing.
