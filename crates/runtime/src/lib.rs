@@ -14,6 +14,7 @@ mod log;
 mod redact;
 mod request;
 mod route;
+mod scripts;
 mod seams;
 mod store;
 pub mod upstream;
