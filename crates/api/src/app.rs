@@ -13,6 +13,7 @@ use identity::{ApiKeys, Authenticator};
 use metrics_exporter_prometheus::PrometheusHandle;
 use model::Ambient;
 use registry::Registry;
+use runtime::Runtime;
 use secrecy::SecretString;
 use storage::Tenants;
 use url::Url;
@@ -64,6 +65,8 @@ pub struct Parts {
     pub connections: Connections,
     /// One API over those accounts.
     pub connectors: Connectors,
+    /// Runs plugins' backends.
+    pub runtime: Runtime,
     /// Deletes tenants.
     pub tenants: Arc<Tenants>,
     /// What must answer for the server to be ready.
@@ -132,6 +135,11 @@ impl App {
     /// Where browsers may be sent in the end.
     pub(crate) fn return_to(&self) -> &Origins {
         &self.0.options.return_to
+    }
+
+    /// Runs plugins' backends.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.0.parts.runtime
     }
 
     pub(crate) fn tenants(&self) -> &Arc<Tenants> {

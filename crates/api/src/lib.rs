@@ -31,3 +31,4 @@ pub use app::{App, Options, Parts};
 pub use lexmodo::LexmodoPlugin;
 pub use problem::Problem;
 pub use router::router;
+pub use unified::ForPlugins;

@@ -153,6 +153,11 @@ impl Problem {
         &self.detail
     }
 
+    /// The parts of the body that are wrong.
+    pub(crate) fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
     /// Which kind of problem it is.
     pub fn code(&self) -> ErrorCode {
         self.code

@@ -83,6 +83,18 @@ impl Guard {
         }
     }
 
+    /// Whether the operator has named the host of `url`, by its name or its address, in what is allowed besides public
+    /// addresses. What a name resolves to is not looked at.
+    pub fn is_allowed(&self, url: &Url) -> bool {
+        let port = url.port_or_known_default();
+        match url.host() {
+            Some(Host::Ipv4(address)) => self.0.allow.has_address(address.into(), port),
+            Some(Host::Ipv6(address)) => self.0.allow.has_address(address.into(), port),
+            Some(Host::Domain(name)) => self.0.allow.has_host(name, port),
+            None => false,
+        }
+    }
+
     /// The addresses that a name resolves to and that may be connected to at `port`, with that port; it is 0 where `port` is
     /// `None`, and rules for one port do not hold then. For who connects by other means than the [`Client`] and the
     /// [`Connector`]: connect to these, and do not resolve the name again.

@@ -37,30 +37,27 @@ pub enum Error {
         /// What it said, without secrets.
         message: String,
     },
-    /// What the handler has answered cannot be used, or it went beyond a limit.
+    /// What the handler has answered is no response.
     #[error("the handler {handler} failed: {reason}")]
-    Unusable {
+    Answer {
         /// Its name.
         handler: String,
-        /// Why.
+        /// Why not.
         reason: String,
     },
-    /// The handler took too long.
-    #[error("the handler {handler} took longer than it may: {reason}")]
-    Timeout {
+    /// It went beyond a limit, does not load, or there is no room for it.
+    #[error("the handler {handler} has not answered: {reason}")]
+    Sandbox {
         /// Its name.
         handler: String,
-        /// Which limit it was.
+        /// What happened, without secrets.
         reason: String,
+        /// What happened.
+        source: sandbox::Error,
     },
-    /// There is no room, or the plugin has failed too often.
-    #[error("the plugin cannot be called at the moment: {reason}")]
-    Busy {
-        /// Why.
-        reason: String,
-        /// When to try again.
-        retry_after: Duration,
-    },
+    /// The program is no text.
+    #[error("the plugin's program is damaged: publish it anew as another version")]
+    Damaged,
     /// The program cannot be had.
     #[error(transparent)]
     Registry(#[from] registry::Error),
@@ -89,9 +86,8 @@ impl Coded for Error {
             | Self::Route(RouteError::NotFound) => ErrorCode::NotFound,
             Self::Route(RouteError::Path(_)) => ErrorCode::InvalidRequest,
             Self::Route(RouteError::Method(_)) => ErrorCode::MethodNotAllowed,
-            Self::Threw { .. } | Self::Unusable { .. } => ErrorCode::PluginFailed,
-            Self::Timeout { .. } => ErrorCode::PluginTimeout,
-            Self::Busy { .. } => ErrorCode::PluginUnavailable,
+            Self::Threw { .. } | Self::Answer { .. } | Self::Damaged => ErrorCode::PluginFailed,
+            Self::Sandbox { source, .. } => source.code(),
             Self::Registry(error) => error.code(),
             Self::Storage(error) => error.code(),
             Self::Outbound(_) | Self::Platform(_) => ErrorCode::Internal,
@@ -100,7 +96,7 @@ impl Coded for Error {
 
     fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         match self {
-            Self::Busy { retry_after, .. } => Some(*retry_after),
+            Self::Sandbox { source, .. } => source.retry_after(now),
             Self::Registry(error) => error.retry_after(now),
             _ => None,
         }

@@ -1,5 +1,6 @@
 //! One call of a handler: what it has, what it has used up, and the door through which it asks for everything else.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ pub(crate) struct Invocation {
 /// The secrets of a call, opened once.
 pub(crate) struct Opened {
     values: BTreeMap<String, SecretString>,
-    redactor: Redactor,
+    redactor: Arc<Redactor>,
 }
 
 impl Opened {
@@ -105,7 +106,7 @@ impl Invocation {
             let names = self.secret_names();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let values = self.shared.installations.secrets(&self.deployment, &names).await?;
-            let redactor = Redactor::new(values.values());
+            let redactor = self.shared.remember(&self.place, Redactor::new(values.values()));
             Ok::<_, registry::Error>(Opened { values, redactor })
         });
         opened.await.map_err(|error| {
@@ -123,11 +124,14 @@ impl Invocation {
         self.deployment.grants.secrets.iter().cloned().chain(injected.map(str::to_owned)).collect()
     }
 
-    /// The text without the values of the secrets that were opened.
+    /// The text without the values of the secrets that were opened, in this call or in a former one: the program may have
+    /// kept them in its memory.
     pub(crate) fn redacted(&self, text: String) -> String {
-        match self.opened.get().map(|opened| opened.redactor.text(&text)) {
-            None | Some(std::borrow::Cow::Borrowed(_)) => text,
-            Some(std::borrow::Cow::Owned(redacted)) => redacted,
+        let own = self.opened.get().map(|opened| Arc::clone(&opened.redactor));
+        let Some(redactor) = own.or_else(|| self.shared.redactors.get(&self.place)) else { return text };
+        match redactor.text(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(redacted) => redacted,
         }
     }
 

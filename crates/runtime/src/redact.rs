@@ -13,6 +13,9 @@ const MARK: &str = "[secret]";
 /// Shorter values stand in too much that has nothing to do with them.
 const MIN_LEN: usize = 4;
 
+/// The most texts that are looked for where former values are remembered, too.
+const MAX_NEEDLES: usize = 1000;
+
 /// Texts that must not leave.
 #[derive(Default)]
 pub(crate) struct Redactor {
@@ -32,9 +35,15 @@ impl Redactor {
             needles.push(Zeroizing::new(value.to_owned()));
             needles.extend(forms(value).into_iter().map(Zeroizing::new));
         }
-        needles.sort_by(|left, right| right.len().cmp(&left.len()).then_with(|| left.cmp(right)));
-        needles.dedup();
+        sort(&mut needles);
         Self { needles }
+    }
+
+    /// What knows the values of both, as long as they are not too many.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        let mut needles: Vec<_> = self.needles.iter().chain(&other.needles).cloned().collect();
+        sort(&mut needles);
+        if needles.len() > MAX_NEEDLES { Self { needles: self.needles.clone() } } else { Self { needles } }
     }
 
     /// The text without the values.
@@ -61,6 +70,11 @@ impl Redactor {
             }
         }
     }
+}
+
+fn sort(needles: &mut Vec<Zeroizing<String>>) {
+    needles.sort_by(|left, right| right.len().cmp(&left.len()).then_with(|| left.cmp(right)));
+    needles.dedup();
 }
 
 /// How a value is written in JSON and in URLs, and in base64.

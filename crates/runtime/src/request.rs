@@ -91,25 +91,16 @@ impl HandlerRequest {
         });
         request.insert("headers".into(), joined(headers));
         request.insert("params".into(), json!(self.params));
-        if let Some(body) = self.body.to_json() {
-            request.insert("body".into(), body);
-        }
+        match &self.body {
+            Body::None => None,
+            Body::Json(value) => request.insert("body".into(), value.clone()),
+            Body::Text(text) => request.insert("body".into(), text.clone().into()),
+            Body::Bytes(bytes) => request.insert("bodyBase64".into(), STANDARD.encode(bytes).into()),
+        };
         if let Some(user) = &who.user {
             request.insert("user".into(), json!(user));
         }
         Value::Object(request)
-    }
-}
-
-impl Body {
-    /// `{json}`, `{text}` or `{base64}`.
-    fn to_json(&self) -> Option<Value> {
-        match self {
-            Self::None => None,
-            Self::Json(value) => Some(json!({"json": value})),
-            Self::Text(text) => Some(json!({"text": text})),
-            Self::Bytes(bytes) => Some(json!({"base64": STANDARD.encode(bytes)})),
-        }
     }
 }
 
@@ -278,7 +269,7 @@ mod tests {
             told,
             json!({
                 "method": "POST", "path": "/a", "query": {"x": ["1", "3"], "y": "2"},
-                "headers": {"accept": "a, b"}, "params": {}, "body": {"json": {"n": 1}},
+                "headers": {"accept": "a, b"}, "params": {}, "body": {"n": 1},
                 "user": {"id": "u", "role": "user"},
             })
         );

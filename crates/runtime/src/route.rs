@@ -68,7 +68,7 @@ impl<'a> Segment<'a> {
 ///
 /// # Errors
 /// [`RouteError`].
-pub fn find(routes: &[Route], method: &str, path: &str) -> Result<Matched, RouteError> {
+pub(crate) fn find(routes: &[Route], method: &str, path: &str) -> Result<Matched, RouteError> {
     let path = segments(path)?;
     let fitting = routes.iter().filter_map(|route| Some((route, fit(&route.path, &path)?)));
     let mut fitting: Vec<(&Route, BTreeMap<String, String>)> = fitting.collect();

@@ -51,6 +51,18 @@ pub trait Sign: Send + Sync {
     ) -> Result<SecretString, identity::Error>;
 }
 
+#[async_trait]
+impl Sign for identity::Signer {
+    async fn sign(
+        &self,
+        kind: &str,
+        lifetime: Duration,
+        claims: &Map<String, Value>,
+    ) -> Result<SecretString, identity::Error> {
+        Ok(self.sign(kind, lifetime, claims).await?.token)
+    }
+}
+
 /// Why an operation of a connector was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnifiedError {

@@ -2,8 +2,30 @@
 //!
 //! Knows no tenant's rules, no database and no HTTP: what a program may do beside computing is what its [`Host`] lets it.
 
+mod cache;
+mod component;
+mod engine;
+mod error;
+mod footprint;
 mod host;
+mod imports;
+mod instance;
+mod lane;
+mod meter;
 mod program;
+mod rest;
+mod sandbox;
+mod settings;
+mod source_map;
+mod state;
+mod tools;
+mod turn;
+mod warm;
 
+pub use error::{Error, Fault, Thrown};
 pub use host::{Host, HostFuture, Level};
-pub use program::{Owner, Script};
+pub use program::{
+    Answer, DeclaredHook, DeclaredRoute, Definition, Invocation, Lifecycle, Owner, Script, Target,
+};
+pub use sandbox::Sandbox;
+pub use settings::{Admission, Limits, Rest, Settings};

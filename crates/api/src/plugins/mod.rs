@@ -1,10 +1,12 @@
 //! Plugins (CONTRACT §2): publishing, finding, installing, configuring and rating them.
 
+mod actions;
 mod body;
 mod catalog;
 mod configuration;
 mod consent;
 pub(crate) mod installations;
+mod logs;
 mod multipart;
 pub(crate) mod publish;
 mod ratings;
@@ -31,6 +33,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(installations::set_status))
         .routes(routes!(configuration::get, configuration::put))
         .routes(routes!(consent::get, consent::put))
+        .routes(routes!(actions::run))
+        .routes(routes!(logs::list))
         .routes(routes!(ratings::list, ratings::rate))
         .routes(routes!(catalog::storage_health))
 }

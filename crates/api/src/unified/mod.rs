@@ -25,6 +25,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::problem::Problem;
+pub use connectors::ForPlugins;
 pub(crate) use callback::{led_back, wants_page};
 
 pub(crate) use whose::check_manages;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod by_plugins;
 mod comments;
 mod communication;
 mod containers;
@@ -26,6 +27,7 @@ use crate::extract::{Json, Path, Query, User};
 use crate::problem::{Problem, ProblemBody};
 pub(super) use answer::ShortBody;
 pub(super) use body::ItemBody;
+pub use by_plugins::ForPlugins;
 use body::{ConnectorBody, FilterBody, OperationBody};
 pub(super) use communication::{ChannelBody, MessagePage, message_page};
 pub(super) use containers::ContainerBody;

@@ -1,0 +1,175 @@
+//! Actions: handlers of a plugin's backend, called by name.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use http::{HeaderMap, HeaderValue, header};
+use registry::Deployment;
+use runtime::{Body, Error, HandlerRequest, HandlerResponse, User as Acting, Who};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::plugin_id;
+use crate::extract::{Json, Path, User};
+use crate::problem::{Problem, ProblemBody};
+use crate::{App, RequestContext};
+
+/// What is to be done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PluginAction)]
+pub(super) struct Action {
+    /// The name of a handler.
+    #[schema(example = "createPayment")]
+    action: String,
+    /// What the handler gets as its request's `body`.
+    #[serde(default)]
+    #[schema(value_type = Object, example = json!({"orderId": "o-7", "amount": 1250}))]
+    parameters: Value,
+    /// What the handler gets as its request's `metadata`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    metadata: Map<String, Value>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PluginActionResult)]
+pub(super) struct ActionResult {
+    /// Whether the handler has done it.
+    success: bool,
+    /// What the handler answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    data: Option<Value>,
+    /// Why it has not been done: what the handler threw, or its answer with a status of 400 or above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// The action.
+    #[schema(example = "createPayment")]
+    action: String,
+}
+
+/// Has a plugin's backend do something for the caller: runs the handler of that name. What the handler refuses or throws is
+/// told with `success: false`; a handler that there is not, that takes too long, or that nobody can be let to now, is a problem.
+#[utoipa::path(
+    post, path = "/plugins/{pluginId}/actions", tag = "plugins", operation_id = "runPluginAction", request_body = Action,
+    params(("pluginId" = String, Path, description = "the plugin's id", example = "payment-card")),
+    responses(
+        (status = 200, body = ActionResult),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "switched off"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "not installed, or no such action"),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("session" = [])),
+)]
+pub(super) async fn run(
+    State(app): State<App>,
+    caller: User,
+    Extension(context): Extension<RequestContext>,
+    Path(id): Path<String>,
+    Json(body): Json<Action>,
+) -> Result<Json<ActionResult>, Problem> {
+    let deployment = app.registry().deployment(caller.tenant(), &plugin_id(&id)?).await?;
+    let user = Acting::from(caller.principal());
+    let who = Who { user: Some(user), request_id: Some(context.id().to_owned()) };
+    let Action { action, parameters, metadata } = body;
+    let answered = answer(&app, &deployment, who, (&action, parameters, metadata)).await;
+    Ok(Json(match answered {
+        Ok(response) => ActionResult::of(action, &response),
+        Err(Error::Threw { message, .. }) => ActionResult::refused(action, message, None),
+        Err(error) => return Err(error.into()),
+    }))
+}
+
+/// The one place that knows what answers: a handler of a script.
+async fn answer(
+    app: &App,
+    deployment: &Arc<Deployment>,
+    who: Who,
+    (action, parameters, metadata): (&str, Value, Map<String, Value>),
+) -> Result<HandlerResponse, Error> {
+    app.runtime().call(deployment, who, request(action, parameters, metadata)).await
+}
+
+fn request(action: &str, parameters: Value, metadata: Map<String, Value>) -> HandlerRequest {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    HandlerRequest {
+        handler: action.to_owned(),
+        method: "POST".to_owned(),
+        path: format!("/actions/{action}"),
+        headers,
+        body: Body::Json(parameters),
+        more: [("metadata".to_owned(), Value::Object(metadata))].into_iter().collect(),
+        ..HandlerRequest::default()
+    }
+}
+
+impl ActionResult {
+    fn of(action: String, response: &HandlerResponse) -> Self {
+        let data = data(response);
+        if response.status.as_u16() < 400 {
+            return Self { success: true, data, error: None, action };
+        }
+        let error = data.as_ref().and_then(told).unwrap_or_else(|| {
+            format!("the plugin has answered with the status {}", response.status.as_u16())
+        });
+        Self::refused(action, error, data.filter(|data| !data.is_string()))
+    }
+
+    fn refused(action: String, error: String, data: Option<Value>) -> Self {
+        Self { success: false, data, error: Some(error), action }
+    }
+}
+
+/// What a handler has answered, as JSON.
+fn data(response: &HandlerResponse) -> Option<Value> {
+    match &response.body {
+        Body::None => None,
+        Body::Json(value) => Some(value.clone()),
+        Body::Text(text) => Some(text.clone().into()),
+        Body::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned().into()),
+    }
+}
+
+/// What a refusal says: `errorResponse` of the SDK puts it into `error`.
+fn told(data: &Value) -> Option<String> {
+    let text = data.as_str().or_else(|| ["error", "message", "detail"].iter().find_map(|name| data.get(name)?.as_str()));
+    text.filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+
+    fn result(status: u16, body: Body) -> Value {
+        let status = StatusCode::from_u16(status).unwrap();
+        let response = HandlerResponse { status, headers: HeaderMap::new(), body };
+        serde_json::to_value(ActionResult::of("pay".into(), &response)).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_data_and_a_refusal_is_an_error() {
+        let json = |value: Value| Body::Json(value);
+        assert_eq!(result(200, json(json!({"id": 1}))), json!({"success": true, "data": {"id": 1}, "action": "pay"}));
+        assert_eq!(result(204, Body::None), json!({"success": true, "action": "pay"}));
+        let refused = json(json!({"error": "no funds", "code": 7}));
+        let told = json!({"success": false, "data": {"error": "no funds", "code": 7}, "error": "no funds", "action": "pay"});
+        assert_eq!(result(402, refused), told);
+        assert_eq!(
+            result(500, Body::Text("broken".into())),
+            json!({"success": false, "error": "broken", "action": "pay"})
+        );
+        assert_eq!(
+            result(404, Body::None),
+            json!({"success": false, "error": "the plugin has answered with the status 404", "action": "pay"})
+        );
+    }
+}

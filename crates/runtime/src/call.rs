@@ -1,0 +1,318 @@
+//! Calling handlers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Ambient, Coded as _, ErrorCode, TenantId};
+use outbound::Guard;
+use registry::{BackendKind, Deployment};
+use reqwest::Certificate;
+use sandbox::{Host, Level, Lifecycle, Owner, Sandbox, Target};
+use serde_json::{Value, json};
+use storage::Database;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::ctx::{PlatformApi, platform_client};
+use crate::invocation::{Door, Invocation, shown};
+use crate::log::Log;
+use crate::redact::Redactor;
+use crate::scripts::Scripts;
+use crate::store::Place;
+use crate::values::{Quota, Values};
+use crate::{
+    Error, HandlerRequest, HandlerResponse, Installations, Matched, Sign, Unified, Who, examine, route,
+};
+
+/// How long reaching another server may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Of how many installations the values of opened secrets are remembered, so that no log line tells them: more than there
+/// are warm instances that could.
+const MAX_REDACTORS: u64 = 20_000;
+
+/// The longest that a call waits for its turn in the sandbox.
+const QUEUE_WAIT: Duration = Duration::from_secs(3);
+
+/// How backends are run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How much one installation may keep.
+    pub quota: Quota,
+    /// How long a handler may take.
+    pub deadline: Duration,
+    /// Where the host product's API begins.
+    pub platform: Option<Url>,
+    /// Authorities that are trusted there besides the system's.
+    pub platform_roots: Vec<Certificate>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let deadline = Duration::from_secs(5);
+        Self { quota: Quota::default(), deadline, platform: None, platform_roots: Vec::new() }
+    }
+}
+
+/// What the runtime is made of.
+pub struct Parts {
+    /// Where values and logs are kept.
+    pub database: Database,
+    /// Where scripts run.
+    pub sandbox: Sandbox,
+    /// Where programs and secrets are had.
+    pub installations: Arc<dyn Installations>,
+    /// Judges what handlers call.
+    pub guard: Guard,
+    /// What users have connected elsewhere.
+    pub unified: Arc<dyn Unified>,
+    /// Signs the tokens with which the host product is called.
+    pub signer: Arc<dyn Sign>,
+    /// Takes what handlers log.
+    pub log: Log,
+    /// How backends are run.
+    pub settings: Settings,
+    /// Time and randomness.
+    pub ambient: Ambient,
+}
+
+/// What all calls share.
+pub(crate) struct Shared {
+    pub(crate) database: Database,
+    pub(crate) installations: Arc<dyn Installations>,
+    pub(crate) outbound: outbound::Client,
+    pub(crate) unified: Arc<dyn Unified>,
+    pub(crate) signer: Arc<dyn Sign>,
+    pub(crate) log: Log,
+    pub(crate) values: Values,
+    pub(crate) platform: Option<PlatformApi>,
+    pub(crate) redactors: moka::sync::Cache<Place, Arc<Redactor>>,
+    pub(crate) ambient: Ambient,
+}
+
+impl Shared {
+    /// Remembers what the values of an installation's secrets are, besides those that were known before: the program may
+    /// have kept them.
+    pub(crate) fn remember(&self, place: &Place, redactor: Redactor) -> Arc<Redactor> {
+        let redactor = match self.redactors.get(place) {
+            Some(former) => redactor.with(&former),
+            None => redactor,
+        };
+        let redactor = Arc::new(redactor);
+        self.redactors.insert(place.clone(), Arc::clone(&redactor));
+        redactor
+    }
+}
+
+/// Runs the backends of plugins. One for the program; cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+    sandbox: Sandbox,
+    scripts: Arc<Scripts>,
+    deadline: Duration,
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// A runtime over `parts`.
+    ///
+    /// # Errors
+    /// [`Error::Outbound`], [`Error::Platform`] where this system's authorities cannot be read.
+    pub fn new(parts: Parts) -> Result<Self, Error> {
+        let Parts { database, sandbox, installations, guard, unified, signer, log, settings, ambient } = parts;
+        let deadline = settings.deadline;
+        let outbound = guard.client(&outbound::Settings {
+            connect_timeout: CONNECT_TIMEOUT,
+            deadline,
+            ..outbound::Settings::default()
+        })?;
+        let client = platform_client(settings.platform_roots, deadline).map_err(Error::Platform)?;
+        let platform = settings.platform.map(|base| PlatformApi { base, client });
+        let shared = Shared {
+            values: Values::new(database.clone(), settings.quota, ambient.clone()),
+            redactors: moka::sync::Cache::new(MAX_REDACTORS),
+            database,
+            installations,
+            outbound,
+            unified,
+            signer,
+            log,
+            platform,
+            ambient,
+        };
+        Ok(Self { shared: Arc::new(shared), sandbox, scripts: Arc::new(Scripts::new()), deadline })
+    }
+
+    /// The handler that answers `method` at `path` below the plugin, percent-encoded.
+    ///
+    /// # Errors
+    /// [`Error::Route`].
+    pub fn route(&self, deployment: &Deployment, method: &str, path: &str) -> Result<Matched, Error> {
+        Ok(route::find(&deployment.routes, method, path)?)
+    }
+
+    /// Has the handler that `request` names answer it.
+    ///
+    /// # Errors
+    /// What [`Error`] has; a failure of the handler is in the plugin's log, too, with its stack.
+    pub async fn call(
+        &self,
+        deployment: &Arc<Deployment>,
+        who: Who,
+        request: HandlerRequest,
+    ) -> Result<HandlerResponse, Error> {
+        check(deployment)?;
+        if examine::is_lifecycle(&request.handler) || !deployment.handlers.contains(&request.handler) {
+            return Err(no_handler(deployment, request.handler));
+        }
+        let json = request.to_json(&who).to_string();
+        let call = self.invocation(deployment, who, request.handler.clone());
+        let answer = self.run(&call, Target::Handler(request.handler), json).await?;
+        HandlerResponse::from_json(&answer).map_err(|reason| {
+            let reason = call.redacted(reason);
+            call.write(Level::Error, reason.clone());
+            Error::Answer { handler: call.handler.clone(), reason }
+        })
+    }
+
+    /// Tells a handler of an event. What it returns says nothing.
+    ///
+    /// # Errors
+    /// Those of [`call`](Self::call).
+    pub async fn hook(
+        &self,
+        deployment: &Arc<Deployment>,
+        (handler, event): (&str, &Value),
+        who: Who,
+    ) -> Result<(), Error> {
+        check(deployment)?;
+        let call = self.invocation(deployment, who, handler.to_owned());
+        self.run(&call, Target::Hook(handler.to_owned()), event.to_string()).await.map(drop)
+    }
+
+    /// Tells the backend what has become of its installation, if it wants to be told; also where it is switched off. Gives
+    /// whether it did.
+    ///
+    /// # Errors
+    /// Those of [`call`](Self::call).
+    pub async fn lifecycle(&self, deployment: &Arc<Deployment>, what: Lifecycle) -> Result<bool, Error> {
+        let name = examine::lifecycle_name(what);
+        if deployment.kind != Some(BackendKind::Script) || !deployment.handlers.contains(name) {
+            return Ok(false);
+        }
+        let call = self.invocation(deployment, Who::default(), name.to_owned());
+        self.run(&call, Target::Lifecycle(what), "null".to_owned()).await?;
+        Ok(true)
+    }
+
+    fn invocation(&self, deployment: &Arc<Deployment>, who: Who, handler: String) -> Arc<Invocation> {
+        // What waits for its turn has not begun: the sandbox counts from when it runs.
+        let deadline = Instant::now() + self.deadline + QUEUE_WAIT;
+        Arc::new(Invocation::new(Arc::clone(&self.shared), Arc::clone(deployment), (who, handler), deadline))
+    }
+
+    async fn run(&self, call: &Arc<Invocation>, target: Target, request: String) -> Result<String, Error> {
+        let deployment = &call.deployment;
+        let script = self.scripts.get(self.shared.installations.as_ref(), deployment).await;
+        let script = script.map_err(unshared)?;
+        let owner = Owner {
+            tenant: deployment.tenant.as_str().into(),
+            plugin: deployment.plugin_key.as_str().into(),
+        };
+        let context = json!({
+            "tenantId": deployment.tenant,
+            "pluginId": deployment.plugin,
+            "version": deployment.version,
+            "config": deployment.configuration,
+        });
+        let invocation =
+            sandbox::Invocation { target, request, context: context.to_string(), deadline: Some(self.deadline) };
+        let door = Arc::new(Door(Arc::clone(call)));
+        let answered = self.sandbox.call(&owner, &script, door, invocation).await;
+        answered.map(|answer| answer.json).map_err(|error| failed(call, error))
+    }
+
+    /// The door through which a program that runs for `who` asks for everything but computing: from now on for as long as a
+    /// handler may take.
+    pub fn host(&self, deployment: &Arc<Deployment>, who: Who, handler: &str) -> Arc<dyn Host> {
+        let (shared, deployment) = (Arc::clone(&self.shared), Arc::clone(deployment));
+        let deadline = Instant::now() + self.deadline;
+        Arc::new(Door(Arc::new(Invocation::new(shared, deployment, (who, handler.to_owned()), deadline))))
+    }
+
+    /// What plugins have logged.
+    pub fn log(&self) -> &Log {
+        &self.shared.log
+    }
+
+    /// Deletes values that have expired, and tells how many. To be called now and then.
+    pub async fn sweep(&self) -> Result<u64, storage::Error> {
+        self.shared.values.sweep().await
+    }
+
+    /// Deletes all that a plugin has kept and logged in a tenant: for who has uninstalled it.
+    pub async fn erase(&self, tenant: &TenantId, plugin_key: &str) -> Result<(), storage::Error> {
+        let place = Place { tenant: tenant.clone(), plugin: plugin_key.to_owned() };
+        self.sandbox.forget(&Owner { tenant: tenant.as_str().into(), plugin: plugin_key.into() });
+        self.shared.redactors.invalidate(&place);
+        self.shared.values.erase(&place).await?;
+        self.shared.log.erase(&place).await
+    }
+}
+
+/// Refuses what is switched off or has no script.
+fn check(deployment: &Deployment) -> Result<(), Error> {
+    if !deployment.enabled {
+        return Err(Error::Disabled(deployment.plugin.to_string()));
+    }
+    match &deployment.kind {
+        Some(BackendKind::Script) => Ok(()),
+        Some(BackendKind::Component | BackendKind::Upstream(_)) => {
+            Err(Error::NoHandlers(deployment.plugin.to_string()))
+        }
+        None => Err(Error::NoBackend(deployment.plugin.to_string())),
+    }
+}
+
+fn no_handler(deployment: &Deployment, name: String) -> Error {
+    let known = deployment.handlers.iter().filter(|name| !examine::is_lifecycle(name));
+    Error::NoSuchHandler { name: shown(&name), known: known.cloned().collect() }
+}
+
+/// What became of a call that has no answer, with a line in the plugin's log where that is the plugin's to know.
+fn failed(call: &Invocation, error: sandbox::Error) -> Error {
+    let handler = call.handler.clone();
+    match error {
+        sandbox::Error::Threw(thrown) => {
+            let stack: String = thrown.stack.iter().map(|line| format!("\n    {line}")).collect();
+            call.write(Level::Error, format!("{}{stack}", thrown.text()));
+            let message = if thrown.message.is_empty() { thrown.text() } else { thrown.message };
+            Error::Threw { handler, message: call.redacted(message) }
+        }
+        sandbox::Error::NoHandler(_) => no_handler(&call.deployment, handler),
+        error => {
+            let reason = call.redacted(error.to_string());
+            let is_ours = matches!(error.code(), ErrorCode::Internal | ErrorCode::Unavailable);
+            if !is_ours {
+                call.write(Level::Error, reason.clone());
+            }
+            Error::Sandbox { handler, reason, source: error }
+        }
+    }
+}
+
+/// A failure that several waited for, for each of them.
+fn unshared(error: Arc<Error>) -> Error {
+    Arc::try_unwrap(error).unwrap_or_else(|error| match &*error {
+        Error::Damaged => Error::Damaged,
+        Error::Registry(registry::Error::BundleNotFound) => Error::Registry(registry::Error::BundleNotFound),
+        error => Error::Storage(storage::Error::Blobs(error.to_string().into())),
+    })
+}

@@ -1,0 +1,50 @@
+//! The scripts that were called lately, by version.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use registry::{Deployment, Program};
+use sandbox::Script;
+
+use crate::{Error, Installations};
+
+/// The most bytes of scripts and source maps that are kept in memory.
+const MAX_BYTES: u64 = 128 << 20;
+
+/// How long one is kept that nobody calls.
+const IDLE: Duration = Duration::from_mins(10);
+
+/// Scripts in memory: a warm instance is called without a look into the store.
+pub(crate) struct Scripts(Cache<String, Script>);
+
+impl Scripts {
+    pub(crate) fn new() -> Self {
+        let weight = |_: &String, script: &Script| {
+            let map = script.source_map.as_ref().map_or(0, |map| map.len());
+            u32::try_from(script.source.len() + map).unwrap_or(u32::MAX)
+        };
+        Self(Cache::builder().max_capacity(MAX_BYTES).time_to_idle(IDLE).weigher(weight).build())
+    }
+
+    /// The script of a version; whoever asks at the same time waits for one read.
+    pub(crate) async fn get(
+        &self,
+        installations: &dyn Installations,
+        deployment: &Deployment,
+    ) -> Result<Script, Arc<Error>> {
+        let key = &deployment.version_key;
+        let load = async { script(key, &installations.program(deployment).await?) };
+        self.0.try_get_with_by_ref(key, load).await
+    }
+}
+
+/// The script of a program, called `id` for ever.
+pub(crate) fn script(id: &str, program: &Program) -> Result<Script, Error> {
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(Arc::<str>::from).map_err(|_| Error::Damaged);
+    Ok(Script {
+        id: id.into(),
+        source: text(&program.bytes)?,
+        source_map: program.source_map.as_deref().map(text).transpose()?,
+    })
+}

@@ -1,0 +1,60 @@
+//! A database of one test's own, of either kind.
+
+use std::sync::LazyLock;
+
+use model::Ambient;
+use storage::{Database, DatabaseUrl, Migration};
+use tempfile::TempDir;
+use testkit::Postgres;
+
+/// One PostgreSQL server for all tests; each has a database of its own in it.
+static POSTGRES: LazyLock<Postgres> = LazyLock::new(|| Postgres::start().unwrap());
+
+const MIGRATIONS: &[&[Migration]] = &[storage::MIGRATIONS, runtime::MIGRATIONS];
+
+/// Makes a test of each function on SQLite, and one on PostgreSQL.
+macro_rules! on_both_databases {
+    ($($test:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::place::Place::sqlite()).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::place::Place::postgres()).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
+/// Where a database is. A file goes when this goes.
+pub(crate) struct Place {
+    url: DatabaseUrl,
+    _folder: Option<TempDir>,
+}
+
+impl Place {
+    pub(crate) fn sqlite() -> Self {
+        let folder = TempDir::new().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("test.db"));
+        Self { url, _folder: Some(folder) }
+    }
+
+    pub(crate) fn postgres() -> Self {
+        Self { url: POSTGRES.database().unwrap().parse().unwrap(), _folder: None }
+    }
+
+    /// The database, going by the clock of `ambient`.
+    pub(crate) async fn open(&self, ambient: &Ambient) -> Database {
+        open(&self.url, ambient).await
+    }
+}
+
+/// The database at `url`, with the tables of this crate.
+pub(crate) async fn open(url: &DatabaseUrl, ambient: &Ambient) -> Database {
+    Database::open(url, MIGRATIONS, ambient.clone()).await.unwrap()
+}

@@ -1,0 +1,78 @@
+// What a handler gets as `ctx`: made anew for each call and frozen, so that nothing of one call reaches the next.
+import { entries, freeze, parse, push, text } from "./primordials.js";
+import { ask, log } from "./host.js";
+import { line } from "./inspect.js";
+import { methods } from "./http.js";
+
+const MOST_KEYS = 10000;
+
+const storage = (call) => ({
+  get: (key) => ask(call, "storage.get", { key: text(key) }),
+  set: (key, value, options) => ask(call, "storage.set", { key: text(key), value: value === undefined ? null : value, ttl: options?.ttl }),
+  delete: (key) => ask(call, "storage.delete", { key: text(key) }),
+  list: async (prefix = "") => {
+    const all = [];
+    let after;
+    do {
+      const page = await ask(call, "storage.list", { prefix: text(prefix), limit: MOST_KEYS - all.length, after });
+      for (let index = 0; index < page.keys.length; index++) push(all, page.keys[index]);
+      after = page.keys.length ? page.next : undefined;
+    } while (after !== undefined && after !== null && all.length < MOST_KEYS);
+    return all;
+  },
+  increment: (key, by = 1) => ask(call, "storage.increment", { key: text(key), by }),
+  compareAndSet: (key, expected, value) =>
+    ask(call, "storage.compareAndSet", { key: text(key), expected: expected === undefined ? null : expected, value: value === undefined ? null : value }),
+});
+
+const connection = (call, connector, user) => {
+  const run = (operation, values = {}) => ask(call, "connections.call", { connector, operation, user, arguments: values });
+  return freeze({
+    call: run,
+    list: (filters) => run("list", filters),
+    item: (id) => run("get", { id }),
+    create: (body) => run("create", { body }),
+    update: (id, body) => run("update", { id, body }),
+    delete: (id) => run("delete", { id }),
+    search: (query, filters) => run("search", { ...filters, query }),
+  });
+};
+
+const logger = () => {
+  const made = {};
+  for (const level of ["debug", "info", "warn", "error"]) {
+    made[level] = (message, fields) => log(level, line(fields === undefined ? [message] : [message, fields]));
+  }
+  return made;
+};
+
+/** `given` is the host's `{tenantId, pluginId, version, config, …}`. */
+export const context = (call, given) => {
+  const ctx = {
+    http: freeze(methods(call, "http.request", "url")),
+    platform: freeze(methods(call, "platform.request", "path")),
+    secrets: freeze({ get: (name) => ask(call, "secrets.get", { name: text(name) }) }),
+    storage: freeze(storage(call)),
+    events: freeze({ emit: (type, data) => ask(call, "events.emit", { type: text(type), data: data === undefined ? null : data }) }),
+    connections: freeze({ get: (connector, options) => connection(call, text(connector), options?.user) }),
+    logger: freeze(logger()),
+  };
+  for (const [name, value] of entries(parse(given))) {
+    if (!(name in ctx)) ctx[name] = deepFreeze(value);
+  }
+  return freeze(ctx);
+};
+
+const deepFreeze = (value) => {
+  if (typeof value === "object" && value !== null) for (const [, each] of entries(freeze(value))) deepFreeze(each);
+  return value;
+};
+
+export const consoleOf = () => {
+  const made = {};
+  for (const [name, level] of [["debug", "debug"], ["trace", "debug"], ["log", "info"], ["info", "info"], ["dir", "info"], ["warn", "warn"], ["error", "error"]]) {
+    made[name] = (...values) => log(level, line(values));
+  }
+  made.assert = (holds, ...values) => { if (!holds) log("error", line(["assertion failed", ...values])); };
+  return made;
+};

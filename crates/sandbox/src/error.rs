@@ -1,0 +1,194 @@
+//! What goes wrong with programs, told so that their authors know what would be right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Coded, ErrorCode, Place, Timestamp, Violation};
+
+/// What a program threw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thrown {
+    /// The class of the error, such as `TypeError`; empty if it was no error.
+    pub name: String,
+    /// The error's message, or the value that was thrown, at most 2 KiB.
+    pub message: String,
+    /// Where, innermost first, one call a line, in the author's own files as far as the source map tells them.
+    pub stack: Vec<String>,
+    /// The innermost place in a file of the author's.
+    pub place: Option<Place>,
+}
+
+/// Why a program gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// It threw.
+    #[error("the plugin failed: {}", .0.summary())]
+    Threw(Box<Thrown>),
+    /// Its script threw while it was loaded.
+    #[error("the plugin's backend does not load: {}", .0.summary())]
+    DoesNotLoad(Box<Thrown>),
+    /// What it exports is not a backend.
+    #[error("the plugin's backend cannot be used: {0}")]
+    Definition(String),
+    /// It has no handler of this name.
+    #[error("{0}")]
+    NoHandler(String),
+    /// The handler returned nothing where an answer is needed, or what is not JSON.
+    #[error("the plugin's answer cannot be used: {0}")]
+    Answer(String),
+    /// The answer is too large.
+    #[error("the plugin's answer is larger than the {0} bytes that are allowed: answer in pages")]
+    OutputTooLarge(usize),
+    /// It handed more to the host at once than is taken.
+    #[error("the plugin handed more than {0} bytes to the host at once: hand over less")]
+    MessageTooLarge(usize),
+    /// It left very many host calls without reading their answers.
+    #[error("the plugin began very many host calls at once: await them")]
+    TooManyCalls,
+    /// No answer within the time.
+    #[error("the plugin did not answer within {0:?}: bound what it waits for")]
+    WallDeadline(Duration),
+    /// It computed for longer than it may.
+    #[error("the plugin computed for more than {0:?}: do less in one call")]
+    CpuDeadline(Duration),
+    /// It needed more memory than it may have.
+    #[error("the plugin needed more than the {0} bytes of memory that it may have: keep less at once")]
+    Memory(usize),
+    /// It called itself too deeply.
+    #[error("the plugin failed: maximum call stack size exceeded: recurse less deeply")]
+    Stack,
+    /// The handler waits for something that nothing will bring about.
+    #[error("the plugin's handler never ended: it waits for a promise that nothing settles")]
+    NeverSettled,
+    /// The program stopped in a way of its own.
+    #[error("the plugin's backend broke off: {0}")]
+    BrokeOff(&'static str),
+    /// The script is larger than scripts may be.
+    #[error("the plugin's backend is larger than the {0} bytes that are allowed: import less into it")]
+    ScriptTooLarge(usize),
+    /// More calls than are taken.
+    #[error("too many calls of this plugin's backend at once: try again in {} s", .0.as_secs().max(1))]
+    Busy(Duration),
+    /// Its calls have used up their limits so often that it is left alone.
+    #[error("the plugin's backend has failed too often and is left alone: try again in {} s", .0.as_secs().max(1))]
+    Resting(Duration),
+    /// All programs together have all the memory that there is for them.
+    #[error("the server has no memory left for plugins' backends: try again later")]
+    Exhausted,
+    /// A fault on this side.
+    #[error("the sandbox failed")]
+    Internal(#[source] Fault),
+}
+
+/// A fault of the sandbox itself, for the log of the server.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct Fault(Arc<str>);
+
+impl Error {
+    /// A fault of the engine, not of a program.
+    pub(crate) fn engine(error: impl std::fmt::Display) -> Self {
+        Self::internal(format!("{error:#}"))
+    }
+
+    pub(crate) fn internal(what: impl Into<Arc<str>>) -> Self {
+        Self::Internal(Fault(what.into()))
+    }
+
+    /// Whether it is of the kind that burdens others, so that the owner is left alone if it goes on.
+    pub(crate) fn is_burden(&self) -> bool {
+        matches!(
+            self,
+            Self::WallDeadline(_)
+                | Self::CpuDeadline(_)
+                | Self::Memory(_)
+                | Self::Stack
+                | Self::TooManyCalls
+                | Self::MessageTooLarge(_)
+        )
+    }
+
+    /// The word for it in metrics.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Threw(_) => "threw",
+            Self::DoesNotLoad(_) => "does_not_load",
+            Self::Definition(_) => "definition",
+            Self::NoHandler(_) => "no_handler",
+            Self::Answer(_) => "answer",
+            Self::OutputTooLarge(_) => "output",
+            Self::MessageTooLarge(_) => "message",
+            Self::TooManyCalls => "calls",
+            Self::WallDeadline(_) => "wall",
+            Self::CpuDeadline(_) => "cpu",
+            Self::Memory(_) => "memory",
+            Self::Stack => "stack",
+            Self::NeverSettled => "never_settled",
+            Self::BrokeOff(_) => "broke_off",
+            Self::ScriptTooLarge(_) => "script_size",
+            Self::Busy(_) => "busy",
+            Self::Resting(_) => "resting",
+            Self::Exhausted => "exhausted",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
+impl Coded for Error {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Threw(_)
+            | Self::DoesNotLoad(_)
+            | Self::Definition(_)
+            | Self::Answer(_)
+            | Self::OutputTooLarge(_)
+            | Self::MessageTooLarge(_)
+            | Self::TooManyCalls
+            | Self::Memory(_)
+            | Self::Stack
+            | Self::NeverSettled
+            | Self::BrokeOff(_)
+            | Self::ScriptTooLarge(_) => ErrorCode::PluginFailed,
+            Self::NoHandler(_) => ErrorCode::NotFound,
+            Self::WallDeadline(_) | Self::CpuDeadline(_) => ErrorCode::PluginTimeout,
+            Self::Busy(_) => ErrorCode::RateLimited,
+            Self::Resting(_) => ErrorCode::PluginUnavailable,
+            Self::Exhausted => ErrorCode::Unavailable,
+            Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+
+    fn retry_after(&self, _now: Timestamp) -> Option<Duration> {
+        match self {
+            Self::Busy(after) | Self::Resting(after) => Some(*after),
+            Self::Exhausted => Some(Duration::from_secs(5)),
+            _ => None,
+        }
+    }
+
+    fn violations(&self) -> Vec<Violation> {
+        match self {
+            Self::Threw(thrown) | Self::DoesNotLoad(thrown) => {
+                thrown.place.iter().map(|place| Violation::new("", thrown.text()).at(place.clone())).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Thrown {
+    /// The error as consoles show its first line.
+    pub fn text(&self) -> String {
+        match (self.name.as_str(), self.message.as_str()) {
+            ("", message) => message.to_owned(),
+            (name, "") => name.to_owned(),
+            (name, message) => format!("{name}: {message}"),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let Some(place) = &self.place else { return self.text() };
+        let line = place.line.map(|line| format!(":{line}")).unwrap_or_default();
+        format!("{} (at {}{line})", self.text(), place.file)
+    }
+}

@@ -1,0 +1,171 @@
+//! One instance of the script component, and one call at a time of it.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::runtime::Handle;
+use wasmtime::{Store, Trap, UpdateDeadline};
+
+use crate::error::Error;
+use crate::footprint::{Footprint, Refused, Total};
+use crate::imports::{Backend, BackendPre};
+use crate::meter::{Meter, Overrun};
+use crate::source_map::{RawError, told};
+use crate::state::{Crossing, Leftover, State, Unread};
+use crate::{Definition, Host, Invocation, Limits, Script};
+
+/// Bytes that cross to this side in one go, beyond the limit of a message: names, and what a script of bad will adds.
+const SLACK: usize = 1 << 20;
+
+/// An instance, with a script loaded once [`load`](Self::load) has succeeded. What failed must not be used again.
+pub(crate) struct Instance {
+    store: Store<State>,
+    backend: Backend,
+    limits: Arc<Limits>,
+}
+
+/// Whether an instance may serve another call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    Keep,
+    Discard,
+}
+
+impl Instance {
+    /// A fresh instance, whose computing `meter` counts.
+    pub(crate) async fn new(
+        program: &BackendPre<State>,
+        limits: &Arc<Limits>,
+        meter: &Arc<Meter>,
+        total: &Arc<Total>,
+    ) -> Result<Self, Error> {
+        meter.restart(limits.cpu);
+        let footprint = Footprint::new(total, limits.memory);
+        let state = State::new(Arc::clone(limits), Arc::clone(meter), footprint);
+        let mut store = Store::new(program.engine(), state);
+        store.limiter(|state| state);
+        store.set_hostcall_fuel(limits.host_message.max(limits.output).max(limits.script).saturating_add(SLACK));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|context| {
+            context.data().meter.check()?;
+            Ok(UpdateDeadline::Yield(1))
+        });
+        let backend = program.instantiate_async(&mut store).await;
+        let backend = backend.map_err(|error| match store.data().footprint.refused() {
+            Some(Refused::Everybodys) => Error::Exhausted,
+            _ => Error::engine(error),
+        })?;
+        Ok(Self { store, backend, limits: Arc::clone(limits) })
+    }
+
+    pub(crate) fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.store.data().meter)
+    }
+
+    /// Bytes of memory that it has.
+    pub(crate) fn bytes(&self) -> usize {
+        self.store.data().footprint.bytes()
+    }
+
+    /// Runs the script, once.
+    pub(crate) async fn load(&mut self, script: &Script) -> Result<(), Error> {
+        let (backend, source) = (&self.backend, script.source.to_string());
+        let loaded = self.store.run_concurrent(async move |access| backend.call_load(access, source).await).await;
+        self.settled(loaded, script, Error::DoesNotLoad).map(drop)
+    }
+
+    /// What the loaded backend has.
+    pub(crate) async fn define(&mut self, script: &Script) -> Result<Definition, Error> {
+        let backend = &self.backend;
+        let defined = self.store.run_concurrent(async move |access| backend.call_define(access).await).await;
+        let json = self.settled(defined, script, Error::DoesNotLoad)?;
+        serde_json::from_str(&json)
+            .map_err(|_| Error::Definition("what it says of its handlers cannot be read".to_owned()))
+    }
+
+    /// Calls a function of the backend for `host`, whose operations run on `runtime`.
+    pub(crate) async fn call(
+        &mut self,
+        script: &Script,
+        invocation: Invocation,
+        host: Arc<dyn Host>,
+        runtime: Handle,
+    ) -> Result<(String, After), Error> {
+        let state = self.store.data_mut();
+        state.meter.restart(self.limits.cpu);
+        state.begin(host, runtime);
+        let Invocation { target, request, context, .. } = invocation;
+        let (calls, output) = (self.limits.calls_in_flight, self.limits.output);
+        let how = json!({ "target": target, "calls": calls, "output": output }).to_string();
+        let backend = &self.backend;
+        let handled = self
+            .store
+            .run_concurrent(async move |access| backend.call_handle(access, how, request, context).await)
+            .await;
+        let leftover = self.store.data_mut().end();
+        let answer = self.settled(handled, script, Error::Threw)?;
+        if answer.len() > output {
+            return Err(Error::OutputTooLarge(output));
+        }
+        // Who has met its bound of memory may go on in a broken state.
+        let is_whole = leftover == Leftover::None && self.store.data().footprint.refused().is_none();
+        Ok((answer, if is_whole { After::Keep } else { After::Discard }))
+    }
+
+    fn settled(
+        &self,
+        result: wasmtime::Result<wasmtime::Result<Crossing>>,
+        script: &Script,
+        threw: fn(Box<crate::Thrown>) -> Error,
+    ) -> Result<String, Error> {
+        match result.and_then(|result| result) {
+            Ok(Ok(json)) => Ok(json),
+            Ok(Err(raw)) => Err(self.refusal(&raw, script, threw)),
+            Err(error) => Err(self.fault(&error)),
+        }
+    }
+
+    /// What the component's own script says went wrong.
+    fn refusal(&self, raw: &str, script: &Script, threw: fn(Box<crate::Thrown>) -> Error) -> Error {
+        if let Some(refused) = self.store.data().footprint.refused() {
+            return self.memory(refused);
+        }
+        let Ok(raw) = serde_json::from_str::<RawError>(raw) else {
+            return Error::BrokeOff("what it threw cannot be told");
+        };
+        match raw.kind.as_str() {
+            "definition" => Error::Definition(raw.message),
+            "no_handler" => Error::NoHandler(raw.message),
+            "nothing" | "not_json" => Error::Answer(raw.message),
+            "output" => Error::OutputTooLarge(self.limits.output),
+            _ => threw(Box::new(told(raw, script))),
+        }
+    }
+
+    /// Why the engine stopped it.
+    fn fault(&self, error: &wasmtime::Error) -> Error {
+        if error.is::<Overrun>() {
+            return Error::CpuDeadline(self.limits.cpu);
+        }
+        if error.is::<Unread>() {
+            return Error::TooManyCalls;
+        }
+        if let Some(refused) = self.store.data().footprint.refused() {
+            return self.memory(refused);
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Error::Stack,
+            Some(Trap::NoAsyncResult | Trap::AsyncDeadlock) => Error::NeverSettled,
+            Some(_) => Error::BrokeOff("its engine stopped at an error of its own"),
+            None if format!("{error:#}").contains("fuel") => Error::MessageTooLarge(self.limits.host_message),
+            None => Error::engine(error),
+        }
+    }
+
+    fn memory(&self, refused: Refused) -> Error {
+        match refused {
+            Refused::Own => Error::Memory(self.limits.memory),
+            Refused::Everybodys => Error::Exhausted,
+        }
+    }
+}

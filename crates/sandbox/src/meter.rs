@@ -1,0 +1,119 @@
+//! How much a call has computed: the time of the thread while it ran, not the time that it waited.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// The computing time of one call. Written by the thread that polls it alone, so that nothing but the values matters.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    /// Nanoseconds up to the last time that it was polled.
+    before: AtomicU64,
+    /// What the clock of the polling thread said when it began to be polled.
+    began: AtomicU64,
+    /// Nanoseconds beyond which it is stopped.
+    limit: AtomicU64,
+}
+
+/// That a call has computed for longer than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("the call has used up its computing time")]
+pub(crate) struct Overrun;
+
+fn thread_clock() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0)).as_nanos() as u64
+}
+
+impl Meter {
+    /// Begins to count anew, from within a poll.
+    pub(crate) fn restart(&self, limit: Duration) {
+        self.before.store(0, Ordering::Relaxed);
+        self.began.store(thread_clock(), Ordering::Relaxed);
+        self.limit.store(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// What has been used until the last poll ended.
+    pub(crate) fn used(&self) -> Duration {
+        Duration::from_nanos(self.before.load(Ordering::Relaxed))
+    }
+
+    /// Whether more may be used, asked from within a poll.
+    pub(crate) fn check(&self) -> Result<(), Overrun> {
+        let within = thread_clock().saturating_sub(self.began.load(Ordering::Relaxed));
+        let used = self.before.load(Ordering::Relaxed).saturating_add(within);
+        if used > self.limit.load(Ordering::Relaxed) { Err(Overrun) } else { Ok(()) }
+    }
+
+    fn begin(&self) {
+        self.began.store(thread_clock(), Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        let within = thread_clock().saturating_sub(self.began.load(Ordering::Relaxed));
+        self.before.fetch_add(within, Ordering::Relaxed);
+    }
+}
+
+/// A future whose computing is counted.
+pub(crate) struct Metered<F> {
+    inner: F,
+    meter: Arc<Meter>,
+}
+
+impl<F> Metered<F> {
+    pub(crate) fn new(inner: F, meter: Arc<Meter>) -> Self {
+        Self { inner, meter }
+    }
+
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+}
+
+impl<F: Future + Unpin> Future for Metered<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.meter.begin();
+        let polled = Pin::new(&mut self.inner).poll(context);
+        self.meter.end();
+        polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spin(for_how_long: Duration) {
+        let begun = thread_clock();
+        while thread_clock() - begun < for_how_long.as_nanos() as u64 {
+            std::hint::black_box(0);
+        }
+    }
+
+    #[test]
+    fn computing_counts_and_waiting_does_not() {
+        let meter = Arc::new(Meter::default());
+        let mut call = Metered::new(
+            Box::pin(async {
+                meter.restart(Duration::from_millis(5));
+                std::thread::sleep(Duration::from_millis(20));
+                assert!(meter.check().is_ok());
+                spin(Duration::from_millis(6));
+                assert!(meter.check().is_err());
+            }),
+            Arc::clone(&meter),
+        );
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut call).poll(&mut context).is_ready());
+        assert!(meter.used() >= Duration::from_millis(6));
+        meter.restart(Duration::from_millis(5));
+        assert_eq!(meter.used(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,4 @@
+//! Scripts of good and bad will in a real sandbox.
+
+mod answers;
+mod world;
