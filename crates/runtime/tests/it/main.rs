@@ -11,3 +11,4 @@ mod place;
 mod platform;
 mod secrets;
 mod storage;
+mod upstream;
