@@ -130,7 +130,7 @@ impl Runtime {
         let deadline = settings.deadline;
         let outbound = guard.client(&outbound::Settings {
             connect_timeout: CONNECT_TIMEOUT,
-            deadline,
+            deadline: Some(deadline),
             ..outbound::Settings::default()
         })?;
         let client = platform_client(settings.platform_roots, deadline).map_err(Error::Platform)?;
