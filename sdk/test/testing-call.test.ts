@@ -93,7 +93,14 @@ describe("callHandler", () => {
 describe("actions, events and steps", () => {
   it("answer as the server says", async () => {
     expect(await callAction(backend, "pay", { amount: 5 }, createTestContext({ user }))).toEqual({ success: true, data: { paid: { amount: 5 } }, action: "pay" });
-    expect(await callAction(backend, "pay", {}, createTestContext())).toEqual({ success: false, error: "sign in first", action: "pay" });
+    expect(await callAction(backend, "pay", {}, createTestContext())).toEqual({
+      success: false, data: { error: "sign in first" }, error: "sign in first", action: "pay",
+    });
+    expect(await callAction(backend, "throws", {}, createTestContext())).toEqual({ success: false, error: "too far", action: "throws" });
+    expect(await callAction(backend, "empty", {}, createTestContext())).toEqual({ success: true, action: "empty" });
+    expect((await callAction(backend, "show", { a: 1 }, createTestContext(), { from: "page" })).data).toMatchObject({
+      path: "/actions/show", body: { a: 1 }, metadata: { from: "page" },
+    });
   });
 
   it("reach their handlers", async () => {

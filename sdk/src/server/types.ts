@@ -26,6 +26,8 @@ export interface BackendRequest<Body = unknown> {
   readonly headers: Readonly<Record<string, string>>;
   /** What the `:name`s of the route's path stand for, decoded; `*` is what its last `*` stands for. */
   readonly params: Readonly<Record<string, string>>;
+  /** Of an action: what came with it beside its parameters, which are the body. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
   /** Absent where nobody asks: in hooks, say. */
   readonly user?: BackendUser;
 }

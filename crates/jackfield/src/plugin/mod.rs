@@ -56,7 +56,7 @@ pub(crate) enum PluginCommand {
     /// Install a published plugin for a tenant.
     #[command(
         disable_version_flag = true,
-        after_help = "Examples:\n  jackfield plugin install pay-later --tenant acme\n  jackfield plugin install pay-later --version 1.2.0 --if-new"
+        after_help = "Examples:\n  jackfield plugin install pay-later --tenant acme\n  jackfield plugin install pay-later --version 1.2.0 --if-new\n  jackfield plugin install pay-later --upgrade"
     )]
     Install(InstallArgs),
     /// Publish and install a plugin again whenever a file of it changes, and show what its backend writes.
@@ -127,6 +127,9 @@ pub(crate) struct PublishArgs {
     /// Take it for success that the version is published, or the plugin installed, already.
     #[arg(long)]
     if_new: bool,
+    /// With --install: move an installed plugin to the version, and consent to all that it asks for.
+    #[arg(long, requires = "install")]
+    upgrade: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -142,6 +145,9 @@ pub(crate) struct InstallArgs {
     /// Take it for success that the plugin is installed already.
     #[arg(long)]
     if_new: bool,
+    /// Move an installed plugin to the version, and consent to all that it asks for.
+    #[arg(long)]
+    upgrade: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
