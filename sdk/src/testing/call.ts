@@ -15,7 +15,7 @@ export interface TestRequest {
   readonly method?: string;
   /** Below the plugin's own root, such as `/orders/7?full=1`. */
   readonly path: string;
-  /** Text and bytes arrive as they are, unless the headers say that text is JSON; all else as JSON. */
+  /** Text arrives as it is, unless the headers say that it is JSON; bytes too, as text if they are that; all else as JSON. */
   readonly body?: unknown;
   /** Added to that of the path. */
   readonly query?: Readonly<Record<string, string | readonly string[]>>;
@@ -145,11 +145,19 @@ function grouped(search: string): Record<string, string | string[]> {
 
 /** A body as it arrives. */
 function received(body: unknown, given: string | undefined): { body: unknown; type?: string } {
-  if (body === undefined) return { body: undefined };
-  if (body instanceof Uint8Array) return { body, type: given ?? "application/octet-stream" };
+  if (body === undefined || body === "") return { body: undefined };
+  if (body instanceof Uint8Array) return { body: textOf(body) ?? body, type: given ?? "application/octet-stream" };
   if (typeof body !== "string") return { body: throughJson(body, "the body of the request"), type: given ?? "application/json" };
   const type = given ?? "text/plain";
   return { body: /[/+]json\b/.test(type) ? (JSON.parse(body) as unknown) : body, type };
+}
+
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What the server makes of a handler's result. */
