@@ -1,7 +1,9 @@
 //! A plugin from its source to the page: published, found, installed, configured, rated, taken away.
 
+mod backends_publish;
 mod catalog;
 mod configuration;
+mod consent;
 mod installing;
 mod publishing;
 mod ratings;

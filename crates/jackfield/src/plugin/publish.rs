@@ -43,7 +43,7 @@ pub(crate) fn is_there_already(code: &str) -> bool {
 }
 
 /// The body of `POST /plugins`: the manifest as the author wrote it, and every file.
-fn body(tree: &SourceTree) -> Result<Value, Failure> {
+pub(crate) fn body(tree: &SourceTree) -> Result<Value, Failure> {
     let manifest = tree.get(MANIFEST_FILE).context("there is no plugin.json")?;
     let mut body: Map<String, Value> =
         serde_json::from_slice(manifest).context("plugin.json is not a JSON object")?;

@@ -12,11 +12,11 @@ const CREDENTIALS: [&str; 1] = ["session_token"];
 /// Whether the tenant's admin has consented to the upstream's host.
 pub(super) fn is_granted(upstream: &Url, grants: &Grants) -> bool {
     let host = upstream.host_str().unwrap_or_default();
-    if upstream.port().is_none() && grants.hosts.contains(host) {
-        return true;
+    match upstream.port_or_known_default().unwrap_or_default() {
+        // As it is written in manifests.
+        443 => grants.hosts.contains(host),
+        port => grants.hosts.contains(&format!("{host}:{port}")),
     }
-    let port = upstream.port_or_known_default().unwrap_or_default();
-    grants.hosts.contains(&format!("{host}:{port}"))
 }
 
 /// `path` below the base of `upstream`, with the caller's query.
@@ -150,6 +150,8 @@ mod tests {
         assert!(is_granted(&url("https://a.example/x"), &grants(&["a.example"])));
         assert!(is_granted(&url("https://a.example:8443"), &grants(&["a.example:8443"])));
         assert!(!is_granted(&url("https://a.example:8443"), &grants(&["a.example"])));
+        assert!(is_granted(&url("http://a.example"), &grants(&["a.example:80"])));
+        assert!(!is_granted(&url("http://a.example"), &grants(&["a.example"])));
         assert!(!is_granted(&url("https://a.example"), &grants(&["b.example"])));
         assert!(!is_granted(&url("https://a.example"), &grants(&[])));
     }

@@ -12,3 +12,4 @@ mod place;
 mod platform;
 mod secrets;
 mod storage;
+mod upstream;
