@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use testkit::Backend;
 
 use super::{act, data, install, lines};
-use crate::deployment::{ADMIN, Deployment, USER, on_both_backends, plugin, PLATFORM};
+use crate::deployment::{ADMIN, Deployment, PLATFORM, USER, on_both_backends, plugin};
 
 on_both_backends!(
     a_handler_does_what_it_is_asked,
@@ -25,7 +25,8 @@ async fn a_handler_does_what_it_is_asked(backend: Backend) {
         text: () => 'plain',\n\
         bare: () => ({ status: 204 }),";
     install(&deployment, "shop", handlers, &json!({})).await;
-    let body = json!({"action": "echo", "parameters": {"n": [1, "\u{1f600}"]}, "metadata": {"page": "checkout"}});
+    let body =
+        json!({"action": "echo", "parameters": {"n": [1, "\u{1f600}"]}, "metadata": {"page": "checkout"}});
     let answer = deployment.post(USER, "/plugins/shop/actions", &body).await.expect(200);
     assert_eq!(
         answer,

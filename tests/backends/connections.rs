@@ -51,7 +51,8 @@ async fn a_backend_uses_the_tenants_connection_as_far_as_it_may(backend: Backend
     assert!(told.as_str().unwrap().contains("add \"gmail\" to connections"), "{told}");
 
     let own = json!({"connections": [{"connector": "notes", "access": "write"}]});
-    let ask = "ask: (req, ctx) => ctx.connections.get('notes', req.body).list().catch((error) => error.message),";
+    let ask =
+        "ask: (req, ctx) => ctx.connections.get('notes', req.body).list().catch((error) => error.message),";
     install(&deployment, "own", ask, &own).await;
     let told = data(&deployment, ADMIN, "own", "ask", user).await;
     assert!(told.as_str().unwrap().contains("of the user who calls it alone"), "{told}");

@@ -18,7 +18,8 @@ type Seen = Arc<Mutex<Vec<String>>>;
 /// A vendor on loopback that repeats all that it is asked. Its host, and what it has seen.
 async fn vendor() -> (String, Seen) {
     async fn answer(State(seen): State<Seen>, request: Request) -> String {
-        let headers = request.headers().iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()));
+        let headers =
+            request.headers().iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()));
         let told = format!("{} {}\n{}", request.method(), request.uri(), headers.collect::<String>());
         seen.lock().unwrap().push(told.clone());
         told
@@ -65,7 +66,10 @@ async fn a_secret_is_put_in_at_the_door(backend: Backend) {
     assert!(told["key"].as_str().unwrap().contains("requiredSecrets"), "{told:#}");
     let seen = seen.lock().unwrap().clone();
     assert_eq!(seen.len(), 1);
-    assert!(seen[0].contains("authorization: Bearer sk_live_90210") && seen[0].contains("k=sk_live_90210"), "{seen:?}");
+    assert!(
+        seen[0].contains("authorization: Bearer sk_live_90210") && seen[0].contains("k=sk_live_90210"),
+        "{seen:?}"
+    );
     let leaked = act(&deployment, USER, "shop", "leak", json!({})).await.expect(200);
     assert_eq!(leaked["error"], "pin [secret]");
     let lines = lines(&deployment, "shop", 4).await;
@@ -84,8 +88,13 @@ async fn nothing_private_is_reached(backend: Backend) {
     let handlers = "\
         go: (req, ctx) => fetch(req.body.url).then((answer) => answer.text()).catch((error) => ({ refused: error.message })),";
     let hosts = json!([
-        "169.254.169.254", "127.0.0.1", "localhost", "10.0.0.1",
-        format!("127.0.0.1:{port}"), format!("localhost:{port}"), "169.254.169.254:80",
+        "169.254.169.254",
+        "127.0.0.1",
+        "localhost",
+        "10.0.0.1",
+        format!("127.0.0.1:{port}"),
+        format!("localhost:{port}"),
+        "169.254.169.254:80",
     ]);
     install(&deployment, "shop", handlers, &json!({"hosts": hosts})).await;
     for url in [

@@ -239,11 +239,7 @@ pub(crate) fn customers(settings: &Settings, ambient: &Ambient) -> anyhow::Resul
 }
 
 /// What drops all that this process remembers of a tenant.
-pub(crate) fn forget(
-    registry: &Arc<Registry>,
-    connections: &Connections,
-    runtime: &Runtime,
-) -> Vec<Forget> {
+pub(crate) fn forget(registry: &Arc<Registry>, connections: &Connections, runtime: &Runtime) -> Vec<Forget> {
     let (registry, connections, runtime) = (Arc::clone(registry), connections.clone(), runtime.clone());
     vec![
         Box::new(move |_: &TenantId| registry.forget_files()),
@@ -287,7 +283,13 @@ mod tests {
     use super::*;
 
     /// Columns of bytes that hold nothing that a tenant's data key seals.
-    const NOT_SEALED: [&str; 5] = ["api_key.secret_hash", "connect_session.token_hash", "master_key.proof", "tenant_key.wrapped", "plugin_value.key"];
+    const NOT_SEALED: [&str; 5] = [
+        "api_key.secret_hash",
+        "connect_session.token_hash",
+        "master_key.proof",
+        "tenant_key.wrapped",
+        "plugin_value.key",
+    ];
 
     async fn columns() -> Vec<(String, String, String)> {
         let folder = tempfile::tempdir().unwrap();

@@ -126,7 +126,8 @@ impl Runtime {
     /// # Errors
     /// [`Error::Outbound`], [`Error::Platform`] where this system's authorities cannot be read.
     pub fn new(parts: Parts) -> Result<Self, Error> {
-        let Parts { database, sandbox, installations, guard, unified, signer, log, settings, ambient } = parts;
+        let Parts { database, sandbox, installations, guard, unified, signer, log, settings, ambient } =
+            parts;
         let deadline = settings.deadline;
         let outbound = guard.client(&outbound::Settings {
             connect_timeout: CONNECT_TIMEOUT,
@@ -235,8 +236,12 @@ impl Runtime {
             "version": deployment.version,
             "config": deployment.configuration,
         });
-        let invocation =
-            sandbox::Invocation { target, request, context: context.to_string(), deadline: Some(self.deadline) };
+        let invocation = sandbox::Invocation {
+            target,
+            request,
+            context: context.to_string(),
+            deadline: Some(self.deadline),
+        };
         let door = Arc::new(Door(Arc::clone(call)));
         let answered = self.sandbox.call(&owner, &script, door, invocation).await;
         answered.map(|answer| answer.json).map_err(|error| failed(call, error))

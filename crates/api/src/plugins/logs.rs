@@ -103,10 +103,12 @@ impl Lines {
         if self.limit.is_some_and(|limit| !(1..=1000).contains(&limit)) {
             return Err(invalid("limit must be a number from 1 to 1000"));
         }
-        let after = self.after.filter(|after| !after.is_empty()).map(|after| after.parse::<i64>()).transpose();
+        let after =
+            self.after.filter(|after| !after.is_empty()).map(|after| after.parse::<i64>()).transpose();
         let after = after.map_err(|_| invalid("after must be the next of an answer"))?;
         let level = self.level.filter(|level| !level.is_empty());
-        let level = level.map(|word| level_of(&word).ok_or_else(|| invalid("level must be debug, info, warn or error")));
+        let level = level
+            .map(|word| level_of(&word).ok_or_else(|| invalid("level must be debug, info, warn or error")));
         Ok(LogQuery { limit: self.limit, after, level: level.transpose()? })
     }
 }
