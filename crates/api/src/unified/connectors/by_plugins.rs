@@ -3,7 +3,7 @@
 use ::connectors::communication::{Conversation, NewMessage};
 use ::connectors::{Asker, Connectors};
 use async_trait::async_trait;
-use model::{Coded, ErrorCode};
+use model::ErrorCode;
 use runtime::{Unified, UnifiedError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
