@@ -10,6 +10,8 @@ pub(super) const FOREIGN: &[(&str, &str, Body, u16)] = &[
     ("POST", "/plugins/private/ratings", Json(r#"{"rating":5}"#), 404),
     ("GET", "/plugins/private/config", Nothing, 404),
     ("PUT", "/plugins/private/config", Json("{}"), 404),
+    ("GET", "/plugins/private/consent", Nothing, 404),
+    ("PUT", "/plugins/private/consent", Json("{}"), 404),
     ("PUT", "/plugins/private/status", Json(r#"{"enabled":true}"#), 404),
     ("PUT", "/plugins/private", Json(r#"{"name":"Mine"}"#), 404),
     ("POST", "/plugins/install", Json(r#"{"pluginId":"private"}"#), 404),

@@ -17,7 +17,7 @@ use rolldown_resolver::Resolver;
 use crate::{
     diagnostic::{Diagnostic, Severity},
     filesystem::NoFiles,
-    modules::{Input, Modules, ROOT, Refused, Variant, path},
+    modules::{HOST, Input, Modules, ROOT, Refused, Variant, path},
     output::{Artifact, ArtifactKind},
     sources::MAX_DIAGNOSTICS,
 };
@@ -268,7 +268,8 @@ fn located(event: &BuildDiagnostic) -> Diagnostic {
 /// A message without the folder that does not exist.
 fn clean(message: &str) -> String {
     let relative = format!("{}/", ROOT.trim_start_matches('/'));
-    message.replace(&format!("{ROOT}/"), "").replace(&relative, "").replace('\0', "")
+    let message = message.replace(&format!("{ROOT}/"), "").replace(&relative, "").replace("\\0", "\0");
+    message.replace(HOST, "").replace('\0', "")
 }
 
 fn known(kind: EventKind) -> (String, Option<&'static str>) {

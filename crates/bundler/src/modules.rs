@@ -23,7 +23,7 @@ use crate::{
 pub(crate) const ROOT: &str = "/__jackfield_tree__";
 
 /// Before the names of modules that are made here. Rolldown leaves modules with a NUL out of source maps.
-const HOST: &str = "\0host:";
+pub(crate) const HOST: &str = "\0host:";
 const MADE: &str = "\0made:";
 /// The functions that oxc's transformer imports; rolldown has them built in.
 const RUNTIME: &str = "@oxc-project/runtime/";

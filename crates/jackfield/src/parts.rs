@@ -15,6 +15,7 @@ use connectors::Connectors;
 use connectors::lexmodo::{self, Customers};
 use identity::{Authenticator, Config, Lexmodo};
 use model::{Ambient, TenantId, Violation};
+use outbound::Guard;
 use registry::{BackendDefinition, Examine, ExamineError, Platform, Program, Registry, Toolchain};
 use reqwest::Certificate;
 use storage::{
@@ -122,11 +123,19 @@ pub(crate) fn tenants(database: &Database, forget: Vec<Forget>, ambient: &Ambien
     Tenants::new(database.clone(), TENANT_DATA, forget, ambient.clone())
 }
 
+/// What judges all that is called because somebody else says so: one for the program.
+pub(crate) fn guard(settings: &Settings) -> anyhow::Result<Guard> {
+    let extra = extra_ca(settings)?.map(|pem| outbound::roots(&pem)).transpose();
+    let extra = extra.context("EXTRA_CA_FILE must hold certificates in PEM")?;
+    Ok(Guard::new(settings.outbound_allow.allow(), extra.unwrap_or_default())?)
+}
+
 /// The registry, on storage that is open.
 pub(crate) fn registry(
     settings: &Settings,
     (database, blobs, sealer): (&Database, &Arc<dyn Blobs>, &Sealer),
     toolchain: Toolchain,
+    guard: &Guard,
     public_url: &Url,
     ambient: &Ambient,
 ) -> anyhow::Result<Registry> {
@@ -142,6 +151,7 @@ pub(crate) fn registry(
         toolchain,
         platform,
         ambient.clone(),
+        guard.client(&outbound::Settings::default())?,
     ))
 }
 
@@ -150,17 +160,23 @@ pub(crate) fn connections(
     settings: &Settings,
     (database, sealer): (&Database, &Sealer),
     catalog: Catalog,
+    guard: &Guard,
     public_url: &Url,
     ambient: &Ambient,
 ) -> anyhow::Result<Connections> {
-    let config = HttpConfig { extra_roots: extra_roots(settings)?, ..HttpConfig::default() };
+    let config = HttpConfig {
+        extra_roots: extra_roots(settings)?,
+        guard: Some(guard.clone()),
+        ..HttpConfig::default()
+    };
     let http =
         Http::new(&config, ambient.clone()).context("the authorities of this system cannot be read")?;
     Ok(Connections::new(connections::Parts {
         database: database.clone(),
         sealer: sealer.clone(),
         catalog,
-        discovery: Discovery::new(http.outward().clone(), ambient.clone()).with_public(http.public().clone()),
+        discovery: Discovery::new(http.outward().clone(), ambient.clone())
+            .with_guarded(http.guarded().clone()),
         http,
         public_url: public_url.clone(),
         token_reads: settings.token_reads,
@@ -178,6 +194,7 @@ pub(crate) fn connectors(
     settings: &Settings,
     (sealer, connections): (&Sealer, &Connections),
     notes: Option<&Url>,
+    guard: &Guard,
     ambient: &Ambient,
 ) -> anyhow::Result<Connectors> {
     let connectors = Connectors::new(connectors::Parts {
@@ -187,6 +204,7 @@ pub(crate) fn connectors(
             connectors::http::Settings {
                 base_urls: base_urls(settings, notes),
                 extra_roots: extra_roots(settings)?,
+                guard: Some(guard.clone()),
                 ..connectors::http::Settings::default()
             },
             ambient.clone(),

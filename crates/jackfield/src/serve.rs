@@ -62,7 +62,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let sealer = parts::sealer(&settings, &database, &ambient).await?;
     let storage = (&database, &blobs, &sealer);
     let toolchain = parts::toolchain(bundler.clone());
-    let registry = Arc::new(parts::registry(&settings, storage, toolchain, &public_url, &ambient)?);
+    let guard = parts::guard(&settings)?;
+    let registry = Arc::new(parts::registry(&settings, storage, toolchain, &guard, &public_url, &ambient)?);
     let (catalog, mounted, notes) = if args.dev {
         let Sandbox { router, catalog, base_url } = Sandbox::new(loaded.catalog, &public_url, &ambient)?;
         (catalog, router, Some(base_url))
@@ -70,8 +71,9 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         (loaded.catalog, Router::new(), None)
     };
     let catalog = crate::lexmodo::returning_here(catalog, &public_url)?;
-    let connections = parts::connections(&settings, (&database, &sealer), catalog, &public_url, &ambient)?;
-    let connectors = parts::connectors(&settings, (&sealer, &connections), notes.as_ref(), &ambient)?;
+    let connections =
+        parts::connections(&settings, (&database, &sealer), catalog, &guard, &public_url, &ambient)?;
+    let connectors = parts::connectors(&settings, (&sealer, &connections), notes.as_ref(), &guard, &ambient)?;
     let forget = parts::forget(&registry, &connections);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {

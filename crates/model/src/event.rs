@@ -51,6 +51,8 @@ pub enum EventKind {
     ConnectionExpiring,
     /// A connection was revoked and its tokens deleted.
     ConnectionRevoked,
+    /// A lifecycle hook of a plugin has failed for good.
+    PluginHookFailed,
     /// A tenant set its own OAuth app for a provider.
     OauthAppConfigured,
     /// A tenant went back to the platform's OAuth app.
@@ -87,6 +89,7 @@ impl EventKind {
             Self::ConnectionNeedsReauth => "jackfield.connection.needs_reauth",
             Self::ConnectionExpiring => "jackfield.connection.expiring",
             Self::ConnectionRevoked => "jackfield.connection.revoked",
+            Self::PluginHookFailed => "jackfield.plugin.hook_failed",
             Self::OauthAppConfigured => "jackfield.oauth_app.configured",
             Self::OauthAppRemoved => "jackfield.oauth_app.removed",
             Self::OauthAppBroken => "jackfield.oauth_app.broken",

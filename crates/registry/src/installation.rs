@@ -146,9 +146,11 @@ impl Registry {
             let said = consent.map_or(Said::Nothing, Said::Agrees);
             self.take_consent(&mut tx, tenant, &plugin, said, by).await?;
             installations::set_version(&mut tx, tenant, &plugin, self.ambient.now()).await?;
-            let mut data = particulars(&plugin, by);
-            data["formerVersion"] = current.plugin.manifest.version.into();
-            data["formerVersionKey"] = current.plugin.version_key.into();
+            let former = current.plugin;
+            let data = json!({
+                "version": plugin.manifest.version, "pluginKey": plugin.key, "versionKey": plugin.version_key, "by": by,
+                "formerVersion": former.manifest.version, "formerVersionKey": former.version_key,
+            });
             tx.record(event(tenant, EventKind::InstallationUpgraded, id, data));
         } else if let Some(consent) = consent {
             self.take_consent(&mut tx, tenant, &plugin, Said::Agrees(consent), by).await?;

@@ -11,6 +11,7 @@ mod consent;
 mod deployment;
 mod encoding;
 mod error;
+mod fetch;
 mod installation;
 mod manifest;
 mod plugin;
@@ -70,12 +71,14 @@ pub struct Registry {
     toolchain: Toolchain,
     platform: Platform,
     ambient: Ambient,
+    /// Fetches what manifests have elsewhere.
+    client: outbound::Client,
     cache: bundles::Cache,
     deployed: deployment::Cache,
 }
 
 impl Registry {
-    /// A registry on the given storage, with what makes programs of sources.
+    /// A registry on the given storage, with what makes programs of sources. `client` fetches what manifests have elsewhere.
     pub fn new(
         database: Database,
         blobs: Arc<dyn Blobs>,
@@ -83,10 +86,11 @@ impl Registry {
         toolchain: Toolchain,
         platform: Platform,
         ambient: Ambient,
+        client: outbound::Client,
     ) -> Self {
         let cache = bundles::Cache::new(platform.bundle_cache_bytes);
         let deployed = deployment::Cache::new();
-        Self { database, blobs, sealer, toolchain, platform, ambient, cache, deployed }
+        Self { database, blobs, sealer, toolchain, platform, ambient, client, cache, deployed }
     }
 
     /// The blob store, for health checks.

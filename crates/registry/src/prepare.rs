@@ -71,7 +71,7 @@ pub enum Runnable {
         /// All files.
         files: Vec<File>,
     },
-    /// A bundle that is kept elsewhere.
+    /// The address of a file that was uploaded ahead of its version.
     Url(String),
     /// The `remoteEntry` of the manifest, for hosts that load module federation.
     Remote,
@@ -303,13 +303,18 @@ async fn bundle_file(content: Bytes) -> Result<File, Error> {
     files.pop().ok_or(Error::BundleNotFound)
 }
 
+/// Subresource Integrity of `content`.
+pub(crate) fn integrity(content: &[u8]) -> String {
+    format!("sha384-{}", STANDARD.encode(digest(&SHA384, content)))
+}
+
 /// Compressing takes up to seconds of CPU, so it happens on the threads for blocking work.
 async fn make_files(named: Vec<(String, &'static str, Bytes)>) -> Result<Vec<File>, Error> {
     let work = move || -> std::io::Result<Vec<File>> {
         let make = |(filename, media_type, content): (String, &'static str, Bytes)| {
             Ok(File {
                 digest: hex::encode(digest(&SHA256, &content)),
-                integrity: format!("sha384-{}", STANDARD.encode(digest(&SHA384, &content))),
+                integrity: integrity(&content),
                 encodings: encode_all(&content)?,
                 filename,
                 media_type,

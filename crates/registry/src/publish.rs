@@ -7,9 +7,11 @@ use model::{Event, EventKind, PluginId, Violation};
 use serde_json::{Value, json};
 use storage::{BlobKey, Staging, Tx};
 
+use crate::fetch;
 use crate::manifest::Checked;
 use crate::plugin::{BundleRef, Owner, Plugin, Status};
 use crate::prepare::{Backend, File, Prepared, Runnable, adopt, prepare};
+use crate::source::Source;
 use crate::store::bundles::FileRow;
 use crate::store::plugins::{BackendRow, NewVersion, Summary};
 use crate::store::{bundles, plugins};
@@ -88,22 +90,30 @@ impl Registry {
     /// Publishes a version of a new plugin or of one that the author's catalog has.
     ///
     /// # Errors
-    /// All of [`prepare`]; [`Error::VersionExists`], [`Error::IdTaken`], [`Error::SourceMissing`]. A failure leaves the
+    /// All of [`prepare`]; [`Error::Manifest`] for a `bundleUrl` that cannot be fetched; [`Error::VersionExists`], [`Error::IdTaken`], [`Error::SourceMissing`]. A failure leaves the
     /// catalog as it was.
-    pub async fn publish(&self, author: &Author, draft: Draft) -> Result<Published, Error> {
+    pub async fn publish(&self, author: &Author, mut draft: Draft) -> Result<Published, Error> {
         let checked = draft.manifest.check()?;
         self.refuse_known_version(author, &checked.id, &checked.version).await?;
         self.refuse_over_quota(author, &checked.id).await?;
         let status = status(author, draft.status);
-        let Prepared { manifest, checked, runnable, backend, warnings } =
-            prepare(&self.toolchain, draft).await?;
+        if !self.is_uploaded(&checked, draft.source.as_ref()) {
+            draft = fetch::with_bundle(&self.client, draft).await?;
+        }
+        let Prepared { manifest, checked, runnable, backend, mut warnings } =
+            Box::pin(prepare(&self.toolchain, draft)).await?;
         let publish = model::new_id(&self.ambient);
         let (bundle, files) = match runnable.ok_or(Error::SourceMissing)? {
             Runnable::Files { entry, bare_entry, files } => {
                 stored_bundle(&checked, entry, bare_entry, files, &publish)?
             }
             Runnable::Url(url) => (self.bundle_at(author, &checked, url).await?, Vec::new()),
-            Runnable::Remote | Runnable::Nothing => (BundleRef::default(), Vec::new()),
+            Runnable::Remote => {
+                let (bundle, warning) = fetch::remote_entry(&self.client, &manifest).await;
+                warnings.extend(warning);
+                (bundle, Vec::new())
+            }
+            Runnable::Nothing => (BundleRef::default(), Vec::new()),
         };
         let backend = backend.map(|backend| StoredBackend::new(&checked, &publish, backend)).transpose()?;
         let blobs = files.iter().flat_map(|file| file.blobs.clone());
@@ -187,13 +197,17 @@ impl Registry {
         Ok(())
     }
 
-    /// The bundle behind a `bundleUrl`: a file kept here if the address is one of ours, else a reference.
+    /// Whether a source is the address of a file that is kept here for this version.
+    fn is_uploaded(&self, checked: &Checked, source: Option<&Source>) -> bool {
+        let prefix = self.file_url(&checked.id, &checked.version.to_string(), "");
+        matches!(source, Some(Source::Url(url)) if url.starts_with(&prefix))
+    }
+
+    /// The bundle behind a `bundleUrl` that is one of ours.
     async fn bundle_at(&self, author: &Author, checked: &Checked, url: String) -> Result<BundleRef, Error> {
         let version = checked.version.to_string();
         let prefix = self.file_url(&checked.id, &version, "");
-        let Some(filename) = url.strip_prefix(&prefix) else {
-            return Ok(BundleRef { external_url: Some(url), ..BundleRef::default() });
-        };
+        let filename = url.strip_prefix(&prefix).unwrap_or_default();
         let mut conn = self.database.read().await?;
         let file = bundles::find_of_owner(&mut conn, &author.owner, &checked.id, &version, filename).await?;
         let file = file.ok_or_else(|| {

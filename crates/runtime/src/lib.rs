@@ -9,6 +9,7 @@ mod ctx;
 mod error;
 mod examine;
 mod invocation;
+pub mod lifecycle;
 mod log;
 mod redact;
 mod request;

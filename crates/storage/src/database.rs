@@ -13,6 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{
     Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
 };
+use tokio::sync::watch;
 
 use crate::dialect::Dialect;
 use crate::migration::{Migration, migrator};
@@ -72,6 +73,7 @@ enum Pools {
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
+    recorded: watch::Sender<()>,
     ambient: Ambient,
 }
 
@@ -87,7 +89,7 @@ impl Database {
             DatabaseUrl::Sqlite(path) => open_sqlite(path, migrations).await?,
             DatabaseUrl::Postgres(options) => open_postgres(options, migrations).await?,
         };
-        Ok(Self { pools, ambient })
+        Ok(Self { pools, recorded: watch::Sender::new(()), ambient })
     }
 
     /// A connection for reading. On SQLite it refuses to write.
@@ -106,7 +108,19 @@ impl Database {
             Pools::Sqlite { writer, .. } => Held::SqliteTx(writer.begin_with("BEGIN IMMEDIATE").await?),
             Pools::Postgres(pool) => Held::PostgresTx(pool.begin().await?),
         };
-        Ok(Tx { conn: Conn { held }, events: Vec::new(), emitted: Vec::new(), ambient: self.ambient.clone() })
+        let recorded = self.recorded.clone();
+        Ok(Tx {
+            conn: Conn { held },
+            events: Vec::new(),
+            emitted: Vec::new(),
+            recorded,
+            ambient: self.ambient.clone(),
+        })
+    }
+
+    /// Changes whenever this process has put something into the log. Of what others put there it knows nothing.
+    pub fn recorded(&self) -> watch::Receiver<()> {
+        self.recorded.subscribe()
     }
 
     /// Answers if the database does.
@@ -246,6 +260,7 @@ pub struct Tx {
     conn: Conn,
     events: Vec<Event>,
     emitted: Vec<Emitted>,
+    recorded: watch::Sender<()>,
     ambient: Ambient,
 }
 
@@ -270,6 +285,9 @@ impl Tx {
             Held::SqliteTx(tx) => tx.commit().await?,
             Held::PostgresTx(tx) => tx.commit().await?,
             Held::SqliteReader(_) | Held::PostgresReader(_) => {}
+        }
+        if !self.events.is_empty() || !self.emitted.is_empty() {
+            self.recorded.send_replace(());
         }
         Ok(())
     }

@@ -83,6 +83,19 @@ pub const MIGRATIONS: &[Migration] = &[
         );
     ",
     },
+    Migration {
+        version: 2026_11_21_45,
+        name: "readers of the log",
+        // A reader's row is made by the step that introduces the reader. `cursor` is the last place that it has taken.
+        sql: "
+        CREATE TABLE log_reader (
+            name TEXT PRIMARY KEY,
+            cursor BIGINT NOT NULL,
+            holder TEXT NOT NULL,
+            lease_until BIGINT NOT NULL
+        );
+    ",
+    },
 ];
 
 /// All steps in this database's words.

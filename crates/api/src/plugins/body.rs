@@ -32,7 +32,8 @@ pub(crate) struct PluginBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "https://plugins.example.com/plugins/bundles/payment-card/v1.0.0/index-Cx0q3fTz.js")]
     bundle_url: Option<String>,
-    /// Subresource Integrity of the file at `bundleUrl`.
+    /// Subresource Integrity of the file at `bundleUrl`; where there is none, of what `remoteEntry` led to when it was
+    /// published, if it could be fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     integrity: Option<&'a str>,
     /// The same bundle with bare imports, for pages with an import map.

@@ -41,7 +41,7 @@ pub(crate) struct PublishBody {
     /// Sources by path: text, or `{content, encoding: "base64"}`.
     #[schema(value_type = Option<Object>)]
     files: Option<Value>,
-    /// The address of a bundle that is kept elsewhere, or that was uploaded to `/plugins/storage/upload`.
+    /// The address of a bundle: fetched once and kept here from then on, or what `/plugins/storage/upload` gave.
     bundle_url: Option<String>,
     /// Found in the program where left out.
     extension_points: Option<Vec<String>>,

@@ -10,6 +10,7 @@
     reason = "a test that fails panics; clippy knows tests by an attribute that these do not have"
 )]
 
+mod backends;
 mod builds;
 mod definitions;
 mod diagnostics;
@@ -25,8 +26,14 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(support::WORKER) {
         return bundler::worker::main();
     }
-    let groups =
-        [builds::trials(), definitions::trials(), diagnostics::trials(), hostile::trials(), pool::trials()];
+    let groups = [
+        backends::trials(),
+        builds::trials(),
+        definitions::trials(),
+        diagnostics::trials(),
+        hostile::trials(),
+        pool::trials(),
+    ];
     let trials: Vec<Trial> = groups.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

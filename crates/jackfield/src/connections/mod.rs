@@ -73,9 +73,15 @@ impl Opened {
         let database = parts::open_database(&settings, &ambient).await?;
         let sealer = parts::sealer(&settings, &database, &ambient).await?;
         let public_url = settings.public_url(SocketAddr::new(settings.host, settings.port))?;
-        let connections =
-            parts::connections(&settings, (&database, &sealer), loaded.catalog, &public_url, &ambient)
-                .context("the broker cannot be made")?;
+        let connections = parts::connections(
+            &settings,
+            (&database, &sealer),
+            loaded.catalog,
+            &parts::guard(&settings)?,
+            &public_url,
+            &ambient,
+        )
+        .context("the broker cannot be made")?;
         Ok(Self { settings, sealer, connections, ambient, database })
     }
 

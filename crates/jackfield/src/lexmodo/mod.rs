@@ -35,8 +35,13 @@ pub(crate) enum LexmodoCommand {
 /// Runs one of the commands.
 pub(crate) async fn run(loaded: Loaded, command: LexmodoCommand) -> anyhow::Result<ExitCode> {
     let opened = Opened::open(loaded).await?;
-    let connectors =
-        parts::connectors(&opened.settings, (&opened.sealer, &opened.connections), None, &opened.ambient)?;
+    let connectors = parts::connectors(
+        &opened.settings,
+        (&opened.sealer, &opened.connections),
+        None,
+        &parts::guard(&opened.settings)?,
+        &opened.ambient,
+    )?;
     let outcome = match command {
         LexmodoCommand::Customers(args) => customers::run(&connectors, args).await,
     };

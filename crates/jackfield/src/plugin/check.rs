@@ -88,7 +88,11 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
 
 /// Reads the folder, and checks, builds and compresses as the server does on a publish.
 pub(crate) async fn prepare(dir: &Path) -> Result<Ready, Failure> {
-    let tree = folder::read(dir)?;
+    prepare_tree(folder::read(dir)?).await
+}
+
+/// The same for files that were read.
+pub(crate) async fn prepare_tree(tree: SourceTree) -> Result<Ready, Failure> {
     let draft = Draft::from_tree(tree.clone()).map_err(|error| match error.into() {
         Failure::Problem(mut problem) if tree.get(MANIFEST_FILE).is_none() => {
             let hint = "name the folder that holds it, or make a plugin with `jackfield plugin new`";

@@ -94,9 +94,28 @@ impl Client {
         self.ask(Method::GET, path, Vec::new(), doing).await
     }
 
+    /// Asks for JSON, with a query.
+    ///
+    /// # Errors
+    /// As [`Client::post`].
+    pub(crate) async fn get_where(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        doing: &str,
+    ) -> Result<Value, Failure> {
+        let mut url = self.address(path);
+        url.query_pairs_mut().extend_pairs(query);
+        self.ask_at(Method::GET, url, Vec::new(), doing).await
+    }
+
     async fn ask(&self, method: Method, path: &[&str], body: Vec<u8>, doing: &str) -> Result<Value, Failure> {
+        self.ask_at(method, self.address(path), body, doing).await
+    }
+
+    async fn ask_at(&self, method: Method, url: Url, body: Vec<u8>, doing: &str) -> Result<Value, Failure> {
         let bar = spinner(doing);
-        let answer = self.attempts(&method, &self.address(path), &body, &bar).await;
+        let answer = self.attempts(&method, &url, &body, &bar).await;
         bar.finish_and_clear();
         self.read(&answer?)
     }

@@ -1,5 +1,6 @@
 //! A plugin's folder, read into memory without following links.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -75,6 +76,27 @@ pub(crate) fn read(root: &Path) -> Result<SourceTree, FolderError> {
     let mut reader = Reader { root, tree: SourceTree::new(), entries: 0 };
     reader.folder("", 0)?;
     Ok(reader.tree)
+}
+
+/// The folder itself and those within it that may hold files of the plugin. What cannot be read is left out.
+pub(crate) fn folders(root: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::from([root.to_owned()]);
+    let mut left = vec![(String::new(), 0)];
+    while let Some((at, depth)) = left.pop() {
+        let entries = fs::read_dir(root.join(&at)).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| !is_ignored(&entry.file_name(), &at)) {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder
+                && depth < MAX_DEPTH
+                && found.len() < MAX_ENTRIES
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                found.insert(entry.path());
+                left.push((format!("{at}{name}/"), depth + 1));
+            }
+        }
+    }
+    found
 }
 
 struct Reader<'a> {

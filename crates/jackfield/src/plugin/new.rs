@@ -6,16 +6,38 @@ use crate::cli::print;
 use crate::plugin::report::Failure;
 use crate::plugin::{NewArgs, output};
 
-/// What is made: the path, and the text with names to fill in.
-const TEMPLATE: [(&str, &str); 7] = [
+/// A file that is made: the path, and the text with names to fill in.
+type Template = (&'static str, &'static str);
+
+/// What every plugin has.
+const COMMON: [Template; 5] = [
     (".gitignore", include_str!("template/gitignore")),
     ("README.md", include_str!("template/README.md")),
-    ("package.json", include_str!("template/package.json")),
     ("plugin.json", include_str!("template/plugin.json")),
-    ("src/index.tsx", include_str!("template/index.tsx")),
     ("src/style.css", include_str!("template/style.css")),
     ("tsconfig.json", include_str!("template/tsconfig.json")),
 ];
+
+/// What else one has that is in the page alone.
+const PAGE: [Template; 2] = [
+    ("package.json", include_str!("template/package.json")),
+    ("src/index.tsx", include_str!("template/index.tsx")),
+];
+
+/// What else one has whose backend is on the server.
+const BACKEND: [Template; 5] = [
+    ("backend/index.test.ts", include_str!("template/backend/index.test.ts")),
+    ("backend/index.ts", include_str!("template/backend/index.ts")),
+    ("backend/tsconfig.json", include_str!("template/backend/tsconfig.json")),
+    ("package.json", include_str!("template/backend/package.json")),
+    ("src/index.tsx", include_str!("template/backend/component.tsx")),
+];
+
+/// The line of the manifest.
+const BACKEND_KEY: &str = "  \"backend\": { \"entryPoint\": \"backend/index.ts\" },\n";
+/// The lines of the table of files.
+const BACKEND_FILES: &str = "| `backend/index.ts` | what runs on the server: handlers and their routes |\n\
+    | `backend/index.test.ts` | its test: `npm test` |\n";
 
 /// The longest category or extension point, in characters: the registry's bound for categories.
 const MAX_WORD: usize = 64;
@@ -23,14 +45,16 @@ const MAX_WORD: usize = 64;
 /// Makes the folder and says what to do next.
 pub(crate) fn run(args: &NewArgs) -> Result<(), Failure> {
     let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(args.name.as_str()));
-    let files: Vec<(&str, String)> = TEMPLATE.iter().map(|(path, text)| (*path, fill(text, args))).collect();
+    let files: Vec<(&str, String)> = template(args).map(|(path, text)| (path, fill(text, args))).collect();
     let files: Vec<output::NewFile<'_>> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
     output::create(&dir, &files)?;
     let shown = dir.display();
     let text = format!(
-        "made {shown}, a plugin for the extension point {}\n\nnext:\n  cd {shown}\n  jackfield plugin check\n  \
-         jackfield serve --dev              # in another terminal\n  jackfield plugin publish --install\n\n\
+        "made {shown}, a plugin{} for the extension point {}\n\nnext:\n  cd {shown}\n  jackfield plugin check\n  \
+         jackfield serve --dev              # in another terminal\n  \
+         jackfield plugin dev               # publishes and installs again whenever a file changes\n\n\
          the types for your editor come by npm, see README.md; the server needs none of it\n",
+        if args.backend { " with a backend," } else { "" },
         point(args)
     );
     Ok(print(&text)?)
@@ -46,9 +70,17 @@ pub(crate) fn parse_word(text: &str) -> Result<String, String> {
     }
 }
 
+fn template(args: &NewArgs) -> impl Iterator<Item = Template> {
+    let more: &[Template] = if args.backend { &BACKEND } else { &PAGE };
+    COMMON.iter().chain(more).copied()
+}
+
 fn fill(text: &str, args: &NewArgs) -> String {
     let id = args.name.as_str();
+    let with_backend = |text| if args.backend { text } else { "" };
     text.replace("__ID__", id)
+        .replace("__BACKEND__", with_backend(BACKEND_KEY))
+        .replace("__BACKEND_FILES__", with_backend(BACKEND_FILES))
         .replace("__NAME__", &title(id))
         // npm takes lower case alone, and a class name no dot.
         .replace("__PACKAGE__", &id.to_ascii_lowercase())
@@ -80,18 +112,23 @@ mod tests {
             name: name.parse().unwrap(),
             category: category.to_owned(),
             extension_point: None,
+            backend: false,
             dir: None,
         }
     }
 
+    fn with_backend(args: NewArgs) -> NewArgs {
+        NewArgs { backend: true, ..args }
+    }
+
     fn made(path: &str, args: &NewArgs) -> String {
-        TEMPLATE.iter().find(|(known, _)| *known == path).map(|(_, text)| fill(text, args)).unwrap()
+        template(args).find(|(known, _)| *known == path).map(|(_, text)| fill(text, args)).unwrap()
     }
 
     #[test]
     fn every_name_is_filled_in() {
         let args = args("Pay.later_2-go", "payment");
-        for (path, text) in TEMPLATE {
+        for (path, text) in template(&args) {
             assert!(!fill(text, &args).contains("__"), "{path}");
         }
         let manifest: Value = serde_json::from_str(&made("plugin.json", &args)).unwrap();
@@ -105,11 +142,27 @@ mod tests {
     }
 
     #[test]
+    fn a_backend_is_named_in_the_manifest_and_made() {
+        let args = with_backend(args("guest-book", "widget"));
+        for (path, text) in template(&args) {
+            assert!(!fill(text, &args).contains("__"), "{path}");
+        }
+        let manifest: Value = serde_json::from_str(&made("plugin.json", &args)).unwrap();
+        let entry = manifest["backend"]["entryPoint"].as_str().unwrap();
+        assert!(made(entry, &args).contains("defineBackendPlugin"));
+        let package: Value = serde_json::from_str(&made("package.json", &args)).unwrap();
+        assert_eq!(package["name"], "guest-book");
+        assert!(made("README.md", &args).contains("`backend/index.ts`"));
+    }
+
+    #[test]
     fn the_sdk_asked_for_is_the_one_of_this_repository() {
-        let package: Value = serde_json::from_str(&made("package.json", &args("a", "widget"))).unwrap();
         let sdk: Value = serde_json::from_str(include_str!("../../../../sdk/package.json")).unwrap();
         let version = sdk["version"].as_str().unwrap();
-        assert_eq!(package["devDependencies"]["@jackfield/plugin-sdk"], format!("^{version}"));
+        for args in [args("a", "widget"), with_backend(args("a", "widget"))] {
+            let package: Value = serde_json::from_str(&made("package.json", &args)).unwrap();
+            assert_eq!(package["devDependencies"]["@jackfield/plugin-sdk"], format!("^{version}"));
+        }
     }
 
     #[test]

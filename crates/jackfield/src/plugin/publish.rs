@@ -33,7 +33,12 @@ pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {
     if !args.install {
         return Ok(());
     }
-    let wanted = Installation { id: &manifest.id, version: Some(&manifest.version), if_new: args.if_new };
+    let wanted = Installation {
+        id: &manifest.id,
+        version: Some(&manifest.version),
+        if_new: args.if_new,
+        upgrade: args.upgrade,
+    };
     install::install(&client, &wanted).await
 }
 
@@ -43,7 +48,7 @@ pub(crate) fn is_there_already(code: &str) -> bool {
 }
 
 /// The body of `POST /plugins`: the manifest as the author wrote it, and every file.
-fn body(tree: &SourceTree) -> Result<Value, Failure> {
+pub(crate) fn body(tree: &SourceTree) -> Result<Value, Failure> {
     let manifest = tree.get(MANIFEST_FILE).context("there is no plugin.json")?;
     let mut body: Map<String, Value> =
         serde_json::from_slice(manifest).context("plugin.json is not a JSON object")?;

@@ -99,7 +99,7 @@ impl From<FolderError> for Failure {
 
 impl Problem {
     /// The document of `--json`.
-    fn as_json(&self) -> Value {
+    pub(crate) fn as_json(&self) -> Value {
         let errors: Vec<Value> = self.findings.iter().map(Finding::as_json).collect();
         let diagnostics: Vec<_> =
             self.findings.iter().filter_map(|finding| finding.diagnostic.as_ref()).collect();

@@ -68,6 +68,7 @@ impl Settings {
         {
             problems.push("PLUGIN_SERVER_URL must be a base URL without query and fragment".into());
         }
+        self.outbound_allow.check(problems);
         self.proxy_rules.check(problems);
         self.check_lexmodo(problems);
     }

@@ -6,6 +6,7 @@ mod dotenv;
 mod lexmodo;
 #[cfg(test)]
 mod lexmodo_tests;
+mod outbound;
 mod proxy;
 mod sources;
 mod table;

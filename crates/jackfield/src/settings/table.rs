@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::lexmodo::{GrpcAddress, Issuer, Line, PluginCode, Scopes};
+use super::outbound::OutboundAllow;
 use super::proxy::ProxyRules;
 use super::value::{Bytes, Days, List, LogDirectives, LogFormat, Problems, Seconds, Text, Values};
 
@@ -221,6 +222,11 @@ settings! {
         lexmodo_max_message_size: Bytes = "LEXMODO_MAX_MESSAGE_SIZE" or "4MiB";
     }
     "Outgoing calls" {
+        /// What may be reached besides public addresses where others say what is called: plugins, their backends' servers,
+        /// `bundleUrl` and `remoteEntry` of what is published, hosts that users name for a connection. A host
+        /// (`api.internal`) or all below one (`*.internal`) may resolve to anything; an address or a network may be reached by
+        /// any name. With a port, as `10.0.0.0/8:8443` or `[fd00::/8]:8443`, at that one alone: see `docs/security.md`.
+        outbound_allow: OutboundAllow = "OUTBOUND_ALLOW" or "";
         /// A file of further certificate authorities (PEM), trusted besides those of the system.
         extra_ca_file: Option<PathBuf> = "EXTRA_CA_FILE";
         /// The root of the API of Bitbucket, in place of the vendor's own.
@@ -244,7 +250,7 @@ settings! {
 
 /// Names of the documented configuration whose features are not built yet. They are accepted, so that the file of an
 /// existing product can be used as it is, and named in a warning at start.
-pub(crate) const ACCEPTED: &[&str] = &["NATS_URL", "OUTBOUND_ALLOW"];
+pub(crate) const ACCEPTED: &[&str] = &["NATS_URL"];
 
 /// Names that are refused, each with what to do instead.
 pub(crate) const REFUSED: &[(&str, &str)] = &[(

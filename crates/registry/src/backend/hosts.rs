@@ -266,9 +266,9 @@ mod tests {
             let mut rule =
                 HostRule { host: "a.example.com".to_owned(), headers: [].into(), query: [].into() };
             if list == "headers" {
-                rule.headers = added
+                rule.headers = added;
             } else {
-                rule.query = added
+                rule.query = added;
             }
             check(&[rule], &sensitive)
         };

@@ -70,7 +70,7 @@ fn check_backend(backend: &BackendManifest) -> Vec<Violation> {
             found.push(Violation::new(format!("/backend/{key}"), detail));
         }
     }
-    if backend.component.as_ref().is_some_and(|path| !path.ends_with(".wasm")) {
+    if backend.component.as_ref().is_some_and(|path| path.rsplit('.').next() != Some("wasm")) {
         found.push(Violation::new("/backend/component", "must be the path of a .wasm file of the plugin"));
     }
     if backend.entry_point.is_none() {
@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    fn pointers(fields: Value) -> Vec<String> {
+    fn pointers(fields: &Value) -> Vec<String> {
         let mut manifest = json!({"id": "card", "name": "Card", "version": "1.0.0", "category": "payment"});
         manifest.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         check(&Manifest::from_json(manifest).unwrap()).into_iter().map(|each| each.pointer).collect()
@@ -140,16 +140,16 @@ mod tests {
             json!({"upstream": "https://plugin.example.com/api"}),
             json!({"component": "server.wasm"}),
         ] {
-            assert_eq!(pointers(json!({"backend": fields})), [""; 0]);
+            assert_eq!(pointers(&json!({"backend": fields})), [""; 0]);
         }
-        assert_eq!(pointers(json!({"backend": {}})), ["/backend"]);
+        assert_eq!(pointers(&json!({"backend": {}})), ["/backend"]);
         assert_eq!(
-            pointers(json!({"backend": {"entryPoint": "a.ts", "upstream": "https://a.example.com"}})),
+            pointers(&json!({"backend": {"entryPoint": "a.ts", "upstream": "https://a.example.com"}})),
             ["/backend"]
         );
         let routes = json!([{"method": "GET", "path": "/", "handler": "a"}]);
         assert_eq!(
-            pointers(json!({"backend": {"component": "server.exe", "routes": routes}})),
+            pointers(&json!({"backend": {"component": "server.exe", "routes": routes}})),
             ["/backend/component", "/backend/routes"]
         );
     }
@@ -166,7 +166,7 @@ mod tests {
             "",
         ] {
             assert_eq!(
-                pointers(json!({"backend": {"upstream": upstream}})),
+                pointers(&json!({"backend": {"upstream": upstream}})),
                 ["/backend/upstream"],
                 "{upstream}"
             );
@@ -178,25 +178,25 @@ mod tests {
         let schema =
             json!({"properties": {"key": {"type": "string"}, "shop": {}}, "sensitiveFields": ["key"]});
         let host = |text: &str| json!([{"host": "a.example.com", "headers": {"authorization": text}}]);
-        let with = |fields: Value| {
+        let with = |fields: &Value| {
             let mut all = json!({"configSchema": schema});
             all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-            pointers(all)
+            pointers(&all)
         };
-        assert_eq!(with(json!({"requiredSecrets": ["key"], "hosts": host("Bearer ${key}")})), [""; 0]);
-        assert_eq!(with(json!({"requiredSecrets": ["shop"]})), ["/requiredSecrets/0"]);
-        assert_eq!(with(json!({"hosts": host("${shop}")})), ["/hosts/0/headers/authorization"]);
-        assert_eq!(pointers(json!({"requiredSecrets": ["key"]})), ["/requiredSecrets/0"]);
+        assert_eq!(with(&json!({"requiredSecrets": ["key"], "hosts": host("Bearer ${key}")})), [""; 0]);
+        assert_eq!(with(&json!({"requiredSecrets": ["shop"]})), ["/requiredSecrets/0"]);
+        assert_eq!(with(&json!({"hosts": host("${shop}")})), ["/hosts/0/headers/authorization"]);
+        assert_eq!(pointers(&json!({"requiredSecrets": ["key"]})), ["/requiredSecrets/0"]);
     }
 
     #[test]
     fn event_types_and_connectors_are_bounded() {
         assert_eq!(
-            pointers(json!({"emits": ["orders.paid", "jackfield.plugin.created", "Paid"]})),
+            pointers(&json!({"emits": ["orders.paid", "jackfield.plugin.created", "Paid"]})),
             ["/emits/1", "/emits/2"]
         );
         assert_eq!(
-            pointers(json!({"connections": ["gmail", "gmail", ""]})),
+            pointers(&json!({"connections": ["gmail", "gmail", ""]})),
             ["/connections/1/connector", "/connections/2/connector"]
         );
     }

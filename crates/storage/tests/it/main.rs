@@ -4,6 +4,7 @@
 
 mod blobs;
 mod database;
+mod log_reader;
 mod master_keys;
 mod migrations;
 mod rotation;
@@ -30,7 +31,7 @@ const NOTES: &[Migration] = &[Migration {
           CREATE INDEX note_by_state ON note (is_done, title)",
 }];
 
-const MIGRATIONS: &[&[Migration]] = &[storage::MIGRATIONS, NOTES, secrets::TABLE];
+const MIGRATIONS: &[&[Migration]] = &[storage::MIGRATIONS, NOTES, log_reader::TABLE, secrets::TABLE];
 
 /// Makes a test of each function on SQLite, and one on PostgreSQL.
 macro_rules! on_both_databases {

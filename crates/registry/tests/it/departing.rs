@@ -1,0 +1,91 @@
+//! What is kept of an installation until its backend was told that it is uninstalled.
+
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use model::Ambient;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use storage::Rotation;
+
+use crate::house::{House, SEALED, both, card, named, plugin};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    [
+        both("the_last_hook_has_what_it_needs", the_last_hook_has_what_it_needs),
+        both("nothing_is_kept_for_a_hook_that_there_is_not", nothing_is_kept),
+        both("a_new_installation_keeps_its_own_secrets", a_new_installation),
+        both("what_is_kept_is_sealed_anew_and_goes_with_the_tenant", sealed_anew_and_deleted),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+async fn uninstalled(house: &House) -> String {
+    house.install("acme", "card").await;
+    house.configure("acme", "card", json!({"shop": "s1", "key": "sk_1"})).await;
+    let key = house.registry.deployment(&named("acme"), &plugin("card")).await.unwrap().plugin_key.clone();
+    house.registry.uninstall(&named("acme"), &plugin("card"), "ada").await.unwrap();
+    key
+}
+
+async fn secret(house: &House, departed: &registry::Deployment) -> Option<String> {
+    let secrets = house.registry.secrets(departed, &["key"]).await.unwrap();
+    secrets.get("key").map(|value| value.expose_secret().to_owned())
+}
+
+async fn the_last_hook_has_what_it_needs(house: House) {
+    house.handlers(&["pay", "onUninstall"]);
+    house.publish(card("1.0.0", json!({"hosts": ["api.example.com"]}))).await.unwrap();
+    let key = uninstalled(&house).await;
+    let departed = house.registry.departed(&named("acme"), &key).await.unwrap().unwrap();
+    assert_eq!((departed.departed, departed.enabled, &*departed.version), (true, false, "1.0.0"));
+    assert_eq!((departed.hosts.len(), &departed.configuration["shop"]), (1, &json!("s1")));
+    assert_eq!(secret(&house, &departed).await.as_deref(), Some("sk_1"));
+    house.registry.program(&departed).await.unwrap();
+    assert!(house.registry.departed(&named("other"), &key).await.unwrap().is_none());
+    house.registry.forget_departed(&departed).await.unwrap();
+    assert!(house.registry.departed(&named("acme"), &key).await.unwrap().is_none());
+    assert!(house.registry.secrets(&departed, &["key"]).await.is_err());
+}
+
+async fn nothing_is_kept(house: House) {
+    house.handlers(&["pay", "onInstall"]);
+    house.publish(card("1.0.0", json!({}))).await.unwrap();
+    let key = uninstalled(&house).await;
+    assert!(house.registry.departed(&named("acme"), &key).await.unwrap().is_none());
+}
+
+async fn a_new_installation(house: House) {
+    house.handlers(&["onUninstall"]);
+    house.publish(card("1.0.0", json!({}))).await.unwrap();
+    let key = uninstalled(&house).await;
+    house.install("acme", "card").await;
+    house.configure("acme", "card", json!({"key": "sk_2"})).await;
+    let departed = house.registry.departed(&named("acme"), &key).await.unwrap().unwrap();
+    let installed = house.registry.deployment(&named("acme"), &plugin("card")).await.unwrap();
+    assert_eq!(secret(&house, &departed).await.as_deref(), Some("sk_1"));
+    assert_eq!(secret(&house, &installed).await.as_deref(), Some("sk_2"));
+    house.registry.uninstall(&named("acme"), &plugin("card"), "ada").await.unwrap();
+    let departed = house.registry.departed(&named("acme"), &key).await.unwrap().unwrap();
+    assert_eq!(secret(&house, &departed).await.as_deref(), Some("sk_2"), "the last one is told of");
+}
+
+async fn sealed_anew_and_deleted(house: House) {
+    house.handlers(&["onUninstall"]);
+    house.publish(card("1.0.0", json!({}))).await.unwrap();
+    let key = uninstalled(&house).await;
+    let rotation =
+        Rotation::begin(&house.database, &house.sealer, SEALED, Some(named("acme"))).await.unwrap();
+    let mut rotation = rotation.with_grace(Duration::ZERO);
+    while rotation.advance().await.unwrap() {}
+    let report = rotation.release().await.unwrap();
+    assert_eq!((report.values, report.destroyed, report.unreadable.len()), (1, 1, 0), "{report:?}");
+    let departed = house.registry.departed(&named("acme"), &key).await.unwrap().unwrap();
+    assert_eq!(secret(&house, &departed).await.as_deref(), Some("sk_1"));
+    house.tenants().delete(&named("acme"), "root").await.unwrap().unwrap();
+    assert!(house.registry.departed(&named("acme"), &key).await.unwrap().is_none());
+    storage::sweep(&house.database, house.blobs.as_ref(), Duration::ZERO, &Ambient::system()).await.unwrap();
+    assert_eq!(house.blob_keys().len(), 2, "the shared catalog's plugin stays");
+}

@@ -1,0 +1,148 @@
+//! Reading the log from where one has come to: a reader has a durable cursor, is at work in one process at a time, and takes
+//! each event once.
+//!
+//! What a reader makes of events is written in the transaction that moves its cursor ([`Batch`]), so nothing is missed and
+//! nothing is taken twice, whatever ends when. The lease only keeps replicas from doing the same work in vain.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use model::{Ambient, new_id};
+
+use crate::{Database, Error, LoggedEvent, Tx, events_after, on};
+
+/// How long a process that has stopped keeps others from reading. Renewed with each batch.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// How many places of the log may be read again after a restart, where they hold nothing of interest.
+const UNWRITTEN: i64 = 1000;
+
+/// A reader of the log. Its row in `log_reader` is made by the migration that introduces it, at the place where it is to
+/// begin.
+pub struct LogReader {
+    name: &'static str,
+    is_wanted: fn(&LoggedEvent) -> bool,
+    holder: String,
+    /// Through here there is nothing of interest after the cursor.
+    looked_through: AtomicI64,
+    database: Database,
+    ambient: Ambient,
+}
+
+/// What a reader is given to do.
+#[derive(Debug)]
+pub enum Next {
+    /// Something happened.
+    Batch(Batch),
+    /// Nothing of interest has happened since.
+    Nothing,
+    /// Another process reads.
+    Elsewhere,
+}
+
+/// Events that nobody has taken, oldest first, and the transaction in which they are taken.
+pub struct Batch {
+    /// The events of interest, at least one.
+    pub events: Vec<LoggedEvent>,
+    /// Where to write what becomes of them. Dropped without [`Batch::commit`], they come again.
+    pub tx: Tx,
+}
+
+impl Batch {
+    /// Takes the events, and makes durable what was written.
+    pub async fn commit(self) -> Result<(), Error> {
+        self.tx.commit().await
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("events", &self.events).finish_non_exhaustive()
+    }
+}
+
+impl LogReader {
+    /// The reader of this name, which takes what `is_wanted`.
+    pub fn new(
+        name: &'static str,
+        is_wanted: fn(&LoggedEvent) -> bool,
+        database: Database,
+        ambient: Ambient,
+    ) -> Self {
+        let (holder, looked_through) = (new_id(&ambient), AtomicI64::new(0));
+        Self { name, is_wanted, holder, looked_through, database, ambient }
+    }
+
+    /// The next events, at most 1,000. Where nothing has happened, nothing is written.
+    ///
+    /// # Errors
+    /// Those of the database, among them that no migration has made the reader's row.
+    pub async fn next(&self) -> Result<Next, Error> {
+        let mut conn = self.database.read().await?;
+        let (cursor, holder, lease_until): (i64, String, i64) = on!(conn, |c| sqlx::query_as(
+            "SELECT cursor, holder, lease_until FROM log_reader WHERE name = $1"
+        )
+        .bind(self.name)
+        .fetch_one(c)
+        .await)?;
+        if holder != self.holder && lease_until > self.ambient.now().as_millisecond() {
+            return Ok(Next::Elsewhere);
+        }
+        let from = cursor.max(self.looked_through.load(Ordering::Relaxed));
+        let mut events = events_after(&mut conn, from).await?;
+        drop(conn);
+        let Some(last) = events.last().map(|event| event.seq) else { return Ok(Next::Nothing) };
+        events.retain(self.is_wanted);
+        if events.is_empty() && last - cursor < UNWRITTEN {
+            self.looked_through.fetch_max(last, Ordering::Relaxed);
+            return Ok(Next::Nothing);
+        }
+        let mut tx = self.database.begin().await?;
+        if !self.advance(&mut tx, (cursor, last)).await? {
+            return Ok(Next::Elsewhere);
+        }
+        if events.is_empty() {
+            tx.commit().await?;
+            return Ok(Next::Nothing);
+        }
+        Ok(Next::Batch(Batch { events, tx }))
+    }
+
+    /// Moves the cursor, if it is still where it was seen and no other process has the lease.
+    async fn advance(&self, tx: &mut Tx, (seen, through): (i64, i64)) -> Result<bool, Error> {
+        let now = self.ambient.now();
+        let moved = on!(tx, |c| sqlx::query(
+            "UPDATE log_reader SET cursor = $3, holder = $4, lease_until = $6 \
+             WHERE name = $1 AND cursor = $2 AND (holder = $4 OR lease_until <= $5)"
+        )
+        .bind(self.name)
+        .bind(seen)
+        .bind(through)
+        .bind(&self.holder)
+        .bind(now.as_millisecond())
+        .bind(now.plus(LEASE).as_millisecond())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+        Ok(moved == 1)
+    }
+
+    /// Lets another process read at once.
+    pub async fn release(&self) -> Result<(), Error> {
+        let mut tx = self.database.begin().await?;
+        on!(tx, |c| sqlx::query("UPDATE log_reader SET lease_until = 0 WHERE name = $1 AND holder = $2")
+            .bind(self.name)
+            .bind(&self.holder)
+            .execute(c)
+            .await
+            .map(drop))?;
+        tx.commit().await
+    }
+}
+
+impl fmt::Debug for LogReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogReader").field("name", &self.name).finish_non_exhaustive()
+    }
+}
