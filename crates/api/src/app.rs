@@ -9,11 +9,12 @@ use std::time::Duration;
 use connections::Connections;
 use connectors::Connectors;
 use http::{Extensions, HeaderMap};
-use identity::{ApiKeys, Authenticator};
+use identity::{ApiKeys, Authenticator, Signer};
 use metrics_exporter_prometheus::PrometheusHandle;
 use model::Ambient;
 use registry::Registry;
 use runtime::Runtime;
+use runtime::upstream::Upstreams;
 use secrecy::SecretString;
 use storage::Tenants;
 use url::Url;
@@ -67,6 +68,10 @@ pub struct Parts {
     pub connectors: Connectors,
     /// Runs plugins' backends.
     pub runtime: Runtime,
+    /// The way to plugins' own servers.
+    pub upstreams: Upstreams,
+    /// Signs what others are to believe of this server.
+    pub signer: Signer,
     /// Deletes tenants.
     pub tenants: Arc<Tenants>,
     /// What must answer for the server to be ready.
@@ -140,6 +145,16 @@ impl App {
     /// Runs plugins' backends.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.0.parts.runtime
+    }
+
+    /// The way to plugins' own servers.
+    pub(crate) fn upstreams(&self) -> &Upstreams {
+        &self.0.parts.upstreams
+    }
+
+    /// Signs what others are to believe of this server.
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.0.parts.signer
     }
 
     pub(crate) fn tenants(&self) -> &Arc<Tenants> {

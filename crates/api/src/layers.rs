@@ -42,6 +42,10 @@ pub(crate) fn caught_panic(panic: Box<dyn Any + Send>) -> Response {
     Problem::new(ErrorCode::Internal, format!("a handler panicked: {text}")).into_response()
 }
 
+/// Marks an answer that another server has made: it is handed on byte by byte, at the moment when it comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AsItIs;
+
 /// Compression of JSON from 1 KiB on. Bundles are not touched: they were compressed once, when published.
 pub(crate) fn compression() -> CompressionLayer<And<SizeAbove, IsJson>> {
     CompressionLayer::new()
@@ -55,6 +59,9 @@ pub(crate) struct IsJson;
 
 impl Predicate for IsJson {
     fn should_compress<B: http_body::Body>(&self, response: &http::Response<B>) -> bool {
+        if response.extensions().get::<AsItIs>().is_some() {
+            return false;
+        }
         let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
         essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
@@ -141,5 +148,8 @@ mod tests {
                 .unwrap();
             assert_eq!(IsJson.should_compress(&response), compressed, "{media_type}");
         }
+        let mut foreign = http::Response::builder().header(header::CONTENT_TYPE, "application/json");
+        foreign.extensions_mut().unwrap().insert(AsItIs);
+        assert!(!IsJson.should_compress(&foreign.body(axum::body::Body::from("{}")).unwrap()));
     }
 }

@@ -37,6 +37,11 @@ use crate::problem::Problem;
     // Served from routes that take any number of segments, which no macro can name.
     paths(
         crate::bundles::file,
+        crate::plugin_proxy::get_plugin,
+        crate::plugin_proxy::post_plugin,
+        crate::plugin_proxy::put_plugin,
+        crate::plugin_proxy::patch_plugin,
+        crate::plugin_proxy::delete_plugin,
         crate::unified::proxy::get_raw,
         crate::unified::proxy::post_raw,
         crate::unified::proxy::put_raw,

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use crate::layers::Deadline;
 use crate::{
-    App, access, api_keys, bundles, connect, health, layers, lexmodo, marketplace, openapi, plugins, problem,
+    App, access, api_keys, bundles, connect, health, jwks, layers, lexmodo, marketplace, openapi, plugin_proxy, plugins, problem,
     rate_limit, service, tenants, unified,
 };
 
@@ -59,6 +59,7 @@ fn service_routes() -> OpenApiRouter<App> {
         .routes(routes!(health::ready))
         .routes(routes!(service::metrics))
         .routes(routes!(problem::explain))
+        .routes(routes!(jwks::jwks))
 }
 
 /// The whole surface, ready to be served, with the pages of other parts that the program has `mounted`. The server puts
@@ -76,6 +77,8 @@ pub fn router(app: App, mounted: Router) -> Router {
             options.upload_deadline,
             options.max_upload_bytes,
         ))
+        // What is streamed has bounds of its own.
+        .merge(plugin_proxy::routes())
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(cors);
     let public = limited(plugins::public_routes().into(), options.deadline, options.max_body_bytes);

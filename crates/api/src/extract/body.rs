@@ -35,12 +35,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             ));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread_body(&rejection))?;
-        if bytes.len() > MAX_VALUES && values(&bytes) > MAX_VALUES {
-            let detail = format!("the body must have at most {MAX_VALUES} values");
-            return Err(Problem::new(ErrorCode::PayloadTooLarge, detail));
-        }
-        parse(&bytes).map(Self)
+        read_json(&bytes).map(Self)
     }
+}
+
+/// What a body in JSON says.
+///
+/// # Errors
+/// Where it is none, says something else, or has too many values.
+pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.len() > MAX_VALUES && values(bytes) > MAX_VALUES {
+        let detail = format!("the body must have at most {MAX_VALUES} values");
+        return Err(Problem::new(ErrorCode::PayloadTooLarge, detail));
+    }
+    parse(bytes)
 }
 
 /// A JSON body that may be left out.
@@ -102,7 +110,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the headers announce JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let media_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -10,6 +10,7 @@ use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
+use outbound::cause::{chain, report};
 use registry::Deployment;
 use tracing::Span;
 
@@ -93,8 +94,10 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Error> {
 
 /// What an error of the client's means. The operator is told more, in the log.
 pub(super) fn meant_by(error: &legacy::Error) -> Error {
-    let cause = chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    tracing::info!(cause, "a plugin's server gave no answer");
+    tracing::info!(cause = report(error), "a plugin's server gave no answer");
+    if let Some(outbound::Error::NotPublic(_)) = outbound::Error::found_in(error) {
+        return Error::Refused;
+    }
     if error.is_connect() {
         return Error::Unreachable;
     }
@@ -104,9 +107,4 @@ pub(super) fn meant_by(error: &legacy::Error) -> Error {
         Some(error) if error.is_incomplete_message() => "has closed the connection without an answer",
         _ => "broke off before it answered",
     })
-}
-
-/// `error`, what it was made from, and so on.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
 }

@@ -73,6 +73,17 @@ pub(super) fn to_caller(given: HeaderMap, upgrade: bool) -> HeaderMap {
     headers
 }
 
+/// The headers of a request that a plugin may see: no credential, and nothing that only this server may say.
+pub fn without_credentials(given: HeaderMap) -> HeaderMap {
+    trailers_to_upstream(given)
+}
+
+/// The headers of an answer that a plugin has made, as callers may get them: nothing that would act on this server's origin, and
+/// what keeps a page from acting in its name.
+pub fn fit_for_callers(given: HeaderMap) -> HeaderMap {
+    to_caller(given, false)
+}
+
 /// The trailers of a request that go on.
 pub(super) fn trailers_to_upstream(given: HeaderMap) -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(given.keys_len());

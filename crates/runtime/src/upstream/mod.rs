@@ -41,7 +41,7 @@ use url::{Position, Url};
 pub use answer::Answer;
 pub use context::CONTEXT_TOKEN;
 pub use error::Error;
-pub use headers::X_JACKFIELD_CONTEXT;
+pub use headers::{X_JACKFIELD_CONTEXT, fit_for_callers, without_credentials};
 pub use metered::Break;
 pub use path::BackendPath;
 
@@ -115,7 +115,7 @@ pub struct Passage<'a> {
 type Outgoing = Sent<UnsyncBoxBody<Bytes, Cause>>;
 
 /// The way to all plugins' servers. One for the program.
-pub struct Upstreams<C> {
+pub struct Upstreams<C = outbound::Connector> {
     client: Client<C, Outgoing>,
     gates: Gates,
     contexts: Contexts,

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::server::{Act, Server, whole};
-use super::{Front, MOUNT, deployment, settings};
+use super::{Front, MOUNT, deployment, guard, settings};
 
 async fn post(front: &Front, headers: &str, pieces: &[&[u8]], pause: Duration) -> String {
     let mut stream = TcpStream::connect(&front.address).await.unwrap();
@@ -123,7 +123,20 @@ async fn what_was_not_consented_to_is_not_called() {
     let upstream = server.url.parse().unwrap();
     let mut deployment = deployment(&upstream);
     deployment.grants.hosts.clear();
-    let front = Front::of(&upstream, deployment, settings()).await;
+    let front = Front::of(&upstream, (deployment, &guard("127.0.0.0/8")), settings()).await;
     assert!(front.get("/x").await.contains("refused consent_required "));
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn what_is_not_public_is_not_called() {
+    let server = Server::start(Act::Answer(whole("ok"))).await;
+    let port = server.url.rsplit(':').next().unwrap();
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "0"] {
+        let upstream = format!("http://{host}:{port}").parse().unwrap();
+        let front = Front::of(&upstream, (deployment(&upstream), &guard("10.0.0.0/8")), settings()).await;
+        let told = front.get("/x").await;
+        assert!(told.contains("refused plugin_failed ") && told.contains("OUTBOUND_ALLOW"), "{host}: {told}");
+    }
     assert_eq!(server.connections(), 0);
 }

@@ -14,9 +14,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use hyper_util::client::legacy::connect::HttpConnector;
 use identity::Signer;
 use model::{Ambient, Caller, Coded as _, CredentialKind, Principal, Role, Scope};
+use outbound::Guard;
 use registry::{BackendKind, Deployment, Grants};
 use runtime::upstream::{BackendPath, Error, Passage, Settings, Upstreams};
 use storage::{Database, DatabaseUrl, MasterKey, Sealer};
@@ -38,7 +38,7 @@ struct Front {
 }
 
 struct Inner {
-    upstreams: Upstreams<HttpConnector>,
+    upstreams: Upstreams,
     deployment: Arc<Deployment>,
     upstream: Url,
     caller: Caller,
@@ -88,6 +88,10 @@ fn caller() -> Caller {
     Caller::new(principal, None).unwrap()
 }
 
+fn guard(allowed: &str) -> Guard {
+    Guard::new(allowed.parse().unwrap(), Vec::new()).unwrap()
+}
+
 async fn signer(folder: &TempDir, ambient: &Ambient) -> Signer {
     let url = DatabaseUrl::Sqlite(folder.path().join("test.db"));
     let tables = [storage::MIGRATIONS, identity::MIGRATIONS];
@@ -101,15 +105,14 @@ impl Front {
     async fn before(upstream: &str, settings: Settings) -> Self {
         let upstream: Url = upstream.parse().unwrap();
         let deployment = deployment(&upstream);
-        Self::of(&upstream, deployment, settings).await
+        Self::of(&upstream, (deployment, &guard("127.0.0.0/8")), settings).await
     }
 
-    async fn of(upstream: &Url, deployment: Deployment, settings: Settings) -> Self {
+    async fn of(upstream: &Url, (deployment, guard): (Deployment, &Guard), settings: Settings) -> Self {
         let ambient = Ambient::system();
         let folder = TempDir::new().unwrap();
         let signer = signer(&folder, &ambient).await;
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(Duration::from_millis(300)));
+        let connector = guard.connector(Duration::from_millis(300));
         let public_url = "https://plugins.example".parse().unwrap();
         let parts = (signer.clone(), &public_url);
         let ending = CancellationToken::new();
