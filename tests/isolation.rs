@@ -89,7 +89,7 @@ async fn capitals_do_not_matter_beyond_ascii_either() {
     let server = server().start().unwrap();
     let body = json!({
         "id": "plan", "name": "ÄRZTE-Plan", "version": "1.0.0", "category": "health",
-        "bundleUrl": "https://example.com/plan.js",
+        "sourceCode": "export default {name: 'Plan', extensionPoints: {}}",
     });
     let publish = server.request_as("acme", Role::PlatformAdmin, Method::POST, "/plugins").json(&body);
     assert_eq!(publish.send().await.unwrap().status(), 201);
@@ -108,7 +108,7 @@ async fn a_tenant_cannot_fill_the_catalog_without_end() {
     let publish = |number: usize| {
         let body = json!({
             "id": format!("p{number}"), "name": "P", "version": "1.0.0", "category": "c",
-            "remoteEntry": "https://example.com/remote.js", "scope": "p",
+            "remoteEntry": "http://10.0.0.1/remote.js", "scope": "p",
         });
         send(&server, Method::POST, "/plugins", body)
     };
@@ -121,7 +121,7 @@ async fn a_tenant_cannot_fill_the_catalog_without_end() {
     let other = server.request_as("other", Role::Admin, Method::POST, "/plugins");
     let body = json!({
         "id": "p0", "name": "P", "version": "1.0.0", "category": "c",
-        "remoteEntry": "https://example.com/remote.js", "scope": "p",
+        "remoteEntry": "http://10.0.0.1/remote.js", "scope": "p",
     });
     assert_eq!(other.json(&body).send().await.unwrap().status(), 201, "another tenant has room of its own");
 }

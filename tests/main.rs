@@ -27,6 +27,7 @@ mod key_rotation;
 mod limits;
 mod outages;
 mod plugin_cli;
+mod plugin_dev;
 mod plugin_publish;
 mod plugins;
 mod raw_proxy;

@@ -60,7 +60,11 @@ describe("callHandler", () => {
     expect(posted.body).toMatchObject({ body: { at: "1970-01-01T00:00:00.000Z" }, headers: { "content-type": "application/json" } });
     const text = await callHandler(backend, { method: "POST", path: "/orders", body: "[1]", headers: { "Content-Type": "application/json" } }, context);
     expect(text.body.body).toEqual([1]);
-    expect((await callHandler(backend, { method: "POST", path: "/orders", body: "[1]" }, context)).body.body).toBe("[1]");
+    const echo = async (body: unknown) => (await callHandler(backend, { method: "POST", path: "/orders", body }, context)).body.body;
+    expect(await echo("[1]")).toBe("[1]");
+    expect(await echo("")).toBeUndefined();
+    expect(await echo(new TextEncoder().encode("ä"))).toBe("ä");
+    expect(await echo(new Uint8Array([255, 1]))).toEqual({ "0": 255, "1": 1 });
   });
 
   it("reads answers as the server does", async () => {
@@ -93,7 +97,14 @@ describe("callHandler", () => {
 describe("actions, events and steps", () => {
   it("answer as the server says", async () => {
     expect(await callAction(backend, "pay", { amount: 5 }, createTestContext({ user }))).toEqual({ success: true, data: { paid: { amount: 5 } }, action: "pay" });
-    expect(await callAction(backend, "pay", {}, createTestContext())).toEqual({ success: false, error: "sign in first", action: "pay" });
+    expect(await callAction(backend, "pay", {}, createTestContext())).toEqual({
+      success: false, data: { error: "sign in first" }, error: "sign in first", action: "pay",
+    });
+    expect(await callAction(backend, "throws", {}, createTestContext())).toEqual({ success: false, error: "too far", action: "throws" });
+    expect(await callAction(backend, "empty", {}, createTestContext())).toEqual({ success: true, action: "empty" });
+    expect((await callAction(backend, "show", { a: 1 }, createTestContext(), { from: "page" })).data).toMatchObject({
+      path: "/actions/show", body: { a: 1 }, metadata: { from: "page" },
+    });
   });
 
   it("reach their handlers", async () => {

@@ -4,6 +4,7 @@ mod backends_publish;
 mod catalog;
 mod configuration;
 mod consent;
+mod elsewhere;
 mod installing;
 mod publishing;
 mod ratings;

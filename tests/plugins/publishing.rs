@@ -4,13 +4,12 @@ use serde_json::{Value, json};
 use testkit::{Archive, Backend};
 
 use crate::bundles::integrity;
-use crate::deployment::{ADMIN, Deployment, PLATFORM, manifest, on_both_backends, plugin, source, with};
+use crate::deployment::{ADMIN, Deployment, PLATFORM, manifest, on_both_backends, source, with};
 
 on_both_backends!(
     sources_in_json_are_built,
     uploads_are_built_or_taken_as_they_are,
     a_bundle_is_stored_ahead_of_its_version,
-    bundles_kept_elsewhere_are_named,
 );
 
 /// The description of a plugin for a form.
@@ -103,30 +102,4 @@ async fn a_bundle_is_stored_ahead_of_its_version(backend: Backend) {
     assert_eq!(load(&deployment, &published).await, prebuilt);
     let late = deployment.upload(ADMIN, "/plugins/storage/upload", "export default {};", &fields).await;
     late.problem("already_exists");
-}
-
-async fn bundles_kept_elsewhere_are_named(backend: Backend) {
-    let deployment = Deployment::start(backend);
-    let url = "https://cdn.example/card/1.0.0/card.js";
-    let external = with(manifest("external", "1.0.0"), &json!({"bundleUrl": url}));
-    let published = deployment.post(PLATFORM, "/plugins", &external).await.expect(201);
-    assert_eq!(published["bundleUrl"], url);
-    assert!(published.get("integrity").is_none(), "nobody has seen its bytes: {published}");
-    let led = deployment.get("/plugins/external/bundle").await;
-    assert_eq!((led.status, led.headers["location"].to_str().unwrap()), (302, url));
-
-    let remote = "https://cdn.example/remoteEntry.js";
-    let fields =
-        json!({"remoteEntry": remote, "scope": "card", "adminComponents": {"Settings": "./Settings"}});
-    let federated = with(manifest("federated", "1.0.0"), &fields);
-    let published = deployment.post(PLATFORM, "/marketplace", &federated).await.expect(201);
-    assert_eq!((&published["remoteEntry"], &published["scope"]), (&json!(remote), &json!("card")));
-    assert!(published.get("bundleUrl").is_none(), "{published}");
-    deployment.get("/plugins/federated/bundle").await.problem("not_found");
-    assert_eq!(deployment.blob_keys().len(), 0);
-
-    let nothing = manifest("nothing", "1.0.0");
-    deployment.post(PLATFORM, "/plugins", &nothing).await.problem("validation_failed");
-    let both = with(plugin("both", "1.0.0"), &json!({"bundleUrl": url}));
-    deployment.post(PLATFORM, "/plugins", &both).await.problem("validation_failed");
 }

@@ -101,7 +101,7 @@ impl Registry {
             draft = fetch::with_bundle(&self.client, draft).await?;
         }
         let Prepared { manifest, checked, runnable, backend, mut warnings } =
-            prepare(&self.toolchain, draft).await?;
+            Box::pin(prepare(&self.toolchain, draft)).await?;
         let publish = model::new_id(&self.ambient);
         let (bundle, files) = match runnable.ok_or(Error::SourceMissing)? {
             Runnable::Files { entry, bare_entry, files } => {

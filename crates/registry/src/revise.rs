@@ -35,7 +35,7 @@ impl Registry {
             || draft.manifest.remote_entry != current.manifest.remote_entry
             || (is_new_version && draft.manifest.is_upstream_alone())
         {
-            return self.publish(author, draft).await;
+            return Box::pin(self.publish(author, draft)).await;
         }
         if is_new_version {
             return Err(Error::SourceMissing);

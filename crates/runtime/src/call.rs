@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Ambient, Coded as _, ErrorCode, TenantId};
+use model::{Ambient, Coded as _, ErrorCode, TenantId, Timestamp};
 use outbound::Guard;
 use registry::{BackendKind, Deployment};
 use reqwest::Certificate;
@@ -201,18 +201,23 @@ impl Runtime {
         self.run(&call, Target::Hook(handler.to_owned()), event.to_string()).await.map(drop)
     }
 
-    /// Tells the backend what has become of its installation, if it wants to be told; also where it is switched off. Gives
-    /// whether it did.
+    /// Tells the backend what has become of its installation, if it wants to be told; also where it is switched off. `event`
+    /// is what it finds as `ctx.event`. Gives whether it did.
     ///
     /// # Errors
     /// Those of [`call`](Self::call).
-    pub async fn lifecycle(&self, deployment: &Arc<Deployment>, what: Lifecycle) -> Result<bool, Error> {
+    pub async fn lifecycle(
+        &self,
+        deployment: &Arc<Deployment>,
+        what: Lifecycle,
+        event: &Value,
+    ) -> Result<bool, Error> {
         let name = examine::lifecycle_name(what);
         if deployment.kind != Some(BackendKind::Script) || !deployment.handlers.contains(name) {
             return Ok(false);
         }
         let call = self.invocation(deployment, Who::default(), name.to_owned());
-        self.run(&call, Target::Lifecycle(what), "null".to_owned()).await?;
+        self.run_told(&call, Target::Lifecycle(what), "null".to_owned(), Some(event)).await?;
         Ok(true)
     }
 
@@ -223,6 +228,17 @@ impl Runtime {
     }
 
     async fn run(&self, call: &Arc<Invocation>, target: Target, request: String) -> Result<String, Error> {
+        self.run_told(call, target, request, None).await
+    }
+
+    /// `event` is for what gets nothing but its context.
+    async fn run_told(
+        &self,
+        call: &Arc<Invocation>,
+        target: Target,
+        request: String,
+        event: Option<&Value>,
+    ) -> Result<String, Error> {
         let deployment = &call.deployment;
         let script = self.scripts.get(self.shared.installations.as_ref(), deployment).await;
         let script = script.map_err(unshared)?;
@@ -230,12 +246,15 @@ impl Runtime {
             tenant: deployment.tenant.as_str().into(),
             plugin: deployment.plugin_key.as_str().into(),
         };
-        let context = json!({
+        let mut context = json!({
             "tenantId": deployment.tenant,
             "pluginId": deployment.plugin,
             "version": deployment.version,
             "config": deployment.configuration,
         });
+        if let Some(event) = event {
+            context["event"] = event.clone();
+        }
         let invocation = sandbox::Invocation {
             target,
             request,
@@ -253,6 +272,10 @@ impl Runtime {
         let (shared, deployment) = (Arc::clone(&self.shared), Arc::clone(deployment));
         let deadline = Instant::now() + self.deadline;
         Arc::new(Door(Arc::new(Invocation::new(shared, deployment, (who, handler.to_owned()), deadline))))
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.ambient.now()
     }
 
     /// What plugins have logged.

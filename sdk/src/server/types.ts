@@ -18,7 +18,7 @@ export interface BackendRequest<Body = unknown> {
   readonly method: string;
   /** The path below the plugin's own root, such as `/orders/7`. */
   readonly path: string;
-  /** Parsed if it came as JSON, text or a `Uint8Array` otherwise, undefined if there was none. Checked against nothing: check it. */
+  /** Parsed if it came as JSON, else text, a `Uint8Array` if it is no UTF-8, undefined if there was none. Checked against nothing. */
   readonly body: Body;
   /** A parameter that is there several times is an array. */
   readonly query: Readonly<Record<string, string | readonly string[]>>;
@@ -26,6 +26,8 @@ export interface BackendRequest<Body = unknown> {
   readonly headers: Readonly<Record<string, string>>;
   /** What the `:name`s of the route's path stand for, decoded; `*` is what its last `*` stands for. */
   readonly params: Readonly<Record<string, string>>;
+  /** Of an action: what came with it beside its parameters, which are the body. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
   /** Absent where nobody asks: in hooks, say. */
   readonly user?: BackendUser;
 }
@@ -82,11 +84,11 @@ export interface BackendDefinition<Handlers extends Record<string, Handler> = Re
   readonly hooks?: readonly BackendHook<NoInfer<Extract<keyof Handlers, string>>>[];
   /** After a tenant has installed the plugin. */
   readonly onInstall?: LifecycleHandler;
-  /** After a tenant has uninstalled it. */
+  /** After a tenant has uninstalled it; then what it has kept there is deleted. */
   readonly onUninstall?: LifecycleHandler;
-  /** After it was switched on. */
+  /** After it was switched on, which installing does too. */
   readonly onEnable?: LifecycleHandler;
-  /** After it was switched off. */
+  /** After it was switched off; uninstalling does not call it. */
   readonly onDisable?: LifecycleHandler;
 }
 

@@ -1,6 +1,6 @@
 /** Calls of handlers, as the server makes them. */
 import type { BackendContext } from "../server/context.js";
-import type { AnyBackend, BackendRequest, BackendUser } from "../server/types.js";
+import type { AnyBackend, BackendRequest, BackendUser, Handler } from "../server/types.js";
 import { lowered } from "./http.js";
 import { sizeOf, throughJson, toJson } from "./json.js";
 import { routesOf, type TestManifest } from "./manifest.js";
@@ -15,7 +15,7 @@ export interface TestRequest {
   readonly method?: string;
   /** Below the plugin's own root, such as `/orders/7?full=1`. */
   readonly path: string;
-  /** Text and bytes arrive as they are, unless the headers say that text is JSON; all else as JSON. */
+  /** Text arrives as it is, unless the headers say that it is JSON; bytes too, as text if they are that; all else as JSON. */
   readonly body?: unknown;
   /** Added to that of the path. */
   readonly query?: Readonly<Record<string, string | readonly string[]>>;
@@ -67,19 +67,38 @@ export async function callHandler(backend: AnyBackend, request: TestRequest, con
 }
 
 /**
- * Runs a handler by its name, as `POST /plugins/{id}/actions` does, and gives what that answers. What the handler throws is thrown.
+ * Runs a handler by its name, as `POST /plugins/{id}/actions` does, and gives what that answers: what the handler refuses or throws
+ * is its `error`.
  */
 export async function callAction(
   backend: AnyBackend,
   action: string,
   parameters: unknown,
   context: Context,
+  metadata: Readonly<Record<string, unknown>> = {},
 ): Promise<{ success: boolean; data?: any; error?: string; action: string }> {
-  const request = { method: "POST", path: "/", body: throughJson(parameters ?? {}, "parameters"), query: {}, headers: {}, params: {} };
-  const answer = await normalised(await run(backend, action, { ...request, ...asking(context.user) }, context));
-  if (answer.status < 400) return { success: true, data: answer.body, action };
-  const said: unknown = answer.body?.error ?? answer.body;
-  return { success: false, error: typeof said === "string" ? said : JSON.stringify(said), action };
+  const request: BackendRequest = {
+    method: "POST",
+    path: `/actions/${action}`,
+    body: throughJson(parameters ?? null, "parameters"),
+    query: {},
+    headers: { "content-type": "application/json" },
+    params: {},
+    metadata: throughJson(metadata, "metadata"),
+    ...asking(context.user),
+  };
+  handlerOf(backend, action);
+  let result: unknown;
+  try {
+    result = await run(backend, action, request, context);
+  } catch (error) {
+    return { success: false, error: error instanceof Error ? error.message : String(error), action };
+  }
+  const { status, body } = await normalised(result);
+  if (status < 400) return { success: true, ...(body === null ? {} : { data: body }), action };
+  const said = typeof body === "string" ? body : [body?.error, body?.message, body?.detail].find((text) => typeof text === "string");
+  const error = typeof said === "string" && said !== "" ? said : `the plugin has answered with the status ${status}`;
+  return { success: false, ...(body === null || typeof body === "string" ? {} : { data: body }), error, action };
 }
 
 /** Gives an event to the handlers that have a hook for its type, in their order; the event is their `req.body`. */
@@ -104,11 +123,13 @@ export async function callLifecycle(
 }
 
 async function run(backend: AnyBackend, name: string, request: BackendRequest, context: Context): Promise<unknown> {
+  return handlerOf(backend, name)(Object.freeze(request), context);
+}
+
+function handlerOf(backend: AnyBackend, name: string): Handler<any, any> {
   const handler = Object.hasOwn(backend.handlers, name) ? backend.handlers[name] : undefined;
-  if (typeof handler !== "function") {
-    throw new Error(`there is no handler "${name}"; there are ${Object.keys(backend.handlers).join(", ")}`);
-  }
-  return handler(Object.freeze(request), context);
+  if (typeof handler === "function") return handler;
+  throw new Error(`there is no handler "${name}"; there are: ${Object.keys(backend.handlers).join(", ")}`);
 }
 
 function asking(user: BackendUser | undefined): { user?: BackendUser } {
@@ -124,11 +145,19 @@ function grouped(search: string): Record<string, string | string[]> {
 
 /** A body as it arrives. */
 function received(body: unknown, given: string | undefined): { body: unknown; type?: string } {
-  if (body === undefined) return { body: undefined };
-  if (body instanceof Uint8Array) return { body, type: given ?? "application/octet-stream" };
+  if (body === undefined || body === "") return { body: undefined };
+  if (body instanceof Uint8Array) return { body: textOf(body) ?? body, type: given ?? "application/octet-stream" };
   if (typeof body !== "string") return { body: throughJson(body, "the body of the request"), type: given ?? "application/json" };
   const type = given ?? "text/plain";
   return { body: /[/+]json\b/.test(type) ? (JSON.parse(body) as unknown) : body, type };
+}
+
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What the server makes of a handler's result. */

@@ -10,17 +10,21 @@ use registry::MANIFEST_FILE;
 use serde_json::{Map, Value, json};
 
 use crate::cli::print;
+use crate::plugin::DevArgs;
 use crate::plugin::check::{self, Ready};
 use crate::plugin::client::Client;
+use crate::plugin::folder::{self, FolderError};
 use crate::plugin::logs::{Follow, Shown};
-use crate::plugin::publish;
 use crate::plugin::report::{self, Failure};
 use crate::plugin::watch::Watch;
-use crate::plugin::{DevArgs, folder};
+use crate::plugin::{install, publish};
 
 /// Publishes once, or until it is interrupted.
 pub(crate) async fn run(args: &DevArgs) -> Result<(), Failure> {
     let client = Client::new(&args.server)?;
+    if !args.dir.is_dir() {
+        return Err(FolderError::NotAFolder(args.dir.clone()).into());
+    }
     let mut session = Session::new(&client, args);
     if args.once {
         return session.publish(folder::read(&args.dir)?).await;
@@ -65,23 +69,21 @@ struct Session<'a> {
     /// The number of the last version.
     stamp: i64,
     running: Option<Running>,
+    /// What was consented to last.
+    asked: Option<Value>,
     log: Option<Follow>,
 }
 
 impl<'a> Session<'a> {
     fn new(client: &'a Client, args: &'a DevArgs) -> Self {
         let ambient = Ambient::system();
-        Self { client, args, ambient, seen: None, stamp: 0, running: None, log: None }
+        Self { client, args, ambient, seen: None, stamp: 0, running: None, asked: None, log: None }
     }
 
     /// Publishes what is there, and again after each change; shows the log meanwhile.
     async fn work(&mut self, watch: &mut Watch) -> Result<(), Failure> {
         loop {
             if let Err(failure) = self.look().await {
-                // Without a folder there is nothing that could change.
-                if matches!(failure, Failure::Usage(_)) && self.running.is_none() {
-                    return Err(failure);
-                }
                 self.tell(&failure);
             }
             self.show_log(watch).await?;
@@ -135,37 +137,39 @@ impl<'a> Session<'a> {
         let body = publish::body(&with_version(&ready.tree, &version)?)?;
         let doing = format!("publishing {id} {version}");
         let plugin = self.client.post(&["plugins"], &body, &doing).await.map_err(explain_quota)?;
-        let installed = self.install(&id, &version, plugin.get("grants")).await?;
+        let asked = plugin.get("grants");
+        let installed = install::move_to(self.client, (&id, &version), asked).await?;
+        self.tell_consent(asked);
         let text = |key: &str| installed.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let running = Running { id, version, tenant: text("tenantId") };
         self.tell_running(&running, &ready, [built, started.elapsed()])?;
         if installed.get("enabled") == Some(&Value::Bool(false)) && !self.args.json {
-            report::note("the plugin is switched off here, so nothing of it is shown: PUT /plugins/ID/status switches it on");
+            report::note(
+                "the plugin is switched off here, so nothing of it is shown: PUT /plugins/ID/status switches it on",
+            );
         }
         self.running = Some(running);
         Ok(())
     }
 
-    /// Moves the tenant's installation to the version, or makes one; consents to what the version asks for.
-    async fn install(&self, id: &str, version: &str, asked: Option<&Value>) -> Result<Value, Failure> {
-        let mut body = json!({"pluginId": id, "version": version});
-        if let (Some(asked), Value::Object(fields)) = (asked, &mut body) {
-            fields.insert("consent".to_owned(), asked.clone());
+    /// Says what was consented to, if it is not the same as before.
+    fn tell_consent(&mut self, asked: Option<&Value>) {
+        if asked != self.asked.as_ref() && !self.args.json {
+            asked.and_then(install::told_consent).inspect(|consent| report::note(consent));
         }
-        let doing = format!("installing {id} {version}");
-        match self.client.post(&["plugins", "upgrade"], &body, &doing).await {
-            Err(Failure::Problem(problem)) if problem.code == ErrorCode::NotFound.as_str() => {
-                self.client.post(&["plugins", "install"], &body, &doing).await
-            }
-            answer => answer,
-        }
+        self.asked = asked.cloned();
     }
 
     fn tell(&self, failure: &Failure) {
         if self.args.json { tell_line(failure) } else { report::tell(failure, false) }
     }
 
-    fn tell_running(&self, running: &Running, ready: &Ready, [built, all]: [Duration; 2]) -> Result<(), Failure> {
+    fn tell_running(
+        &self,
+        running: &Running,
+        ready: &Ready,
+        [built, all]: [Duration; 2],
+    ) -> Result<(), Failure> {
         let Running { id, version, tenant } = running;
         let text = if self.args.json {
             let line = json!({

@@ -1,5 +1,6 @@
 //! `jackfield plugin install`: a published plugin for a tenant.
 
+use model::ErrorCode;
 use serde_json::{Value, json};
 
 use crate::cli::print;
@@ -17,17 +18,73 @@ pub(crate) struct Installation<'a> {
     pub(crate) version: Option<&'a str>,
     /// Whether it is as well if the plugin is installed.
     pub(crate) if_new: bool,
+    /// Whether an installed plugin moves to the version.
+    pub(crate) upgrade: bool,
 }
 
 /// Installs and prints.
 pub(crate) async fn run(args: &InstallArgs) -> Result<(), Failure> {
     let client = Client::new(&args.server)?;
-    let wanted = Installation { id: args.id.as_str(), version: args.version.as_deref(), if_new: args.if_new };
+    let wanted = Installation {
+        id: args.id.as_str(),
+        version: args.version.as_deref(),
+        if_new: args.if_new,
+        upgrade: args.upgrade,
+    };
     install(&client, &wanted).await
+}
+
+/// Moves the tenant's installation to a version, or makes one, with consent to all that the version asks for: `asked`, as
+/// the server tells it of a plugin.
+pub(crate) async fn move_to(
+    client: &Client,
+    (id, version): (&str, &str),
+    asked: Option<&Value>,
+) -> Result<Value, Failure> {
+    let mut body = json!({"pluginId": id, "version": version});
+    if let (Some(asked), Value::Object(fields)) = (asked, &mut body) {
+        fields.insert("consent".to_owned(), asked.clone());
+    }
+    let doing = format!("installing {id} {version}");
+    match client.post(&["plugins", "upgrade"], &body, &doing).await {
+        Err(Failure::Problem(problem)) if problem.code == ErrorCode::NotFound.as_str() => {
+            client.post(&["plugins", "install"], &body, &doing).await
+        }
+        answer => answer,
+    }
+}
+
+/// What a consent allows, for people; `None` if nothing.
+pub(crate) fn told_consent(asked: &Value) -> Option<String> {
+    let told = |(name, list): (&String, &Value)| {
+        let each =
+            list.as_array()?.iter().map(|each| each.as_str().map_or_else(|| each.to_string(), str::to_owned));
+        let all = each.collect::<Vec<_>>().join(", ");
+        (!all.is_empty()).then(|| format!("{name}: {all}"))
+    };
+    let told: Vec<String> = asked.as_object()?.iter().filter_map(told).collect();
+    (!told.is_empty()).then(|| format!("consented to {}", told.join("; ")))
+}
+
+/// Moves to the version that is wanted, or to the current one, and prints.
+async fn upgrade(client: &Client, wanted: &Installation<'_>) -> Result<(), Failure> {
+    let plugin = client.get(&["plugins", wanted.id], &format!("looking at {}", wanted.id)).await?;
+    let current = plugin.get("version").and_then(Value::as_str).unwrap_or_default();
+    let version = wanted.version.unwrap_or(current);
+    // Of another version than the current one it is not told; then the server says what is missing.
+    let asked = plugin.get("grants").filter(|_| version == current);
+    let installed = move_to(client, (wanted.id, version), asked).await?;
+    if let Some(consent) = asked.and_then(told_consent) {
+        report::note(&consent);
+    }
+    Ok(print(&told(wanted.id, &installed))?)
 }
 
 /// Installs by `client`, and prints.
 pub(crate) async fn install(client: &Client, wanted: &Installation<'_>) -> Result<(), Failure> {
+    if wanted.upgrade {
+        return upgrade(client, wanted).await;
+    }
     let mut body = json!({"pluginId": wanted.id});
     if let (Some(version), Value::Object(fields)) = (wanted.version, &mut body) {
         fields.insert("version".to_owned(), version.into());
@@ -47,4 +104,24 @@ fn told(id: &str, installed: &Value) -> String {
     let version = text("version").map(|version| format!(" {version}")).unwrap_or_default();
     let tenant = text("tenantId").map(|tenant| format!(" for {tenant}")).unwrap_or_default();
     report::clean(&format!("installed {id}{version}{tenant}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consent_is_told_in_full() {
+        let asked = json!({
+            "permissions": [], "hosts": ["a.example", "b.example"], "secrets": ["key"],
+            "connections": [{"connector": "gmail", "access": "read"}],
+        });
+        let told = told_consent(&asked).unwrap();
+        assert_eq!(
+            told,
+            "consented to hosts: a.example, b.example; secrets: key; connections: {\"connector\":\"gmail\",\"access\":\"read\"}"
+        );
+        assert_eq!(told_consent(&json!({"hosts": []})), None);
+        assert_eq!(told_consent(&Value::Null), None);
+    }
 }

@@ -56,7 +56,7 @@ pub(crate) enum PluginCommand {
     /// Install a published plugin for a tenant.
     #[command(
         disable_version_flag = true,
-        after_help = "Examples:\n  jackfield plugin install pay-later --tenant acme\n  jackfield plugin install pay-later --version 1.2.0 --if-new"
+        after_help = "Examples:\n  jackfield plugin install pay-later --tenant acme\n  jackfield plugin install pay-later --version 1.2.0 --if-new\n  jackfield plugin install pay-later --upgrade"
     )]
     Install(InstallArgs),
     /// Publish and install a plugin again whenever a file of it changes, and show what its backend writes.
@@ -127,6 +127,9 @@ pub(crate) struct PublishArgs {
     /// Take it for success that the version is published, or the plugin installed, already.
     #[arg(long)]
     if_new: bool,
+    /// With --install: move an installed plugin to the version, and consent to all that it asks for.
+    #[arg(long, requires = "install")]
+    upgrade: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -142,6 +145,46 @@ pub(crate) struct InstallArgs {
     /// Take it for success that the plugin is installed already.
     #[arg(long)]
     if_new: bool,
+    /// Move an installed plugin to the version, and consent to all that it asks for.
+    #[arg(long)]
+    upgrade: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// What to develop, and where.
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// The plugin's folder, which holds its plugin.json.
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Publish and install once, and end.
+    #[arg(long)]
+    once: bool,
+    /// Print one JSON document a line: published, failed, log, ended.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Whose log to show, and how much of it.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The plugin's id.
+    id: PluginId,
+    /// Go on with what it writes from now on.
+    #[arg(long, short)]
+    follow: bool,
+    /// Leave out what is less grave.
+    #[arg(long, value_parser = ["debug", "info", "warn", "error"])]
+    level: Option<String>,
+    /// How many of the newest lines to begin with.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// Print one JSON document a line.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     server: ServerArgs,
 }

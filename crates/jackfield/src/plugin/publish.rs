@@ -33,7 +33,12 @@ pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {
     if !args.install {
         return Ok(());
     }
-    let wanted = Installation { id: &manifest.id, version: Some(&manifest.version), if_new: args.if_new };
+    let wanted = Installation {
+        id: &manifest.id,
+        version: Some(&manifest.version),
+        if_new: args.if_new,
+        upgrade: args.upgrade,
+    };
     install::install(&client, &wanted).await
 }
 

@@ -93,8 +93,15 @@ impl House {
             public_url: "https://plugins.example.com".parse().unwrap(),
             bundle_cache_bytes: 1024 * 1024,
         };
-        let registry =
-            Registry::new(database.clone(), Arc::clone(&blobs), sealer.clone(), toolchain, platform, ambient);
+        let registry = Registry::new(
+            database.clone(),
+            Arc::clone(&blobs),
+            sealer.clone(),
+            toolchain,
+            platform,
+            ambient,
+            client(),
+        );
         Self { registry: Arc::new(registry), database, sealer, blobs, saying, backend, folder }
     }
 
@@ -114,6 +121,7 @@ impl House {
             toolchain,
             platform,
             Ambient::system(),
+            client(),
         )
     }
 
@@ -152,6 +160,12 @@ impl House {
     pub(crate) fn blob_keys(&self) -> BTreeSet<String> {
         self.backend.blob_keys(self.folder.path()).unwrap()
     }
+}
+
+/// What fetches from public addresses alone: nothing, in these tests.
+fn client() -> outbound::Client {
+    let guard = outbound::Guard::new(outbound::Allow::default(), Vec::new()).unwrap();
+    guard.client(&outbound::Settings::default()).unwrap()
 }
 
 pub(crate) fn shared() -> Author {
@@ -198,9 +212,7 @@ pub(crate) fn both<F>(name: &str, test: fn(House) -> F) -> Vec<Trial>
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let backends: [(&str, fn() -> Backend); 2] =
-        [("sqlite", Backend::files), ("postgres", || Backend::servers(&POSTGRES).unwrap())];
-    let trial = |(kind, backend): (&str, fn() -> Backend)| {
+    let on = |kind: &str, backend: fn() -> Backend| {
         Trial::test(format!("{name}_on_{kind}"), move || {
             let run = async move { test(House::new(backend()).await).await };
             let done = RUNTIME.block_on(async { tokio::spawn(run).await });
@@ -210,7 +222,7 @@ where
             })
         })
     };
-    backends.into_iter().map(trial).collect()
+    vec![on("sqlite", Backend::files), on("postgres", || Backend::servers(&POSTGRES).unwrap())]
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {

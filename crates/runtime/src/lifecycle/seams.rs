@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{PluginId, TenantId};
-use registry::Deployment;
+use model::{Coded as _, ErrorCode, PluginId, TenantId};
+use registry::{Deployment, Registry};
 use serde_json::Value;
 
 use super::Hook;
+use crate::Runtime;
 
 /// Why a hook has not ended well.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,4 +65,72 @@ pub trait Installed: Send + Sync {
 
     /// Deletes what is left of it.
     async fn forget_departed(&self, departed: &Deployment) -> Result<(), registry::Error>;
+}
+
+#[async_trait]
+impl Installed for Registry {
+    async fn current(&self, tenant: &TenantId, plugin: &PluginId) -> Result<Found, registry::Error> {
+        let installation = match self.installation(tenant, plugin).await {
+            Err(registry::Error::NotInstalled(_)) => return Ok(Found::Nothing),
+            found => found?,
+        };
+        let known = async {
+            let deployment = self.deployment(tenant, plugin).await?;
+            Ok((deployment, !self.consent(tenant, plugin).await?.missing.is_empty()))
+        };
+        let (deployment, lacks_consent) = match known.await {
+            Err(registry::Error::NotInstalled(_)) => return Ok(Found::Changing),
+            known => known?,
+        };
+        // The deployment comes from memory, where it may be as it was a second ago.
+        let is_fresh = installation.enabled == deployment.enabled
+            && installation.plugin.manifest.version == deployment.version;
+        Ok(if is_fresh { Found::Installed { deployment, lacks_consent } } else { Found::Changing })
+    }
+
+    async fn departed(
+        &self,
+        tenant: &TenantId,
+        plugin_key: &str,
+    ) -> Result<Option<Deployment>, registry::Error> {
+        self.departed(tenant, plugin_key).await
+    }
+
+    async fn forget_departed(&self, departed: &Deployment) -> Result<(), registry::Error> {
+        self.forget_departed(departed).await
+    }
+}
+
+#[async_trait]
+impl Hooks for Runtime {
+    async fn call(&self, deployment: Arc<Deployment>, hook: Hook, data: Value) -> Result<(), HookError> {
+        let Err(error) = self.lifecycle(&deployment, hook.into(), &data).await else { return Ok(()) };
+        let message = match error.code() {
+            ErrorCode::Internal | ErrorCode::Unavailable => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    plugin.id = %deployment.plugin, hook = hook.as_str(),
+                    "a plugin's hook could not be run"
+                );
+                "the server could not run the hook".to_owned()
+            }
+            _ => error.to_string(),
+        };
+        Err(HookError { message, retry_after: error.retry_after(self.now()) })
+    }
+
+    async fn erase(&self, tenant: &TenantId, plugin_key: &str) -> Result<(), storage::Error> {
+        self.erase(tenant, plugin_key).await
+    }
+}
+
+impl From<Hook> for sandbox::Lifecycle {
+    fn from(hook: Hook) -> Self {
+        match hook {
+            Hook::Install => Self::Install,
+            Hook::Uninstall => Self::Uninstall,
+            Hook::Enable => Self::Enable,
+            Hook::Disable => Self::Disable,
+        }
+    }
 }

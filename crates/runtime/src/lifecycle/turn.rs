@@ -13,10 +13,16 @@ use super::store::turns::{self, Candidate, Hold};
 use super::{Found, Hook, HookError, Inner, State, hook};
 
 /// Longer than any handler may take, its waiting for room included; an attempt that takes longer has failed.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(2);
 
-/// How long a run stays taken where its process has ended. Longer than an attempt may take in all.
-pub(crate) const LEASE: Duration = Duration::from_mins(1);
+/// How long a run stays taken where its process has ended.
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+
+/// How often the lease of a run that is at work begins anew.
+const HEARTBEAT: Duration = Duration::from_secs(8);
+
+/// How long that may take.
+const RENEWAL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long a run waits that could not be attempted for a reason that is not the plugin's.
 const NOT_NOW: Duration = Duration::from_secs(2);
@@ -107,8 +113,37 @@ impl End {
 }
 
 impl Inner {
-    /// Does what is to be done for a run that was taken.
+    /// Does what is to be done for a run that was taken, for as long as this process has its lease.
     pub(crate) async fn take_turn(&self, turn: &Turn) {
+        tokio::select! {
+            biased;
+            () = self.work(turn) => {}
+            () = self.lose(turn) => tracing::warn!(run.id = turn.hold.seq, "the lease of a run was lost"),
+        }
+    }
+
+    /// Returns when the lease cannot be held any longer.
+    async fn lose(&self, turn: &Turn) {
+        let mut missed = 0;
+        // The second beat that is missed in a row ends before the lease does.
+        while missed < 2 {
+            tokio::time::sleep(HEARTBEAT).await;
+            let until = self.ambient.now().plus(LEASE);
+            let renewed = async {
+                let mut tx = self.database.begin().await?;
+                let is_ours = turns::renew(&mut tx, turn.hold, until).await?;
+                tx.commit().await?;
+                Ok::<_, storage::Error>(is_ours)
+            };
+            match tokio::time::timeout(RENEWAL_DEADLINE, renewed).await {
+                Ok(Ok(true)) => missed = 0,
+                Ok(Ok(false)) => return,
+                Ok(Err(_)) | Err(_) => missed += 1,
+            }
+        }
+    }
+
+    async fn work(&self, turn: &Turn) {
         let end = match turn.outcome {
             Some(outcome) => End::Over(outcome, turn.last_error.clone()),
             None => self.attempt(turn).await,

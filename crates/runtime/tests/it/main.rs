@@ -6,6 +6,7 @@ mod bench;
 mod connections;
 mod events;
 mod http;
+mod lifecycle;
 mod log;
 mod place;
 mod platform;

@@ -10,7 +10,8 @@ use testkit::Postgres;
 /// One PostgreSQL server for all tests; each has a database of its own in it.
 static POSTGRES: LazyLock<Postgres> = LazyLock::new(|| Postgres::start().unwrap());
 
-const MIGRATIONS: &[&[Migration]] = &[storage::MIGRATIONS, runtime::MIGRATIONS];
+const MIGRATIONS: &[&[Migration]] =
+    &[storage::MIGRATIONS, runtime::MIGRATIONS, runtime::lifecycle::MIGRATIONS];
 
 /// Makes a test of each function on SQLite, and one on PostgreSQL.
 macro_rules! on_both_databases {

@@ -67,9 +67,8 @@ pub(crate) async fn claim(
     owner: &str,
     until: Timestamp,
 ) -> Result<bool, Error> {
-    let claimed =
-        on!(tx, |c| {
-            sqlx::query(
+    let claimed = on!(tx, |c| {
+        sqlx::query(
         "UPDATE lifecycle_run SET state = 'running', fence = fence + 1, lease_owner = $3, lease_until = $4, \
          attempts = attempts + CASE WHEN outcome IS NULL THEN 1 ELSE 0 END \
          WHERE seq = $1 AND fence = $2 AND finished_at IS NULL"
@@ -81,7 +80,7 @@ pub(crate) async fn claim(
     .execute(c)
     .await
     .map(|done| done.rows_affected())
-        })?;
+    })?;
     Ok(claimed == 1)
 }
 
@@ -177,16 +176,32 @@ pub(crate) async fn postpone(
     Ok(changed == 1)
 }
 
-/// Ends the leases of a process that ends, so that others go on at once.
+/// Has the lease of a run that is at work begin anew. `false` if it is no longer who holds it.
+pub(crate) async fn renew(tx: &mut Tx, hold: Hold, until: Timestamp) -> Result<bool, Error> {
+    let changed = on!(tx, |c| sqlx::query(
+        "UPDATE lifecycle_run SET lease_until = $3 WHERE seq = $1 AND fence = $2 AND state = 'running'"
+    )
+    .bind(hold.seq)
+    .bind(hold.fence)
+    .bind(until.as_millisecond())
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?;
+    Ok(changed == 1)
+}
+
+/// Ends the leases of a process that ends, so that others go on at once. What it has cut off counts as not attempted.
 pub(crate) async fn release(tx: &mut Tx, owner: &str, now: Timestamp) -> Result<u64, Error> {
     Ok(on!(tx, |c| {
         sqlx::query(
-        "UPDATE lifecycle_run SET lease_until = $2 WHERE finished_at IS NULL AND state = 'running' AND lease_owner = $1"
-    )
-    .bind(owner)
-    .bind(now.as_millisecond())
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected())
+            "UPDATE lifecycle_run SET lease_until = $2, \
+         attempts = attempts - CASE WHEN outcome IS NULL THEN 1 ELSE 0 END \
+         WHERE finished_at IS NULL AND state = 'running' AND lease_owner = $1",
+        )
+        .bind(owner)
+        .bind(now.as_millisecond())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected())
     })?)
 }

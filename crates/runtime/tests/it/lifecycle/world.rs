@@ -1,0 +1,317 @@
+//! Tenants that install plugins, whose hooks do what the test says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{Ambient, Event, EventKind, PluginId, TenantId};
+use registry::{BackendKind, Deployment, Grants};
+use runtime::lifecycle::{Found, Hook, HookError, Hooks, Installed, Lifecycle, Parts, Run, State};
+use serde_json::{Value, json};
+use storage::{Database, on};
+use testkit::ManualClock;
+use tokio::sync::Semaphore;
+
+use crate::place::Place;
+
+/// A call of a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) tenant: String,
+    pub(super) plugin: String,
+    pub(super) hook: &'static str,
+    pub(super) attempt: i64,
+    pub(super) event: String,
+}
+
+#[derive(Default)]
+struct Known {
+    installed: BTreeMap<(String, String), (Deployment, bool)>,
+    departed: BTreeMap<(String, String), Deployment>,
+    calls: Vec<Call>,
+    /// How often the hooks of a plugin fail, by id and hook.
+    failures: BTreeMap<(String, &'static str), u32>,
+    /// The plugins whose hooks wait until told.
+    held: BTreeSet<String>,
+    at_work: BTreeSet<(String, String)>,
+    overlaps: u32,
+    erased: Vec<(String, String)>,
+    erase_failures: u32,
+}
+
+/// What tenants have installed, and what has come of it.
+pub(super) struct World {
+    known: Mutex<Known>,
+    /// What lets a held hook go.
+    pub(super) release: Semaphore,
+    pub(super) database: Database,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) ambient: Ambient,
+    pub(super) place: Place,
+}
+
+pub(super) fn tenant(name: &str) -> TenantId {
+    name.parse().unwrap()
+}
+
+pub(super) fn plugin(id: &str) -> PluginId {
+    id.parse().unwrap()
+}
+
+/// A script with all hooks, switched on.
+pub(super) fn script(tenant: &TenantId, id: &str) -> Deployment {
+    let hooks = ["onInstall", "onUninstall", "onEnable", "onDisable"];
+    Deployment {
+        tenant: tenant.clone(),
+        plugin: plugin(id),
+        plugin_key: format!("key-{id}"),
+        version_key: format!("version-{id}"),
+        version: "1.0.0".into(),
+        enabled: true,
+        departed: false,
+        kind: Some(BackendKind::Script),
+        routes: Vec::new(),
+        hooks: Vec::new(),
+        handlers: hooks.into_iter().map(str::to_owned).collect(),
+        hosts: Vec::new(),
+        emits: BTreeSet::new(),
+        grants: Grants::default(),
+        configuration: serde_json::Map::new(),
+    }
+}
+
+impl World {
+    pub(super) async fn new(place: Place) -> Arc<Self> {
+        let (clock, ambient) = ManualClock::ambient();
+        let database = place.open(&ambient).await;
+        let release = Semaphore::new(0);
+        Arc::new(Self { known: Mutex::default(), release, database, clock, ambient, place })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap()
+    }
+
+    /// A process with a connection of its own.
+    pub(super) async fn process(self: &Arc<Self>) -> Lifecycle {
+        self.on(self.place.open(&self.ambient).await)
+    }
+
+    pub(super) fn on(self: &Arc<Self>, database: Database) -> Lifecycle {
+        let (installed, hooks) = (Arc::clone(self) as Arc<dyn Installed>, Arc::clone(self) as Arc<dyn Hooks>);
+        Lifecycle::new(Parts { database, installed, hooks, ambient: self.ambient.clone() })
+    }
+
+    async fn record(&self, kind: EventKind, deployment: &Deployment) {
+        let mut tx = self.database.begin().await.unwrap();
+        let data = json!({
+            "pluginKey": deployment.plugin_key, "versionKey": deployment.version_key, "version": deployment.version,
+        });
+        let (tenant, subject) = (Some(deployment.tenant.clone()), deployment.plugin.to_string());
+        tx.record(Event { tenant, kind, subject, data });
+        tx.commit().await.unwrap();
+    }
+
+    pub(super) async fn install(&self, name: &str, id: &str) {
+        self.install_as(script(&tenant(name), id), false).await;
+    }
+
+    pub(super) async fn install_as(&self, deployment: Deployment, lacks_consent: bool) {
+        let key = (deployment.tenant.to_string(), deployment.plugin.to_string());
+        self.known().installed.insert(key, (deployment.clone(), lacks_consent));
+        self.record(EventKind::InstallationCreated, &deployment).await;
+    }
+
+    pub(super) async fn uninstall(&self, name: &str, id: &str) {
+        let (mut deployment, _) = self.known().installed.remove(&(name.to_owned(), id.to_owned())).unwrap();
+        deployment.departed = true;
+        if deployment.handlers.contains("onUninstall") {
+            let key = (name.to_owned(), deployment.plugin_key.clone());
+            self.known().departed.insert(key, deployment.clone());
+        }
+        self.record(EventKind::InstallationRemoved, &deployment).await;
+    }
+
+    pub(super) async fn set_enabled(&self, name: &str, id: &str, enabled: bool) {
+        let deployment = {
+            let mut known = self.known();
+            let (deployment, _) = known.installed.get_mut(&(name.to_owned(), id.to_owned())).unwrap();
+            deployment.enabled = enabled;
+            deployment.clone()
+        };
+        let kind = if enabled { EventKind::InstallationEnabled } else { EventKind::InstallationDisabled };
+        self.record(kind, &deployment).await;
+    }
+
+    pub(super) fn consent(&self, name: &str, id: &str) {
+        self.known().installed.get_mut(&(name.to_owned(), id.to_owned())).unwrap().1 = false;
+    }
+
+    /// Has a hook of a plugin fail so often.
+    pub(super) fn fail(&self, id: &str, hook: &'static str, times: u32) {
+        self.known().failures.insert((id.to_owned(), hook), times);
+    }
+
+    pub(super) fn fail_erasing(&self, times: u32) {
+        self.known().erase_failures = times;
+    }
+
+    /// Has the hooks of a plugin wait for `release`.
+    pub(super) fn hold(&self, id: &str) {
+        self.known().held.insert(id.to_owned());
+    }
+
+    pub(super) fn let_go(&self, id: &str) {
+        self.known().held.remove(id);
+    }
+
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.known().calls.clone()
+    }
+
+    /// The hooks that were called, of all plugins, in their order.
+    pub(super) fn called(&self) -> Vec<&'static str> {
+        self.known().calls.iter().map(|call| call.hook).collect()
+    }
+
+    /// How often two hooks of one installation were at work at once.
+    pub(super) fn overlaps(&self) -> u32 {
+        self.known().overlaps
+    }
+
+    pub(super) fn erased(&self) -> Vec<(String, String)> {
+        self.known().erased.clone()
+    }
+
+    pub(super) fn has_departed(&self) -> bool {
+        !self.known().departed.is_empty()
+    }
+
+    /// Waits until so many hooks were called in all.
+    pub(super) async fn until_called(&self, count: usize) {
+        let waited = async {
+            while self.known().calls.len() < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waited).await.unwrap();
+    }
+
+    /// The runs of a plugin, oldest first: hook, state, attempts and error.
+    pub(super) async fn runs(&self, process: &Lifecycle, name: &str, id: &str) -> Vec<Run> {
+        let mut page = process.list(&tenant(name), &plugin(id), None, Some(200)).await.unwrap();
+        page.runs.reverse();
+        page.runs
+    }
+
+    /// The hooks and states of the runs of a plugin, oldest first.
+    pub(super) async fn states(&self, process: &Lifecycle, name: &str, id: &str) -> Vec<(Hook, State)> {
+        self.runs(process, name, id).await.into_iter().map(|run| (run.hook, run.state)).collect()
+    }
+
+    /// The data of the events of this kind that the log has.
+    pub(super) async fn logged(&self, kind: EventKind) -> Vec<Value> {
+        let mut conn = self.database.read().await.unwrap();
+        let rows: Vec<(String,)> =
+            on!(conn, |c| sqlx::query_as("SELECT data FROM event WHERE kind = $1 ORDER BY seq")
+                .bind(kind.as_str())
+                .fetch_all(c)
+                .await)
+            .unwrap();
+        rows.iter().map(|(data,)| serde_json::from_str(data).unwrap()).collect()
+    }
+
+    pub(super) async fn count(&self) -> i64 {
+        let mut conn = self.database.read().await.unwrap();
+        let (count,): (i64,) =
+            on!(conn, |c| sqlx::query_as("SELECT COUNT(*) FROM lifecycle_run").fetch_one(c).await).unwrap();
+        count
+    }
+
+    pub(super) async fn execute(&self, sql: &'static str) {
+        let mut tx = self.database.begin().await.unwrap();
+        on!(tx, |c| sqlx::query(sql).execute(c).await.map(drop)).unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+/// Works until nothing is due.
+pub(super) async fn settle(process: &Lifecycle) {
+    while process.round().await.unwrap() > 0 {
+        process.idle().await;
+    }
+}
+
+#[async_trait]
+impl Installed for World {
+    async fn current(&self, tenant: &TenantId, plugin: &PluginId) -> Result<Found, registry::Error> {
+        let found = self.known().installed.get(&(tenant.to_string(), plugin.to_string())).cloned();
+        Ok(match found {
+            Some((deployment, lacks_consent)) => {
+                Found::Installed { deployment: Arc::new(deployment), lacks_consent }
+            }
+            None => Found::Nothing,
+        })
+    }
+
+    async fn departed(
+        &self,
+        tenant: &TenantId,
+        plugin_key: &str,
+    ) -> Result<Option<Deployment>, registry::Error> {
+        Ok(self.known().departed.get(&(tenant.to_string(), plugin_key.to_owned())).cloned())
+    }
+
+    async fn forget_departed(&self, departed: &Deployment) -> Result<(), registry::Error> {
+        self.known().departed.remove(&(departed.tenant.to_string(), departed.plugin_key.clone()));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Hooks for World {
+    async fn call(&self, deployment: Arc<Deployment>, hook: Hook, data: Value) -> Result<(), HookError> {
+        let (tenant, plugin) = (deployment.tenant.to_string(), deployment.plugin.to_string());
+        let place = (tenant.clone(), plugin.clone());
+        let is_held = {
+            let mut known = self.known();
+            assert_eq!(data["hook"], hook.as_str());
+            known.calls.push(Call {
+                tenant,
+                plugin: plugin.clone(),
+                hook: hook.as_str(),
+                attempt: data["attempt"].as_i64().unwrap(),
+                event: data["event"]["id"].as_str().unwrap().to_owned(),
+            });
+            if !known.at_work.insert(place.clone()) {
+                known.overlaps += 1;
+            }
+            known.held.contains(&plugin)
+        };
+        if is_held {
+            self.release.acquire().await.unwrap().forget();
+        } else {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let mut known = self.known();
+        known.at_work.remove(&place);
+        match known.failures.get_mut(&(plugin, hook.as_str())) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                Err(HookError { message: format!("{} is broken", hook.as_str()), retry_after: None })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn erase(&self, tenant: &TenantId, plugin_key: &str) -> Result<(), storage::Error> {
+        let mut known = self.known();
+        if known.erase_failures > 0 {
+            known.erase_failures -= 1;
+            return Err(storage::Error::TenantDeleted);
+        }
+        known.erased.push((tenant.to_string(), plugin_key.to_owned()));
+        Ok(())
+    }
+}
