@@ -16,8 +16,14 @@ use testkit::{Backend, Builder, Postgres, TestServer};
 pub(crate) static POSTGRES: LazyLock<Postgres> = LazyLock::new(|| Postgres::start().unwrap());
 
 /// Every table of the program.
-const MIGRATIONS: &[&[Migration]] =
-    &[storage::MIGRATIONS, identity::MIGRATIONS, registry::MIGRATIONS, connections::MIGRATIONS];
+pub(crate) const MIGRATIONS: &[&[Migration]] = &[
+    storage::MIGRATIONS,
+    identity::MIGRATIONS,
+    registry::MIGRATIONS,
+    connections::MIGRATIONS,
+    runtime::MIGRATIONS,
+    runtime::lifecycle::MIGRATIONS,
+];
 
 /// Somebody with a role in a tenant.
 pub(crate) type Who = (&'static str, Role);
@@ -95,7 +101,7 @@ impl Deployment {
         drop(conn);
         database.close().await;
         let line = |event: storage::LoggedEvent| {
-            let kind = event.kind.strip_prefix("jackfield.").unwrap().to_owned();
+            let kind = event.kind.strip_prefix("jackfield.").unwrap_or(&event.kind).to_owned();
             format!("{} {kind} {}", event.tenant.unwrap_or_else(|| "-".into()), event.subject)
         };
         events.into_iter().map(line).collect()

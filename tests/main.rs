@@ -10,6 +10,7 @@
 
 mod access;
 mod api_keys;
+mod backends;
 mod bad_input;
 mod bad_plugins;
 mod bundles;

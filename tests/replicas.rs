@@ -32,9 +32,7 @@ async fn both_come_up_on_one_fresh_database() {
             assert_eq!(server.get("/health/ready").send().await.unwrap().status(), 200);
         }
         let applied = first.column("SELECT CAST(version AS TEXT) FROM _sqlx_migrations WHERE success").await;
-        let crates =
-            [storage::MIGRATIONS, identity::MIGRATIONS, registry::MIGRATIONS, connections::MIGRATIONS];
-        let migrations = crates.concat().len();
+        let migrations = crate::deployment::MIGRATIONS.concat().len();
         assert_eq!(applied.len(), migrations, "each step ran once: {applied:?}");
         assert_eq!(first.column("SELECT CAST(singleton AS TEXT) FROM master_key").await, ["1"]);
     }

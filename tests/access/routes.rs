@@ -39,6 +39,8 @@ pub(super) const ROUTES: &[Route] = &[
     ("PUT", "/plugins/{id}/config", "/plugins/shared/config", Json(r#"{"no":1}"#), [401, 403, 422, 422, 422], [401, 403, 403, 403, 422]),
     ("GET", "/plugins/{id}/consent", "/plugins/shared/consent", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
     ("PUT", "/plugins/{id}/consent", "/plugins/shared/consent", Json(r#"{"hosts":["no.example.com"]}"#), [401, 403, 409, 409, 409], [401, 403, 403, 403, 409]),
+    ("POST", "/plugins/{pluginId}/actions", "/plugins/shared/actions", Json(r#"{"action":"none"}"#), [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/plugins/{id}/logs", "/plugins/shared/logs", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
     ("GET", "/plugins/{id}/ratings", "/plugins/shared/ratings", Nothing, ALL, OTHER_PUBLIC),
     ("POST", "/plugins/{id}/ratings", "/plugins/shared/ratings", Json(r#"{"rating":5}"#), [401, 201, 201, 201, 201], [401, 403, 403, 403, 201]),
     ("GET", "/plugins/storage-health", "/plugins/storage-health", Nothing, [401, 200, 200, 200, 200], [401, 403, 403, 403, 200]),

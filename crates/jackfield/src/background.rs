@@ -6,6 +6,8 @@ use std::time::Duration;
 use bundler::Bundler;
 use connections::{Connections, vault};
 use model::Ambient;
+use runtime::Runtime;
+use sandbox::Sandbox;
 use storage::{Blobs, Database, Tenants};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -23,6 +25,9 @@ const STAGED_FOR: Duration = Duration::from_hours(24);
 pub(crate) struct Background {
     pub(crate) app: api::App,
     pub(crate) bundler: Bundler,
+    /// What plugins' scripts run in.
+    pub(crate) scripts: Sandbox,
+    pub(crate) runtime: Runtime,
     pub(crate) connections: Connections,
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) database: Database,
@@ -37,6 +42,7 @@ impl Background {
     pub(crate) fn start(self) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         tasks.spawn(warm(self.bundler.clone()));
+        tasks.spawn(prepare(self.scripts.clone()));
         tasks.spawn(vault::refresher::run(self.connections.vault().clone(), REFRESH_INTERVAL));
         tasks.spawn(self.sweep());
         tasks
@@ -53,6 +59,7 @@ impl Background {
             tell("ended connect sessions could not be forgotten", self.connections.sweep_sessions().await);
             let oldest = self.ambient.now().minus(self.activity_retention);
             tell("old activity could not be forgotten", self.connections.activity().sweep(oldest).await);
+            tell("what plugins keep could not be swept", self.runtime.sweep().await);
             let swept = storage::sweep(&self.database, self.blobs.as_ref(), STAGED_FOR, &self.ambient).await;
             if let Some(blobs) = tell("leftover blobs could not be removed", swept).filter(|blobs| *blobs > 0)
             {
@@ -66,6 +73,13 @@ impl Background {
 async fn warm(bundler: Bundler) {
     if let Err(error) = bundler.warm().await {
         tracing::error!(error = &error as &dyn std::error::Error, "no plugin can be built: no worker starts");
+    }
+}
+
+/// Compiles what scripts run on ahead of the first call, or loads it.
+async fn prepare(scripts: Sandbox) {
+    if let Err(error) = scripts.prepare().await {
+        tracing::error!(error = &error as &dyn std::error::Error, "no plugin's backend can be run");
     }
 }
 

@@ -3,6 +3,7 @@
 //! This crate reads the command line and the settings, wires the parts, and serves. Every decision about plugins,
 //! callers and storage is made in the crates below it.
 
+mod backends;
 mod background;
 mod cli;
 mod connections;

@@ -5,19 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use async_trait::async_trait;
 use bundler::{Bundler, Limits, WorkerCommand};
-use bytes::Bytes;
 use connections::catalog::{Catalog, Discovery};
 use connections::protocol::{Http, HttpConfig};
 use connections::{Connections, vault};
 use connectors::Connectors;
 use connectors::lexmodo::{self, Customers};
 use identity::{Authenticator, Config, Lexmodo};
-use model::{Ambient, TenantId, Violation};
+use model::{Ambient, TenantId};
 use outbound::Guard;
-use registry::{BackendDefinition, Examine, ExamineError, Platform, Program, Registry, Toolchain};
+use registry::{Platform, Registry, Toolchain};
 use reqwest::Certificate;
+use runtime::{Examiner, Runtime};
+use sandbox::Sandbox;
 use storage::{
     Blobs, Database, DatabaseUrl, Folder, Forget, Migration, S3, SealedColumn, Sealer, TenantData, Tenants,
 };
@@ -29,15 +29,27 @@ use crate::settings::Settings;
 pub(crate) const BUNDLER_WORKER: &str = "bundler-worker";
 
 /// The tables of every part.
-const MIGRATIONS: &[&[Migration]] =
-    &[storage::MIGRATIONS, identity::MIGRATIONS, registry::MIGRATIONS, connections::MIGRATIONS];
+const MIGRATIONS: &[&[Migration]] = &[
+    storage::MIGRATIONS,
+    identity::MIGRATIONS,
+    registry::MIGRATIONS,
+    connections::MIGRATIONS,
+    runtime::MIGRATIONS,
+    runtime::lifecycle::MIGRATIONS,
+];
 
 /// The sealed columns of every part: what rotating keys seals anew.
 pub(crate) const SEALED: &[&[SealedColumn]] = &[registry::SEALED, connections::SEALED, identity::SEALED];
 
 /// What every part keeps of a tenant: what deleting it deletes. The log is the last.
-const TENANT_DATA: &[&[TenantData]] =
-    &[registry::TENANT_DATA, connections::TENANT_DATA, identity::TENANT_DATA, storage::TENANT_DATA];
+const TENANT_DATA: &[&[TenantData]] = &[
+    registry::TENANT_DATA,
+    connections::TENANT_DATA,
+    runtime::TENANT_DATA,
+    runtime::lifecycle::TENANT_DATA,
+    identity::TENANT_DATA,
+    storage::TENANT_DATA,
+];
 
 /// The database, its schema up to date.
 pub(crate) async fn open_database(settings: &Settings, ambient: &Ambient) -> anyhow::Result<Database> {
@@ -83,30 +95,9 @@ pub(crate) fn bundler(settings: &Settings) -> anyhow::Result<Bundler> {
 }
 
 /// What makes programs of plugins' sources, and looks at them.
-pub(crate) fn toolchain(bundler: Bundler) -> Toolchain {
+pub(crate) fn toolchain(bundler: Bundler, sandbox: Sandbox) -> Toolchain {
     let connectors = connectors::IDS.iter().map(ToString::to_string).collect();
-    Toolchain { bundler, examine: Arc::new(NoSandbox), connectors }
-}
-
-/// In the place of the sandbox, while this program has none: refuses every backend that would run in it.
-struct NoSandbox;
-
-impl NoSandbox {
-    fn refusal(pointer: &str) -> ExamineError {
-        let detail = "this server runs no backends of its own yet: name an upstream instead";
-        ExamineError::Refused(vec![Violation::new(pointer, detail)])
-    }
-}
-
-#[async_trait]
-impl Examine for NoSandbox {
-    async fn script(&self, _: &Program) -> Result<BackendDefinition, ExamineError> {
-        Err(Self::refusal("/backend/entryPoint"))
-    }
-
-    async fn component(&self, _: &Bytes) -> Result<(), ExamineError> {
-        Err(Self::refusal("/backend/component"))
-    }
+    Toolchain { bundler, examine: Arc::new(Examiner::new(sandbox)), connectors }
 }
 
 /// What seals tenants' secrets, once the master key has proven to be that of the database.
@@ -248,16 +239,17 @@ pub(crate) fn customers(settings: &Settings, ambient: &Ambient) -> anyhow::Resul
 }
 
 /// What drops all that this process remembers of a tenant.
-pub(crate) fn forget(registry: &Arc<Registry>, connections: &Connections) -> Vec<Forget> {
-    let (registry, connections) = (Arc::clone(registry), connections.clone());
+pub(crate) fn forget(registry: &Arc<Registry>, connections: &Connections, runtime: &Runtime) -> Vec<Forget> {
+    let (registry, connections, runtime) = (Arc::clone(registry), connections.clone(), runtime.clone());
     vec![
         Box::new(move |_: &TenantId| registry.forget_files()),
         Box::new(move |tenant: &TenantId| connections.forget(tenant)),
+        Box::new(move |tenant: &TenantId| runtime.forget(tenant)),
     ]
 }
 
 /// Further authorities that are trusted besides the system's.
-fn extra_roots(settings: &Settings) -> anyhow::Result<Vec<Certificate>> {
+pub(crate) fn extra_roots(settings: &Settings) -> anyhow::Result<Vec<Certificate>> {
     let Some(pem) = extra_ca(settings)? else { return Ok(Vec::new()) };
     Certificate::from_pem_bundle(&pem).context("EXTRA_CA_FILE must hold certificates in PEM")
 }
@@ -291,8 +283,13 @@ mod tests {
     use super::*;
 
     /// Columns of bytes that hold nothing that a tenant's data key seals.
-    const NOT_SEALED: [&str; 4] =
-        ["api_key.secret_hash", "connect_session.token_hash", "master_key.proof", "tenant_key.wrapped"];
+    const NOT_SEALED: [&str; 5] = [
+        "api_key.secret_hash",
+        "connect_session.token_hash",
+        "master_key.proof",
+        "tenant_key.wrapped",
+        "plugin_value.key",
+    ];
 
     async fn columns() -> Vec<(String, String, String)> {
         let folder = tempfile::tempdir().unwrap();

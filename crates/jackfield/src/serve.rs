@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use url::Url;
 
+use crate::backends;
 use crate::background::Background;
 use crate::cli::ServeArgs;
 use crate::parts;
@@ -61,7 +62,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let public_url = settings.public_url(address)?;
     let sealer = parts::sealer(&settings, &database, &ambient).await?;
     let storage = (&database, &blobs, &sealer);
-    let toolchain = parts::toolchain(bundler.clone());
+    let scripts = backends::sandbox(&settings, &ambient)?;
+    let toolchain = parts::toolchain(bundler.clone(), scripts.clone());
     let guard = parts::guard(&settings)?;
     let registry = Arc::new(parts::registry(&settings, storage, toolchain, &guard, &public_url, &ambient)?);
     let (catalog, mounted, notes) = if args.dev {
@@ -74,7 +76,15 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let connections =
         parts::connections(&settings, (&database, &sealer), catalog, &guard, &public_url, &ambient)?;
     let connectors = parts::connectors(&settings, (&sealer, &connections), notes.as_ref(), &guard, &ambient)?;
-    let forget = parts::forget(&registry, &connections);
+    let signer = backends::signer((&database, &sealer), &public_url, &ambient)?;
+    let runtime = backends::runtime(
+        &settings,
+        (&database, &registry),
+        scripts.clone(),
+        (&connectors, &guard, &signer),
+        &ambient,
+    )?;
+    let forget = parts::forget(&registry, &connections, &runtime);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
         ambient: ambient.clone(),
@@ -82,6 +92,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         registry,
         connections: connections.clone(),
         connectors,
+        runtime: runtime.clone(),
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
@@ -90,6 +101,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let background = Background {
         app: app.clone(),
         bundler: bundler.clone(),
+        scripts,
+        runtime: runtime.clone(),
         connections: connections.clone(),
         tenants,
         database: database.clone(),
@@ -120,6 +133,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         tracing::warn!("the renewal of a token is cut off; the next start finds out what became of it");
     }
     connections.activity().close().await;
+    runtime.log().close().await;
     // What was cut off may still hold connections of the database, and would keep this process for as long.
     if tokio::time::timeout(CLOSE_DEADLINE, database.close()).await.is_err() {
         tracing::warn!("the database is left with statements running");

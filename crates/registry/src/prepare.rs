@@ -145,7 +145,11 @@ fn refuse_unknown_connectors(manifest: &Manifest, known: &[String]) -> Result<()
     if unknown.is_empty() { Ok(()) } else { Err(Error::Manifest(unknown)) }
 }
 
-fn refuse_backend_without_sources(manifest: &Manifest, source: Option<&Source>) -> Result<(), Error> {
+/// Refuses a backend that is to be built where there is nothing to build it from.
+pub(crate) fn refuse_backend_without_sources(
+    manifest: &Manifest,
+    source: Option<&Source>,
+) -> Result<(), Error> {
     let Some(backend) = &manifest.backend else { return Ok(()) };
     if backend.upstream.is_some() || matches!(source, Some(Source::Tree(_))) {
         return Ok(());

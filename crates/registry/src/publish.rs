@@ -10,7 +10,7 @@ use storage::{BlobKey, Staging, Tx};
 use crate::fetch;
 use crate::manifest::Checked;
 use crate::plugin::{BundleRef, Owner, Plugin, Status};
-use crate::prepare::{Backend, File, Prepared, Runnable, adopt, prepare};
+use crate::prepare::{Backend, File, Prepared, Runnable, adopt, prepare, refuse_backend_without_sources};
 use crate::source::Source;
 use crate::store::bundles::FileRow;
 use crate::store::plugins::{BackendRow, NewVersion, Summary};
@@ -97,6 +97,7 @@ impl Registry {
         self.refuse_known_version(author, &checked.id, &checked.version).await?;
         self.refuse_over_quota(author, &checked.id).await?;
         let status = status(author, draft.status);
+        refuse_backend_without_sources(&draft.manifest, draft.source.as_ref())?;
         if !self.is_uploaded(&checked, draft.source.as_ref()) {
             draft = fetch::with_bundle(&self.client, draft).await?;
         }

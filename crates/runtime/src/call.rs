@@ -138,7 +138,10 @@ impl Runtime {
         let platform = settings.platform.map(|base| PlatformApi { base, client });
         let shared = Shared {
             values: Values::new(database.clone(), settings.quota, ambient.clone()),
-            redactors: moka::sync::Cache::new(MAX_REDACTORS),
+            redactors: moka::sync::Cache::builder()
+                .max_capacity(MAX_REDACTORS)
+                .support_invalidation_closures()
+                .build(),
             database,
             installations,
             outbound,
@@ -278,6 +281,13 @@ impl Runtime {
     /// What plugins have logged.
     pub fn log(&self) -> &Log {
         &self.shared.log
+    }
+
+    /// Drops what this process remembers of a tenant.
+    pub fn forget(&self, tenant: &TenantId) {
+        let tenant = tenant.clone();
+        // Refused only without support for closures, which there is.
+        let _ = self.shared.redactors.invalidate_entries_if(move |place, _| place.tenant == tenant);
     }
 
     /// Deletes values that have expired, and tells how many. To be called now and then.

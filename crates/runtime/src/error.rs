@@ -73,7 +73,11 @@ pub enum Error {
 }
 
 fn listed(known: &[String]) -> String {
-    if known.is_empty() { "the plugin has none".into() } else { format!("the plugin has {}", known.join(", ")) }
+    if known.is_empty() {
+        "the plugin has none".into()
+    } else {
+        format!("the plugin has {}", known.join(", "))
+    }
 }
 
 impl Coded for Error {

@@ -61,7 +61,11 @@ fn definition(found: Definition) -> BackendDefinition {
             .into_iter()
             .map(|route| Route { method: route.method, path: route.path, handler: route.handler })
             .collect(),
-        hooks: found.hooks.into_iter().map(|hook| Hook { event: hook.event, handler: hook.handler }).collect(),
+        hooks: found
+            .hooks
+            .into_iter()
+            .map(|hook| Hook { event: hook.event, handler: hook.handler })
+            .collect(),
         handlers: found.handlers.into_iter().chain(lifecycle).collect(),
     }
 }

@@ -85,10 +85,12 @@ impl HandlerRequest {
         let mut request = self.more.clone();
         request.insert("method".into(), self.method.clone().into());
         request.insert("path".into(), self.path.clone().into());
-        request.insert("query".into(), grouped(self.query.iter().map(|(name, value)| (&**name, value.clone()))));
-        let headers = self.headers.iter().map(|(name, value)| {
-            (name.as_str(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        });
+        request
+            .insert("query".into(), grouped(self.query.iter().map(|(name, value)| (&**name, value.clone()))));
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
         request.insert("headers".into(), joined(headers));
         request.insert("params".into(), json!(self.params));
         match &self.body {
@@ -198,7 +200,10 @@ impl HandlerResponse {
         let mut headers = HeaderMap::new();
         for (name, value) in &answered.headers {
             let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
-                return Err(format!("the handler's header {:?} has no name that a header may have", shown(name)));
+                return Err(format!(
+                    "the handler's header {:?} has no name that a header may have",
+                    shown(name)
+                ));
             };
             let is_own = name.as_str().starts_with("x-jackfield-");
             if is_own || NOT_A_HANDLERS.contains(&name.as_str()) {

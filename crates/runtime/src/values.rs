@@ -7,9 +7,9 @@ use model::Ambient;
 use serde_json::{Number, Value};
 use storage::{Database, Tx};
 
+use crate::store::Place;
 use crate::store::usage::{self, Usage};
 use crate::store::values::{self, Kept};
-use crate::store::Place;
 
 /// The longest key, in bytes.
 pub(crate) const MAX_KEY: usize = 256;
@@ -151,7 +151,8 @@ impl Values {
         let former = live.map_or(Ok(Number::from(0)), |kept| number(&kept.value))?;
         let sum = add(&former, by)?;
         let json = sum.to_string();
-        let kept = Kept { size: size(key, &json)?, value: json, expires_at: live.and_then(|kept| kept.expires_at) };
+        let kept =
+            Kept { size: size(key, &json)?, value: json, expires_at: live.and_then(|kept| kept.expires_at) };
         self.put(&mut tx, place, (key, &kept), (usage, before.as_ref())).await?;
         tx.commit().await?;
         Ok(sum)

@@ -14,8 +14,9 @@ use crate::source_map::{RawError, told};
 use crate::state::{Crossing, Leftover, State, Unread};
 use crate::{Definition, Host, Invocation, Limits, Script};
 
-/// Bytes that cross to this side in one go, beyond the limit of a message: names, and what a script of bad will adds.
-const SLACK: usize = 1 << 20;
+/// Bytes that cross to this side in one go; beyond, the instance is stopped. More than `tools.js` of the component lets
+/// through, so that scripts meet an error of their own before.
+const CROSSING: usize = 13 << 20;
 
 /// An instance, with a script loaded once [`load`](Self::load) has succeeded. What failed must not be used again.
 pub(crate) struct Instance {
@@ -44,7 +45,7 @@ impl Instance {
         let state = State::new(Arc::clone(limits), Arc::clone(meter), footprint);
         let mut store = Store::new(program.engine(), state);
         store.limiter(|state| state);
-        store.set_hostcall_fuel(limits.host_message.max(limits.output).max(limits.script).saturating_add(SLACK));
+        store.set_hostcall_fuel(CROSSING);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| {
             context.data().meter.check()?;
@@ -157,7 +158,7 @@ impl Instance {
             Some(Trap::StackOverflow) => Error::Stack,
             Some(Trap::NoAsyncResult | Trap::AsyncDeadlock) => Error::NeverSettled,
             Some(_) => Error::BrokeOff("its engine stopped at an error of its own"),
-            None if format!("{error:#}").contains("fuel") => Error::MessageTooLarge(self.limits.host_message),
+            None if format!("{error:#}").contains("fuel") => Error::MessageTooLarge(CROSSING),
             None => Error::engine(error),
         }
     }

@@ -26,7 +26,8 @@ pub(crate) struct Overrun;
 
 fn thread_clock() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0)).as_nanos() as u64
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
+    seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanoseconds.unwrap_or(0))
 }
 
 impl Meter {
@@ -92,7 +93,7 @@ mod tests {
 
     fn spin(for_how_long: Duration) {
         let begun = thread_clock();
-        while thread_clock() - begun < for_how_long.as_nanos() as u64 {
+        while Duration::from_nanos(thread_clock() - begun) < for_how_long {
             std::hint::black_box(0);
         }
     }

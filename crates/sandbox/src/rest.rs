@@ -149,3 +149,96 @@ impl Drop for Pass {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use model::{Clock, SystemRandom};
+
+    use super::*;
+
+    struct Set(AtomicI64);
+
+    impl Clock for Set {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millisecond(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    fn records() -> (Arc<Set>, Arc<Records>) {
+        let clock = Arc::new(Set(AtomicI64::new(1_700_000_000_000)));
+        let ambient = Ambient::new(Arc::clone(&clock) as _, Arc::new(SystemRandom));
+        (clock, Records::new(Rest::default(), ambient))
+    }
+
+    fn pass(clock: &Set, after: Duration) {
+        clock.0.fetch_add(i64::try_from(after.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    fn owner() -> Owner {
+        Owner { tenant: "t".into(), plugin: "p".into() }
+    }
+
+    fn fail(records: &Arc<Records>) {
+        records.admit(&owner()).unwrap().done(Conduct::Bad, true);
+    }
+
+    fn rest_of(records: &Arc<Records>) -> Duration {
+        match records.admit(&owner()) {
+            Err(Error::Resting(rest)) => rest,
+            _ => Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn faults_in_a_row_rest_an_owner_until_a_trial_succeeds() {
+        let (clock, records) = records();
+        (0..5).for_each(|_| fail(&records));
+        let first = rest_of(&records);
+        assert!(first >= Duration::from_secs(10) && first <= Duration::from_secs(11), "{first:?}");
+        pass(&clock, first);
+        let trial = records.admit(&owner()).unwrap();
+        assert_eq!(rest_of(&records), TRIAL, "one tries");
+        trial.done(Conduct::Bad, true);
+        let second = rest_of(&records);
+        assert!(second >= Duration::from_secs(20), "{second:?}");
+        pass(&clock, second);
+        drop(records.admit(&owner()).unwrap());
+        records.admit(&owner()).unwrap().done(Conduct::Good, false);
+        records.admit(&owner()).unwrap();
+        assert!(records.lock().is_empty(), "nothing is remembered of who behaves");
+    }
+
+    #[test]
+    fn faults_far_apart_are_forgotten() {
+        let (clock, records) = records();
+        for _ in 0..20 {
+            fail(&records);
+            pass(&clock, Duration::from_secs(8));
+        }
+        assert_eq!(rest_of(&records), Duration::ZERO);
+    }
+
+    #[test]
+    fn rests_grow_to_a_bound() {
+        let (clock, records) = records();
+        (0..5).for_each(|_| fail(&records));
+        for _ in 0..10 {
+            pass(&clock, rest_of(&records));
+            fail(&records);
+        }
+        let rest = rest_of(&records);
+        assert!(rest >= Duration::from_mins(5) && rest <= Duration::from_secs(330), "{rest:?}");
+    }
+
+    #[test]
+    fn who_computed_for_long_begins_in_the_slow_lane() {
+        let (_, records) = records();
+        records.admit(&owner()).unwrap().done(Conduct::Good, true);
+        let pass = records.admit(&owner()).unwrap();
+        assert_eq!(pass.lane, Lane::Slow);
+        pass.done(Conduct::Good, false);
+        assert_eq!(records.admit(&owner()).unwrap().lane, Lane::Fast);
+    }
+}

@@ -41,7 +41,7 @@ impl Default for Limits {
             log_line: 8 * KIB,
             log_lines: 1_000,
             calls_in_flight: 16,
-            timers: 64,
+            timers: 256,
             host_message: 8 * MIB,
             script: 4 * MIB,
         }

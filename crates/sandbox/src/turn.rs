@@ -120,19 +120,14 @@ enum Entered {
 impl Queue {
     fn start(&mut self, owner: &Owner) {
         self.running += 1;
+        metrics::gauge!("jackfield_sandbox_running").increment(1.0);
         let tenant = self.tenants.entry(Arc::clone(&owner.tenant)).or_default();
         tenant.running += 1;
         tenant.owners.entry(Arc::clone(&owner.plugin)).or_default().running += 1;
     }
 
     fn stop(&mut self, owner: &Owner, settings: &Admission) {
-        self.running = self.running.saturating_sub(1);
-        if let Some(tenant) = self.tenants.get_mut(&owner.tenant) {
-            tenant.running = tenant.running.saturating_sub(1);
-            if let Some(counts) = tenant.owners.get_mut(&owner.plugin) {
-                counts.running = counts.running.saturating_sub(1);
-            }
-        }
+        self.take_back(owner);
         self.dispatch(settings);
         self.forget(owner);
     }
@@ -150,7 +145,7 @@ impl Queue {
                     // Who no longer waits has removed itself, or is about to find its turn and give it back.
                     self.start(&owner);
                     if waiter.grant.send(()).is_err() {
-                        self.stop_uncounted(&owner);
+                        self.take_back(&owner);
                     }
                 }
                 None => passed_over += 1,
@@ -161,9 +156,10 @@ impl Queue {
         }
     }
 
-    /// Takes back a turn that nobody took, for the next round of the same dispatch.
-    fn stop_uncounted(&mut self, owner: &Owner) {
+    /// Counts one less that runs.
+    fn take_back(&mut self, owner: &Owner) {
         self.running = self.running.saturating_sub(1);
+        metrics::gauge!("jackfield_sandbox_running").decrement(1.0);
         if let Some(tenant) = self.tenants.get_mut(&owner.tenant) {
             tenant.running = tenant.running.saturating_sub(1);
             if let Some(counts) = tenant.owners.get_mut(&owner.plugin) {

@@ -146,6 +146,9 @@ impl TestServer {
             arguments: Vec::new(),
             survives_file_limits: false,
         };
+        // What one server has compiled is good for all.
+        let cache = Path::new(program).with_file_name("cache-of-tests");
+        let builder = builder.set("CACHE_DIR", cache.to_string_lossy());
         Ok(builder.set("PORT", "0").set("JWT_SECRET", SECRET).set("LOG_FORMAT", "json"))
     }
 

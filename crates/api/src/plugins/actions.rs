@@ -138,7 +138,9 @@ fn data(response: &HandlerResponse) -> Option<Value> {
 
 /// What a refusal says: `errorResponse` of the SDK puts it into `error`.
 fn told(data: &Value) -> Option<String> {
-    let text = data.as_str().or_else(|| ["error", "message", "detail"].iter().find_map(|name| data.get(name)?.as_str()));
+    let text = data
+        .as_str()
+        .or_else(|| ["error", "message", "detail"].iter().find_map(|name| data.get(name)?.as_str()));
     text.filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
@@ -158,7 +160,10 @@ mod tests {
     #[test]
     fn an_answer_is_data_and_a_refusal_is_an_error() {
         let json = |value: Value| Body::Json(value);
-        assert_eq!(result(200, json(json!({"id": 1}))), json!({"success": true, "data": {"id": 1}, "action": "pay"}));
+        assert_eq!(
+            result(200, json(json!({"id": 1}))),
+            json!({"success": true, "data": {"id": 1}, "action": "pay"})
+        );
         assert_eq!(result(204, Body::None), json!({"success": true, "action": "pay"}));
         let refused = json(json!({"error": "no funds", "code": 7}));
         let told = json!({"success": false, "data": {"error": "no funds", "code": 7}, "error": "no funds", "action": "pay"});

@@ -33,8 +33,8 @@ pub(super) struct LogBody {
     lines: Vec<LineBody>,
     /// What to send as `after` for the lines that come next; left out where there is none yet.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "1742")]
-    next: Option<String>,
+    #[schema(example = 1742)]
+    next: Option<i64>,
 }
 
 /// A line of a plugin's log.
@@ -43,8 +43,8 @@ pub(super) struct LogBody {
 #[schema(as = PluginLogLine)]
 struct LineBody {
     /// Its place in the log.
-    #[schema(example = "1742")]
-    seq: String,
+    #[schema(example = 1742)]
+    seq: i64,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// `debug`, `info`, `warn` or `error`.
@@ -62,7 +62,7 @@ struct LineBody {
 impl From<Logged> for LineBody {
     fn from(line: Logged) -> Self {
         Self {
-            seq: line.seq.to_string(),
+            seq: line.seq,
             at: line.at,
             level: level_name(line.level),
             message: line.message,
@@ -94,7 +94,7 @@ pub(super) async fn list(
     let deployment = app.registry().deployment(caller.tenant(), &plugin_id(&id)?).await?;
     let logs = app.runtime().log().list(caller.tenant(), &deployment.plugin_key, query).await?;
     let lines = logs.lines.into_iter().map(LineBody::from).collect();
-    Ok(Json(LogBody { lines, next: logs.next.map(|next| next.to_string()) }))
+    Ok(Json(LogBody { lines, next: logs.next }))
 }
 
 impl Lines {
@@ -103,10 +103,12 @@ impl Lines {
         if self.limit.is_some_and(|limit| !(1..=1000).contains(&limit)) {
             return Err(invalid("limit must be a number from 1 to 1000"));
         }
-        let after = self.after.filter(|after| !after.is_empty()).map(|after| after.parse::<i64>()).transpose();
+        let after =
+            self.after.filter(|after| !after.is_empty()).map(|after| after.parse::<i64>()).transpose();
         let after = after.map_err(|_| invalid("after must be the next of an answer"))?;
         let level = self.level.filter(|level| !level.is_empty());
-        let level = level.map(|word| level_of(&word).ok_or_else(|| invalid("level must be debug, info, warn or error")));
+        let level = level
+            .map(|word| level_of(&word).ok_or_else(|| invalid("level must be debug, info, warn or error")));
         Ok(LogQuery { limit: self.limit, after, level: level.transpose()? })
     }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use bundler::SourceTree;
+use model::Ambient;
 use registry::{Backend, Draft, File, MANIFEST_FILE, Prepared, Runnable};
+use sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use crate::cli::print;
@@ -104,7 +106,10 @@ pub(crate) async fn prepare_tree(tree: SourceTree) -> Result<Ready, Failure> {
     // The limits of a server whose operator has not changed them.
     let defaults = settings::defaults().context("the default settings are wrong")?;
     let bundler = parts::bundler(&defaults)?;
-    let prepared = registry::prepare(&parts::toolchain(bundler.clone()), draft).await;
+    let ambient = Ambient::system();
+    // Compiled anew if the plugin has a backend: there is no folder of this server's own to keep it in.
+    let scripts = Sandbox::new(sandbox::Settings::default(), ambient)?;
+    let prepared = registry::prepare(&parts::toolchain(bundler.clone(), scripts), draft).await;
     bundler.shutdown().await;
     let mut prepared = prepared?;
     match prepared.runnable.take() {

@@ -68,6 +68,11 @@ impl Settings {
         {
             problems.push("PLUGIN_SERVER_URL must be a base URL without query and fragment".into());
         }
+        if let Some(url) = &self.platform_api_url
+            && (!matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some())
+        {
+            problems.push("PLATFORM_API_URL must begin with https:// or http://, without query and fragment".into());
+        }
         self.outbound_allow.check(problems);
         self.proxy_rules.check(problems);
         self.check_lexmodo(problems);
@@ -157,6 +162,11 @@ impl Settings {
             (None, Some(_)) => "DATABASE_PATH",
             (None, None) => "DATA_DIR",
         }
+    }
+
+    /// The folder of what can be made again.
+    pub(crate) fn cache_dir(&self) -> PathBuf {
+        self.cache_dir.clone().unwrap_or_else(|| self.data_dir.join("cache"))
     }
 
     /// The folder of the blobs.

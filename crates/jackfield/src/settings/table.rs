@@ -106,6 +106,9 @@ settings! {
         database_path: Option<PathBuf> = "DATABASE_PATH";
         /// The database: `sqlite:path` or `postgres://user:password@host/name`. Goes before DATABASE_PATH.
         database_url: Option<SecretString> = "DATABASE_URL";
+        /// The folder of what can be made again, such as the compiled sandbox of plugins' backends. Without it, `cache` in
+        /// DATA_DIR. Nobody else may write there.
+        cache_dir: Option<PathBuf> = "CACHE_DIR";
         /// The key that seals secrets: 32 bytes in base64, as `openssl rand -base64 32` prints them. Without it, a
         /// generated file in DATA_DIR. Every replica needs the same.
         encryption_key: Option<SecretString> = "ENCRYPTION_KEY";
@@ -164,6 +167,27 @@ settings! {
         bundler_max_input: Bytes = "BUNDLER_MAX_INPUT" or "16MiB";
         /// The largest bundle.
         bundler_max_output: Bytes = "BUNDLER_MAX_OUTPUT" or "5MiB";
+    }
+    "Plugin backends" {
+        /// How long a handler may take, what it waits for included.
+        plugin_deadline: Seconds = "PLUGIN_DEADLINE" or "5";
+        /// How long a handler may compute.
+        plugin_cpu_deadline: Seconds = "PLUGIN_CPU_DEADLINE" or "1";
+        /// The memory of one plugin in one tenant while it runs, at most.
+        plugin_memory: Bytes = "PLUGIN_MEMORY" or "64MiB";
+        /// The largest answer of a handler, as JSON.
+        plugin_max_output: Bytes = "PLUGIN_MAX_OUTPUT" or "1MiB";
+        /// How many plugins that were called lately are kept ready in memory, at most.
+        plugin_warm_instances: u32 = "PLUGIN_WARM_INSTANCES" or "2000";
+        /// Their memory, at most.
+        plugin_warm_memory: Bytes = "PLUGIN_WARM_MEMORY" or "1GiB";
+        /// How much one plugin may keep in one tenant by `ctx.storage`, keys included.
+        plugin_storage_size: Bytes = "PLUGIN_STORAGE_SIZE" or "10MiB";
+        /// How many keys that may have.
+        plugin_storage_keys: NonZeroU32 = "PLUGIN_STORAGE_KEYS" or "10000";
+        /// Where the host product's API begins, which plugins call by `ctx.platform` with a token that this server signs:
+        /// its keys are at `/.well-known/jwks.json`. Without it, there is no `ctx.platform`.
+        platform_api_url: Option<Url> = "PLATFORM_API_URL";
     }
     "Connections" {
         /// A file of further providers that accounts can be connected at, or of keys that override those of a built-in

@@ -42,9 +42,12 @@ pub(super) async fn call(call: &Invocation, argument: &str) -> Result<String, St
         )
     })?;
     let unified = &call.shared.unified;
-    let id = unified.canonical(&connector).ok_or_else(|| format!("there is no connector {}", shown(&connector)))?;
+    let id = unified
+        .canonical(&connector)
+        .ok_or_else(|| format!("there is no connector {}", shown(&connector)))?;
     let grants = call.deployment.grants.connections.iter();
-    let granted: Vec<&ConnectionAsk> = grants.filter(|ask| unified.canonical(&ask.connector) == Some(id)).collect();
+    let granted: Vec<&ConnectionAsk> =
+        grants.filter(|ask| unified.canonical(&ask.connector) == Some(id)).collect();
     let whose = permitted(&granted, id, needed)?;
     let user_email = user_of(call, (id, needed), whose, user.as_deref())?;
     call.used.connections.take(MAX_OPERATIONS, "operations of connections")?;

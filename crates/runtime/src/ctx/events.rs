@@ -32,7 +32,9 @@ pub(super) async fn emit(call: &Invocation, argument: &str) -> Result<String, St
     let kind: EventType = kind.parse().map_err(|error| format!("events.emit: {error}"))?;
     let size = data.to_string().len();
     if size > MAX_DATA {
-        return Err(format!("the data of the event has {size} bytes as JSON; it may have at most {MAX_DATA}"));
+        return Err(format!(
+            "the data of the event has {size} bytes as JSON; it may have at most {MAX_DATA}"
+        ));
     }
     call.used.events.take(MAX_EVENTS, "events")?;
     let id = new_id(&call.shared.ambient);

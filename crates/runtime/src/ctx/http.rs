@@ -1,7 +1,6 @@
 //! `ctx.http` and `fetch`: requests to hosts that the manifest names and an admin has consented to. Secrets that the rule of a
 //! host names are put in here, on the way out, so that the plugin never has them.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -45,7 +44,8 @@ pub(super) async fn request(call: &Invocation, argument: &str) -> Result<String,
     let mut url = url_of(call, &url)?;
     let rule = rule_of(call, &url)?;
     let injected = Injected::of(call, rule).await?;
-    let mut headers = message::headers(&headers, |name| rule.headers.keys().any(|own| own.eq_ignore_ascii_case(name)))?;
+    let mut headers =
+        message::headers(&headers, |name| rule.headers.keys().any(|own| own.eq_ignore_ascii_case(name)))?;
     injected.put_into(&mut url, &mut headers)?;
     let body = body.map(SentBody::bytes).transpose()?;
     let _room = admit(call).await?;
@@ -63,17 +63,17 @@ pub(super) async fn request(call: &Invocation, argument: &str) -> Result<String,
         let is_plain = is_plain(response.headers());
         Ok::<_, outbound::Error>((answered, is_plain, outbound::read(response, MAX_READ).await?))
     };
-    let host = host_of(rule);
-    let done = timeout(time_left(call, wanted), work).await.map_err(|_| format!("{host} did not answer in time"))?;
-    let (answered, is_plain, body) = done.map_err(|error| injected.redactor.text(&error.to_string()).into_owned())?;
+    let host = &rule.host;
+    let done =
+        timeout(time_left(call, wanted), work).await.map_err(|_| format!("{host} did not answer in time"))?;
+    let (answered, is_plain, body) =
+        done.map_err(|error| injected.redactor.text(&error.to_string()).into_owned())?;
     if !injected.is_empty() && !is_plain {
-        return Err(format!("{host} has answered in a coding, so that what it answers cannot be searched for secrets"));
+        return Err(format!(
+            "{host} has answered in a coding, so that what it answers cannot be searched for secrets"
+        ));
     }
     Ok(answered.to_json(body.into(), Some(&injected.redactor).filter(|_| !injected.is_empty())))
-}
-
-fn host_of(rule: &HostRule) -> Cow<'_, str> {
-    Cow::Borrowed(&rule.host)
 }
 
 /// Whether a body is as it is, not compressed.
@@ -126,9 +126,9 @@ pub(crate) fn covers(rule: &str, host: &str, port: u16) -> bool {
     }
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     match name.strip_prefix("*.") {
-        Some(parent) => {
-            host.strip_suffix(&parent.to_ascii_lowercase()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-        }
+        Some(parent) => host
+            .strip_suffix(&parent.to_ascii_lowercase())
+            .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
         None => name.eq_ignore_ascii_case(&host),
     }
 }
@@ -193,7 +193,9 @@ impl Injected {
     }
 
     fn put_into(&self, url: &mut Url, headers: &mut HeaderMap) -> Result<(), String> {
-        if let Some((name, _)) = url.query_pairs().find(|(name, _)| self.query.iter().any(|(own, _)| own == name)) {
+        if let Some((name, _)) =
+            url.query_pairs().find(|(name, _)| self.query.iter().any(|(own, _)| own == name))
+        {
             return Err(format!("the parameter {} is set by the manifest: leave it out", shown(&name)));
         }
         if !self.query.is_empty() {
@@ -250,9 +252,12 @@ mod tests {
     fn values_stand_in_place_of_names() {
         let (key, pin) = (SecretString::from("k1"), SecretString::from("${key}"));
         let secrets = [("key", &key), ("pin", &pin)].into();
-        for (text, expected) in
-            [("Bearer ${key}", "Bearer k1"), ("${key}:${pin}", "k1:${key}"), ("plain", "plain"), ("a${gone}b", "ab")]
-        {
+        for (text, expected) in [
+            ("Bearer ${key}", "Bearer k1"),
+            ("${key}:${pin}", "k1:${key}"),
+            ("plain", "plain"),
+            ("a${gone}b", "ab"),
+        ] {
             assert_eq!(filled(text, &secrets).as_str(), expected, "{text}");
         }
         assert_eq!(names_in("a ${key} ${pin} ${").collect::<Vec<_>>(), ["key", "pin"]);

@@ -81,7 +81,9 @@ pub(super) fn headers(
 ) -> Result<HeaderMap, String> {
     let size: usize = given.iter().map(|(name, value)| name.len() + value.len()).sum();
     if given.len() > MAX_HEADERS || size > MAX_HEADER_BYTES {
-        return Err(format!("a request has at most {MAX_HEADERS} headers with {MAX_HEADER_BYTES} bytes in all"));
+        return Err(format!(
+            "a request has at most {MAX_HEADERS} headers with {MAX_HEADER_BYTES} bytes in all"
+        ));
     }
     let mut headers = HeaderMap::new();
     for (name, value) in given {
@@ -167,7 +169,9 @@ mod tests {
 
     #[test]
     fn a_plugin_sets_no_header_that_is_not_its_own() {
-        for name in ["Host", "content-length", "Transfer-Encoding", "X-Jackfield-Context", "Authorization", "range"] {
+        for name in
+            ["Host", "content-length", "Transfer-Encoding", "X-Jackfield-Context", "Authorization", "range"]
+        {
             assert!(refused(name, "x").contains("is not set by plugins"), "{name}");
         }
         assert!(refused("x-a", "b\r\nhost: c").contains("characters"));

@@ -91,7 +91,9 @@ pub(super) async fn request(call: &Invocation, argument: &str) -> Result<String,
         let body = outbound::read(response, MAX_READ).await.map_err(|error| error.to_string())?;
         Ok::<_, String>(answered.to_json(body.into(), None))
     };
-    timeout(time_left(call, wanted), work).await.map_err(|_| "the product did not answer in time".to_owned())?
+    timeout(time_left(call, wanted), work)
+        .await
+        .map_err(|_| "the product did not answer in time".to_owned())?
 }
 
 fn trouble(error: &reqwest::Error) -> String {
@@ -101,14 +103,17 @@ fn trouble(error: &reqwest::Error) -> String {
 
 /// Headers that would speak for somebody else than the token does.
 fn is_ours(name: &str) -> bool {
-    matches!(name, "authorization" | "cookie" | "forwarded" | "x-tenant-id") || name.starts_with("x-forwarded-")
+    matches!(name, "authorization" | "cookie" | "forwarded" | "x-tenant-id")
+        || name.starts_with("x-forwarded-")
 }
 
 /// What `path`, with or without a query, stands for below `base`.
 fn below(base: &Url, path: &str) -> Result<Url, String> {
     let wrong = |detail: &dyn std::fmt::Display| format!("platform.request: {detail}");
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-    if path.contains('#') || query.is_some_and(|query| query.contains('#') || query.chars().any(char::is_control)) {
+    if path.contains('#')
+        || query.is_some_and(|query| query.contains('#') || query.chars().any(char::is_control))
+    {
         return Err(wrong(&"the path must have no fragment and no control characters"));
     }
     let path = path.strip_prefix('/').unwrap_or(path);
@@ -177,11 +182,22 @@ mod tests {
         ] {
             assert_eq!(url(base, path).as_deref(), Ok(expected), "{path}");
         }
-        for path in
-            ["/../admin", "/%2e%2e/admin", "//evil.example/a", "/a/%2fb", "/a\\..\\b", "/a#b", "/a%0d%0ab", "/a?b#c", "/..;/a"]
-        {
+        for path in [
+            "/../admin",
+            "/%2e%2e/admin",
+            "//evil.example/a",
+            "/a/%2fb",
+            "/a\\..\\b",
+            "/a#b",
+            "/a%0d%0ab",
+            "/a?b#c",
+            "/..;/a",
+        ] {
             assert!(url(base, path).is_err(), "{path}");
         }
-        assert_eq!(url("http://127.0.0.1:1", "@evil.example/").as_deref(), Ok("http://127.0.0.1:1/@evil.example/"));
+        assert_eq!(
+            url("http://127.0.0.1:1", "@evil.example/").as_deref(),
+            Ok("http://127.0.0.1:1/@evil.example/")
+        );
     }
 }

@@ -67,9 +67,8 @@ impl Pending {
 }
 
 fn told(dropped: u64, at: Timestamp) -> Line {
-    let message = format!(
-        "{dropped} lines were left out here: a plugin may write {MAX_OF_ONE} lines in half a second"
-    );
+    let message =
+        format!("{dropped} lines were left out here: a plugin may write {MAX_OF_ONE} lines in half a second");
     Line { at, level: Level::Warn, message, request_id: None, handler: None }
 }
 

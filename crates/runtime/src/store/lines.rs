@@ -32,7 +32,8 @@ pub(crate) async fn insert(tx: &mut Tx, lines: &[(&Place, &Line)]) -> Result<(),
 
 /// Deletes the oldest lines beyond those that are kept.
 pub(crate) async fn trim(tx: &mut Tx, place: &Place) -> Result<u64, Error> {
-    Ok(on!(tx, |c| sqlx::query(
+    Ok(on!(tx, |c| {
+        sqlx::query(
         "DELETE FROM plugin_log WHERE tenant = $1 AND plugin_key = $2 AND seq <= COALESCE((SELECT seq FROM plugin_log \
          WHERE tenant = $1 AND plugin_key = $2 ORDER BY seq DESC LIMIT 1 OFFSET $3), 0)"
     )
@@ -41,7 +42,8 @@ pub(crate) async fn trim(tx: &mut Tx, place: &Place) -> Result<u64, Error> {
     .bind(MAX_KEPT)
     .execute(c)
     .await
-    .map(|done| done.rows_affected()))?)
+    .map(|done| done.rows_affected())
+    })?)
 }
 
 /// Deletes at most `limit` lines of an installation.

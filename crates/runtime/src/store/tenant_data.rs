@@ -5,10 +5,7 @@ use storage::{Error, TenantData, Tx, on};
 
 /// What backends have of a tenant. What is kept goes before the count of it.
 pub const TENANT_DATA: &[TenantData] = &[
-    rows(
-        "values that plugins keep",
-        |tx, tenant, limit| Box::pin(delete(tx, VALUES, (tenant, limit))),
-    ),
+    rows("values that plugins keep", |tx, tenant, limit| Box::pin(delete(tx, VALUES, (tenant, limit)))),
     rows("counts of what plugins keep", |tx, tenant, limit| Box::pin(delete(tx, USAGES, (tenant, limit)))),
     rows("lines of plugins' logs", |tx, tenant, limit| Box::pin(delete(tx, LINES, (tenant, limit)))),
 ];
@@ -20,11 +17,7 @@ const USAGES: &str = "DELETE FROM plugin_usage WHERE tenant = $1 AND plugin_key 
 const LINES: &str = "DELETE FROM plugin_log WHERE seq IN \
     (SELECT seq FROM plugin_log WHERE tenant = $1 ORDER BY plugin_key, seq LIMIT $2)";
 
-type Delete = for<'a> fn(
-    &'a mut Tx,
-    &'a TenantId,
-    i64,
-) -> futures::future::BoxFuture<'a, Result<u64, Error>>;
+type Delete = for<'a> fn(&'a mut Tx, &'a TenantId, i64) -> futures::future::BoxFuture<'a, Result<u64, Error>>;
 
 const fn rows(name: &'static str, delete: Delete) -> TenantData {
     TenantData { name, delete }

@@ -83,7 +83,8 @@ pub(crate) async fn keys(
 ) -> Result<Vec<String>, Error> {
     // An empty key is never kept, so "after nothing" is after the empty one.
     let after = after.unwrap_or_default().as_bytes();
-    let rows: Vec<(Vec<u8>,)> = on!(conn, |c| sqlx::query_as(
+    let rows: Vec<(Vec<u8>,)> = on!(conn, |c| {
+        sqlx::query_as(
         "SELECT key FROM plugin_value WHERE tenant = $1 AND plugin_key = $2 AND key >= $3 AND key < $4 AND key > $5 \
          AND (expires_at IS NULL OR expires_at > $6) ORDER BY key LIMIT $7"
     )
@@ -95,7 +96,8 @@ pub(crate) async fn keys(
     .bind(now.as_millisecond())
     .bind(limit)
     .fetch_all(c)
-    .await)?;
+    .await
+    })?;
     // Only UTF-8 is ever written.
     Ok(rows.into_iter().filter_map(|(key,)| String::from_utf8(key).ok()).collect())
 }
@@ -116,7 +118,8 @@ pub(crate) async fn delete_expired(
     place: &Place,
     (now, limit): (Timestamp, i64),
 ) -> Result<(i64, i64), Error> {
-    let sizes: Vec<(i64,)> = on!(tx, |c| sqlx::query_as(
+    let sizes: Vec<(i64,)> = on!(tx, |c| {
+        sqlx::query_as(
         "DELETE FROM plugin_value WHERE tenant = $1 AND plugin_key = $2 AND key IN (SELECT key FROM plugin_value \
          WHERE tenant = $1 AND plugin_key = $2 AND expires_at <= $3 LIMIT $4) AND expires_at <= $3 RETURNING size"
     )
@@ -125,13 +128,15 @@ pub(crate) async fn delete_expired(
     .bind(now.as_millisecond())
     .bind(limit)
     .fetch_all(c)
-    .await)?;
+    .await
+    })?;
     Ok(summed(&sizes))
 }
 
 /// Deletes at most `limit` values of an installation, likewise.
 pub(crate) async fn delete_some(tx: &mut Tx, place: &Place, limit: i64) -> Result<(i64, i64), Error> {
-    let sizes: Vec<(i64,)> = on!(tx, |c| sqlx::query_as(
+    let sizes: Vec<(i64,)> = on!(tx, |c| {
+        sqlx::query_as(
         "DELETE FROM plugin_value WHERE tenant = $1 AND plugin_key = $2 AND key IN (SELECT key FROM plugin_value \
          WHERE tenant = $1 AND plugin_key = $2 LIMIT $3) RETURNING size"
     )
@@ -139,7 +144,8 @@ pub(crate) async fn delete_some(tx: &mut Tx, place: &Place, limit: i64) -> Resul
     .bind(&place.plugin)
     .bind(limit)
     .fetch_all(c)
-    .await)?;
+    .await
+    })?;
     Ok(summed(&sizes))
 }
 
@@ -156,9 +162,8 @@ pub(crate) async fn with_expired(conn: &mut Conn, now: Timestamp) -> Result<Vec<
     .bind(now.as_millisecond())
     .fetch_all(c)
     .await)?;
-    let place = |(tenant, plugin): (String, String)| {
-        Some(Place { tenant: tenant.parse::<TenantId>().ok()?, plugin })
-    };
+    let place =
+        |(tenant, plugin): (String, String)| Some(Place { tenant: tenant.parse::<TenantId>().ok()?, plugin });
     Ok(rows.into_iter().filter_map(place).collect())
 }
 
@@ -168,9 +173,12 @@ mod tests {
 
     #[test]
     fn all_keys_with_a_prefix_stand_before_its_end() {
-        for (prefix, inside, outside) in
-            [("a", "a\u{10ffff}z", "b"), ("", "\u{10ffff}", ""), ("\u{e9}", "\u{e9}x", "\u{ea}"), ("a%", "a%_", "ab")]
-        {
+        for (prefix, inside, outside) in [
+            ("a", "a\u{10ffff}z", "b"),
+            ("", "\u{10ffff}", ""),
+            ("\u{e9}", "\u{e9}x", "\u{ea}"),
+            ("a%", "a%_", "ab"),
+        ] {
             let end = end_of(prefix);
             assert!(inside.as_bytes() < &end[..] && inside.as_bytes() >= prefix.as_bytes(), "{prefix:?}");
             assert!(outside.is_empty() || outside.as_bytes() >= &end[..], "{prefix:?}");

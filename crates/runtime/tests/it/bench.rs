@@ -66,7 +66,13 @@ impl Unified for Asked {
         operation: &str,
         arguments: Map<String, Value>,
     ) -> Result<Value, UnifiedError> {
-        let asked = (connector.to_owned(), operation.to_owned(), asker.user_email.clone(), arguments, asker.actor.clone());
+        let asked = (
+            connector.to_owned(),
+            operation.to_owned(),
+            asker.user_email.clone(),
+            arguments,
+            asker.actor.clone(),
+        );
         self.0.lock().unwrap().push(asked);
         Ok(json!({"items": []}))
     }
@@ -208,7 +214,12 @@ pub(crate) fn plugin(tenant: &str, id: &str) -> Deployment {
 }
 
 /// The plugin with a rule for a host, consented to.
-pub(crate) fn with_host(mut plugin: Deployment, host: &str, headers: &[(&str, &str)], query: &[(&str, &str)]) -> Deployment {
+pub(crate) fn with_host(
+    mut plugin: Deployment,
+    host: &str,
+    headers: &[(&str, &str)],
+    query: &[(&str, &str)],
+) -> Deployment {
     let pairs = |pairs: &[(&str, &str)]| {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };

@@ -6,7 +6,8 @@ use crate::bench::{Bench, Call, plugin, with_connection};
 use crate::place::Place;
 
 async fn ask(call: &Call, operation: &str, user: Value) -> Result<Value, String> {
-    let argument = json!({"connector": "notes", "operation": operation, "user": user, "arguments": {"id": "7"}});
+    let argument =
+        json!({"connector": "notes", "operation": operation, "user": user, "arguments": {"id": "7"}});
     call.ask("connections.call", argument).await
 }
 
@@ -25,7 +26,10 @@ async fn the_callers_own_are_the_callers_own() {
     let asked = bench.asked.0.lock().unwrap();
     assert_eq!(asked.len(), 2);
     for (connector, operation, user, arguments, actor) in &*asked {
-        assert_eq!((&**connector, &**operation, &**user, &**actor), ("notes", "get", "ann@acme.example", "plugin:shop"));
+        assert_eq!(
+            (&**connector, &**operation, &**user, &**actor),
+            ("notes", "get", "ann@acme.example", "plugin:shop")
+        );
         assert_eq!(arguments.get("id"), Some(&json!("7")));
     }
 }
@@ -33,7 +37,10 @@ async fn the_callers_own_are_the_callers_own() {
 #[tokio::test]
 async fn looking_is_not_changing() {
     let bench = Bench::new(Place::sqlite()).await;
-    let shop = with_connection(plugin("acme", "shop"), json!({"connector": "notes", "access": "read", "whose": "tenant"}));
+    let shop = with_connection(
+        plugin("acme", "shop"),
+        json!({"connector": "notes", "access": "read", "whose": "tenant"}),
+    );
     let call = bench.call(shop.clone());
     ask(&call, "list", json!("bob@acme.example")).await.unwrap();
     for operation in ["create", "update", "delete", "send"] {

@@ -12,7 +12,8 @@ async fn what_is_emitted_is_in_the_log(place: Place) {
     let mut shop = plugin("acme", "shop");
     shop.emits.insert("payment.succeeded".into());
     let call = bench.call(shop);
-    let told = call.ask("events.emit", json!({"type": "payment.succeeded", "data": {"order": "7"}})).await.unwrap();
+    let told =
+        call.ask("events.emit", json!({"type": "payment.succeeded", "data": {"order": "7"}})).await.unwrap();
     let bare = call.ask("events.emit", json!({"type": "payment.succeeded"})).await.unwrap();
     let mut conn = bench.database.read().await.unwrap();
     let events = ::storage::events_after(&mut conn, 0).await.unwrap();
@@ -31,7 +32,8 @@ async fn what_may_not_be_emitted_is_refused(place: Place) {
     let mut shop = plugin("acme", "shop");
     shop.emits.extend(["a".into(), "jackfield.tenant.deleted".into()]);
     let call = bench.call(shop);
-    let emit = async |kind: &str, data: Value| call.ask("events.emit", json!({"type": kind, "data": data})).await;
+    let emit =
+        async |kind: &str, data: Value| call.ask("events.emit", json!({"type": kind, "data": data})).await;
     let error = emit("b", Value::Null).await.unwrap_err();
     assert_eq!(error, r#"the plugin may not emit b: add "b" to emits in the manifest"#);
     let error = emit("jackfield.tenant.deleted", Value::Null).await.unwrap_err();

@@ -55,7 +55,9 @@ async fn answer(State(seen): State<Seen>, request: Request) -> Response {
     told += &String::from_utf8_lossy(&body);
     seen.lock().unwrap().push(told.clone());
     let to = parts.uri.query().and_then(|query| {
-        url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "to").map(|(_, to)| to.into_owned())
+        url::form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| name == "to")
+            .map(|(_, to)| to.into_owned())
     });
     match (parts.uri.path(), to) {
         (_, Some(to)) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response(),
@@ -83,7 +85,8 @@ async fn a_secret_is_put_in_at_the_door_and_never_comes_back() {
     let (bench, vendor) = (bench().await, Vendor::start().await);
     bench.set_secret("key", "sk_live_12345");
     let headers = [("Authorization", "Bearer ${key}"), ("x-plain", "fixed")];
-    let call = bench.call(with_host(plugin("acme", "shop"), &vendor.host(), &headers, &[("api_key", "${key}")]));
+    let call =
+        bench.call(with_host(plugin("acme", "shop"), &vendor.host(), &headers, &[("api_key", "${key}")]));
     for path in ["/charge?n=1", "/bytes"] {
         let argument = json!({"method": "POST", "url": vendor.url(path), "body": {"text": "amount=7"}, "headers": {"x-own": "1"}});
         let answer = call.ask("http.request", argument).await.unwrap();
@@ -95,7 +98,13 @@ async fn a_secret_is_put_in_at_the_door_and_never_comes_back() {
             assert!(!String::from_utf8_lossy(&bytes).contains("sk_live"));
         }
         let [seen] = vendor.seen().try_into().unwrap();
-        for part in ["authorization: Bearer sk_live_12345", "x-plain: fixed", "api_key=sk_live_12345", "x-own: 1", "amount=7"] {
+        for part in [
+            "authorization: Bearer sk_live_12345",
+            "x-plain: fixed",
+            "api_key=sk_live_12345",
+            "x-own: 1",
+            "amount=7",
+        ] {
             assert!(seen.contains(part), "{part}: {seen}");
         }
         assert!(seen.contains("user-agent: jackfield/") && !seen.contains("accept-encoding"), "{seen}");
@@ -104,7 +113,15 @@ async fn a_secret_is_put_in_at_the_door_and_never_comes_back() {
     assert!(error.contains("cannot be searched for secrets"), "{error}");
     let error = get(&call, &vendor.url("/?api_key=own")).await.unwrap_err();
     assert!(error.contains("api_key is set by the manifest"), "{error}");
-    for name in ["authorization", "AUTHORIZATION", "X-Plain", "host", "range", "accept-encoding", "X-Jackfield-Context"] {
+    for name in [
+        "authorization",
+        "AUTHORIZATION",
+        "X-Plain",
+        "host",
+        "range",
+        "accept-encoding",
+        "X-Jackfield-Context",
+    ] {
         let argument = json!({"method": "GET", "url": vendor.url("/"), "headers": {name: "x"}});
         let error = call.ask("http.request", argument).await.unwrap_err();
         assert!(error.contains("is not set by plugins"), "{error}");
@@ -118,21 +135,27 @@ async fn a_secret_that_is_not_set_is_told() {
     let error = get(&call, &vendor.url("/")).await.unwrap_err();
     assert!(error.contains("the secret key that requests to"), "{error}");
     bench.set_secret("key", "a\r\nx-other: b");
-    let error = get(&bench.call(with_host(plugin("acme", "shop"), &vendor.host(), &[("x-key", "${key}")], &[])), &vendor.url("/")).await;
+    let error = get(
+        &bench.call(with_host(plugin("acme", "shop"), &vendor.host(), &[("x-key", "${key}")], &[])),
+        &vendor.url("/"),
+    )
+    .await;
     assert!(error.unwrap_err().contains("is no header"));
     assert_eq!(vendor.seen().len(), 0);
 }
 
 #[tokio::test]
 async fn redirects_go_only_where_it_was_consented_to_and_take_no_secret_along() {
-    let (bench, first, second, third) = (bench().await, Vendor::start().await, Vendor::start().await, Vendor::start().await);
+    let (bench, first, second, third) =
+        (bench().await, Vendor::start().await, Vendor::start().await, Vendor::start().await);
     bench.set_secret("key", "sk_live_12345");
     bench.set_secret("other", "sk_other_678");
     let shop = with_host(plugin("acme", "shop"), &first.host(), &[("x-key", "${key}")], &[]);
     let shop = with_host(shop, &second.host(), &[("x-other", "${other}")], &[]);
     let call = bench.call(shop);
     let to = |url: &str| {
-        let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("to", url).finish();
+        let query: String =
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("to", url).finish();
         first.url(&format!("/?{query}"))
     };
     let answer = get(&call, &to(&second.url("/landed"))).await.unwrap();
@@ -155,7 +178,8 @@ async fn redirects_go_only_where_it_was_consented_to_and_take_no_secret_along() 
         assert!(!error.contains("sk_live"), "{error}");
     }
     assert_eq!(third.seen().len(), 0);
-    let loops = call.ask("http.request", json!({"method": "GET", "url": first.url("/?to=%3Fto%3D%253F")})).await;
+    let loops =
+        call.ask("http.request", json!({"method": "GET", "url": first.url("/?to=%3Fto%3D%253F")})).await;
     assert!(loops.is_err() || loops.unwrap()["status"] == 200);
 }
 
@@ -171,7 +195,9 @@ async fn no_host_is_reached_that_the_manifest_does_not_name() {
     );
     let error = get(&call, &vendor.url("/")).await.unwrap_err();
     assert!(error.contains(&format!("add \"127.0.0.1:{}\" to hosts", vendor.port)), "{error}");
-    for url in ["http://api.example.com/", "ftp://api.example.com/", "https://u:p@api.example.com/", "/relative", ""] {
+    for url in
+        ["http://api.example.com/", "ftp://api.example.com/", "https://u:p@api.example.com/", "/relative", ""]
+    {
         assert!(get(&call, url).await.is_err(), "{url}");
     }
 }
@@ -182,17 +208,39 @@ async fn what_is_not_public_is_not_reached_whatever_it_is_called() {
     let bench = Bench::with(Place::sqlite(), "", Settings::default()).await;
     let vendor = Vendor::start().await;
     let mut shop = plugin("acme", "shop");
-    for host in ["169.254.169.254", "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "10.0.0.1", "0.0.0.0"] {
+    for host in [
+        "169.254.169.254",
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "10.0.0.1",
+        "0.0.0.0",
+    ] {
         for port in ["", ":80", &format!(":{}", vendor.port)] {
             shop = with_host(shop, &format!("{host}{port}"), &[], &[]);
         }
     }
     let call = bench.call(shop);
     for host in [
-        "169.254.169.254", "127.0.0.1", "localhost", "localhost.", "LOCALHOST", "[::1]", "[::ffff:127.0.0.1]", "2130706433",
-        "0x7f000001", "0177.0.0.1", "127.1", "10.0.0.1", "0.0.0.0",
+        "169.254.169.254",
+        "127.0.0.1",
+        "localhost",
+        "localhost.",
+        "LOCALHOST",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "127.1",
+        "10.0.0.1",
+        "0.0.0.0",
     ] {
-        for (scheme, port) in [("https", String::new()), ("http", String::new()), ("https", format!(":{}", vendor.port))] {
+        for (scheme, port) in
+            [("https", String::new()), ("http", String::new()), ("https", format!(":{}", vendor.port))]
+        {
             let error = get(&call, &format!("{scheme}://{host}{port}/")).await.unwrap_err();
             assert!(!error.contains("cannot be reached"), "{scheme}://{host}{port}: {error}");
         }
@@ -207,7 +255,8 @@ async fn requests_have_bounds() {
     let call = bench.call(shop.clone());
     let error = get(&call, &vendor.url("/large")).await.unwrap_err();
     assert!(error.contains("at most 4194304 bytes"), "{error}");
-    let large = json!({"method": "POST", "url": vendor.url("/"), "body": {"text": "x".repeat((1 << 20) + 1)}});
+    let large =
+        json!({"method": "POST", "url": vendor.url("/"), "body": {"text": "x".repeat((1 << 20) + 1)}});
     assert!(call.ask("http.request", large).await.unwrap_err().contains("at most 1048576 are sent"));
     let started = std::time::Instant::now();
     let slow = json!({"method": "GET", "url": vendor.url("/slow"), "timeout": 200});

@@ -83,7 +83,10 @@ async fn who_writes_too_fast_is_told(place: Place) {
     assert_eq!(told.unwrap().level, Level::Warn);
     let left_out: u64 = lines
         .iter()
-        .filter_map(|line| line.message.strip_suffix(" lines were left out here: a plugin may write 200 lines in half a second"))
+        .filter_map(|line| {
+            line.message
+                .strip_suffix(" lines were left out here: a plugin may write 200 lines in half a second")
+        })
         .map(|count| count.parse::<u64>().unwrap())
         .sum();
     assert!(left_out > 90_000, "{left_out}");

@@ -50,7 +50,10 @@ async fn the_product_learns_which_plugin_asks_and_for_whom() {
     let answer = call.ask("platform.request", request).await.unwrap();
     assert_eq!(answer["status"], 200);
     let told: Value = serde_json::from_str(answer["body"]["text"].as_str().unwrap()).unwrap();
-    assert_eq!((&told["method"], &told["uri"], &told["body"]), (&json!("POST"), &json!("/v1/orders?since=1"), &json!("hello")));
+    assert_eq!(
+        (&told["method"], &told["uri"], &told["body"]),
+        (&json!("POST"), &json!("/v1/orders?since=1"), &json!("hello"))
+    );
     assert_eq!(told["order"], "7");
     let token = told["token"].as_str().unwrap().strip_prefix("Bearer ").unwrap();
     let token: Value = serde_json::from_str(token).unwrap();
@@ -80,7 +83,15 @@ async fn a_plugin_cannot_speak_for_another_or_leave_the_base() {
     let mut shop = plugin("acme", "shop");
     shop.grants.permissions.insert("orders:read".into());
     let call = bench.call(shop.clone());
-    for header in ["Authorization", "cookie", "X-Tenant-Id", "x-forwarded-for", "Forwarded", "x-jackfield-context", "host"] {
+    for header in [
+        "Authorization",
+        "cookie",
+        "X-Tenant-Id",
+        "x-forwarded-for",
+        "Forwarded",
+        "x-jackfield-context",
+        "host",
+    ] {
         let error = ask(&call, "/orders", json!({header: "x"})).await.unwrap_err();
         assert!(error.contains("is not set by plugins"), "{error}");
     }
@@ -89,7 +100,10 @@ async fn a_plugin_cannot_speak_for_another_or_leave_the_base() {
     }
     // Its redirects are answers: the token goes nowhere else.
     let answer = ask(&call, "/away", json!({})).await.unwrap();
-    assert_eq!((&answer["status"], &answer["headers"]["location"]), (&json!(302), &json!("http://127.0.0.1:1/")));
+    assert_eq!(
+        (&answer["status"], &answer["headers"]["location"]),
+        (&json!(302), &json!("http://127.0.0.1:1/"))
+    );
     let nowhere = Bench::new(Place::sqlite()).await;
     let error = ask(&nowhere.call(shop), "/orders", json!({})).await.unwrap_err();
     assert!(error.contains("PLATFORM_API_URL"), "{error}");

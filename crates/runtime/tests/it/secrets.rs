@@ -13,7 +13,8 @@ async fn only_what_was_consented_to_is_read_and_once() {
     let bench = Bench::new(Place::sqlite()).await;
     bench.set_secret("pin", "1234-5678");
     bench.set_secret("key", "sk_live_abc");
-    let mut shop = with_host(plugin("acme", "shop"), "api.example.com", &[("authorization", "Bearer ${key}")], &[]);
+    let mut shop =
+        with_host(plugin("acme", "shop"), "api.example.com", &[("authorization", "Bearer ${key}")], &[]);
     shop.grants.secrets.extend(["pin".into(), "unset".into()]);
     let call = bench.call(shop);
     let get = async |name: &str| call.ask("secrets.get", json!({"name": name})).await;
@@ -34,7 +35,10 @@ async fn no_log_line_has_a_value_also_in_a_later_call() {
     shop.grants.secrets.insert("pin".into());
     let call = bench.call(shop.clone());
     call.ask("secrets.get", json!({"name": "pin"})).await.unwrap();
-    call.0.log(Level::Info, r#"raw pin"12/34, json "pin\"12/34", url pin%2212%2F34, base64 cGluIjEyLzM0"#.into());
+    call.0.log(
+        Level::Info,
+        r#"raw pin"12/34, json "pin\"12/34", url pin%2212%2F34, base64 cGluIjEyLzM0"#.into(),
+    );
     // A program may have kept it in its memory.
     bench.call(shop.clone()).0.log(Level::Info, r#"later: pin"12/34"#.into());
     bench.set_secret("pin", "another-pin");
@@ -43,9 +47,12 @@ async fn no_log_line_has_a_value_also_in_a_later_call() {
     bench.call(shop).0.log(Level::Info, r#"former pin"12/34 and new another-pin"#.into());
     let lines = bench.lines("acme", "key-of-shop", 3).await;
     let messages: Vec<&str> = lines.iter().map(|line| line.message.as_str()).collect();
-    assert_eq!(messages, [
-        r#"raw [secret], json "[secret]", url [secret], base64 [secret]"#,
-        "later: [secret]",
-        "former [secret] and new [secret]",
-    ]);
+    assert_eq!(
+        messages,
+        [
+            r#"raw [secret], json "[secret]", url [secret], base64 [secret]"#,
+            "later: [secret]",
+            "former [secret] and new [secret]",
+        ]
+    );
 }

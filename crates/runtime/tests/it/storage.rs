@@ -52,7 +52,8 @@ async fn keys(call: &Call, prefix: &str) -> Value {
 async fn a_value_comes_back_as_it_was(place: Place) {
     let bench = Bench::new(place).await;
     let call = bench.call(plugin("acme", "shop"));
-    let value = json!({"z": 1, "a": [null, true, 1.5, "\u{0}\u{1f600}'\"%_"], "n": 9_007_199_254_740_991_i64});
+    let value =
+        json!({"z": 1, "a": [null, true, 1.5, "\u{0}\u{1f600}'\"%_"], "n": 9_007_199_254_740_991_i64});
     for key in ["k", "a/b:c d", "\u{0}", "%", "\u{1f600}", &"x".repeat(256)] {
         assert_eq!(call.set(key, value.clone()).await, Ok(Value::Null));
         assert_eq!(call.get(key).await.to_string(), value.to_string(), "{key:?}");
@@ -73,7 +74,10 @@ async fn keys_are_listed_by_prefix_and_page(place: Place) {
     }
     assert_eq!(keys(&call, "a%").await, json!(["a%1", "a%2"]));
     assert_eq!(keys(&call, "\u{e9}").await, json!(["\u{e9}", "\u{e9}1"]));
-    assert_eq!(keys(&call, "").await, json!(["A%1", "a%1", "a%2", "a_1", "ab1", "b", "\u{e9}", "\u{e9}1", "\u{ea}"]));
+    assert_eq!(
+        keys(&call, "").await,
+        json!(["A%1", "a%1", "a%2", "a_1", "ab1", "b", "\u{e9}", "\u{e9}1", "\u{ea}"])
+    );
     assert_eq!(keys(&call, "zz").await, json!([]));
     let mut seen = Vec::new();
     let mut after = Value::Null;
@@ -150,7 +154,12 @@ async fn the_quota_is_exact_however_many_write(place: Place) {
     let written = futures::future::join_all(writes).await;
     let fine = written.iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(fine, 101, "{:?}", written.iter().find(|outcome| outcome.is_err()));
-    assert!(written.iter().filter_map(|outcome| outcome.as_ref().err()).all(|error| error.contains("there is no room")));
+    assert!(
+        written
+            .iter()
+            .filter_map(|outcome| outcome.as_ref().err())
+            .all(|error| error.contains("there is no room"))
+    );
     assert_eq!(usage(&bench).await, [(101, 1010), (101, 1010)]);
     // Others delete and write anew at the same time.
     let call = bench.call(plugin("acme", "shop"));
@@ -175,10 +184,13 @@ async fn the_quota_is_exact_however_many_write(place: Place) {
 
 async fn increments_are_never_lost(place: Place) {
     let bench = Bench::new(place).await;
-    let increments = (0..100).map(|_| {
-        let call = bench.call(plugin("acme", "shop"));
-        async move { call.ask("storage.increment", json!({"key": "n", "by": 2})).await.unwrap().as_i64().unwrap() }
-    });
+    let increments =
+        (0..100).map(|_| {
+            let call = bench.call(plugin("acme", "shop"));
+            async move {
+                call.ask("storage.increment", json!({"key": "n", "by": 2})).await.unwrap().as_i64().unwrap()
+            }
+        });
     let mut sums = futures::future::join_all(increments).await;
     sums.sort_unstable();
     assert_eq!(sums, (1..=100).map(|n| n * 2).collect::<Vec<_>>());

@@ -24,7 +24,10 @@ const body = (value) => {
 
 const isResponse = (value) => {
   if (typeof value !== "object" || value === null || typeof value.status !== "number") return false;
-  for (const key of keys(value)) if (key !== "status" && key !== "body" && key !== "headers") return false;
+  const names = keys(value);
+  for (let index = 0; index < names.length; index++) {
+    if (names[index] !== "status" && names[index] !== "body" && names[index] !== "headers") return false;
+  }
   return true;
 };
 

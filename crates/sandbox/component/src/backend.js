@@ -30,19 +30,19 @@ const isLifecycle = (name) => {
   return false;
 };
 
-/** The function of this name and what it is a member of; else `undefined`. */
+/** The function of this name and what it is a member of, as `{called, self}`; else `undefined`. */
 export const handler = (backend, name) => {
   if (isLifecycle(name) || name === "handlers") return undefined;
   const { handlers } = backend;
   const own = isObject(handlers) ? member(handlers, name) : undefined;
-  if (typeof own === "function") return [own, handlers];
+  if (typeof own === "function") return { called: own, self: handlers };
   const direct = isSpecial(name) ? undefined : member(backend, name);
-  return typeof direct === "function" ? [direct, backend] : undefined;
+  return typeof direct === "function" ? { called: direct, self: backend } : undefined;
 };
 
 export const lifecycle = (backend, name) => {
   const found = isLifecycle(name) ? member(backend, name) : undefined;
-  return typeof found === "function" ? [found, backend] : undefined;
+  return typeof found === "function" ? { called: found, self: backend } : undefined;
 };
 
 const functions = (object, names) => {

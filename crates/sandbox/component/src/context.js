@@ -1,10 +1,11 @@
 // What a handler gets as `ctx`: made anew for each call and frozen, so that nothing of one call reaches the next.
-import { entries, freeze, parse, push, text } from "./primordials.js";
+import { freeze, hasOwn, keys, parse, push, text } from "./primordials.js";
 import { ask, log } from "./host.js";
 import { line } from "./inspect.js";
 import { methods } from "./http.js";
 
 const MOST_KEYS = 10000;
+const LEVELS = ["debug", "info", "warn", "error"];
 
 const storage = (call) => ({
   get: (key) => ask(call, "storage.get", { key: text(key) }),
@@ -40,7 +41,8 @@ const connection = (call, connector, user) => {
 
 const logger = () => {
   const made = {};
-  for (const level of ["debug", "info", "warn", "error"]) {
+  for (let index = 0; index < LEVELS.length; index++) {
+    const level = LEVELS[index];
     made[level] = (message, fields) => log(level, line(fields === undefined ? [message] : [message, fields]));
   }
   return made;
@@ -57,15 +59,19 @@ export const context = (call, given) => {
     connections: freeze({ get: (connector, options) => connection(call, text(connector), options?.user) }),
     logger: freeze(logger()),
   };
-  for (const [name, value] of entries(parse(given))) {
-    if (!(name in ctx)) ctx[name] = deepFreeze(value);
+  const known = parse(given);
+  const names = keys(known);
+  for (let index = 0; index < names.length; index++) {
+    if (!hasOwn(ctx, names[index])) ctx[names[index]] = deepFreeze(known[names[index]]);
   }
   return freeze(ctx);
 };
 
 const deepFreeze = (value) => {
-  if (typeof value === "object" && value !== null) for (const [, each] of entries(freeze(value))) deepFreeze(each);
-  return value;
+  if (typeof value !== "object" || value === null) return value;
+  const names = keys(value);
+  for (let index = 0; index < names.length; index++) deepFreeze(value[names[index]]);
+  return freeze(value);
 };
 
 export const consoleOf = () => {

@@ -1,10 +1,9 @@
 // Web Crypto (https://w3c.github.io/webcrypto): random values, digests and HMAC.
-import * as tools from "jackfield:sandbox/tools@1.0.0";
 import { Bytes, PlainTypeError, bytesOf, freeze, isView, join, push, slice, text, upper } from "./primordials.js";
 import { randomBytes } from "./host.js";
 import { DOMException } from "./exception.js";
+import { digest, hmacSign, hmacVerify } from "./tools.js";
 
-const { digest, hmacSign, hmacVerify } = tools;
 const MAX_RANDOM = 65536;
 
 const bytes = (value, what) => {

@@ -1,9 +1,8 @@
 // TextEncoder and TextDecoder (https://encoding.spec.whatwg.org) for UTF-8, atob and btoa.
-import * as tools from "jackfield:sandbox/tools@1.0.0";
 import { Bytes, PlainRangeError, PlainString, PlainTypeError, bytesOf, join, lower, push, slice, text } from "./primordials.js";
 import { DOMException } from "./exception.js";
+import { base64Decode, base64Encode, utf8Decode, utf8Encode } from "./tools.js";
 
-const { base64Decode, base64Encode, utf8Decode, utf8Encode } = tools;
 const CHUNK = 8192;
 const fromCharCode = PlainString.fromCharCode;
 const charCodeAt = Function.prototype.call.bind(PlainString.prototype.charCodeAt);

@@ -13,7 +13,7 @@ export class Response {
 
   constructor(body, { status = 200, statusText = "", headers } = {}) {
     if (!isInteger(status) || status < 200 || status > 599) throw new PlainRangeError("a Response's status is from 200 to 599");
-    const [content, type] = bodyOf(body);
+    const { content, type } = bodyOf(body);
     this.#body = content;
     this.status = status;
     this.statusText = text(statusText);
@@ -71,7 +71,7 @@ export { content as contentOf };
 
 /** A body that the standard takes: what is no text, bytes or form is turned into text. */
 const standardBody = (body) => {
-  const [known, type] = bodyOf(body);
+  const { content: known, type } = bodyOf(body);
   if (!known || type !== "application/json") return body;
   return text(body);
 };

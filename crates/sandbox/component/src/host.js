@@ -2,6 +2,9 @@
 import * as raw from "jackfield:sandbox/host@1.0.0";
 import { PlainError, PlainPromise, PlainRangeError, PlainSet, parse, push, setAdd, setClear, setDelete, setForEach, shift, stringify } from "./primordials.js";
 
+/** Characters of an argument. The host has a bound of its own; beyond this, the engine would stop the whole call. */
+const MOST_CHARACTERS = 4 << 20;
+
 const { call: hostCall, sleep: hostSleep, randomBytes: hostRandomBytes, log: hostLog } = raw;
 
 /** The call of the plugin that is under way: `{open, calls, running, waiting}`, or null while a script loads. */
@@ -53,12 +56,18 @@ const release = (call) => {
 
 /** Does `operation` for `call`; answers its value or throws an Error with the host's sentence. */
 export const ask = async (call, operation, argument) => {
+  // Made while the author's code is on the stack, for the line that it tells.
+  const failure = new PlainError();
   const json = stringify(argument);
+  if (json.length > MOST_CHARACTERS) throw new PlainRangeError(`at most ${MOST_CHARACTERS} characters are handed to ${operation}: hand over less`);
   await place(checked(call, operation));
   try {
     checked(call, operation);
     const result = await read(hostCall(operation, json));
-    if (result.tag === "err") throw new PlainError(result.val);
+    if (result.tag === "err") {
+      failure.message = result.val;
+      throw failure;
+    }
     return parse(result.val);
   } finally {
     release(call);
@@ -71,7 +80,10 @@ const checked = (call, operation) => {
   return call;
 };
 
-/** A pause that can be given up: `[promise of whether it has passed, give up]`. */
+/** Throws unless a call is under way. */
+export const withinCall = (what) => checked(current, what);
+
+/** A pause that can be given up; `passed` tells whether it was not. */
 export const pause = (milliseconds) => {
   const call = checked(current, "a timer");
   const future = hostSleep(milliseconds);
@@ -83,7 +95,7 @@ export const pause = (milliseconds) => {
   const giveUp = () => {
     if (setDelete(reading, future)) cancel(future);
   };
-  return [passed, giveUp];
+  return { passed, giveUp };
 };
 
 export const randomBytes = (count) => hostRandomBytes(count);

@@ -12,23 +12,27 @@ export const plainHeaders = (given) => {
   if (given instanceof Headers || typeof given[Symbol.iterator] === "function") {
     for (const [name, value] of given) plain[lower(text(name))] = text(value);
   } else {
-    for (const name of keys(given)) if (given[name] !== undefined && given[name] !== null) plain[lower(text(name))] = text(given[name]);
+    const names = keys(given);
+    for (let index = 0; index < names.length; index++) {
+      const value = given[names[index]];
+      if (value !== undefined && value !== null) plain[lower(text(names[index]))] = text(value);
+    }
   }
   return plain;
 };
 
 /** A body as the host takes it, with the media type that it has by itself. An object that is none of the known kinds is JSON. */
 export const bodyOf = (body) => {
-  if (body === undefined || body === null) return [undefined, undefined];
-  if (typeof body === "string") return [{ text: text(body) }, "text/plain; charset=utf-8"];
+  if (body === undefined || body === null) return {};
+  if (typeof body === "string") return { content: { text: text(body) }, type: "text/plain; charset=utf-8" };
   const bytes = bytesOf(body);
-  if (bytes) return [{ base64: toBase64(bytes) }, "application/octet-stream"];
-  if (body instanceof URLSearchParams) return [{ text: body.toString() }, "application/x-www-form-urlencoded; charset=utf-8"];
-  return [{ text: stringify(body) }, "application/json"];
+  if (bytes) return { content: { base64: toBase64(bytes) }, type: "application/octet-stream" };
+  if (body instanceof URLSearchParams) return { content: { text: body.toString() }, type: "application/x-www-form-urlencoded; charset=utf-8" };
+  return { content: { text: stringify(body) }, type: "application/json" };
 };
 
 export const request = async (call, operation, target, { method, headers, body, timeout, signal }) => {
-  const [content, type] = bodyOf(body);
+  const { content, type } = bodyOf(body);
   const sent = plainHeaders(headers);
   if (type && !sent["content-type"]) sent["content-type"] = type;
   const argument = assign({ method, headers: sent }, target, content && { body: content }, timeout !== undefined && { timeout: +timeout });

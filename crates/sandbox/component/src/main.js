@@ -1,5 +1,5 @@
 // The component's exports. Everything that a plugin does not bring itself comes from the files beside this.
-import { apply, parse, slice, stringify, text } from "./primordials.js";
+import { apply, join, parse, slice, stringify, text } from "./primordials.js";
 import { begin, end } from "./host.js";
 import { describe, Refusal } from "./errors.js";
 import { clearTimers } from "./timers.js";
@@ -38,7 +38,7 @@ export const define = () => guarded(() => stringify(definition(backend)));
 const find = ({ kind, name }) => {
   const found = kind === "lifecycle" ? lifecycle(backend, name) : handler(backend, name);
   if (found) return found;
-  const known = handlerNames(backend).join(", ");
+  const known = join(handlerNames(backend), ", ");
   throw new Refusal("no_handler", `there is no handler "${slice(text(name), 0, 128)}"${known ? `; there are: ${slice(known, 0, 1000)}` : ""}`);
 };
 
@@ -52,7 +52,7 @@ const requestOf = (json) => {
 export const handle = (invocation, request, given) =>
   guarded(async () => {
     const { target, calls, output } = parse(invocation);
-    const [called, self] = find(target);
+    const { called, self } = find(target);
     const ctx = context(begin(calls), given);
     const values = target.kind === "lifecycle" ? [ctx] : [requestOf(request), ctx];
     const answer = answerOf(await apply(called, self, values), target.kind !== "handler");

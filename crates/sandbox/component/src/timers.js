@@ -1,6 +1,6 @@
 // Timers, which end with the call that set them.
 import { PlainMap, PlainTypeError, apply, floor, mapClear, mapDelete, mapGet, mapSet, max, min } from "./primordials.js";
-import { log, pause } from "./host.js";
+import { log, pause, withinCall } from "./host.js";
 import { inspect } from "./inspect.js";
 
 const LONGEST = 2 ** 31 - 1;
@@ -10,7 +10,7 @@ let next = 1;
 const run = async (id, callback, milliseconds, values, repeats) => {
   try {
     do {
-      const [passed, giveUp] = pause(milliseconds);
+      const { passed, giveUp } = pause(milliseconds);
       mapSet(timers, id, giveUp);
       if (!(await passed) || mapGet(timers, id) !== giveUp) return;
       if (!repeats) mapDelete(timers, id);
@@ -24,6 +24,7 @@ const run = async (id, callback, milliseconds, values, repeats) => {
 
 const start = (callback, milliseconds, values, repeats) => {
   if (typeof callback !== "function") throw new PlainTypeError("a timer takes a function");
+  withinCall("a timer");
   const id = next++;
   run(id, callback, floor(min(LONGEST, max(1, +milliseconds || 1))), values, repeats);
   return id;

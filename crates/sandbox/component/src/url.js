@@ -1,8 +1,7 @@
 // URL and URLSearchParams (https://url.spec.whatwg.org) over the host's parser.
-import * as tools from "jackfield:sandbox/tools@1.0.0";
 import { PlainTypeError, entries, isArray, parse, push, slice, startsWith, stringify, text } from "./primordials.js";
+import { formParse, formSerialize, urlParse, urlSet } from "./tools.js";
 
-const { formParse, formSerialize, urlParse, urlSet } = tools;
 const PARTS = ["protocol", "username", "password", "host", "hostname", "port", "pathname", "hash"];
 
 const pairsOf = (init) => {

@@ -40,8 +40,8 @@ async fn what_is_no_answer_says_what_would_be() {
     let world = World::new();
     for (code, expected) in [
         ("", "the handler returned nothing"),
-        ("return () => 1", "the handler returned a function value"),
-        ("return Symbol('a')", "the handler returned a symbol value"),
+        ("return () => 1", "the handler returned a function: return"),
+        ("return Symbol('a')", "the handler returned a symbol: return"),
         ("return { a: 1n }", "cannot be written as JSON"),
         ("const a = {}; a.a = a; return a", "cannot be written as JSON"),
         ("return { status: 99 }", "from 200 to 599"),

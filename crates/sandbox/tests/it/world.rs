@@ -129,10 +129,11 @@ impl World {
         answer.map(|Answer { json }| serde_json::from_str(&json).unwrap())
     }
 
-    /// The JSON body that `handler` answers.
+    /// What the handler `h` answers, JSON or text.
     pub(crate) async fn body(&self, handlers: &str, request: Value) -> Value {
-        let answer = self.run(handlers, "h", request).await;
-        answer.unwrap_or_else(|error| panic!("{error}"))["body"]["json"].take()
+        let mut answer = self.run(handlers, "h", request).await.unwrap_or_else(|error| panic!("{error}"));
+        let body = &mut answer["body"];
+        if body.get("text").is_some() { body["text"].take() } else { body["json"].take() }
     }
 }
 

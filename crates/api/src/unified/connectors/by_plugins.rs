@@ -3,7 +3,7 @@
 use ::connectors::communication::{Conversation, NewMessage};
 use ::connectors::{Asker, Connectors};
 use async_trait::async_trait;
-use model::{Coded, ErrorCode};
+use model::ErrorCode;
 use runtime::{Unified, UnifiedError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -89,7 +89,12 @@ impl ForPlugins {
         }
     }
 
-    async fn send(&self, mut asker: Asker, connector: &str, mut arguments: Arguments) -> Result<Value, Problem> {
+    async fn send(
+        &self,
+        mut asker: Asker,
+        connector: &str,
+        mut arguments: Arguments,
+    ) -> Result<Value, Problem> {
         asker.connection = arguments.optional("connection_id")?;
         let (channel, text) = (arguments.text("channel")?, arguments.text("text")?);
         said("/text", &text)?;
@@ -119,7 +124,9 @@ impl ForPlugins {
         match operation {
             "get" => result(&ItemAnswerBody::from(connectors.item(&asker, connector, &id, raw).await?)),
             "create" => result(&ItemAnswerBody::from(connectors.create(&asker, connector, &body).await?)),
-            "update" => result(&ItemAnswerBody::from(connectors.update(&asker, connector, &id, &body).await?)),
+            "update" => {
+                result(&ItemAnswerBody::from(connectors.update(&asker, connector, &id, &body).await?))
+            }
             "delete" => {
                 connectors.delete(&asker, connector, &id).await?;
                 Ok(json!({"deleted": true}))
@@ -209,15 +216,16 @@ impl Arguments {
 
     /// All of them as the parameters of a query.
     fn pairs(self) -> Result<Vec<(String, String)>, Problem> {
-        let pairs = self.0.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| match value {
-            Value::String(text) => Ok((name, text)),
-            Value::Number(number) => Ok((name, number.to_string())),
-            Value::Bool(flag) => Ok((name, flag.to_string())),
-            _ => Err(invalid(format!(
-                "{} must be a text, a number or true or false",
-                name.chars().take(64).collect::<String>()
-            ))),
-        });
+        let pairs =
+            self.0.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| match value {
+                Value::String(text) => Ok((name, text)),
+                Value::Number(number) => Ok((name, number.to_string())),
+                Value::Bool(flag) => Ok((name, flag.to_string())),
+                _ => Err(invalid(format!(
+                    "{} must be a text, a number or true or false",
+                    name.chars().take(64).collect::<String>()
+                ))),
+            });
         pairs.collect()
     }
 }

@@ -1,0 +1,249 @@
+//! Scripts of bad will. Each ends in its own error within its limits, and the next call is answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Coded, ErrorCode};
+use sandbox::{Error, Limits, Settings};
+use serde_json::json;
+
+use crate::world::{World, bare, owner, script, settings};
+
+fn small() -> Settings {
+    let limits = Limits {
+        wall: Duration::from_millis(1_500),
+        cpu: Duration::from_millis(150),
+        memory: 24 << 20,
+        ..Limits::default()
+    };
+    Settings { limits, ..settings() }
+}
+
+/// The error of a handler with this code, after which another call is answered.
+async fn fails(settings: Settings, code: &str) -> Error {
+    let world = World::with(settings);
+    let error = world.run(&format!("h: async (req, ctx) => {{ {code} }}"), "h", json!({})).await.unwrap_err();
+    assert_eq!(world.sandbox.warm().0, 0, "what failed is thrown away: {code}");
+    assert_eq!(world.body("h: () => 'well'.length", json!({})).await, 4);
+    error
+}
+
+#[tokio::test]
+async fn computing_without_end_meets_the_deadline() {
+    for code in [
+        "for (;;) {}",
+        "const next = () => Promise.resolve().then(next); await next()",
+        "await new Promise(() => { const again = () => queueMicrotask(again); again() })",
+        "/(a+)+$/.test('a'.repeat(40) + 'b')",
+        "for (;;) { try { for (;;) {} } catch {} finally { continue } }",
+        "JSON.stringify(Array(3000).fill(Array(3000).fill(0)))",
+    ] {
+        let error = fails(small(), code).await;
+        assert!(matches!(error, Error::CpuDeadline(_) | Error::Memory(_)), "{code}: {error:?}");
+        assert!(matches!(error.code(), ErrorCode::PluginTimeout | ErrorCode::PluginFailed));
+    }
+    let error = fails(small(), "for (;;) {}").await;
+    assert!(matches!(error, Error::CpuDeadline(_)), "{error:?}");
+    assert_eq!(error.code(), ErrorCode::PluginTimeout);
+}
+
+#[tokio::test]
+async fn waiting_without_end_meets_the_other_deadline() {
+    for code in [
+        "await new Promise((resolve) => setInterval(() => {}, 1))",
+        "for (;;) await new Promise((resolve) => setTimeout(resolve, 100))",
+        "for (;;) await ctx.http.get('https://a.test')",
+    ] {
+        let error = fails(small(), code).await;
+        assert!(matches!(error, Error::WallDeadline(_)), "{code}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_promise_that_nothing_settles_is_told_at_once() {
+    let error = fails(settings(), "await new Promise(() => {})").await;
+    assert!(matches!(error, Error::NeverSettled), "{error:?}");
+}
+
+#[tokio::test]
+async fn memory_is_bounded() {
+    for code in [
+        "const a = []; for (;;) a.push(new Array(1000).fill(1))",
+        "let a = 'x'; for (;;) a += a",
+        "return 'x'.repeat(2 ** 30 - 2).split('').length",
+        "return new Uint8Array(2 ** 30)",
+        "const a = []; for (;;) try { for (;;) a.push({}) } catch {}",
+    ] {
+        let error = fails(small(), code).await;
+        assert!(matches!(error, Error::Memory(_) | Error::CpuDeadline(_)), "{code}: {error:?}");
+    }
+    let error = fails(small(), "return new Uint8Array(2 ** 30)").await;
+    assert!(matches!(error, Error::Memory(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn deep_recursion_is_told_as_such() {
+    for code in ["const f = () => f() + 1; f()", "let a = []; for (let i = 0; i < 1e5; i++) a = [a]; return a"] {
+        let error = fails(settings(), code).await;
+        let text = error.to_string().to_lowercase();
+        assert!(text.contains("stack") || text.contains("recursion"), "{code}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn output_is_bounded() {
+    let error = fails(settings(), "return 'x'.repeat(2 ** 20)").await;
+    assert!(matches!(error, Error::OutputTooLarge(_)), "{error:?}");
+    let error = fails(settings(), "return { status: 200, headers: { a: 'x'.repeat(2 ** 20) } }").await;
+    assert!(matches!(error, Error::OutputTooLarge(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_host_is_asked_for_and_gives_so_much_at_once() {
+    let world = World::new();
+    let code = "h: async (req, ctx) => { const said = async (f) => { try { await f(); return 'done' } catch (e) { return e.message } };
+        return [await said(() => ctx.storage.set('a', 'x'.repeat(8 << 20)))] }";
+    let told = world.body(code, json!({})).await;
+    assert!(told[0].as_str().unwrap().contains("hand over less"), "{told}");
+}
+
+#[tokio::test]
+async fn the_log_is_bounded() {
+    let world = World::with(Settings { limits: Limits { log_lines: 3, ..Limits::default() }, ..settings() });
+    let code = "h: () => { console.log('é'.repeat(9000)); for (let i = 0; i < 100; i++) console.log(i); return 1 }";
+    world.body(code, json!({})).await;
+    let log = world.host.log();
+    assert_eq!(log.len(), 4, "{log:?}");
+    assert!(log[0].len() < 8 * 1024 + 20);
+    assert!(log[3].starts_with("Warn: the call logged more than 3 lines"), "{log:?}");
+}
+
+/// The host's interface, which a script can import past the prelude.
+const IMPORTED: &str = "const raw = await import('jackfield:sandbox/host@1.0.0');";
+
+#[tokio::test]
+async fn calls_past_the_prelude_meet_the_same_bounds() {
+    for (code, expected) in [
+        ("const all = Array.from({ length: 40 }, () => raw.call('http.request', '{}').read()); const r = await Promise.all(all); return r.filter((x) => x.tag === 'err').length", 24),
+        ("const all = Array.from({ length: 300 }, () => raw.sleep(5).read()); const r = await Promise.all(all); return r.filter((x) => x.tag === 'err').length", 44),
+        ("return (await raw.call('storage.get', 'no json').read()).tag === 'err' ? 1 : 0", 1),
+        ("return raw.randomBytes(1e6).length", 65536),
+        ("return (await raw.call('panic', '{}').read()).val.length > 0 ? 1 : 0", 1),
+        ("return (await raw.call('large', '{}').read()).tag === 'err' ? 1 : 0", 1),
+    ] {
+        let world = World::new();
+        let told = world.run(&format!("h: async (req, ctx) => {{ {IMPORTED} {code} }}"), "h", json!({})).await;
+        assert_eq!(told.unwrap()["body"]["json"], expected, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_for_an_import_ends_in_an_error() {
+    for code in [
+        "for (;;) raw.call('storage.get', '{}')",
+        "raw.log({}, Symbol('a')); return 1",
+        "raw.call(1n, undefined); return 1",
+        "raw.log('info', 'x'.repeat(2 ** 24)); return 1",
+        "raw.sleep(-1); raw.sleep('x'); raw.sleep(NaN); return 1",
+    ] {
+        let world = World::new();
+        world.run(&format!("h: async (req, ctx) => {{ {IMPORTED} {code} }}"), "h", json!({})).await.ok();
+        assert_eq!(world.body("h: () => 'well'.length", json!({})).await, 4, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn ctx_and_the_values_in_it_cannot_be_changed_for_the_next_call() {
+    let world = World::new();
+    let handlers = "bad: (req, ctx) => { 'use strict'; const errors = [];
+            for (const f of [() => { ctx.tenantId = 'x' }, () => { ctx.storage.get = 1 }, () => { ctx.config.a.b = 2 }, () => { delete ctx.http },
+                () => { Object.setPrototypeOf(ctx, {}) }, () => { ctx.new = 1 }, () => { Object.defineProperty(ctx.storage, 'x', { value: 1 }) }])
+                try { f() } catch (e) { errors.push(e.name) }
+            return errors.length },
+        pollute: () => { Object.prototype.status = 418; Object.prototype.open = true; Array.prototype.map = null; JSON.parse = null; JSON.stringify = () => 'x';
+            Promise.prototype.then = null; String.prototype.toWellFormed = () => '!'; Map.prototype.get = null; Set.prototype.add = null; Reflect.apply = null;
+            globalThis.String = null; globalThis.Uint8Array = null; Array.prototype.push = null; Array.prototype[Symbol.iterator] = null; delete globalThis.console;
+            Function.prototype.call = null; Function.prototype.apply = null; Object.freeze = (x) => x; return null },
+        h: async (req, ctx) => { await ctx.storage.set('k', 1); return [ctx.tenantId, ctx.config.a.b, await ctx.storage.get('k'), Object.isFrozen(ctx)] }";
+    let script = script(handlers);
+    let bad = world.run_as(&owner("a"), &script, "bad", json!({})).await.unwrap();
+    assert_eq!(bad["body"]["json"], 7);
+    world.run_as(&owner("a"), &script, "pollute", json!({})).await.ok();
+    let told = world.run_as(&owner("a"), &script, "h", json!({})).await.unwrap();
+    assert_eq!(told["body"]["json"], json!(["acme", 1, 1, true]), "{told}");
+}
+
+#[tokio::test]
+async fn a_ctx_that_was_kept_is_of_no_use_to_the_next_call() {
+    let world = World::new();
+    let script = script("keep: (req, ctx) => { globalThis.kept = ctx; return 1 }, h: async () => { try { return await globalThis.kept.storage.get('a') } catch (e) { return e.message } }");
+    world.run_as(&owner("a"), &script, "keep", json!({})).await.unwrap();
+    let told = world.run_as(&owner("a"), &script, "h", json!({})).await.unwrap();
+    assert!(told["body"]["text"].as_str().unwrap().contains("of a call that has ended"), "{told}");
+}
+
+#[tokio::test]
+async fn what_is_thrown_is_told_whatever_it_is() {
+    let world = World::new();
+    for (code, expected) in [
+        ("throw 'text'", "the plugin failed: text"),
+        ("throw null", "the plugin failed: null"),
+        ("throw { a: 1 }", "the plugin failed: {\"a\":1}"),
+        ("throw { get message() { throw 1 }, get stack() { throw 1 } }", "the plugin failed: Error"),
+        ("throw new Proxy({}, { has() { throw 1 }, get() { throw 1 }, ownKeys() { throw 1 } })", "the plugin failed: [a value that cannot be shown]"),
+        ("throw Object.assign(new Error('m'.repeat(9000)), { name: 'n'.repeat(9000) })", "the plugin failed: nnn"),
+    ] {
+        let error = world.run(&format!("h: () => {{ {code} }}"), "h", json!({})).await.unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{code}: {error}");
+        assert!(error.to_string().len() < 3_000, "{code}");
+        assert_eq!(error.code(), ErrorCode::PluginFailed);
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_computes_while_it_loads_meets_the_deadline() {
+    let world = World::with(small());
+    let script = bare("for (;;) {} var __plugin = {}");
+    let error = world.run_as(&owner("a"), &script, "h", json!({})).await.unwrap_err();
+    assert!(matches!(error, Error::CpuDeadline(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_thousand_calls_of_one_owner_do_not_keep_another_from_being_answered() {
+    let world = Arc::new(World::new());
+    let slow = script("h: async (req, ctx) => (await ctx.http.get('https://a.test')).status");
+    let flood: Vec<_> = (0..1_000)
+        .map(|_| {
+            let (world, slow) = (Arc::clone(&world), slow.clone());
+            tokio::spawn(async move { world.run_as(&owner("flood"), &slow, "h", json!({})).await })
+        })
+        .collect();
+    let quick = script("h: () => 1");
+    for _ in 0..20 {
+        world.run_as(&owner("quiet"), &quick, "h", json!({})).await.unwrap();
+    }
+    let (mut answered, mut busy) = (0, 0);
+    for call in flood {
+        match call.await.unwrap() {
+            Ok(_) => answered += 1,
+            Err(Error::Busy(after)) if after > Duration::ZERO => busy += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!(answered + busy, 1_000);
+    assert!(answered >= 64 && busy >= 900 - 64, "{answered} answered, {busy} refused");
+}
+
+#[tokio::test]
+async fn an_owner_whose_calls_keep_using_up_their_limits_is_left_alone() {
+    let world = World::with(small());
+    let bad = script("h: () => { for (;;) {} }, good: () => 1");
+    for _ in 0..5 {
+        let error = world.run_as(&owner("bad"), &bad, "h", json!({})).await.unwrap_err();
+        assert!(matches!(error, Error::CpuDeadline(_)), "{error:?}");
+    }
+    let error = world.run_as(&owner("bad"), &bad, "good", json!({})).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::PluginUnavailable);
+    assert!(error.retry_after(model::Timestamp::from_millisecond(0)).unwrap() > Duration::from_secs(5));
+    world.run_as(&owner("other"), &bad, "good", json!({})).await.unwrap();
+}
