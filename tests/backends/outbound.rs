@@ -9,9 +9,13 @@ use testkit::Backend;
 use tokio::net::TcpListener;
 
 use super::{act, data, install, lines};
-use crate::deployment::{ADMIN, Deployment, USER, on_both_backends};
+use crate::deployment::{ADMIN, Deployment, PLATFORM, USER, manifest, on_both_backends, with};
 
-on_both_backends!(a_secret_is_put_in_at_the_door, nothing_private_is_reached);
+on_both_backends!(
+    a_plugins_own_server_takes_actions,
+    a_secret_is_put_in_at_the_door,
+    nothing_private_is_reached,
+);
 
 type Seen = Arc<Mutex<Vec<String>>>;
 
@@ -117,4 +121,24 @@ async fn nothing_private_is_reached(backend: Backend) {
         assert!(told["refused"].is_string(), "{url}: {told:#}");
     }
     assert_eq!(seen.lock().unwrap().len(), 0);
+}
+
+async fn a_plugins_own_server_takes_actions(backend: Backend) {
+    let (host, seen) = vendor().await;
+    let deployment = Deployment::start_with(backend, |builder| builder.set("OUTBOUND_ALLOW", "127.0.0.1"));
+    let body =
+        with(manifest("till", "1.0.0"), &json!({"backend": {"upstream": format!("http://{host}/till")}}));
+    deployment.post(PLATFORM, "/plugins", &body).await.expect(201);
+    deployment.install(ADMIN, "till").await;
+    let told = data(&deployment, USER, "till", "pay", json!({"amount": 7})).await;
+    assert!(told.as_str().unwrap().starts_with("POST /till/actions/pay"), "{told}");
+    let [seen] = <[String; 1]>::try_from(seen.lock().unwrap().clone()).unwrap();
+    assert!(seen.contains("x-jackfield-context: ") && !seen.contains("authorization: "), "{seen}");
+    for action in ["../admin", "a/b", "%2e%2e", "a?b=1", "a#b"] {
+        let answer = act(&deployment, USER, "till", action, json!({})).await;
+        let is_refused = (400..500).contains(&answer.status);
+        assert!(is_refused || !answer.text.contains("/till/admin"), "{action}: {}", answer.text);
+    }
+    deployment.put(ADMIN, "/plugins/till/status", &json!({"enabled": false})).await.expect(200);
+    act(&deployment, USER, "till", "pay", json!({})).await.problem("plugin_disabled");
 }

@@ -4,17 +4,23 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use http::{HeaderMap, HeaderValue, header};
-use registry::Deployment;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use registry::{BackendKind, Deployment};
+use runtime::upstream::{BackendPath, Passage};
 use runtime::{Body, Error, HandlerRequest, HandlerResponse, User as Acting, Who};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::plugin_id;
 use crate::extract::{Json, Path, User};
 use crate::problem::{Problem, ProblemBody};
 use crate::{App, RequestContext};
+
+/// The largest answer of a plugin's own server to an action, in bytes.
+const MAX_ANSWER: usize = 1 << 20;
 
 /// What is to be done.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -70,29 +76,93 @@ pub(super) async fn run(
     State(app): State<App>,
     caller: User,
     Extension(context): Extension<RequestContext>,
+    parts: Parts,
     Path(id): Path<String>,
     Json(body): Json<Action>,
 ) -> Result<Json<ActionResult>, Problem> {
     let deployment = app.registry().deployment(caller.tenant(), &plugin_id(&id)?).await?;
-    let user = Acting::from(caller.principal());
-    let who = Who { user: Some(user), request_id: Some(context.id().to_owned()) };
     let Action { action, parameters, metadata } = body;
-    let answered = answer(&app, &deployment, who, (&action, parameters, metadata)).await;
-    Ok(Json(match answered {
-        Ok(response) => ActionResult::of(action, &response),
-        Err(Error::Threw { message, .. }) => ActionResult::refused(action, message, None),
-        Err(error) => return Err(error.into()),
-    }))
+    let asked = (&*action, parameters, metadata);
+    match answer(&app, (&caller, &deployment), (&context, &parts), asked).await {
+        Ok(response) => Ok(Json(ActionResult::of(action, &response))),
+        Err(Refused::Threw(message)) => Ok(Json(ActionResult::refused(action, message, None))),
+        Err(Refused::Problem(problem)) => Err(problem),
+    }
 }
 
-/// The one place that knows what answers: a handler of a script.
+/// What answers: a handler of a script, or a plugin's own server, at `/actions/` and the action's name.
 async fn answer(
     app: &App,
-    deployment: &Arc<Deployment>,
-    who: Who,
+    (caller, deployment): (&User, &Arc<Deployment>),
+    (context, parts): (&RequestContext, &Parts),
     (action, parameters, metadata): (&str, Value, Map<String, Value>),
-) -> Result<HandlerResponse, Error> {
-    app.runtime().call(deployment, who, request(action, parameters, metadata)).await
+) -> Result<HandlerResponse, Refused> {
+    let Some(BackendKind::Upstream(upstream)) = &deployment.kind else {
+        let user = Acting::from(caller.principal());
+        let who = Who { user: Some(user), request_id: Some(context.id().to_owned()) };
+        return Ok(app.runtime().call(deployment, who, request(action, parameters, metadata)).await?);
+    };
+    if !deployment.enabled {
+        return Err(Error::Disabled(deployment.plugin.to_string()).into());
+    }
+    let mount =
+        format!("{}/plugins/{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
+    let passage = Passage {
+        deployment,
+        upstream,
+        caller,
+        path: &BackendPath::parse(&format!("/actions/{action}")).map_err(Problem::from)?,
+        mount: &mount,
+        client: app.client_address(&parts.extensions, &parts.headers),
+        request_id: context.id(),
+        ending: CancellationToken::default(),
+    };
+    let mut request = Request::new(axum::body::Body::from(parameters.to_string()));
+    *request.method_mut() = Method::POST;
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let answer = app.upstreams().pass(passage, request).await.map_err(Problem::from)?;
+    read(deployment, answer.map(axum::body::Body::new)).await
+}
+
+/// Reads what a plugin's own server has answered.
+async fn read(
+    deployment: &Deployment,
+    answer: Response<axum::body::Body>,
+) -> Result<HandlerResponse, Refused> {
+    let (parts, body) = answer.into_parts();
+    let bytes = axum::body::to_bytes(body, MAX_ANSWER).await.map_err(|_| {
+        let reason = format!("its answer must end, with at most {MAX_ANSWER} bytes");
+        Error::Answer { handler: deployment.plugin.to_string(), reason }
+    })?;
+    let body = match serde_json::from_slice(&bytes) {
+        Ok(value) => Body::Json(value),
+        Err(_) if bytes.is_empty() => Body::None,
+        Err(_) => Body::Bytes(bytes),
+    };
+    Ok(HandlerResponse { status: parts.status, headers: parts.headers, body })
+}
+
+/// Why there is no answer.
+enum Refused {
+    /// What the handler threw.
+    Threw(String),
+    /// Anything else.
+    Problem(Problem),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Threw { message, .. } => Self::Threw(message),
+            error => Self::Problem(error.into()),
+        }
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
 }
 
 fn request(action: &str, parameters: Value, metadata: Map<String, Value>) -> HandlerRequest {
