@@ -1,6 +1,7 @@
 //! What runs plugins' backends, made from the settings.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use connectors::Connectors;
@@ -8,6 +9,7 @@ use identity::Signer;
 use model::Ambient;
 use outbound::Guard;
 use registry::Registry;
+use runtime::upstream::{self, Upstreams};
 use runtime::{Log, Quota, Runtime};
 use sandbox::{Limits, Sandbox};
 use storage::{Database, Sealer};
@@ -47,6 +49,27 @@ pub(crate) fn signer(
 ) -> anyhow::Result<Signer> {
     let issuer = public_url.as_str().trim_end_matches('/');
     Ok(Signer::new(database.clone(), sealer.clone(), issuer, ambient.clone())?)
+}
+
+/// How long reaching a plugin's own server may take, its name's resolution and TLS included.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The way to plugins' own servers.
+pub(crate) fn upstreams(
+    settings: &Settings,
+    (guard, signer): (&Guard, &Signer),
+    public_url: &Url,
+    ambient: &Ambient,
+) -> anyhow::Result<Upstreams> {
+    let bounds = upstream::Settings {
+        first_byte: settings.plugin_proxy_first_byte_deadline.0,
+        idle: settings.plugin_proxy_idle_deadline.0,
+        max_request: u64::try_from(settings.plugin_proxy_max_request.0)?,
+        max_answer: u64::try_from(settings.plugin_proxy_max_answer.0)?,
+        concurrency: settings.plugin_proxy_concurrency.try_into()?,
+    };
+    let connector = guard.connector(CONNECT_DEADLINE);
+    Ok(Upstreams::new(connector, bounds, (signer.clone(), public_url), ambient.clone()))
 }
 
 /// What runs backends. Must be called within a tokio runtime.

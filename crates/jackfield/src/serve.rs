@@ -93,6 +93,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         connections: connections.clone(),
         connectors,
         runtime: runtime.clone(),
+        upstreams: backends::upstreams(&settings, (&guard, &signer), &public_url, &ambient)?,
+        signer,
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,

@@ -185,6 +185,16 @@ settings! {
         plugin_storage_size: Bytes = "PLUGIN_STORAGE_SIZE" or "10MiB";
         /// How many keys that may have.
         plugin_storage_keys: NonZeroU32 = "PLUGIN_STORAGE_KEYS" or "10000";
+        /// How long a plugin's own server may take to begin to answer, from the last piece of the request on.
+        plugin_proxy_first_byte_deadline: Seconds = "PLUGIN_PROXY_FIRST_BYTE_DEADLINE" or "30";
+        /// How long callers and plugins' own servers may take for the next piece of a body.
+        plugin_proxy_idle_deadline: Seconds = "PLUGIN_PROXY_IDLE_DEADLINE" or "60";
+        /// The largest body of a request to a plugin's own server.
+        plugin_proxy_max_request: Bytes = "PLUGIN_PROXY_MAX_REQUEST" or "100MiB";
+        /// The largest answer of a plugin's own server; a larger one is broken off.
+        plugin_proxy_max_answer: Bytes = "PLUGIN_PROXY_MAX_ANSWER" or "1GiB";
+        /// How many requests of one tenant to one plugin's own server may be under way at once, WebSockets included.
+        plugin_proxy_concurrency: NonZeroU32 = "PLUGIN_PROXY_CONCURRENCY" or "256";
         /// Where the host product's API begins, which plugins call by `ctx.platform` with a token that this server signs:
         /// its keys are at `/.well-known/jwks.json`. Without it, there is no `ctx.platform`.
         platform_api_url: Option<Url> = "PLATFORM_API_URL";
