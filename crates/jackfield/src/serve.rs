@@ -84,6 +84,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         (&connectors, &guard, &signer),
         &ambient,
     )?;
+    let lifecycle = backends::lifecycle((&database, &registry), &runtime, &ambient);
     let forget = parts::forget(&registry, &connections, &runtime);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
@@ -93,6 +94,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         connections: connections.clone(),
         connectors,
         runtime: runtime.clone(),
+        lifecycle: lifecycle.clone(),
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
@@ -103,6 +105,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         bundler: bundler.clone(),
         scripts,
         runtime: runtime.clone(),
+        lifecycle: lifecycle.clone(),
         connections: connections.clone(),
         tenants,
         database: database.clone(),
@@ -127,6 +130,9 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
     let cut_off = server::serve(listener, api::router(app, mounted), bounds, stop).await;
+    if !lifecycle.close(settings.shutdown_deadline.0).await {
+        tracing::warn!("hooks of plugins are cut off; they are called again");
+    }
     drop(background);
     bundler.shutdown().await;
     if !connections.vault().settle(SETTLE_DEADLINE).await {
