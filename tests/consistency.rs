@@ -32,6 +32,10 @@ struct VersionRow {
     integrity: Option<String>,
 }
 
+/// The programs of backends, and their source maps.
+const PRIVATE_BLOBS: &str = "SELECT backend_blob FROM plugin_version WHERE backend_blob IS NOT NULL \
+                             UNION ALL SELECT backend_map_blob FROM plugin_version WHERE backend_map_blob IS NOT NULL";
+
 /// Checks that catalog, blobs and log agree. Sweeps leftovers first, as the server does later: nothing may be publishing.
 pub(crate) async fn check(deployment: &Deployment) {
     let database = deployment.database().await;
@@ -50,7 +54,9 @@ pub(crate) async fn check(deployment: &Deployment) {
     .fetch_all(c)
     .await)
     .unwrap();
-    assert_eq!(named_blobs(&files), deployment.blob_keys(), "a blob without a row, or a row without a blob");
+    let mut named = named_blobs(&files);
+    named.extend(column(&mut conn, PRIVATE_BLOBS).await);
+    assert_eq!(named, deployment.blob_keys(), "a blob without a row, or a row without a blob");
     for file in &files {
         let key: BlobKey = file.blob_key.parse().unwrap();
         let content = blobs.get(&key).await.unwrap().unwrap();

@@ -201,6 +201,12 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap()
     }
 
+    /// Holds the answer against a status and a text.
+    #[track_caller]
+    pub(crate) fn expect_text(&self, status: u16, text: &str) {
+        assert_eq!((self.status, self.text.as_str()), (status, text));
+    }
+
     /// The problem of an answer that must be one, of the kind `code`.
     #[track_caller]
     pub(crate) fn problem(&self, code: &str) -> Value {

@@ -29,6 +29,7 @@ mod limits;
 mod outages;
 mod plugin_cli;
 mod plugin_dev;
+mod plugin_proxy;
 mod plugin_publish;
 mod plugins;
 mod raw_proxy;

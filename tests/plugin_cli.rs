@@ -152,6 +152,55 @@ fn problems_are_shown_with_a_code_frame_and_without_colours() {
     assert!(stderr(&output).contains('\x1b'), "{output:?}");
 }
 
+/// A folder with a plugin in `quotes` that is a backend alone.
+fn with_backend(source: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let quotes = folder.path().join("quotes");
+    std::fs::create_dir_all(quotes.join("server")).unwrap();
+    let manifest = serde_json::json!({
+        "id": "quotes", "name": "Quotes", "version": "1.0.0", "category": "widget",
+        "backend": {"entryPoint": "server/index.ts", "routes": [{"method": "GET", "path": "/", "handler": "all"}]},
+    });
+    std::fs::write(quotes.join("plugin.json"), manifest.to_string()).unwrap();
+    std::fs::write(quotes.join("server/index.ts"), source).unwrap();
+    folder
+}
+
+#[test]
+fn a_backend_is_checked_and_built_with_the_rest() {
+    let folder =
+        with_backend("export default { handlers: { async all() { return []; }, onInstall() {} } };\n");
+    let document = json(&done(folder.path(), &["check", "quotes", "--json"]));
+    assert_eq!(document["backend"]["handlers"], serde_json::json!(["all", "onInstall"]), "{document:#}");
+    let text = stdout(&done(folder.path(), &["check", "quotes"]));
+    assert_eq!(text, "quotes 1.0.0 is in order: 2 files, no extension points, a backend\n");
+    let document = json(&done(folder.path(), &["build", "quotes", "--out", "out", "--json"]));
+    let out = folder.path().join("out");
+    assert_eq!(names(&out), ["backend.js", "backend.js.map", "build.json"]);
+    let script = std::fs::read_to_string(out.join("backend.js")).unwrap();
+    assert!(script.contains("__plugin"), "{script}");
+    assert_eq!(document["backend"]["bytes"], script.len());
+    let map: Value = serde_json::from_slice(&std::fs::read(out.join("backend.js.map")).unwrap()).unwrap();
+    assert_eq!(map["sources"], serde_json::json!(["server/index.ts"]));
+    let table = stdout(&done(folder.path(), &["build", "quotes", "--out", "out"]));
+    assert!(table.contains("backend.js.map"), "{table}");
+}
+
+#[test]
+fn what_is_wrong_with_a_backend_is_shown_with_a_code_frame() {
+    let folder =
+        with_backend("const a = 1;\nimport fs from 'fs';\nexport default { handlers: { a, fs } };\n");
+    let output = plugin(folder.path(), &["check", "quotes"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = stderr(&output);
+    let frame = "  1 | const a = 1;\n> 2 | import fs from 'fs';\n    |                ^^^^\n";
+    assert!(text.contains("server/index.ts:2:16: ") && text.contains(frame), "{text}");
+    assert!(text.contains("is a module of Node") && text.contains("ctx.storage"), "{text}");
+    let folder = with_backend("export default { handlers: { other() {} } };\n");
+    let document = json(&plugin(folder.path(), &["check", "quotes", "--json"]));
+    assert_eq!(document["errors"][0]["pointer"], "/backend/routes/0/handler", "{document:#}");
+}
+
 #[test]
 fn a_folder_that_cannot_be_a_plugin_is_told() {
     let folder = with_card();

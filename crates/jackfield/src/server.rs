@@ -1,26 +1,28 @@
-//! Taking connections: HTTP/1.1 with bounds on heads, time and numbers, and an end that lets requests finish.
+//! Taking connections: HTTP/1.1 with bounds on heads, time and numbers, upgrades of it, and an end that lets requests finish.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::num::NonZeroU32;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use api::PeerAddress;
+use api::{Ending, PeerAddress};
 use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::header::UPGRADE;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 /// How long a connection may be idle, or take to send a request's head. Longer than the 60 s for which usual proxies
@@ -49,7 +51,19 @@ pub(crate) struct Bounds {
     pub(crate) shutdown: Duration,
 }
 
-/// Serves `router` on `listener` until `stop`, then lets the requests in flight finish.
+/// Tells connections that the server ends.
+#[derive(Debug, Clone, Default)]
+struct Signals {
+    /// Requests in flight are answered yet, and no other.
+    stop: CancellationToken,
+    /// Nothing more.
+    cut: CancellationToken,
+    /// The connections on which there may be requests.
+    serving: TaskTracker,
+}
+
+/// Serves `router` on `listener` until `stop`, then lets the requests in flight finish. What a connection was upgraded to has no
+/// end of its own, and is ended after them; it finds an [`Ending`] in the extensions of its request.
 ///
 /// Returns the number of connections that had to be cut off at the deadline.
 pub(crate) async fn serve(
@@ -59,14 +73,14 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) -> usize {
     let places = Arc::new(Semaphore::new(usize::try_from(bounds.connections.get()).unwrap_or(usize::MAX)));
-    let (graceful, cut) = (GracefulShutdown::new(), CancellationToken::new());
-    let mut stop = std::pin::pin!(stop);
+    let signals = Signals::default();
+    let mut stop = pin!(stop);
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
             accepted = accept(&listener, &places) => match accepted {
-                Ok((stream, permit)) => spawn(stream, permit, router.clone(), (&graceful, &cut)),
+                Ok((stream, permit)) => spawn(stream, permit, router.clone(), &signals),
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "a connection could not be taken");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -76,17 +90,17 @@ pub(crate) async fn serve(
     }
     // From here on new connections are refused, so that a load balancer goes elsewhere.
     drop(listener);
-    let open = graceful.count();
-    tracing::info!(connections = open, "stopping once the requests in flight are answered");
-    if tokio::time::timeout(bounds.shutdown, graceful.shutdown()).await.is_ok() {
-        return 0;
-    }
-    let all = usize::try_from(bounds.connections.get()).unwrap_or(usize::MAX);
-    let open = all - places.available_permits();
-    cut.cancel();
+    tracing::info!(connections = signals.serving.len(), "stopping once the requests in flight are answered");
+    signals.serving.close();
+    signals.stop.cancel();
+    let cut_off = match tokio::time::timeout(bounds.shutdown, signals.serving.wait()).await {
+        Ok(()) => 0,
+        Err(_) => signals.serving.len(),
+    };
+    signals.cut.cancel();
     // Answers that are dropped put on record how far they came, before the record is closed.
     let _ = tokio::time::timeout(CUT_DEADLINE, places.acquire_many(bounds.connections.get())).await;
-    open
+    cut_off
 }
 
 async fn accept(
@@ -98,25 +112,30 @@ async fn accept(
     Ok((stream, permit))
 }
 
-fn spawn(
-    stream: TcpStream,
-    permit: OwnedSemaphorePermit,
-    router: Router,
-    (graceful, cut): (&GracefulShutdown, &CancellationToken),
-) {
+fn spawn(stream: TcpStream, place: OwnedSemaphorePermit, router: Router, signals: &Signals) {
     let Ok(peer) = stream.peer_addr() else { return };
     // Answers go out whole; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| answer(router.clone(), PeerAddress(peer), request));
-    let connection = builder().serve_connection(TokioIo::new(patient(stream)), service);
-    let connection = graceful.watch(connection);
-    let cut = cut.clone();
-    tokio::spawn(async move {
+    let Signals { stop, cut, serving } = signals.clone();
+    let ending = Ending(cut.clone());
+    let service = service_fn(move |request| answer(router.clone(), PeerAddress(peer), &ending, request));
+    let stream = Held { stream: patient(stream), _place: place };
+    let connection = builder().serve_connection(TokioIo::new(stream), service).with_upgrades();
+    serving.spawn(async move {
+        let connection = async {
+            let mut connection = pin!(connection);
+            match stop.run_until_cancelled(connection.as_mut()).await {
+                Some(ended) => ended,
+                None => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        };
         if let Some(Err(error)) = cut.run_until_cancelled(connection).await {
             // The client broke off, takes nothing any more, or sent what is no HTTP.
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
         }
-        drop(permit);
     });
 }
 
@@ -133,13 +152,59 @@ fn patient<S: AsyncRead + AsyncWrite>(stream: S) -> Pin<Box<TimeoutStream<S>>> {
     Box::pin(stream)
 }
 
-async fn answer(
+fn answer(
     mut router: Router,
     peer: PeerAddress,
+    ending: &Ending,
     mut request: Request<Incoming>,
-) -> Result<Response<axum::body::Body>, Infallible> {
+) -> impl Future<Output = Result<Response<axum::body::Body>, Infallible>> + use<> {
+    if request.headers().contains_key(UPGRADE) {
+        request.extensions_mut().insert(ending.clone());
+    }
     request.extensions_mut().insert(peer);
-    router.call(request).await
+    router.call(request)
+}
+
+/// A connection with its place among those that there may be at once: also after it was upgraded to something else.
+struct Held<S> {
+    stream: S,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 #[cfg(test)]
@@ -194,5 +259,51 @@ mod tests {
         }
         assert!(!connection.is_finished());
         connection.abort();
+    }
+
+    /// Switches to a protocol that sends everything back, until the server ends.
+    async fn echo(mut request: axum::extract::Request) -> Response<Body> {
+        let Ending(ending) = request.extensions_mut().remove().unwrap();
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let mut io = TokioIo::new(upgrade.await.unwrap());
+            let mut bytes = [0; 4];
+            let echo = async { while io.read_exact(&mut bytes).await.is_ok() && io.write_all(&bytes).await.is_ok() {} };
+            let _ = ending.run_until_cancelled(echo).await;
+        });
+        let switching = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "echo");
+        switching.body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_upgraded_connection_keeps_its_place_and_ends_with_the_server() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", axum::routing::get(echo)).fallback(|| async { "ok" });
+        let bounds = Bounds { connections: NonZeroU32::MIN, shutdown: Duration::from_secs(60) };
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let server = tokio::spawn(serve(listener, router, bounds, async { drop(ended.await) }));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n").await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+        let mut bytes = [0; 4];
+        client.write_all(b"ping").await.unwrap();
+        client.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(&bytes, b"ping");
+        // The only place is taken.
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let waited = tokio::time::timeout(Duration::from_millis(200), second.read(&mut bytes)).await;
+        assert!(waited.is_err(), "it waits for a place");
+        drop(second);
+        let began = std::time::Instant::now();
+        end.send(()).unwrap();
+        assert_eq!(server.await.unwrap(), 0, "no request was cut off");
+        assert!(began.elapsed() < Duration::from_secs(10), "an upgraded connection is not waited for");
+        assert_eq!(client.read(&mut bytes).await.unwrap_or(0), 0);
     }
 }

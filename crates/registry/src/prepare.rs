@@ -182,8 +182,9 @@ async fn build_page(
 ) -> Result<(Runnable, Vec<Diagnostic>), Error> {
     let mut warnings = Vec::new();
     if let Some(backend) = &manifest.backend
-        && !manifest.names_page_parts()
+        && manifest.entry.is_none()
         && bundler::default_entry(tree, backend.entry_point.as_deref()).is_none()
+        && (manifest.extension_points.is_empty() || manifest.remote_entry.is_some())
     {
         let remote = manifest.remote_entry.is_some();
         return Ok((if remote { Runnable::Remote } else { Runnable::Nothing }, warnings));

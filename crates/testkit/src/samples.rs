@@ -15,10 +15,24 @@ use crate::process;
 /// # Errors
 /// If Node or npm are missing, or the script fails.
 pub fn token_samples(input: &Value) -> anyhow::Result<Value> {
+    run("samples.mjs", input)
+}
+
+/// The claims of a token of this server, checked by jose with the keys that are published at a URL.
+///
+/// `input` has the keys that `tests/tokens/verify.mjs` names.
+///
+/// # Errors
+/// If the token is not good, or Node 20, npm or the registry are out of reach.
+pub fn verified_token(input: &Value) -> anyhow::Result<Value> {
+    run("verify.mjs", input)
+}
+
+fn run(script: &str, input: &Value) -> anyhow::Result<Value> {
     let folder = process::folder("tokens");
     node::install(&folder)?;
     let mut node = Command::new("node")
-        .arg("samples.mjs")
+        .arg(script)
         .current_dir(&folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -26,6 +40,6 @@ pub fn token_samples(input: &Value) -> anyhow::Result<Value> {
         .context("these tests need Node 20 or later")?;
     node.stdin.take().context("node has no input")?.write_all(input.to_string().as_bytes())?;
     let output = node.wait_with_output()?;
-    ensure!(output.status.success(), "samples.mjs failed");
+    ensure!(output.status.success(), "{script} failed");
     Ok(serde_json::from_slice(&output.stdout)?)
 }

@@ -263,7 +263,11 @@ pub(crate) async fn run(command: PluginCommand) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if is_lines { dev::tell_line(&failure) } else { report::tell(&failure, json) }
+            if is_lines {
+                dev::tell_line(&failure)
+            } else {
+                report::tell(&failure, json)
+            }
             ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
         }
     }

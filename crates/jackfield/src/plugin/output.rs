@@ -75,7 +75,7 @@ fn is_build(path: &Path) -> bool {
         let entry = entry.ok()?;
         let name = entry.file_name().into_string().ok()?;
         let script = name.strip_suffix(".map").unwrap_or(&name).strip_suffix(".js");
-        let known = name == BUILD_FILE || script.is_some() || name.ends_with(".wasm");
+        let known = name == BUILD_FILE || script.is_some() || name.rsplit('.').next() == Some("wasm");
         (known && entry.file_type().ok()?.is_file()).then_some(name)
     };
     let names: Option<Vec<String>> = entries.map(is_ours).collect();

@@ -69,9 +69,13 @@ impl Settings {
             problems.push("PLUGIN_SERVER_URL must be a base URL without query and fragment".into());
         }
         if let Some(url) = &self.platform_api_url
-            && (!matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some())
+            && (!matches!(url.scheme(), "http" | "https")
+                || url.query().is_some()
+                || url.fragment().is_some())
         {
-            problems.push("PLATFORM_API_URL must begin with https:// or http://, without query and fragment".into());
+            problems.push(
+                "PLATFORM_API_URL must begin with https:// or http://, without query and fragment".into(),
+            );
         }
         self.outbound_allow.check(problems);
         self.proxy_rules.check(problems);
