@@ -24,6 +24,7 @@ mod handshake;
 mod health;
 mod isolation;
 mod key_rotation;
+mod lifecycle;
 mod limits;
 mod outages;
 mod plugin_cli;

@@ -68,7 +68,9 @@ fn replace(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
 fn run(command: &mut Command) -> Result<(), Box<dyn Error>> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| {
-        format!("`{name}` does not start ({error}): the sandbox is built with Node.js 20 or later and its npm")
+        format!(
+            "`{name}` does not start ({error}): the sandbox is built with Node.js 20 or later and its npm"
+        )
     })?;
     if output.status.success() {
         return Ok(());

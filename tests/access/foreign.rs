@@ -12,6 +12,8 @@ pub(super) const FOREIGN: &[(&str, &str, Body, u16)] = &[
     ("PUT", "/plugins/private/config", Json("{}"), 404),
     ("GET", "/plugins/private/consent", Nothing, 404),
     ("PUT", "/plugins/private/consent", Json("{}"), 404),
+    ("GET", "/plugins/private/lifecycle", Nothing, 404),
+    ("POST", "/plugins/private/lifecycle/1/retry", Nothing, 404),
     ("PUT", "/plugins/private/status", Json(r#"{"enabled":true}"#), 404),
     ("PUT", "/plugins/private", Json(r#"{"name":"Mine"}"#), 404),
     ("POST", "/plugins/install", Json(r#"{"pluginId":"private"}"#), 404),

@@ -40,6 +40,8 @@ pub(super) const ROUTES: &[Route] = &[
     ("GET", "/plugins/{id}/consent", "/plugins/shared/consent", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
     ("PUT", "/plugins/{id}/consent", "/plugins/shared/consent", Json(r#"{"hosts":["no.example.com"]}"#), [401, 403, 409, 409, 409], [401, 403, 403, 403, 409]),
     ("POST", "/plugins/{pluginId}/actions", "/plugins/shared/actions", Json(r#"{"action":"none"}"#), [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/plugins/{id}/lifecycle", "/plugins/shared/lifecycle", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("POST", "/plugins/{id}/lifecycle/{run}/retry", "/plugins/shared/lifecycle/0/retry", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
     ("GET", "/plugins/{id}/logs", "/plugins/shared/logs", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
     ("GET", "/plugins/{id}/ratings", "/plugins/shared/ratings", Nothing, ALL, OTHER_PUBLIC),
     ("POST", "/plugins/{id}/ratings", "/plugins/shared/ratings", Json(r#"{"rating":5}"#), [401, 201, 201, 201, 201], [401, 403, 403, 403, 201]),

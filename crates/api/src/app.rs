@@ -14,6 +14,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use model::Ambient;
 use registry::Registry;
 use runtime::Runtime;
+use runtime::lifecycle::Lifecycle;
 use runtime::upstream::Upstreams;
 use secrecy::SecretString;
 use storage::Tenants;
@@ -68,6 +69,8 @@ pub struct Parts {
     pub connectors: Connectors,
     /// Runs plugins' backends.
     pub runtime: Runtime,
+    /// Tells backends of what becomes of their installations.
+    pub lifecycle: Lifecycle,
     /// The way to plugins' own servers.
     pub upstreams: Upstreams,
     /// Signs what others are to believe of this server.
@@ -143,6 +146,10 @@ impl App {
     }
 
     /// Runs plugins' backends.
+    pub(crate) fn lifecycle(&self) -> &Lifecycle {
+        &self.0.parts.lifecycle
+    }
+
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.0.parts.runtime
     }

@@ -9,6 +9,7 @@ use identity::Signer;
 use model::Ambient;
 use outbound::Guard;
 use registry::Registry;
+use runtime::lifecycle::{self, Lifecycle};
 use runtime::upstream::{self, Upstreams};
 use runtime::{Log, Quota, Runtime};
 use sandbox::{Limits, Sandbox};
@@ -100,4 +101,18 @@ pub(crate) fn runtime(
         },
         ambient: ambient.clone(),
     })?)
+}
+
+/// What tells backends of what becomes of their installations.
+pub(crate) fn lifecycle(
+    (database, registry): (&Database, &Arc<Registry>),
+    runtime: &Runtime,
+    ambient: &Ambient,
+) -> Lifecycle {
+    Lifecycle::new(lifecycle::Parts {
+        database: database.clone(),
+        installed: Arc::clone(registry) as Arc<dyn lifecycle::Installed>,
+        hooks: Arc::new(runtime.clone()),
+        ambient: ambient.clone(),
+    })
 }

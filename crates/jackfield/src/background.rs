@@ -7,6 +7,7 @@ use bundler::Bundler;
 use connections::{Connections, vault};
 use model::Ambient;
 use runtime::Runtime;
+use runtime::lifecycle::Lifecycle;
 use sandbox::Sandbox;
 use storage::{Blobs, Database, Tenants};
 use tokio::task::JoinSet;
@@ -28,6 +29,7 @@ pub(crate) struct Background {
     /// What plugins' scripts run in.
     pub(crate) scripts: Sandbox,
     pub(crate) runtime: Runtime,
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) connections: Connections,
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) database: Database,
@@ -44,6 +46,7 @@ impl Background {
         tasks.spawn(warm(self.bundler.clone()));
         tasks.spawn(prepare(self.scripts.clone()));
         tasks.spawn(vault::refresher::run(self.connections.vault().clone(), REFRESH_INTERVAL));
+        tasks.spawn(self.lifecycle.clone().run());
         tasks.spawn(self.sweep());
         tasks
     }
@@ -60,6 +63,7 @@ impl Background {
             let oldest = self.ambient.now().minus(self.activity_retention);
             tell("old activity could not be forgotten", self.connections.activity().sweep(oldest).await);
             tell("what plugins keep could not be swept", self.runtime.sweep().await);
+            tell("old runs of hooks could not be forgotten", self.lifecycle.sweep().await);
             let swept = storage::sweep(&self.database, self.blobs.as_ref(), STAGED_FOR, &self.ambient).await;
             if let Some(blobs) = tell("leftover blobs could not be removed", swept).filter(|blobs| *blobs > 0)
             {

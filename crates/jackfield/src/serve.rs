@@ -84,6 +84,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         (&connectors, &guard, &signer),
         &ambient,
     )?;
+    let lifecycle = backends::lifecycle((&database, &registry), &runtime, &ambient);
     let forget = parts::forget(&registry, &connections, &runtime);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
@@ -95,6 +96,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         runtime: runtime.clone(),
         upstreams: backends::upstreams(&settings, (&guard, &signer), &public_url, &ambient)?,
         signer,
+        lifecycle: lifecycle.clone(),
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
@@ -105,6 +107,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         bundler: bundler.clone(),
         scripts,
         runtime: runtime.clone(),
+        lifecycle: lifecycle.clone(),
         connections: connections.clone(),
         tenants,
         database: database.clone(),
@@ -129,6 +132,9 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
     let cut_off = server::serve(listener, api::router(app, mounted), bounds, stop).await;
+    if !lifecycle.close(settings.shutdown_deadline.0).await {
+        tracing::warn!("hooks of plugins are cut off; they are called again");
+    }
     drop(background);
     bundler.shutdown().await;
     if !connections.vault().settle(SETTLE_DEADLINE).await {

@@ -18,7 +18,9 @@ pub(crate) fn component(engine: &Engine, bytes: &[u8], folder: Option<&Path>) ->
     match load(engine, &path) {
         Ok(Some(component)) => return Ok(component),
         Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "a compiled program in the cache is not used; it is compiled anew"),
+        Err(error) => {
+            tracing::warn!(%error, "a compiled program in the cache is not used; it is compiled anew")
+        }
     }
     let component = Component::new(engine, bytes)?;
     if let Err(error) = keep(folder, &path, &component.serialize()?) {
@@ -42,7 +44,9 @@ fn load(engine: &Engine, path: &Path) -> wasmtime::Result<Option<Component>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if !is_ours(&file.metadata()?) || !path.parent().map(fs::metadata).transpose()?.is_some_and(|each| is_ours(&each)) {
+    if !is_ours(&file.metadata()?)
+        || !path.parent().map(fs::metadata).transpose()?.is_some_and(|each| is_ours(&each))
+    {
         wasmtime::bail!("it, or its folder, belongs to another user or can be written by others");
     }
     let mut bytes = Vec::new();
@@ -62,7 +66,8 @@ fn keep(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let beside = beside(path);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, path));
+    let written =
+        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         fs::remove_file(&beside).ok();
     }

@@ -40,7 +40,6 @@ impl Instance {
         meter: &Arc<Meter>,
         total: &Arc<Total>,
     ) -> Result<Self, Error> {
-        meter.restart(limits.cpu);
         let footprint = Footprint::new(total, limits.memory);
         let state = State::new(Arc::clone(limits), Arc::clone(meter), footprint);
         let mut store = Store::new(program.engine(), state);
@@ -71,7 +70,8 @@ impl Instance {
     /// Runs the script, once.
     pub(crate) async fn load(&mut self, script: &Script) -> Result<(), Error> {
         let (backend, source) = (&self.backend, script.source.to_string());
-        let loaded = self.store.run_concurrent(async move |access| backend.call_load(access, source).await).await;
+        let loaded =
+            self.store.run_concurrent(async move |access| backend.call_load(access, source).await).await;
         self.settled(loaded, script, Error::DoesNotLoad).map(drop)
     }
 
@@ -93,7 +93,6 @@ impl Instance {
         runtime: Handle,
     ) -> Result<(String, After), Error> {
         let state = self.store.data_mut();
-        state.meter.restart(self.limits.cpu);
         state.begin(host, runtime);
         let Invocation { target, request, context, .. } = invocation;
         let (calls, output) = (self.limits.calls_in_flight, self.limits.output);

@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::runtime::{Builder, Runtime};
@@ -30,12 +29,11 @@ pub(crate) enum Lane {
 pub(crate) struct Lanes {
     /// There until it is dropped.
     slow: Option<Runtime>,
-    after: Duration,
 }
 
 impl Lanes {
-    /// A slow lane of `threads`, for what has computed for `after`.
-    pub(crate) fn new(threads: usize, after: Duration) -> Result<Self, Error> {
+    /// A slow lane of `threads`.
+    pub(crate) fn new(threads: usize) -> Result<Self, Error> {
         let slow = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .max_blocking_threads(1)
@@ -44,7 +42,7 @@ impl Lanes {
             .enable_time()
             .build()
             .map_err(|error| Error::internal(format!("the slow lane does not start: {error}")))?;
-        Ok(Self { slow: Some(slow), after })
+        Ok(Self { slow: Some(slow) })
     }
 
     /// Runs `work`, whose computing `meter` counts. It ends when this future is dropped.
@@ -56,7 +54,7 @@ impl Lanes {
     ) -> Result<T, Error> {
         let mut work = Metered::new(work, meter);
         if lane == Lane::Fast
-            && let Some(done) = self.fast(&mut work).await
+            && let Some(done) = fast(&mut work).await
         {
             return Ok(done);
         }
@@ -66,16 +64,16 @@ impl Lanes {
             .await
             .map_err(|error| Error::internal(format!("a call ended in the slow lane: {error}")))
     }
+}
 
-    /// What came of it; nothing if it is one for the slow lane.
-    async fn fast<T>(&self, work: &mut Metered<BoxFuture<'static, T>>) -> Option<T> {
-        poll_fn(|context| match Pin::new(&mut *work).poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if work.meter().used() >= self.after => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
-    }
+/// What came of it; nothing if it is one for the slow lane.
+async fn fast<T>(work: &mut Metered<BoxFuture<'static, T>>) -> Option<T> {
+    poll_fn(|context| match Pin::new(&mut *work).poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if work.meter().is_heavy() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
 }
 
 impl Drop for Lanes {

@@ -17,6 +17,17 @@ pub(crate) struct Meter {
     began: AtomicU64,
     /// Nanoseconds beyond which it is stopped.
     limit: AtomicU64,
+    /// Nanoseconds beyond which it goes on in the slow lane.
+    patience: AtomicU64,
+}
+
+/// How much may be computed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance {
+    /// Before the call is stopped.
+    pub(crate) limit: Duration,
+    /// Before it goes on in the slow lane.
+    pub(crate) patience: Duration,
 }
 
 /// That a call has computed for longer than it may.
@@ -32,15 +43,17 @@ fn thread_clock() -> u64 {
 
 impl Meter {
     /// Begins to count anew, from within a poll.
-    pub(crate) fn restart(&self, limit: Duration) {
+    pub(crate) fn restart(&self, allowance: Allowance) {
+        let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.before.store(0, Ordering::Relaxed);
         self.began.store(thread_clock(), Ordering::Relaxed);
-        self.limit.store(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.limit.store(nanoseconds(allowance.limit), Ordering::Relaxed);
+        self.patience.store(nanoseconds(allowance.patience), Ordering::Relaxed);
     }
 
-    /// What has been used until the last poll ended.
-    pub(crate) fn used(&self) -> Duration {
-        Duration::from_nanos(self.before.load(Ordering::Relaxed))
+    /// Whether so much was used until the last poll ended that it is one for the slow lane.
+    pub(crate) fn is_heavy(&self) -> bool {
+        self.before.load(Ordering::Relaxed) >= self.patience.load(Ordering::Relaxed)
     }
 
     /// Whether more may be used, asked from within a poll.
@@ -101,9 +114,10 @@ mod tests {
     #[test]
     fn computing_counts_and_waiting_does_not() {
         let meter = Arc::new(Meter::default());
+        let allowance = Allowance { limit: Duration::from_millis(5), patience: Duration::from_millis(1) };
         let mut call = Metered::new(
             Box::pin(async {
-                meter.restart(Duration::from_millis(5));
+                meter.restart(allowance);
                 std::thread::sleep(Duration::from_millis(20));
                 assert!(meter.check().is_ok());
                 spin(Duration::from_millis(6));
@@ -113,8 +127,8 @@ mod tests {
         );
         let mut context = Context::from_waker(std::task::Waker::noop());
         assert!(Pin::new(&mut call).poll(&mut context).is_ready());
-        assert!(meter.used() >= Duration::from_millis(6));
-        meter.restart(Duration::from_millis(5));
-        assert_eq!(meter.used(), Duration::ZERO);
+        assert!(meter.is_heavy());
+        meter.restart(allowance);
+        assert!(!meter.is_heavy());
     }
 }

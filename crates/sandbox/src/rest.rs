@@ -144,7 +144,8 @@ impl Drop for Pass {
         if !self.is_trial {
             return;
         }
-        if let Some(resting) = self.records.lock().get_mut(&self.owner).and_then(|each| each.resting.as_mut()) {
+        if let Some(resting) = self.records.lock().get_mut(&self.owner).and_then(|each| each.resting.as_mut())
+        {
             resting.is_tried = false;
         }
     }

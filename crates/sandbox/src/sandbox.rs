@@ -13,7 +13,7 @@ use crate::engine::engine;
 use crate::footprint::Total;
 use crate::instance::{After, Instance};
 use crate::lane::{Lane, Lanes};
-use crate::meter::Meter;
+use crate::meter::{Allowance, Meter};
 use crate::rest::{Conduct, Records};
 use crate::turn::Turns;
 use crate::warm::{Key, Warm};
@@ -49,7 +49,7 @@ impl Sandbox {
         let inner = Inner {
             limits: Arc::new(settings.limits.clone()),
             component: ScriptComponent::new(engine(&settings)?, settings.cache_dir.clone()),
-            lanes: Lanes::new(settings.slow_threads, settings.slow_after)?,
+            lanes: Lanes::new(settings.slow_threads)?,
             warm: Warm::new(settings.warm_instances, settings.warm_memory),
             total: Total::new(settings.total_memory),
             turns: Turns::new(settings.admission.clone()),
@@ -70,8 +70,10 @@ impl Sandbox {
     /// # Errors
     /// Why it cannot be used: [`Error::DoesNotLoad`], [`Error::Definition`], or a limit.
     pub async fn examine(&self, script: &Script) -> Result<Definition, Error> {
-        let permit = tokio::time::timeout(self.inner.settings.admission.queue_wait, self.inner.examining.acquire());
-        let _permit = permit.await.map_err(|_| Error::Busy(Duration::from_secs(1)))?.map_err(Error::engine)?;
+        let permit =
+            tokio::time::timeout(self.inner.settings.admission.queue_wait, self.inner.examining.acquire());
+        let _permit =
+            permit.await.map_err(|_| Error::Busy(Duration::from_secs(1)))?.map_err(Error::engine)?;
         self.check_size(script)?;
         let (inner, script) = (Arc::clone(&self.inner), script.clone());
         inner.component.get().await?;
@@ -102,7 +104,8 @@ impl Sandbox {
         let result = self.admitted(owner, script, host, invocation).await;
         let outcome = result.as_ref().map_or_else(Error::kind, |_| "answered");
         metrics::counter!("jackfield_sandbox_calls_total", "outcome" => outcome).increment(1);
-        metrics::histogram!("jackfield_sandbox_call_duration_seconds").record(started.elapsed().as_secs_f64());
+        metrics::histogram!("jackfield_sandbox_call_duration_seconds")
+            .record(started.elapsed().as_secs_f64());
         if let Err(Error::Internal(fault)) = &result {
             tracing::error!(%fault, "the sandbox failed");
         }
@@ -123,12 +126,13 @@ impl Sandbox {
         let key = Key { owner: owner.clone(), script: Arc::clone(&script.id) };
         let warm = self.inner.warm.take(&key);
         let meter = warm.as_ref().map_or_else(Arc::default, Instance::meter);
-        let wall = invocation.deadline.map_or(self.inner.limits.wall, |each| each.min(self.inner.limits.wall));
+        let wall =
+            invocation.deadline.map_or(self.inner.limits.wall, |each| each.min(self.inner.limits.wall));
         let inner = Arc::clone(&self.inner);
         let work = inner.work(warm, script.clone(), host, invocation, Arc::clone(&meter), Handle::current());
         let done = self.inner.lanes.run(within(wall, work), Arc::clone(&meter), pass.lane).await?;
         let conduct = if done.as_ref().is_err_and(Error::is_burden) { Conduct::Bad } else { Conduct::Good };
-        pass.done(conduct, meter.used() >= self.inner.settings.slow_after);
+        pass.done(conduct, meter.is_heavy());
         let (json, kept) = done?;
         if let Some(instance) = kept {
             let bytes = instance.bytes();
@@ -175,8 +179,13 @@ impl Inner {
             Some(instance) => instance,
             None => self.load(&script, &meter).await?,
         };
+        meter.restart(self.allowance(self.settings.slow_after));
         let (json, after) = instance.call(&script, invocation, host, runtime).await?;
         Ok((json, (after == After::Keep).then_some(instance)))
+    }
+
+    fn allowance(&self, patience: Duration) -> Allowance {
+        Allowance { limit: self.limits.cpu, patience }
     }
 
     /// A fresh instance with the script loaded.
@@ -185,6 +194,7 @@ impl Inner {
         if self.total.bytes().saturating_add(self.limits.memory) > self.settings.total_memory {
             self.warm.relieve(self.limits.memory);
         }
+        meter.restart(self.allowance(self.settings.slow_load_after));
         let mut instance = Instance::new(component, &self.limits, meter, &self.total).await?;
         instance.load(script).await?;
         Ok(instance)
@@ -196,7 +206,5 @@ fn within<T: Send + 'static>(
     wall: Duration,
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> BoxFuture<'static, Result<T, Error>> {
-    Box::pin(async move {
-        tokio::time::timeout(wall, work).await.unwrap_or(Err(Error::WallDeadline(wall)))
-    })
+    Box::pin(async move { tokio::time::timeout(wall, work).await.unwrap_or(Err(Error::WallDeadline(wall))) })
 }

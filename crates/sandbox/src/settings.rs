@@ -118,8 +118,10 @@ pub struct Settings {
     pub warm_memory: usize,
     /// Bytes of memory of all instances, warm or running. None grows beyond.
     pub total_memory: usize,
-    /// How much computing moves a call to the slow lane: threads of the lowest priority.
+    /// How much computing of a handler moves its call to the slow lane: threads of the lowest priority.
     pub slow_after: Duration,
+    /// The same for the loading of a script, which a call of good will may have to wait for.
+    pub slow_load_after: Duration,
     /// Threads of the slow lane.
     pub slow_threads: usize,
 }
@@ -135,6 +137,7 @@ impl Default for Settings {
             warm_memory: 1024 * MIB,
             total_memory: 2048 * MIB,
             slow_after: Duration::from_millis(5),
+            slow_load_after: Duration::from_millis(50),
             slow_threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }

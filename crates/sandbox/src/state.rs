@@ -115,7 +115,9 @@ impl State {
             current.host.log(level, message);
         } else if current.lines == self.limits.log_lines + 1 {
             let most = self.limits.log_lines;
-            current.host.log(Level::Warn, format!("the call logged more than {most} lines: the others are dropped"));
+            current
+                .host
+                .log(Level::Warn, format!("the call logged more than {most} lines: the others are dropped"));
         }
     }
 

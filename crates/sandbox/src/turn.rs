@@ -235,9 +235,10 @@ mod tests {
     }
 
     fn turns(running: usize, tenant_running: usize, owner_running: usize, owner_queue: usize) -> Arc<Turns> {
-        let queue_wait = Duration::from_secs(60);
-        Turns::new(Admission { running, tenant_running, owner_running, owner_queue, queue_wait })
+        Turns::new(Admission { running, tenant_running, owner_running, owner_queue, queue_wait: LONG })
     }
+
+    const LONG: Duration = Duration::from_secs(60);
 
     fn is_empty(turns: &Turns) -> bool {
         let queue = turns.lock();
@@ -286,9 +287,10 @@ mod tests {
         assert!(is_empty(&turns));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_waits_too_long_is_told_so() {
-        let turns = turns(1, 1, 1, 1);
+        let queue_wait = Duration::from_millis(5);
+        let turns = Turns::new(Admission { running: 1, queue_wait, ..Admission::default() });
         let running = turns.take(&owner("t", "p")).await.unwrap();
         assert!(matches!(turns.take(&owner("u", "p")).await, Err(Error::Busy(_))));
         drop(running);
@@ -299,7 +301,8 @@ mod tests {
     async fn a_turn_that_came_too_late_goes_on_to_the_next() {
         let turns = turns(1, 1, 1, 1);
         let running = turns.take(&owner("t", "p")).await.unwrap();
-        let (mut one, mut other) = (Box::pin(turns.take(&owner("u", "p"))), Box::pin(turns.take(&owner("v", "p"))));
+        let (first, second) = (owner("u", "p"), owner("v", "p"));
+        let (mut one, mut other) = (Box::pin(turns.take(&first)), Box::pin(turns.take(&second)));
         assert!((&mut one).now_or_never().is_none() && (&mut other).now_or_never().is_none());
         drop(running);
         drop(one);

@@ -102,6 +102,9 @@ impl LogReader {
         if !self.advance(&mut tx, (cursor, last)).await? {
             return Ok(Next::Elsewhere);
         }
+        // What was deleted meanwhile, as with a tenant, is not taken any more.
+        let mut events = if events.is_empty() { events } else { events_after(&mut tx, from).await? };
+        events.retain(|event| event.seq <= last && (self.is_wanted)(event));
         if events.is_empty() {
             tx.commit().await?;
             return Ok(Next::Nothing);

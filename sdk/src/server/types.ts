@@ -70,9 +70,28 @@ export interface BackendHook<Name extends string = string> {
   readonly handler: Name;
 }
 
+/** What a lifecycle hook is called for. */
+export interface LifecycleEvent {
+  /** The same each time that the hook is called for it. */
+  readonly id: string;
+  /** Such as `jackfield.installation.created`. */
+  readonly type: string;
+  /** When it happened (RFC 3339). */
+  readonly time: string;
+  /** The version that was installed then. */
+  readonly version: string;
+  /** 1 for the first call. */
+  readonly attempt: number;
+}
+
+/** What a lifecycle hook may use. `event` is absent from the contexts of `createTestContext`. */
+export interface LifecycleContext<Config = Record<string, unknown>> extends BackendContext<Config> {
+  readonly event?: LifecycleEvent;
+}
+
 /** What is done after a change of an installation: at least once, later than the change, and never in its way. */
 export type LifecycleHandler<Config = Record<string, unknown>> = {
-  handle(context: BackendContext<Config>): unknown;
+  handle(context: LifecycleContext<Config>): unknown;
 }["handle"];
 
 /** What `defineBackendPlugin` takes and gives. */

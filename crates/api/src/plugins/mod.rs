@@ -6,6 +6,7 @@ mod catalog;
 mod configuration;
 mod consent;
 pub(crate) mod installations;
+mod lifecycle;
 mod logs;
 mod multipart;
 pub(crate) mod publish;
@@ -34,6 +35,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(configuration::get, configuration::put))
         .routes(routes!(consent::get, consent::put))
         .routes(routes!(actions::run))
+        .routes(routes!(lifecycle::list))
+        .routes(routes!(lifecycle::retry))
         .routes(routes!(logs::list))
         .routes(routes!(ratings::list, ratings::rate))
         .routes(routes!(catalog::storage_health))

@@ -11,6 +11,9 @@ use serde_json::Value;
 use super::Hook;
 use crate::Runtime;
 
+/// Longer than lines of plugins' logs usually take to be written.
+const LINES_ON_THEIR_WAY: Duration = Duration::from_secs(1);
+
 /// Why a hook has not ended well.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -120,6 +123,8 @@ impl Hooks for Runtime {
     }
 
     async fn erase(&self, tenant: &TenantId, plugin_key: &str) -> Result<(), storage::Error> {
+        // The last lines of its log are still on their way to the database, from here or from another process.
+        tokio::time::sleep(LINES_ON_THEIR_WAY).await;
         self.erase(tenant, plugin_key).await
     }
 }

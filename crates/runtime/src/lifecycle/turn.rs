@@ -80,17 +80,14 @@ impl Turn {
         Of { tenant: &self.tenant, plugin_key: &self.plugin_key }
     }
 
-    /// What the hook is told. The event's id is the same at each attempt.
+    /// What the hook finds as `ctx.event`. Its id is the same at each attempt.
     fn told(&self) -> Value {
         json!({
-            "hook": self.hook.as_str(),
-            "attempt": self.attempt,
+            "id": self.event_id,
+            "type": self.event_kind,
+            "time": Timestamp::from_millisecond(self.created_at),
             "version": self.version,
-            "event": {
-                "id": self.event_id,
-                "type": self.event_kind,
-                "time": Timestamp::from_millisecond(self.created_at),
-            },
+            "attempt": self.attempt,
         })
     }
 }

@@ -6,13 +6,14 @@ import { TextDecoder, TextEncoder, atob, btoa } from "./encoding.js";
 import { DOMException } from "./exception.js";
 import { fetch, Response } from "./fetch.js";
 import { Headers } from "./headers.js";
+import { performance } from "./performance.js";
 import { clearTimeout, setInterval, setTimeout } from "./timers.js";
 import { URL, URLSearchParams } from "./url.js";
 
 export const provide = (console) => {
   const provided = {
     AbortController, AbortSignal, CryptoKey, DOMException, Headers, Response, TextDecoder, TextEncoder, URL, URLSearchParams,
-    atob, btoa, clearInterval: clearTimeout, clearTimeout, console, crypto, fetch, setInterval, setTimeout, structuredClone,
+    atob, btoa, clearInterval: clearTimeout, clearTimeout, console, crypto, fetch, performance, setInterval, setTimeout, structuredClone,
   };
   for (const [name, value] of Object.entries(provided)) {
     Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });

@@ -7,6 +7,7 @@ import { context, consoleOf } from "./context.js";
 import { answerOf } from "./answer.js";
 import { backendOf, definition, handler, handlerNames, lifecycle } from "./backend.js";
 import { fromBase64 } from "./encoding.js";
+import { begun } from "./performance.js";
 import { provide } from "./globals.js";
 
 provide(consoleOf());
@@ -27,6 +28,7 @@ const guarded = async (run) => {
 
 export const load = (source) =>
   guarded(() => {
+    begun();
     // On one line before the script's first, so that lines are counted as the script's source map counts them.
     const left = evaluate(`(function(){${source}\n;return typeof __plugin==="undefined"?undefined:__plugin})`)();
     backend = backendOf(left);

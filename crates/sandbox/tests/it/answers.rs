@@ -16,7 +16,10 @@ async fn a_response_or_a_value_is_answered() {
         ("return { a: 1 }", json!({ "status": 200, "headers": {}, "body": { "json": { "a": 1 } } })),
         ("return null", json!({ "status": 200, "headers": {}, "body": { "json": null } })),
         ("return 'hé \\ud800'", json!({ "status": 200, "headers": {}, "body": { "text": "hé \u{fffd}" } })),
-        ("return new Uint8Array([1, 2])", json!({ "status": 200, "headers": {}, "body": { "base64": "AQI=" } })),
+        (
+            "return new Uint8Array([1, 2])",
+            json!({ "status": 200, "headers": {}, "body": { "base64": "AQI=" } }),
+        ),
         ("return { status: 204 }", json!({ "status": 204, "headers": {} })),
         (
             "return { status: 201, headers: { 'X-A': 1 }, body: [1] }",

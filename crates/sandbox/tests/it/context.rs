@@ -11,12 +11,22 @@ async fn body(code: &str) -> Value {
 
 #[tokio::test]
 async fn ctx_tells_what_the_host_says() {
-    let told = body("return [ctx.tenantId, ctx.pluginId, ctx.version, ctx.config, Object.keys(ctx).sort()]").await;
+    let told =
+        body("return [ctx.tenantId, ctx.pluginId, ctx.version, ctx.config, Object.keys(ctx).sort()]").await;
     assert_eq!(told[0], "acme");
     assert_eq!(told[3], json!({ "a": { "b": 1 } }));
     let expected = [
-        "config", "connections", "events", "http", "logger", "pluginId", "platform", "secrets", "storage",
-        "tenantId", "version",
+        "config",
+        "connections",
+        "events",
+        "http",
+        "logger",
+        "platform",
+        "pluginId",
+        "secrets",
+        "storage",
+        "tenantId",
+        "version",
     ];
     assert_eq!(told[4], json!(expected));
 }
@@ -83,7 +93,8 @@ async fn events_connections_and_the_platform_are_asked() {
 
 #[tokio::test]
 async fn what_the_host_refuses_is_an_error_with_its_sentence() {
-    let code = "try { await ctx.secrets.get('a') } catch (error) { return [error instanceof Error, error.message] }";
+    let code =
+        "try { await ctx.secrets.get('a') } catch (error) { return [error instanceof Error, error.message] }";
     assert_eq!(body(code).await, json!([true, "there is no operation secrets.get"]));
 }
 
@@ -97,7 +108,8 @@ async fn host_calls_run_at_once_up_to_the_limit_and_the_others_wait() {
 
 #[tokio::test]
 async fn a_body_of_bytes_is_handed_over_as_bytes() {
-    let handlers = "h: (req) => [req.body instanceof Uint8Array, [...req.body], 'bodyBase64' in req, req.params.id]";
+    let handlers =
+        "h: (req) => [req.body instanceof Uint8Array, [...req.body], 'bodyBase64' in req, req.params.id]";
     let request = json!({ "bodyBase64": "AQI=", "params": { "id": "7" } });
     assert_eq!(World::new().body(handlers, request).await, json!([true, [1, 2], false, "7"]));
 }
@@ -122,7 +134,8 @@ async fn lines_of_the_log_are_told_with_their_level() {
 #[tokio::test]
 async fn handlers_may_stand_anywhere_and_hooks_may_return_nothing() {
     let world = World::new();
-    let source = "var __plugin = { default: { direct() { return this.x }, x: 7, handlers: { nothing: () => {} },
+    let source =
+        "var __plugin = { default: { direct() { return this.x }, x: 7, handlers: { nothing: () => {} },
         onInstall: (ctx) => { ctx.logger.info('installed ' + ctx.pluginId) } } };";
     let script = bare(source);
     let told = world.run_as(&owner("a"), &script, "direct", json!({})).await.unwrap();
@@ -140,7 +153,8 @@ async fn handlers_may_stand_anywhere_and_hooks_may_return_nothing() {
 async fn a_name_that_is_no_handler_is_told_with_those_that_are() {
     let world = World::new();
     for name in ["other", "constructor", "toString", "__proto__", "onInstall", "handlers"] {
-        let error = world.run_as(&owner("a"), &script("h: () => 1, k() {}"), name, json!({})).await.unwrap_err();
+        let error =
+            world.run_as(&owner("a"), &script("h: () => 1, k() {}"), name, json!({})).await.unwrap_err();
         assert_eq!(error.to_string(), format!("there is no handler \"{name}\"; there are: h, k"));
     }
 }

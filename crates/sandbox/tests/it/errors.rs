@@ -29,7 +29,8 @@ async fn without_a_map_the_scripts_own_lines_are_told() {
     let error = world.run_as(&owner("a"), &bare(SOURCE), "h", json!({})).await.unwrap_err();
     let Error::Threw(thrown) = &error else { panic!("{error:?}") };
     assert_eq!(thrown.place.as_ref().unwrap().line, Some(3), "{thrown:?}");
-    let error = world.run_as(&owner("a"), &bare("null.x; var __plugin = {}"), "h", json!({})).await.unwrap_err();
+    let error =
+        world.run_as(&owner("a"), &bare("null.x; var __plugin = {}"), "h", json!({})).await.unwrap_err();
     let Error::DoesNotLoad(thrown) = &error else { panic!("{error:?}") };
     let place = thrown.place.as_ref().unwrap();
     assert_eq!((place.line, place.column.unwrap() < 9), (Some(1), true), "{thrown:?}");

@@ -43,10 +43,16 @@ async fn what_is_no_backend_says_what_would_be() {
         ("for (;;) {}", "computed for more than"),
         ("const a = []; for (;;) a.push(new Array(1000).fill(1))", "memory"),
         ("var __plugin = { routes: 1 }", "`routes` is an array of {method, path, handler}"),
-        ("var __plugin = { routes: [{ method: 'GET', path: '/', handler: () => 1 }] }", "`routes[0].handler` is a text"),
+        (
+            "var __plugin = { routes: [{ method: 'GET', path: '/', handler: () => 1 }] }",
+            "`routes[0].handler` is a text",
+        ),
         ("var __plugin = { hooks: [null] }", "`hooks[0].event` is a text"),
         ("var __plugin = { hooks: Array(501).fill({ event: 'a', handler: 'b' }) }", "at most 500"),
-        ("var __plugin = { handlers: Object.fromEntries(Array.from({ length: 501 }, (_, i) => ['h' + i, () => 1])) }", "more than 500"),
+        (
+            "var __plugin = { handlers: Object.fromEntries(Array.from({ length: 501 }, (_, i) => ['h' + i, () => 1])) }",
+            "more than 500",
+        ),
         ("var __plugin = { get routes() { throw new TypeError('getter') } }", "TypeError: getter"),
     ] {
         let error = world.sandbox.examine(&bare(source)).await.unwrap_err();

@@ -75,8 +75,11 @@ async fn timers_and_calls_that_are_left_end_with_the_call() {
 #[tokio::test]
 async fn a_call_that_nobody_waits_for_ends() {
     let world = World::new();
-    let script = script("h: async (req, ctx) => { for (;;) await ctx.storage.increment('n') }, n: (req, ctx) => ctx.storage.get('n')");
-    let call = world.sandbox.call(&owner("a"), &script, world.host.clone(), invocation("h", &json!({})));
+    let script = script(
+        "h: async (req, ctx) => { for (;;) await ctx.storage.increment('n') }, n: (req, ctx) => ctx.storage.get('n')",
+    );
+    let a = owner("a");
+    let call = world.sandbox.call(&a, &script, world.host.clone(), invocation("h", &json!({})));
     tokio::time::timeout(Duration::from_millis(100), call).await.unwrap_err();
     let count = || async {
         let told = world.run_as(&owner("b"), &script, "n", json!({})).await.unwrap();
@@ -105,7 +108,12 @@ async fn compiled_code_is_kept_for_this_user_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("compiled");
-    let with = || Settings { cache_dir: Some(cache.clone()), warm_instances: 2, limits: Limits::default(), ..settings() };
+    let with = || Settings {
+        cache_dir: Some(cache.clone()),
+        warm_instances: 2,
+        limits: Limits::default(),
+        ..settings()
+    };
     World::with(with()).sandbox.prepare().await.unwrap();
     let files: Vec<_> = std::fs::read_dir(&cache).unwrap().map(|each| each.unwrap().path()).collect();
     let [file] = files.as_slice() else { panic!("{files:?}") };

@@ -8,4 +8,5 @@ mod examine;
 mod globals;
 mod hostile;
 mod kept;
+mod lanes;
 mod world;

@@ -59,7 +59,8 @@ async fn answer(
         }
         "storage.increment" => {
             let mut values = values.lock().unwrap();
-            let value = values.get(&key).and_then(Value::as_i64).unwrap_or(0) + given["by"].as_i64().unwrap_or(1);
+            let value =
+                values.get(&key).and_then(Value::as_i64).unwrap_or(0) + given["by"].as_i64().unwrap_or(1);
             values.insert(key, json!(value));
             json!(value)
         }
@@ -67,7 +68,7 @@ async fn answer(
             let all = values.lock().unwrap();
             let after = given["after"].as_str().unwrap_or_default();
             let keys: Vec<&String> = all.keys().filter(|key| key.as_str() > after).take(2).collect();
-            let next = keys.last().filter(|last| all.keys().any(|key| key > last));
+            let next = keys.last().filter(|last| all.keys().any(|key| key > **last));
             json!({ "keys": keys, "next": next })
         }
         "http.request" => {
@@ -89,9 +90,12 @@ async fn answer(
 
 pub(crate) fn settings() -> Settings {
     Settings {
-        cache_dir: Some(std::env::temp_dir().join(format!("jackfield-sandbox-tests-{}", env!("CARGO_PKG_VERSION")))),
+        cache_dir: Some(
+            std::env::temp_dir().join(format!("jackfield-sandbox-tests-{}", env!("CARGO_PKG_VERSION"))),
+        ),
         warm_instances: 20,
-        limits: Limits { cpu: Duration::from_millis(500), ..Limits::default() },
+        // On a busy machine the slow lane gets little time.
+        limits: Limits { wall: Duration::from_mins(1), ..Limits::default() },
         ..Settings::default()
     }
 }
@@ -154,8 +158,9 @@ pub(crate) fn invocation(handler: &str, request: &Value) -> Invocation {
     Invocation {
         target: Target::Handler(handler.to_owned()),
         request: request.to_string(),
-        context: json!({ "tenantId": "acme", "pluginId": "p", "version": "1.0.0", "config": { "a": { "b": 1 } } })
-            .to_string(),
+        context:
+            json!({ "tenantId": "acme", "pluginId": "p", "version": "1.0.0", "config": { "a": { "b": 1 } } })
+                .to_string(),
         deadline: None,
     }
 }
