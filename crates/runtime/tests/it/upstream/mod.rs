@@ -65,6 +65,7 @@ fn deployment(upstream: &Url) -> Deployment {
         version_key: "v1".into(),
         version: "1.0.0".into(),
         enabled: true,
+        departed: false,
         kind: Some(BackendKind::Upstream(upstream.clone())),
         routes: Vec::new(),
         hooks: Vec::new(),
