@@ -106,6 +106,10 @@ async fn answer(
     if !deployment.enabled {
         return Err(Error::Disabled(deployment.plugin.to_string()).into());
     }
+    if !is_plain(action) {
+        let detail = "an action of this plugin is 1 to 128 of letters, digits and . _ : - with a letter or digit in front";
+        return Err(Problem::new(ErrorCode::NotFound, detail).into());
+    }
     let mount =
         format!("{}/plugins/{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
     let passage = Passage {
