@@ -29,8 +29,9 @@ const MAX_ANSWER: usize = 1 << 20;
 #[schema(as = PluginAction)]
 pub(super) struct Action {
     /// The name of a handler.
+    #[serde(rename = "action")]
     #[schema(example = "createPayment")]
-    action: String,
+    name: String,
     /// What the handler gets as its request's `body`.
     #[serde(default)]
     #[schema(value_type = Object, example = json!({"orderId": "o-7", "amount": 1250}))]
@@ -82,7 +83,7 @@ pub(super) async fn run(
     Json(body): Json<Action>,
 ) -> Result<Json<ActionResult>, Problem> {
     let deployment = app.registry().deployment(caller.tenant(), &plugin_id(&id)?).await?;
-    let Action { action, parameters, metadata } = body;
+    let Action { name: action, parameters, metadata } = body;
     let asked = (&*action, parameters, metadata);
     match answer(&app, (&caller, &deployment), (&context, &parts), asked).await {
         Ok(response) => Ok(Json(ActionResult::of(action, &response))),
@@ -105,6 +106,10 @@ async fn answer(
     };
     if !deployment.enabled {
         return Err(Error::Disabled(deployment.plugin.to_string()).into());
+    }
+    if !is_plain(action) {
+        let detail = "an action's name has letters, digits, and . _ : - after the first, at most 128";
+        return Err(Problem::new(ErrorCode::NotFound, detail).into());
     }
     let mount =
         format!("{}/plugins/{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
