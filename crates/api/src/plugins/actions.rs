@@ -108,7 +108,7 @@ async fn answer(
         return Err(Error::Disabled(deployment.plugin.to_string()).into());
     }
     if !is_plain(action) {
-        let detail = "an action's name has letters, digits, and . _ : - after the first, at most 128";
+        let detail = "an action of this plugin is 1 to 128 of letters, digits and . _ : - with a letter or digit in front";
         return Err(Problem::new(ErrorCode::NotFound, detail).into());
     }
     let mount =
