@@ -19,7 +19,7 @@ pub(crate) fn component(engine: &Engine, bytes: &[u8], folder: Option<&Path>) ->
         Ok(Some(component)) => return Ok(component),
         Ok(None) => {}
         Err(error) => {
-            tracing::warn!(%error, "a compiled program in the cache is not used; it is compiled anew")
+            tracing::warn!(%error, "a compiled program in the cache is not used; it is compiled anew");
         }
     }
     let component = Component::new(engine, bytes)?;

@@ -60,7 +60,7 @@ pub enum Error {
     /// The handler waits for something that nothing will bring about.
     #[error("the plugin's handler never ended: it waits for a promise that nothing settles")]
     NeverSettled,
-    /// The program stopped in a way of its own.
+    /// The engine stopped it for another reason, which is told.
     #[error("the plugin's backend broke off: {0}")]
     BrokeOff(&'static str),
     /// The script is larger than scripts may be.

@@ -156,7 +156,9 @@ impl Instance {
         match error.downcast_ref::<Trap>() {
             Some(Trap::StackOverflow) => Error::Stack,
             Some(Trap::NoAsyncResult | Trap::AsyncDeadlock) => Error::NeverSettled,
-            Some(_) => Error::BrokeOff("its engine stopped at an error of its own"),
+            Some(_) => Error::BrokeOff(
+                "an import of the host was given a value of another type, or the engine met an error of its own",
+            ),
             None if format!("{error:#}").contains("fuel") => Error::MessageTooLarge(CROSSING),
             None => Error::engine(error),
         }

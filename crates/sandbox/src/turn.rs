@@ -238,7 +238,7 @@ mod tests {
         Turns::new(Admission { running, tenant_running, owner_running, owner_queue, queue_wait: LONG })
     }
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     fn is_empty(turns: &Turns) -> bool {
         let queue = turns.lock();

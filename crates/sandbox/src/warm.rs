@@ -36,64 +36,68 @@ struct Shelf<I> {
 impl<I> Warm<I> {
     /// Room for `most` instances of `most_bytes` together.
     pub(crate) fn new(most: usize, most_bytes: usize) -> Self {
-        let shelf = Shelf { by_key: HashMap::new(), by_age: BTreeMap::new(), bytes: 0, next: 0 };
-        Self { shelf: Mutex::new(shelf), most, most_bytes }
+        let room = Shelf { by_key: HashMap::new(), by_age: BTreeMap::new(), bytes: 0, next: 0 };
+        Self { shelf: Mutex::new(room), most, most_bytes }
     }
 
     /// Takes the one that was used last: its memory is likeliest in the caches.
     pub(crate) fn take(&self, key: &Key) -> Option<I> {
-        let mut shelf = self.lock();
-        let kept = shelf.by_key.get_mut(key)?.pop()?;
-        shelf.removed(key, &kept);
+        let mut room = self.lock();
+        let kept = room.by_key.get_mut(key)?.pop()?;
+        room.removed(key, &kept);
         Some(kept.instance)
     }
 
     /// Keeps an instance. Those for which there is no room any more are dropped.
     pub(crate) fn put(&self, key: Key, instance: I, bytes: usize) {
         let mut dropped = Vec::new();
-        let mut shelf = self.lock();
-        let since = shelf.next;
-        shelf.next += 1;
-        shelf.bytes = shelf.bytes.saturating_add(bytes);
-        shelf.by_age.insert(since, key.clone());
-        shelf.by_key.entry(key).or_default().push(Kept { since, bytes, instance });
-        while shelf.by_age.len() > self.most || shelf.bytes > self.most_bytes {
-            dropped.extend(shelf.oldest());
+        let mut room = self.lock();
+        let since = room.next;
+        room.next += 1;
+        room.bytes = room.bytes.saturating_add(bytes);
+        room.by_age.insert(since, key.clone());
+        room.by_key.entry(key).or_default().push(Kept { since, bytes, instance });
+        while (room.by_age.len() > self.most || room.bytes > self.most_bytes)
+            && let Some(oldest) = room.oldest()
+        {
+            dropped.push(oldest);
         }
-        shelf.measure();
-        drop(shelf);
+        room.measure();
+        drop(room);
         metrics::counter!("jackfield_sandbox_evictions_total").increment(dropped.len() as u64);
     }
 
     /// Drops the oldest until `bytes` are free.
     pub(crate) fn relieve(&self, bytes: usize) {
         let mut dropped = Vec::new();
-        let mut shelf = self.lock();
-        let wanted = shelf.bytes.saturating_sub(bytes);
-        while shelf.bytes > wanted {
-            dropped.extend(shelf.oldest());
+        let mut room = self.lock();
+        let wanted = room.bytes.saturating_sub(bytes);
+        while room.bytes > wanted
+            && let Some(oldest) = room.oldest()
+        {
+            dropped.push(oldest);
         }
-        drop(shelf);
+        drop(room);
     }
 
     /// Drops every instance of this owner.
     pub(crate) fn forget(&self, owner: &Owner) {
         let mut dropped = Vec::new();
-        let mut shelf = self.lock();
-        let keys: Vec<Key> = shelf.by_key.keys().filter(|key| key.owner == *owner).cloned().collect();
+        let mut room = self.lock();
+        let keys: Vec<Key> = room.by_key.keys().filter(|key| key.owner == *owner).cloned().collect();
         for key in keys {
-            while let Some(kept) = shelf.by_key.get_mut(&key).and_then(Vec::pop) {
-                shelf.removed(&key, &kept);
+            while let Some(kept) = room.by_key.get_mut(&key).and_then(Vec::pop) {
+                room.removed(&key, &kept);
                 dropped.push(kept);
             }
         }
-        drop(shelf);
+        drop(room);
     }
 
     /// How many there are, and their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
-        let shelf = self.lock();
-        (shelf.by_age.len(), shelf.bytes)
+        let room = self.lock();
+        (room.by_age.len(), room.bytes)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelf<I>> {

@@ -31,7 +31,7 @@ async fn their_memory_is_counted_and_given_back() {
         world.run_as(&owner(tenant), &script, "h", json!({ "bytes": 1 << 20 })).await.unwrap();
     }
     let (instances, bytes) = world.sandbox.warm();
-    assert!(instances >= 1 && instances < 6 && bytes <= 8 << 20, "{instances} of {bytes}");
+    assert!((1..6).contains(&instances) && bytes <= 8 << 20, "{instances} of {bytes}");
     assert_eq!(world.sandbox.memory(), bytes, "nothing else has memory");
     world.run_as(&owner("large"), &script, "h", json!({ "bytes": 16 << 20 })).await.unwrap();
     assert_eq!(world.sandbox.warm(), (0, 0), "the largest has driven out the others and did not fit itself");
