@@ -171,7 +171,12 @@ async fn what_a_backend_writes_is_shown_where_it_is_written() {
     dev.next("published");
 
     let clicks = "/api/plugin-proxy/guest-book/clicks";
-    let click = || server.post(clicks).header("x-tenant-id", "acme").json(&serde_json::json!({"count": 2}));
+    let click = || {
+        server
+            .request(reqwest::Method::POST, clicks)
+            .header("x-tenant-id", "acme")
+            .json(&serde_json::json!({"count": 2}))
+    };
     let answer = click().send().await.unwrap();
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     let line = dev.next("log");

@@ -11,6 +11,8 @@ pub(super) const FOREIGN: &[(&str, &str, Body, u16)] = &[
     ("GET", "/plugins/private/config", Nothing, 404),
     ("PUT", "/plugins/private/config", Json("{}"), 404),
     ("GET", "/plugins/private/consent", Nothing, 404),
+    ("GET", "/api/plugin-proxy/private/x", Nothing, 404),
+    ("POST", "/api/plugin-proxy/private", Json("{}"), 404),
     ("PUT", "/plugins/private/consent", Json("{}"), 404),
     ("GET", "/plugins/private/lifecycle", Nothing, 404),
     ("POST", "/plugins/private/lifecycle/1/retry", Nothing, 404),

@@ -136,8 +136,7 @@ async fn a_plugins_own_server_takes_actions(backend: Backend) {
     assert!(seen.contains("x-jackfield-context: ") && !seen.contains("authorization: "), "{seen}");
     for action in ["../admin", "a/b", "%2e%2e", "a?b=1", "a#b"] {
         let answer = act(&deployment, USER, "till", action, json!({})).await;
-        let is_refused = (400..500).contains(&answer.status);
-        assert!(is_refused || !answer.text.contains("/till/admin"), "{action}: {}", answer.text);
+        answer.problem("not_found");
     }
     deployment.put(ADMIN, "/plugins/till/status", &json!({"enabled": false})).await.expect(200);
     act(&deployment, USER, "till", "pay", json!({})).await.problem("plugin_disabled");

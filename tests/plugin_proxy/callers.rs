@@ -7,7 +7,9 @@ use serde_json::json;
 use testkit::{Backend, SECRET, TokenBuilder, token_samples, verified_token};
 
 use super::{PROXY, ann, ann_token, start};
-use crate::deployment::{ADMIN, Answer, Deployment, PLATFORM, USER, manifest, on_both_backends, plugin, with};
+use crate::deployment::{
+    ADMIN, Answer, Deployment, PLATFORM, USER, manifest, on_both_backends, plugin, with,
+};
 
 on_both_backends!(
     a_plugins_server_answers_those_who_may_call_it,
@@ -57,7 +59,8 @@ async fn a_plugins_server_answers_those_who_may_call_it(backend: Backend) {
 
 /// Whatever proves who the caller is.
 fn credentials() -> (String, String) {
-    let samples = token_samples(&json!({"jwtSecret": SECRET, "nextauthSecret": SECRET, "authSecret": SECRET}));
+    let samples =
+        token_samples(&json!({"jwtSecret": SECRET, "nextauthSecret": SECRET, "authSecret": SECRET}));
     (ann_token(), samples.unwrap()["sessions"][0]["cookie"].as_str().unwrap().to_owned())
 }
 
@@ -67,7 +70,8 @@ async fn the_caller_is_told_by_a_token_and_by_nothing_else(backend: Backend) {
     let key = deployment.post(ADMIN, "/api-keys", &json!({"name": "robot"})).await.expect(201);
     let key = key["key"].as_str().unwrap();
     let request = |credential: &str| {
-        let request = deployment.request(Method::GET, &format!("{PROXY}/x?session_token=canary&a=1&session%5Ftoken=canary"));
+        let request = deployment
+            .request(Method::GET, &format!("{PROXY}/x?session_token=canary&a=1&session%5Ftoken=canary"));
         let request = request.bearer_auth(credential).header("cookie", format!("{cookie}; other=canary"));
         let request = request.header("proxy-authorization", "Basic canary").header("x-tenant-id", "acme");
         let request = request.header("x-jackfield-context", "canary").header("x-jackfield-tenant", "canary");
@@ -115,7 +119,8 @@ async fn the_caller_is_told_by_a_token_and_by_nothing_else(backend: Backend) {
     assert_eq!(keys.headers["cache-control"], "public, max-age=300");
     assert!(!keys.text.contains("\"d\""), "{}", keys.text);
     // What is signed for a plugin is no credential here.
-    let replayed = deployment.request(Method::GET, &format!("{PROXY}/x")).bearer_auth(own("x-jackfield-context"));
+    let replayed =
+        deployment.request(Method::GET, &format!("{PROXY}/x")).bearer_auth(own("x-jackfield-context"));
     Answer::of(replayed).await.problem("invalid_credential");
     assert!(upstream.asked().is_empty());
 }
@@ -140,7 +145,8 @@ async fn another_sites_page_calls_nothing(backend: Backend) {
     assert_eq!(allowed.headers["access-control-allow-origin"], "https://shop.example");
     allowed.expect_text(200, "ok");
     assert_eq!(upstream.lines(), ["GET /base/x"]);
-    let preflight = deployment.request(Method::OPTIONS, &format!("{PROXY}/x")).header("origin", "https://shop.example");
+    let preflight =
+        deployment.request(Method::OPTIONS, &format!("{PROXY}/x")).header("origin", "https://shop.example");
     let preflight = preflight.header("access-control-request-method", "PUT");
     let preflight = Answer::of(preflight.header("access-control-request-headers", "authorization")).await;
     assert_eq!(preflight.headers["access-control-allow-origin"], "https://shop.example");
@@ -182,7 +188,8 @@ async fn a_handler_answers_by_its_route(backend: Backend) {
         {"method": "POST", "path": "/notes/:id/*", "handler": "show"},
         {"method": "GET", "path": "/fail", "handler": "fail"},
     ]);
-    let fields = json!({"files": {"server.ts": server}, "backend": {"entryPoint": "server.ts", "routes": routes}});
+    let fields =
+        json!({"files": {"server.ts": server}, "backend": {"entryPoint": "server.ts", "routes": routes}});
     deployment.post(PLATFORM, "/plugins", &with(manifest("notes", "1.0.0"), &fields)).await.expect(201);
     deployment.install(ADMIN, "notes").await;
     let post = |path: &str| ann(&deployment, Method::POST, path);
@@ -200,11 +207,16 @@ async fn a_handler_answers_by_its_route(backend: Backend) {
     assert!(!text.contains("canary") && !text.contains(&ann_token()), "{told:#}");
     Answer::of(post("/other").body("x")).await.problem("not_found");
     Answer::of(post("/fail").body("x")).await.problem("method_not_allowed");
-    Answer::of(post("/notes/1/x").header("content-type", "application/json").body("{")).await.problem("invalid_request");
+    Answer::of(post("/notes/1/x").header("content-type", "application/json").body("{"))
+        .await
+        .problem("invalid_request");
     let large = post("/notes/1/x").body(vec![b'x'; 2 * 1024 * 1024]);
     Answer::of(large).await.problem("payload_too_large");
     let failed = Answer::of(ann(&deployment, Method::GET, "/fail")).await;
-    assert_eq!((failed.status, failed.problem("plugin_failed")["code"].as_str()), (502, Some("plugin_failed")));
+    assert_eq!(
+        (failed.status, failed.problem("plugin_failed")["code"].as_str()),
+        (502, Some("plugin_failed"))
+    );
     let stranger = TokenBuilder::new().claim("tenantId", "other").claim("role", "owner").sign();
     let stranger = deployment.request(Method::POST, &format!("{PROXY}/notes/1/x")).bearer_auth(stranger);
     Answer::of(stranger).await.problem("not_found");

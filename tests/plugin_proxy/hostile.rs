@@ -23,7 +23,8 @@ on_both_backends!(
 
 async fn servers_that_do_not_end_are_broken_off(backend: Backend) {
     let (deployment, _upstream) = start(backend, |builder| {
-        let builder = builder.set("PLUGIN_PROXY_MAX_ANSWER", "4MiB").set("PLUGIN_PROXY_FIRST_BYTE_DEADLINE", "0.5");
+        let builder =
+            builder.set("PLUGIN_PROXY_MAX_ANSWER", "4MiB").set("PLUGIN_PROXY_FIRST_BYTE_DEADLINE", "0.5");
         builder.set("PLUGIN_PROXY_IDLE_DEADLINE", "0.5").set("PLUGIN_PROXY_MAX_REQUEST", "1MiB")
     })
     .await;
@@ -99,7 +100,8 @@ async fn no_request_hides_in_another(backend: Backend) {
             assert_eq!(asked.uri, "/base/seen", "{lines:?}");
             assert!(!asked.headers.contains_key("x-evil"), "{lines:?}: {asked:?}");
             let framings = ["content-length", "transfer-encoding"];
-            let framings = framings.iter().map(|name| asked.headers.get_all(*name).iter().count()).sum::<usize>();
+            let framings =
+                framings.iter().map(|name| asked.headers.get_all(*name).iter().count()).sum::<usize>();
             assert_eq!(framings, 1, "{lines:?}: {asked:?}");
         }
     }
@@ -134,7 +136,9 @@ async fn what_is_not_public_is_not_reached(backend: Backend) {
     let inner = super::Upstream::start().await;
     let port = inner.url.rsplit(':').next().unwrap();
     let deployment = Deployment::start(backend);
-    for (number, host) in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "169.254.169.254"].iter().enumerate() {
+    for (number, host) in
+        ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "169.254.169.254"].iter().enumerate()
+    {
         let id = format!("inner{number}");
         let plugin = json!({"backend": {"upstream": format!("http://{host}:{port}/")}});
         let published = deployment.post(PLATFORM, "/plugins", &with(manifest(&id, "1.0.0"), &plugin)).await;

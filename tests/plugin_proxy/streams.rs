@@ -103,7 +103,8 @@ async fn a_socket_goes_through(backend: Backend) {
 async fn a_socket_is_for_who_means_it(backend: Backend) {
     let (deployment, upstream) =
         start(backend, |builder| builder.set("ALLOWED_ORIGINS", "https://shop.example")).await;
-    let samples = token_samples(&json!({"jwtSecret": SECRET, "nextauthSecret": SECRET, "authSecret": SECRET}));
+    let samples =
+        token_samples(&json!({"jwtSecret": SECRET, "nextauthSecret": SECRET, "authSecret": SECRET}));
     let cookie = ("cookie", samples.unwrap()["sessions"][0]["cookie"].as_str().unwrap().to_owned());
     let refused = |result: Result<Socket, Error>| match result {
         Err(Error::Http(response)) => response.status().as_u16(),

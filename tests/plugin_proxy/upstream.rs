@@ -53,12 +53,17 @@ impl Upstream {
 }
 
 async fn answer(State(upstream): State<Upstream>, request: Request) -> Response {
-    let (method, uri, headers) = (request.method().to_string(), request.uri().clone(), request.headers().clone());
+    let (method, uri, headers) =
+        (request.method().to_string(), request.uri().clone(), request.headers().clone());
     upstream.asked.lock().unwrap().push(Asked { method, uri: uri.clone(), headers });
     match uri.path() {
         "/base/echo" => Response::new(request.into_body()),
         "/base/page" => {
-            let headers = [("content-type", "text/html"), ("set-cookie", "authjs.session-token=x"), ("cache-control", "public")];
+            let headers = [
+                ("content-type", "text/html"),
+                ("set-cookie", "authjs.session-token=x"),
+                ("cache-control", "public"),
+            ];
             (StatusCode::CREATED, headers, "<script>alert(document.domain)</script>").into_response()
         }
         "/base/moved" => (StatusCode::FOUND, [("location", "/base/there?x=1")]).into_response(),
@@ -86,7 +91,9 @@ async fn trailers(request: Request) -> Response {
     let collected = request.into_body().collect().await.unwrap();
     let sum = collected.trailers().unwrap()["x-sum"].clone();
     let trailers = [(HeaderName::from_static("x-sum"), sum)].into_iter().collect();
-    let body = http_body_util::Full::new(collected.to_bytes()).with_trailers(async move { Some(Ok(trailers)) });
+    // Trailers follow chunks alone.
+    let body = Body::from_stream(stream::iter([Ok::<_, Infallible>(collected.to_bytes())]));
+    let body = body.with_trailers(async move { Some(Ok(trailers)) });
     ([("trailer", "x-sum")], Body::new(body)).into_response()
 }
 
@@ -106,6 +113,7 @@ fn chat(mut request: Request) -> Response {
         }
     });
     let accept = derive_accept_key(key.as_bytes());
-    let headers = [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", accept.as_str())];
+    let headers =
+        [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", accept.as_str())];
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }

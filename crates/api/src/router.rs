@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 
 use crate::layers::Deadline;
 use crate::{
-    App, access, api_keys, bundles, connect, health, jwks, layers, lexmodo, marketplace, openapi, plugin_proxy, plugins, problem,
-    rate_limit, service, tenants, unified,
+    App, access, api_keys, bundles, connect, health, jwks, layers, lexmodo, marketplace, openapi,
+    plugin_proxy, plugins, problem, rate_limit, service, tenants, unified,
 };
 
 /// How many uploads are in memory at the same time; further ones wait within their deadline.

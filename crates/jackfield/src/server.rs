@@ -12,9 +12,9 @@ use std::time::Duration;
 use api::{Ending, PeerAddress};
 use axum::Router;
 use hyper::body::Incoming;
+use hyper::header::UPGRADE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::header::UPGRADE;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -268,10 +268,13 @@ mod tests {
         tokio::spawn(async move {
             let mut io = TokioIo::new(upgrade.await.unwrap());
             let mut bytes = [0; 4];
-            let echo = async { while io.read_exact(&mut bytes).await.is_ok() && io.write_all(&bytes).await.is_ok() {} };
+            let echo = async {
+                while io.read_exact(&mut bytes).await.is_ok() && io.write_all(&bytes).await.is_ok() {}
+            };
             let _ = ending.run_until_cancelled(echo).await;
         });
-        let switching = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "echo");
+        let switching =
+            Response::builder().status(101).header("connection", "upgrade").header("upgrade", "echo");
         switching.body(Body::empty()).unwrap()
     }
 
@@ -284,7 +287,10 @@ mod tests {
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let server = tokio::spawn(serve(listener, router, bounds, async { drop(ended.await) }));
         let mut client = TcpStream::connect(address).await.unwrap();
-        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n").await.unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n")
+            .await
+            .unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(client.read_u8().await.unwrap());

@@ -119,7 +119,9 @@ pub enum EventTypeError {
     #[error("an event type is 1 to 128 of letters, digits and . _ - after a first letter")]
     Format,
     /// Of those that only this server records.
-    #[error("event types that begin with jackfield. are this server's own: begin with a name of yours, as in acme.order.paid")]
+    #[error(
+        "event types that begin with jackfield. are this server's own: begin with a name of yours, as in acme.order.paid"
+    )]
     Reserved,
 }
 

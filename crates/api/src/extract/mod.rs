@@ -4,7 +4,7 @@ mod body;
 mod caller;
 mod session_token;
 
-pub(crate) use body::{is_json, read_json, unread_body};
 pub use body::{Json, OptionalJson, Path, Query};
+pub(crate) use body::{is_json, read_json, unread_body};
 pub use caller::{Admin, MaybeCaller, PlatformAdmin, PublicTenant, Publisher, User};
 pub(crate) use session_token::SESSION_TOKEN;

@@ -56,7 +56,8 @@ pub(super) async fn call(
     let answer = runtime.call(deployment, who, request).await?;
     let mut response = Response::new(Body::from(answer.bytes()));
     *response.status_mut() = answer.status;
-    let location = answer.headers.get(header::LOCATION).filter(|place| is_web(place, &app.options().public_url));
+    let location =
+        answer.headers.get(header::LOCATION).filter(|place| is_web(place, &app.options().public_url));
     let location = location.cloned();
     *response.headers_mut() = upstream::fit_for_callers(answer.headers);
     if let Some(location) = location {

@@ -118,7 +118,11 @@ async fn answer(State(app): State<App>, request: Request) -> Result<Response, Pr
         upstream,
         caller: &caller,
         path: &path,
-        mount: &format!("{}{PREFIX}{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin),
+        mount: &format!(
+            "{}{PREFIX}{}",
+            app.options().public_url.path().trim_end_matches('/'),
+            deployment.plugin
+        ),
         client: app.client_address(&parts.extensions, &parts.headers),
         request_id,
         ending: ending(&parts.extensions),
@@ -155,10 +159,7 @@ fn check_is_meant(app: &App, caller: &User, parts: &Parts) -> Result<(), Problem
     Err(Problem::new(ErrorCode::OriginNotAllowed, detail))
 }
 
-async fn within<T>(
-    deadline: Duration,
-    work: impl Future<Output = Result<T, Problem>>,
-) -> Result<T, Problem> {
+async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
     tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
         Err(Problem::new(
             ErrorCode::RequestTimeout,
@@ -178,7 +179,12 @@ mod tests {
         assert_eq!(read("/api/plugin-proxy/notes"), some("notes", ""));
         assert_eq!(read("/api/plugin-proxy/notes/"), some("notes", "/"));
         assert_eq!(read("/api/plugin-proxy/notes/a%2Fb/../c"), some("notes", "/a%2Fb/../c"));
-        for path in ["/api/plugin-proxy/", "/api/plugin-proxy//x", "/api/plugin-proxy/..", "/api/plugin-proxy/no%74es"] {
+        for path in [
+            "/api/plugin-proxy/",
+            "/api/plugin-proxy//x",
+            "/api/plugin-proxy/..",
+            "/api/plugin-proxy/no%74es",
+        ] {
             assert_eq!(read(path), None, "{path}");
         }
     }

@@ -6,6 +6,7 @@ use axum::Extension;
 use axum::extract::State;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use model::ErrorCode;
 use registry::{BackendKind, Deployment};
 use runtime::upstream::{BackendPath, Passage};
 use runtime::{Body, Error, HandlerRequest, HandlerResponse, User as Acting, Who};
@@ -124,6 +125,13 @@ async fn answer(
     read(deployment, answer.map(axum::body::Body::new)).await
 }
 
+/// Whether a name can stand in a path as it is.
+fn is_plain(action: &str) -> bool {
+    action.len() <= 128
+        && action.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+        && action.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
+}
+
 /// Reads what a plugin's own server has answered.
 async fn read(
     deployment: &Deployment,
@@ -225,6 +233,16 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         let response = HandlerResponse { status, headers: HeaderMap::new(), body };
         serde_json::to_value(ActionResult::of("pay".into(), &response)).unwrap()
+    }
+
+    #[test]
+    fn only_plain_names_stand_in_a_path() {
+        for name in ["pay", "a.b:c-d_e", "7"] {
+            assert!(is_plain(name), "{name}");
+        }
+        for name in ["", "..", "a/b", "a?b", "a#b", "%2e", "a b", "\u{e4}", &"x".repeat(129)] {
+            assert!(!is_plain(name), "{name}");
+        }
     }
 
     #[test]

@@ -25,8 +25,8 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::problem::Problem;
-pub use connectors::ForPlugins;
 pub(crate) use callback::{led_back, wants_page};
+pub use connectors::ForPlugins;
 
 pub(crate) use whose::check_manages;
 

@@ -189,43 +189,6 @@ pub(crate) struct LogsArgs {
     server: ServerArgs,
 }
 
-/// What to develop, and where.
-#[derive(Debug, Args)]
-pub(crate) struct DevArgs {
-    /// The plugin's folder, which holds its plugin.json.
-    #[arg(default_value = ".")]
-    dir: PathBuf,
-    /// Publish and install once, and end.
-    #[arg(long)]
-    once: bool,
-    /// Print one JSON document a line: published, failed, log, ended.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: ServerArgs,
-}
-
-/// Whose log to show, and how much of it.
-#[derive(Debug, Args)]
-pub(crate) struct LogsArgs {
-    /// The plugin's id.
-    id: PluginId,
-    /// Go on with what it writes from now on.
-    #[arg(long, short)]
-    follow: bool,
-    /// Leave out what is less grave.
-    #[arg(long, value_parser = ["debug", "info", "warn", "error"])]
-    level: Option<String>,
-    /// How many of the newest lines to begin with.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    limit: u32,
-    /// Print one JSON document a line.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: ServerArgs,
-}
-
 /// Which server, and as whom.
 #[derive(Debug, Args)]
 pub(crate) struct ServerArgs {

@@ -75,12 +75,14 @@ impl Body for Answer {
 
 /// Refuses an answer that others could read as being longer or shorter than it is read here.
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Error> {
-    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
-    if lengths > 1 {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    let is_number = |value: &http::HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
+    if lengths.next().is_some() || !length.is_none_or(is_number) {
         return Err(Error::Answer("must tell its answer's length once"));
     }
     if headers.contains_key(header::TRANSFER_ENCODING) {
-        if lengths > 0 {
+        if length.is_some() {
             return Err(Error::Answer("must not tell its answer's length beside Transfer-Encoding"));
         }
         let mut codings = tokens(headers, &header::TRANSFER_ENCODING);

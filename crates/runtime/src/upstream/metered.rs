@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -132,6 +132,7 @@ pub(super) struct Progress {
     began: Instant,
     /// When it last moved, in milliseconds since it began.
     moved: AtomicU64,
+    awaits_caller: AtomicBool,
     fault: AtomicU8,
 }
 
@@ -145,12 +146,22 @@ pub(super) enum Fault {
 
 impl Progress {
     pub(super) fn begin() -> Self {
-        Self { began: Instant::now(), moved: AtomicU64::new(0), fault: AtomicU8::new(0) }
+        Self {
+            began: Instant::now(),
+            moved: AtomicU64::new(0),
+            awaits_caller: AtomicBool::new(false),
+            fault: AtomicU8::new(0),
+        }
     }
 
     /// When the body last moved.
     pub(super) fn moved(&self) -> Instant {
         self.began + Duration::from_millis(self.moved.load(Ordering::Relaxed))
+    }
+
+    /// Whether the next piece is the caller's to send: the wait for it has a bound of its own.
+    pub(super) fn awaits_caller(&self) -> bool {
+        self.awaits_caller.load(Ordering::Relaxed)
     }
 
     fn touch(&self) {
@@ -204,7 +215,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Break>>> {
         let Some((body, progress)) = &mut self.0 else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(body).poll_frame(cx));
+        let frame = Pin::new(body).poll_frame(cx);
+        progress.awaits_caller.store(frame.is_pending(), Ordering::Relaxed);
+        let frame = ready!(frame);
         match &frame {
             Some(Err(fault)) => progress.note(fault),
             _ => progress.touch(),

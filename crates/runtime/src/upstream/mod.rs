@@ -35,6 +35,7 @@ use identity::Signer;
 use model::{Ambient, Caller};
 use registry::Deployment;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::{Position, Url};
 
@@ -187,7 +188,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
         let (mut parts, body) = request.into_parts();
         let wish = socket::wish(&mut parts, body.is_end_stream());
         let added = self.added(&passage, context);
-        let headers = headers::to_upstream(std::mem::take(&mut parts.headers), added, wish.is_some());
+        let mut headers = headers::to_upstream(std::mem::take(&mut parts.headers), added, wish.is_some());
+        if body.is_end_stream() && matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
+            // Some servers want to be told that there is nothing (RFC 9110, section 8.6).
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let progress = Arc::new(Progress::begin());
         let mut outgoing = Request::new(self.sent(body, &progress));
         let method = parts.method;
@@ -225,7 +230,8 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
         Sent::new(UnsyncBoxBody::new(body.map_err(Into::into)), bounds, progress)
     }
 
-    /// The head of the answer. It is waited for from when the last piece of the request's body was sent.
+    /// The head of the answer. It is waited for from when the last piece of the request's body was sent; who waits for the
+    /// caller's next piece waits as long as that may take.
     async fn asked(
         &self,
         outgoing: Request<Outgoing>,
@@ -233,11 +239,12 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
         entry: &mut Entry,
     ) -> Result<Response<Incoming>, Error> {
         let mut answer = pin!(self.client.request(outgoing));
+        let mut since = progress.moved();
         let answer = loop {
-            let moved = progress.moved();
-            match tokio::time::timeout_at(moved + self.settings.first_byte, &mut answer).await {
+            match tokio::time::timeout_at(since + self.settings.first_byte, &mut answer).await {
                 Ok(answer) => break answer,
-                Err(_) if moved < progress.moved() => {}
+                Err(_) if progress.awaits_caller() => since = Instant::now(),
+                Err(_) if since < progress.moved() => since = progress.moved(),
                 Err(_) => {
                     self.gates.failed(entry);
                     return Err(Error::Slow(self.settings.first_byte));

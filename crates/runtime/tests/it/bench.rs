@@ -123,6 +123,7 @@ impl Bench {
         let asked = Arc::new(Asked::default());
         let runtime = Runtime::new(Parts {
             database: database.clone(),
+            sandbox: sandbox::Sandbox::new(sandbox::Settings::default(), ambient.clone()).unwrap(),
             installations: Arc::clone(&vault) as Arc<dyn Installations>,
             guard: outbound::Guard::new(allow.parse().unwrap(), Vec::new()).unwrap(),
             unified: Arc::clone(&asked) as Arc<dyn Unified>,

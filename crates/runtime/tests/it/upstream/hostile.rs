@@ -23,7 +23,10 @@ async fn an_answer_that_could_be_read_in_two_ways_is_none() {
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
             "plugin_failed",
         ),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "plugin_failed"),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "plugin_failed",
+        ),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nhello", "plugin_failed"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\nhello", "plugin_failed"),
         ("HTTP/1.1 200 OK\r\nBad Name: x\r\nContent-Length: 5\r\n\r\nhello", "plugin_failed"),
@@ -34,7 +37,10 @@ async fn an_answer_that_could_be_read_in_two_ways_is_none() {
         ("hello", "plugin_failed"),
         ("", "plugin_failed"),
         ("HTTP/1.1 200", "plugin_failed"),
-        ("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", "plugin_failed"),
+        (
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            "plugin_failed",
+        ),
         ("HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\nhello", "plugin_failed"),
     ] {
         let told = told(Act::AnswerAndClose(answer.into())).await;

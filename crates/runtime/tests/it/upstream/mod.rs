@@ -65,6 +65,7 @@ fn deployment(upstream: &Url) -> Deployment {
         version_key: "v1".into(),
         version: "1.0.0".into(),
         enabled: true,
+        departed: false,
         kind: Some(BackendKind::Upstream(upstream.clone())),
         routes: Vec::new(),
         hooks: Vec::new(),
@@ -155,7 +156,7 @@ impl Front {
 
 async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let passed = async {
-        let path = request.uri().path().strip_prefix(MOUNT).unwrap_or_default();
+        let path = request.uri().path().strip_prefix(MOUNT).ok_or(Error::Path("must be below the plugin"))?;
         let path = BackendPath::parse(path)?;
         let passage = Passage {
             deployment: &inner.deployment,

@@ -11,6 +11,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http_body_util::BodyExt as _;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use runtime::upstream::Settings;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -107,7 +108,8 @@ async fn an_answer_comes_back_without_what_would_act_on_this_origin() {
 
 #[tokio::test]
 async fn the_head_alone_tells_the_length_of_what_does_not_follow() {
-    let server = Server::start(Act::Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n".to_vec())).await;
+    let server =
+        Server::start(Act::Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n".to_vec())).await;
     let front = Front::before(&server.url, settings()).await;
     let request = format!("HEAD {MOUNT}/x HTTP/1.1\r\nHost: front\r\nConnection: close\r\n\r\n");
     for _ in 0..3 {
@@ -119,10 +121,14 @@ async fn the_head_alone_tells_the_length_of_what_does_not_follow() {
 
 /// A server in the usual way.
 async fn served(router: Router) -> Front {
+    served_within(router, settings()).await
+}
+
+async fn served_within(router: Router, bounds: Settings) -> Front {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    Front::before(&url, settings()).await
+    Front::before(&url, bounds).await
 }
 
 #[tokio::test]
@@ -148,6 +154,7 @@ async fn bodies_go_both_ways_at_the_same_time() {
 
 #[tokio::test]
 async fn what_nobody_takes_is_not_read() {
+    const PIECES: usize = 600;
     let (sender, mut receiver) = mpsc::channel::<usize>(100_000);
     let flood = move |_: Request| {
         let sender = sender.clone();
@@ -155,18 +162,24 @@ async fn what_nobody_takes_is_not_read() {
             let _ = sender.try_send(number);
             Ok::<_, Infallible>(Bytes::from(vec![b'x'; 64 * 1024]))
         });
-        async { Response::new(Body::from_stream(pieces.take(60))) }
+        async { Response::new(Body::from_stream(pieces.take(PIECES))) }
     };
-    let front = served(Router::new().fallback(flood)).await;
+    let bounds = Settings { max_answer: 1 << 30, ..settings() };
+    let front = served_within(Router::new().fallback(flood), bounds).await;
     let answer = reqwest::Client::new().get(front.url("/flood")).send().await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     let mut made = 0;
     while receiver.try_recv().is_ok() {
         made += 1;
     }
-    assert!(made < 60, "the sockets' buffers hold some, and then the server waits: {made}");
-    let whole: usize = answer.bytes_stream().map_ok(|piece| piece.len()).try_fold(0, |a, b| async move { Ok(a + b) }).await.unwrap();
-    assert_eq!(whole, 60 * 64 * 1024);
+    assert!(made < PIECES, "the sockets' buffers hold some, and then the server waits: {made}");
+    let whole: usize = answer
+        .bytes_stream()
+        .map_ok(|piece| piece.len())
+        .try_fold(0, |a, b| async move { Ok(a + b) })
+        .await
+        .unwrap();
+    assert_eq!(whole, PIECES * 64 * 1024);
 }
 
 #[tokio::test]
@@ -174,9 +187,11 @@ async fn trailers_go_both_ways() {
     let echo = |request: Request| async {
         let collected = request.into_body().collect().await.unwrap();
         let sum = collected.trailers().unwrap()["x-sum"].clone();
-        let trailers = [("x-sum", sum), ("set-cookie", "a=b".parse().unwrap()), ("x-unnamed", "1".parse().unwrap())];
+        let trailers =
+            [("x-sum", sum), ("set-cookie", "a=b".parse().unwrap()), ("x-unnamed", "1".parse().unwrap())];
         let trailers = trailers.map(|(name, value)| (http::HeaderName::from_static(name), value));
-        let body = http_body_util::Full::new(Bytes::from("hello"))
+        // Trailers follow chunks alone.
+        let body = Body::from_stream(stream::iter([Ok::<_, Infallible>(Bytes::from("hello"))]))
             .with_trailers(async move { Some(Ok(trailers.into_iter().collect())) });
         let mut response = Response::new(Body::new(body));
         response.headers_mut().insert("trailer", "x-sum, set-cookie".parse().unwrap());

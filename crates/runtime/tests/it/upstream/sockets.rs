@@ -102,7 +102,10 @@ async fn what_is_no_socket_is_a_request_as_any_other() {
         ("GET", "Connection: upgrade\r\nUpgrade: h2c"),
         ("GET", "Connection: upgrade\r\nUpgrade: websocket"),
         ("GET", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA"),
-        ("POST", "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA"),
+        (
+            "POST",
+            "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA",
+        ),
     ] {
         let request = format!(
             "{method} {MOUNT}/x HTTP/1.1\r\nHost: front\r\n{lines}\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\n\r\n"
