@@ -3,6 +3,7 @@
 //! These routes have no deadline and no bound of a body of their own: what is streamed to and from a plugin's server has the
 //! bounds of [`runtime::upstream`], and a handler those of [`handler`].
 
+mod component;
 mod handler;
 
 use std::future::Future;
@@ -105,8 +106,15 @@ async fn answer(State(app): State<App>, request: Request) -> Result<Response, Pr
     .await?;
     let request_id = parts.extensions.get::<RequestContext>().cloned();
     let request_id = request_id.as_ref().map_or("", RequestContext::id);
+    let mount =
+        format!("{}{PREFIX}{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
     let upstream = match &deployment.kind {
         Some(BackendKind::Upstream(upstream)) => upstream,
+        Some(BackendKind::Component) => {
+            let request = Request::from_parts(parts, body);
+            let served = component::serve(&app, (&caller, &deployment), (&path, &mount, request_id), request);
+            return within(deadline, served).await;
+        }
         _ => {
             let request = Request::from_parts(parts, body);
             let called = handler::call(&app, (&caller, &deployment), (&path, request_id), request);
@@ -118,11 +126,7 @@ async fn answer(State(app): State<App>, request: Request) -> Result<Response, Pr
         upstream,
         caller: &caller,
         path: &path,
-        mount: &format!(
-            "{}{PREFIX}{}",
-            app.options().public_url.path().trim_end_matches('/'),
-            deployment.plugin
-        ),
+        mount: &mount,
         client: app.client_address(&parts.extensions, &parts.headers),
         request_id,
         ending: ending(&parts.extensions),

@@ -108,7 +108,8 @@ pub(crate) async fn prepare_tree(tree: SourceTree) -> Result<Ready, Failure> {
     let bundler = parts::bundler(&defaults)?;
     let ambient = Ambient::system();
     // Compiled anew if the plugin has a backend: there is no folder of this server's own to keep it in.
-    let scripts = Sandbox::new(sandbox::Settings::default(), ambient);
+    let settings = sandbox::Settings { compiler: Some(parts::compiler()?), ..sandbox::Settings::default() };
+    let scripts = Sandbox::new(settings, ambient);
     let scripts = scripts.context("the sandbox of plugins' backends cannot be set up")?;
     let prepared = registry::prepare(&parts::toolchain(bundler.clone(), scripts), draft).await;
     bundler.shutdown().await;
