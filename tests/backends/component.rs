@@ -19,9 +19,8 @@ on_both_backends!(
 );
 
 /// Answers by the first letter of the path.
-static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    wat::parse_str(include_str!("../../crates/sandbox/tests/components/http.wat")).unwrap()
-});
+static COMPONENT: LazyLock<Vec<u8>> =
+    LazyLock::new(|| wat::parse_str(include_str!("../../crates/sandbox/tests/components/http.wat")).unwrap());
 
 /// A plugin whose backend these bytes are.
 fn component(id: &str, bytes: &[u8], fields: &Value) -> Value {
@@ -54,7 +53,9 @@ async fn a_component_answers_below_the_proxy_and_to_actions(backend: Backend) {
     assert_eq!(get(&deployment, USER, "shop/h/x-jackfield-tenant").await.text, "acme");
     assert_eq!(get(&deployment, USER, "shop/h/authorization").await.text, "", "its credential stays here");
     let (tenant, role) = USER;
-    let sent = deployment.request_as(tenant, role, Method::POST, "/api/plugin-proxy/shop/p").body("x".repeat(10_000));
+    let sent = deployment
+        .request_as(tenant, role, Method::POST, "/api/plugin-proxy/shop/p")
+        .body("x".repeat(10_000));
     let answer = Answer::of(sent).await;
     assert_eq!((answer.status, answer.text.len()), (200, 10_000));
     assert_eq!(answer.headers["cache-control"], "no-store");
@@ -83,7 +84,10 @@ async fn a_component_calls_where_it_was_consented_to(backend: Backend) {
     let answer = get(&deployment, USER, &format!("shop/t/{host}")).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let asked = seen.lock().unwrap().join("\n");
-    assert!(asked.starts_with("GET /\n") && asked.contains("authorization: Bearer sk_live_1234567"), "{asked}");
+    assert!(
+        asked.starts_with("GET /\n") && asked.contains("authorization: Bearer sk_live_1234567"),
+        "{asked}"
+    );
     // 400 and the number of `HTTP-request-denied`.
     for elsewhere in ["s/vendor.example", "t/127.0.0.1:1", "s/169.254.169.254"] {
         assert_eq!(get(&deployment, USER, &format!("shop/{elsewhere}")).await.status, 415, "{elsewhere}");
@@ -121,7 +125,8 @@ async fn a_component_of_bad_will_harms_nobody(backend: Backend) {
 async fn only_components_that_answer_are_published(backend: Backend) {
     let deployment = Deployment::start(backend);
     let module = wat::parse_str("(module)").unwrap();
-    let other = wat::parse_str("(component (instance $i) (export \"wasi:cli/run@0.2.0\" (instance $i)))").unwrap();
+    let other =
+        wat::parse_str("(component (instance $i) (export \"wasi:cli/run@0.2.0\" (instance $i)))").unwrap();
     for (bytes, told) in [
         (&b"export default {}"[..], "no WebAssembly component"),
         (&module, "core WebAssembly module"),

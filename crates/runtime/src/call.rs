@@ -228,7 +228,12 @@ impl Runtime {
         Ok(true)
     }
 
-    pub(crate) fn invocation(&self, deployment: &Arc<Deployment>, who: Who, handler: String) -> Arc<Invocation> {
+    pub(crate) fn invocation(
+        &self,
+        deployment: &Arc<Deployment>,
+        who: Who,
+        handler: String,
+    ) -> Arc<Invocation> {
         // What waits for its turn has not begun: the sandbox counts from when it runs.
         let deadline = Instant::now() + self.deadline + QUEUE_WAIT;
         Arc::new(Invocation::new(Arc::clone(&self.shared), Arc::clone(deployment), (who, handler), deadline))

@@ -59,7 +59,8 @@ impl Runtime {
         let request = prepared(request, &uri, deployment, &who);
         let call = self.invocation(deployment, who, NAME.to_owned());
         let door = Arc::new(ComponentDoor(Arc::clone(&call)));
-        let served = self.sandbox.serve(&owner(deployment), &component, door, request, Some(self.deadline)).await;
+        let served =
+            self.sandbox.serve(&owner(deployment), &component, door, request, Some(self.deadline)).await;
         let answer = served.and_then(checked).map_err(|source| {
             let reason = call.redacted(source.to_string());
             if !matches!(source.code(), ErrorCode::Internal | ErrorCode::Unavailable) {
@@ -117,13 +118,12 @@ impl ComponentHost for ComponentDoor {
             let host = shown(request.uri().host().unwrap_or_default());
             let work = async { exchange(&call, asked(request, timeout)?).await };
             let done = timeout_at(call.deadline, work).await.map_err(|_| RequestError::TimedOut)?;
-            done.map(|Exchanged { answered, body, redactor }| answered.to_response(body, redactor.as_ref())).map_err(
-                |failure| {
+            done.map(|Exchanged { answered, body, redactor }| answered.to_response(body, redactor.as_ref()))
+                .map_err(|failure| {
                     let (error, level) = told(&failure);
                     call.write(level, format!("a request to {host}: {}", failure.sentence()));
                     error
-                },
-            )
+                })
         })
     }
 
@@ -186,7 +186,9 @@ mod tests {
 
     #[test]
     fn only_whole_answers_are_taken() {
-        for (status, is_one) in [(200, true), (599, true), (100, false), (101, false), (600, false), (999, false)] {
+        for (status, is_one) in
+            [(200, true), (599, true), (100, false), (101, false), (600, false), (999, false)]
+        {
             let answer = Response::builder().status(status).body(Bytes::new()).unwrap();
             assert_eq!(checked(answer).is_ok(), is_one, "{status}");
         }

@@ -128,8 +128,9 @@ pub(crate) async fn exchange(call: &Invocation, asked: Asked) -> Result<Exchange
         return Ok(Exchanged { answered, body, redactor: None });
     }
     if !is_plain {
-        let sentence =
-            format!("{host} has answered in a coding, so that what it answers cannot be searched for secrets");
+        let sentence = format!(
+            "{host} has answered in a coding, so that what it answers cannot be searched for secrets"
+        );
         return Err(Failure::Refused(sentence));
     }
     Ok(Exchanged { answered, body, redactor: Some(injected.redactor) })

@@ -25,7 +25,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     }
     // Compiled code is run as it is: none is taken but what was compiled here.
     if Engine::detect_precompiled(bytes).is_some() {
-        return Err("it is compiled for one machine already: give the WebAssembly component itself".to_owned());
+        return Err(
+            "it is compiled for one machine already: give the WebAssembly component itself".to_owned()
+        );
     }
     if Parser::is_core_wasm(bytes) {
         return Err(format!("it is a core WebAssembly module: {MAKE_ONE}"));

@@ -12,10 +12,10 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
+use super::Component;
 use super::check::check;
 use super::process::{self, CompilerCommand};
 use super::state::State;
-use super::Component;
 use crate::{Error, Settings, cache};
 
 /// Components that wait to be compiled, the one that is being compiled among them.
@@ -99,13 +99,15 @@ impl Inner {
         let place = Arc::clone(&self.waiting).try_acquire_owned();
         let _place = place.map_err(|_| Error::Busy(Duration::from_secs(5)))?;
         let (inner, component) = (Arc::clone(&self), bytes.clone());
-        let found = tokio::task::spawn_blocking(move || inner.found(&component)).await.map_err(Error::engine)??;
+        let found =
+            tokio::task::spawn_blocking(move || inner.found(&component)).await.map_err(Error::engine)??;
         let name = match found {
             Found::Ready(ready) => return Ok(ready),
             Found::Nothing(name) => name,
         };
         let _turn = self.compiling.acquire().await.map_err(Error::engine)?;
-        let command = self.command.as_ref().ok_or_else(|| Error::internal("there is no compiler of components"))?;
+        let command =
+            self.command.as_ref().ok_or_else(|| Error::internal("there is no compiler of components"))?;
         let code = process::compile(command, &bytes).await;
         let outcome = code.as_ref().map_or_else(Error::kind, |_| "compiled");
         metrics::counter!("jackfield_sandbox_compilations_total", "outcome" => outcome).increment(1);
@@ -119,7 +121,8 @@ impl Inner {
     fn found(&self, bytes: &[u8]) -> Result<Found, Error> {
         check(bytes).map_err(Error::Component)?;
         let name = cache::name(&self.engine, bytes);
-        let kept = self.folder.as_ref().and_then(|folder| cache::kept(&self.engine, folder, &name, self.now()));
+        let kept =
+            self.folder.as_ref().and_then(|folder| cache::kept(&self.engine, folder, &name, self.now()));
         match kept {
             Some(component) => self.linked(&component).map(Found::Ready),
             None => Ok(Found::Nothing(name)),
@@ -128,7 +131,7 @@ impl Inner {
 
     fn fresh(&self, code: &[u8], name: &str) -> Result<Ready, Error> {
         let kept = (self.folder.as_deref(), name, MOST_KEPT);
-        let component = cache::fresh(&self.engine, code, kept).map_err(refused)?;
+        let component = cache::fresh(&self.engine, code, kept).map_err(|error| refused(&error))?;
         self.linked(&component)
     }
 
@@ -137,7 +140,8 @@ impl Inner {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(Error::engine)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(Error::engine)?;
-        let made = linker.instantiate_pre(component).and_then(ProxyPre::new).map_err(refused)?;
+        let made =
+            linker.instantiate_pre(component).and_then(ProxyPre::new).map_err(|error| refused(&error))?;
         let code = component.image_range();
         let bytes = (code.end as usize).saturating_sub(code.start as usize);
         Ok(Ready { made, bytes: u32::try_from(bytes).unwrap_or(u32::MAX) })
@@ -156,6 +160,6 @@ enum Found {
 }
 
 /// An error of the engine that is the component's: an import of another type, a memory beyond its bound.
-fn refused(error: wasmtime::Error) -> Error {
+fn refused(error: &wasmtime::Error) -> Error {
     Error::Component(format!("{error:#}").chars().filter(|char| !char.is_control()).take(TOLD).collect())
 }

@@ -105,7 +105,9 @@ where
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| {
-            Error::Answer("its body is not as long as its Content-Length says, or was not finished".to_owned())
+            Error::Answer(
+                "its body is not as long as its Content-Length says, or was not finished".to_owned(),
+            )
         })?;
         if let Ok(piece) = frame.into_data() {
             size = size.saturating_add(piece.len());

@@ -38,7 +38,12 @@ struct Shared {
 
 impl Output {
     /// A stream whose lines are of this level; `count` is shared by the streams of a call.
-    pub(super) fn new(host: Arc<dyn ComponentHost>, level: Level, limits: &Arc<Limits>, count: &Count) -> Self {
+    pub(super) fn new(
+        host: Arc<dyn ComponentHost>,
+        level: Level,
+        limits: &Arc<Limits>,
+        count: &Count,
+    ) -> Self {
         let (limits, count) = (Arc::clone(limits), Arc::clone(count));
         Self { shared: Arc::new(Shared { host, level, limits, count, line: Mutex::default() }) }
     }

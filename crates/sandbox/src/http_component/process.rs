@@ -15,7 +15,7 @@ use super::compiler::REFUSED;
 use crate::Error;
 
 /// How long compiling may take on a busy machine. Its computing has a bound of its own.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// The most bytes of compiled code.
 const MOST_CODE: u64 = 128 << 20;
@@ -66,7 +66,8 @@ pub(super) async fn compile(command: &CompilerCommand, component: &[u8]) -> Resu
         exchange(&mut child, component).await
     };
     let done = timeout(LONGEST, work).await.map_err(|_| Error::Component(TOO_LONG.to_owned()))?;
-    let (status, code, words) = done.map_err(|error| Error::internal(format!("the compiler of components: {error}")))?;
+    let (status, code, words) =
+        done.map_err(|error| Error::internal(format!("the compiler of components: {error}")))?;
     if status.success() {
         if code.len() as u64 > MOST_CODE {
             return Err(Error::Component(format!("it is more than {} MiB once compiled", MOST_CODE >> 20)));

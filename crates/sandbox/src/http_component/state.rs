@@ -115,7 +115,8 @@ struct Outgoing {
 }
 
 /// What `wasi:http` wants of a request that is sent: the answer, and what goes on behind it, which is nothing.
-type Answered = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
+type Answered =
+    Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
 
 impl WasiHttpHooks for Outgoing {
     fn set_host_header(&mut self) -> bool {

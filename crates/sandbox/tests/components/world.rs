@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use model::Ambient;
 use sandbox::{
-    CompilerCommand, Component, ComponentHost, Error, Level, Limits, Owner, RequestError, Sandbox, SendFuture,
-    Settings,
+    CompilerCommand, Component, ComponentHost, Error, Level, Limits, Owner, RequestError, Sandbox,
+    SendFuture, Settings,
 };
 use tempfile::TempDir;
 
@@ -16,14 +16,20 @@ use tempfile::TempDir;
 pub(crate) const COMPILER: &str = "compile-component";
 
 /// The component of `http.wat`.
-pub(crate) static COMPONENT: LazyLock<Bytes> =
-    LazyLock::new(|| wat::parse_str(include_str!("http.wat")).unwrap().into());
+pub(crate) static COMPONENT: LazyLock<Bytes> = LazyLock::new(|| {
+    wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/components/http.wat")).unwrap().into()
+});
 
 /// Where what is compiled is kept as long as the tests run.
 static CACHE: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
 
 pub(crate) fn block_on(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test);
 }
 
 /// Answers 202 to `https://there/`, and refuses all else.
