@@ -67,7 +67,7 @@ impl SentBody {
     }
 }
 
-pub(super) fn method(text: &str) -> Result<Method, String> {
+pub(crate) fn method(text: &str) -> Result<Method, String> {
     let method = text.to_ascii_uppercase().parse::<Method>().ok();
     let is_plain = |method: &Method| *method != Method::CONNECT && *method != Method::TRACE;
     method.filter(is_plain).ok_or_else(|| format!("{} is no method that can be sent", shown(text)))

@@ -1,5 +1,7 @@
 //! What is taken as a component, how it is compiled, and what is kept of that.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use sandbox::{CompilerCommand, Error, Settings};
 use wasmtime::{Config, Engine};
@@ -95,8 +97,8 @@ async fn what_takes_too_much_to_compile_is_given_up() {
     let locals = 40_000;
     let (mut sets, mut reads) = (String::new(), String::new());
     for local in 1..locals {
-        sets += &format!("(if (local.get 0) (then (local.set {local} (i32.const 1))))");
-        reads += &format!("(local.set 0 (i32.add (local.get 0) (local.get {local})))");
+        write!(sets, "(if (local.get 0) (then (local.set {local} (i32.const 1))))").unwrap();
+        write!(reads, "(local.set 0 (i32.add (local.get 0) (local.get {local})))").unwrap();
     }
     let bytes = wat(&format!(
         "(component (core module (func (param i32) (result i32) (local {}) {sets} {reads} (local.get 0)))
