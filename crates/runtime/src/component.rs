@@ -1,6 +1,7 @@
 //! Requests that a plugin's own component answers (`wasi:http/incoming-handler`), and those that it sends.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ impl Runtime {
         let component = component.map_err(unshared)?;
         let request = prepared(request, &uri, deployment, &who);
         let call = self.invocation(deployment, who, NAME.to_owned());
-        let door = Arc::new(ComponentDoor(Arc::clone(&call)));
+        let door = Arc::new(ComponentDoor { call: Arc::clone(&call), failures: Arc::default() });
         let served =
             self.sandbox.serve(&owner(deployment), &component, door, request, Some(self.deadline)).await;
         let answer = served.and_then(checked).map_err(|source| {
@@ -108,12 +109,19 @@ fn checked(answer: Response<Bytes>) -> Result<Response<Bytes>, sandbox::Error> {
     Err(sandbox::Error::Answer(format!("its status is {status}; it must be 200 to 599")))
 }
 
+/// How many of the requests that a component may not make, or that fail, are told to its author, for each call.
+const MAX_TOLD: u32 = 20;
+
 /// The door of one request.
-struct ComponentDoor(Arc<Invocation>);
+struct ComponentDoor {
+    call: Arc<Invocation>,
+    /// The requests whose failure was told.
+    failures: Arc<AtomicU32>,
+}
 
 impl ComponentHost for ComponentDoor {
     fn send(&self, request: Request<Bytes>, timeout: Option<Duration>) -> SendFuture {
-        let call = Arc::clone(&self.0);
+        let (call, failures) = (Arc::clone(&self.call), Arc::clone(&self.failures));
         Box::pin(async move {
             let host = shown(request.uri().host().unwrap_or_default());
             let work = async { exchange(&call, asked(request, timeout)?).await };
@@ -121,14 +129,16 @@ impl ComponentHost for ComponentDoor {
             done.map(|Exchanged { answered, body, redactor }| answered.to_response(body, redactor.as_ref()))
                 .map_err(|failure| {
                     let (error, level) = told(&failure);
-                    call.write(level, format!("a request to {host}: {}", failure.sentence()));
+                    if failures.fetch_add(1, Ordering::Relaxed) < MAX_TOLD {
+                        call.write(level, format!("a request to {host}: {}", failure.sentence()));
+                    }
                     error
                 })
         })
     }
 
     fn log(&self, level: Level, message: String) {
-        self.0.write(level, message);
+        self.call.write(level, message);
     }
 }
 
