@@ -27,7 +27,8 @@ async fn a_script_is_published_and_never_served(backend: Backend) {
     let deployment = Deployment::start(backend);
     let published = deployment.post(PLATFORM, "/plugins", &with_script("card", "1.0.0")).await.expect(201);
     assert_eq!(published["backend"]["entryPoint"], "server/index.ts");
-    let bundle = deployment.get("/plugins/card/bundle").await;
+    let bundle = published["bundleUrl"].as_str().unwrap().strip_prefix(deployment.base()).unwrap();
+    let bundle = deployment.get(bundle).await;
     assert!(bundle.text.contains("page") && !bundle.text.contains("nobody-reads"), "{}", bundle.text);
     let keys = deployment.blob_keys();
     let private: Vec<&String> = keys.iter().filter(|key| key.starts_with("backends/")).collect();

@@ -1,6 +1,7 @@
 //! Calling handlers.
 
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use outbound::Guard;
 use registry::{BackendKind, Deployment};
 use reqwest::Certificate;
 use sandbox::{Host, Level, Lifecycle, Owner, Sandbox, Target};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use storage::Database;
 use tokio::time::Instant;
 use url::Url;
@@ -165,7 +166,7 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Route`].
-    pub fn route(&self, deployment: &Deployment, method: &str, path: &str) -> Result<Matched, Error> {
+    pub fn route(deployment: &Deployment, method: &str, path: &str) -> Result<Matched, Error> {
         Ok(route::find(&deployment.routes, method, path)?)
     }
 
@@ -181,7 +182,7 @@ impl Runtime {
     ) -> Result<HandlerResponse, Error> {
         check(deployment)?;
         if examine::is_lifecycle(&request.handler) || !deployment.handlers.contains(&request.handler) {
-            return Err(no_handler(deployment, request.handler));
+            return Err(no_handler(deployment, &request.handler));
         }
         let json = request.to_json(&who).to_string();
         let call = self.invocation(deployment, who, request.handler.clone());
@@ -255,19 +256,11 @@ impl Runtime {
         let script = self.scripts.get(self.shared.installations.as_ref(), deployment).await;
         let script = script.map_err(unshared)?;
         let owner = owner(deployment);
-        let mut context = json!({
-            "tenantId": deployment.tenant,
-            "pluginId": deployment.plugin,
-            "version": deployment.version,
-            "config": deployment.configuration,
-        });
-        if let Some(event) = event {
-            context["event"] = event.clone();
-        }
+        let context = context(deployment, event);
         let invocation = sandbox::Invocation {
             target,
             request,
-            context: context.to_string(),
+            context: Value::Object(context).to_string(),
             deadline: Some(self.deadline),
         };
         let door = Arc::new(Door(Arc::clone(call)));
@@ -333,9 +326,21 @@ fn check(deployment: &Deployment) -> Result<(), Error> {
     }
 }
 
-fn no_handler(deployment: &Deployment, name: String) -> Error {
+/// What a handler finds in its context beside what it may do.
+fn context(deployment: &Deployment, event: Option<&Value>) -> Map<String, Value> {
+    let facts = [
+        ("tenantId", deployment.tenant.as_str().into()),
+        ("pluginId", deployment.plugin.as_str().into()),
+        ("version", deployment.version.as_str().into()),
+        ("config", deployment.configuration.clone().into()),
+    ];
+    let event = event.map(|event| ("event", event.clone()));
+    facts.into_iter().chain(event).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn no_handler(deployment: &Deployment, name: &str) -> Error {
     let known = deployment.handlers.iter().filter(|name| !examine::is_lifecycle(name));
-    Error::NoSuchHandler { name: shown(&name), known: known.cloned().collect() }
+    Error::NoSuchHandler { name: shown(name), known: known.cloned().collect() }
 }
 
 /// What became of a call that has no answer, with a line in the plugin's log where that is the plugin's to know.
@@ -343,12 +348,12 @@ fn failed(call: &Invocation, error: sandbox::Error) -> Error {
     let handler = call.handler.clone();
     match error {
         sandbox::Error::Threw(thrown) => {
-            let stack: String = thrown.stack.iter().map(|line| format!("\n    {line}")).collect();
-            call.write(Level::Error, format!("{}{stack}", thrown.text()));
+            let lines: Vec<String> = iter::once(thrown.text()).chain(thrown.stack.clone()).collect();
+            call.write(Level::Error, lines.join("\n    "));
             let message = if thrown.message.is_empty() { thrown.text() } else { thrown.message };
             Error::Threw { handler, message: call.redacted(message) }
         }
-        sandbox::Error::NoHandler(_) => no_handler(&call.deployment, handler),
+        sandbox::Error::NoHandler(_) => no_handler(&call.deployment, &handler),
         error => {
             let reason = call.redacted(error.to_string());
             let is_ours = matches!(error.code(), ErrorCode::Internal | ErrorCode::Unavailable);

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use model::ErrorCode;
 use registry::{BackendKind, Deployment};
 use runtime::upstream::{self, BackendPath};
-use runtime::{HandlerRequest, User as Acting, Who};
+use runtime::{HandlerRequest, Runtime, User as Acting, Who};
 use url::{Url, form_urlencoded};
 
 use crate::App;
@@ -34,7 +34,7 @@ pub(super) async fn call(
     }
     let runtime = app.runtime();
     let path = if path.as_str().is_empty() { "/" } else { path.as_str() };
-    let matched = runtime.route(deployment, request.method().as_str(), path)?;
+    let matched = Runtime::route(deployment, request.method().as_str(), path)?;
     let (parts, body) = request.into_parts();
     let bytes = read(body, app.options().max_body_bytes).await?;
     let body = body_of(&parts.headers, bytes)?;

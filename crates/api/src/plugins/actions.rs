@@ -29,8 +29,9 @@ const MAX_ANSWER: usize = 1 << 20;
 #[schema(as = PluginAction)]
 pub(super) struct Action {
     /// The name of a handler.
+    #[serde(rename = "action")]
     #[schema(example = "createPayment")]
-    action: String,
+    name: String,
     /// What the handler gets as its request's `body`.
     #[serde(default)]
     #[schema(value_type = Object, example = json!({"orderId": "o-7", "amount": 1250}))]
@@ -82,7 +83,7 @@ pub(super) async fn run(
     Json(body): Json<Action>,
 ) -> Result<Json<ActionResult>, Problem> {
     let deployment = app.registry().deployment(caller.tenant(), &plugin_id(&id)?).await?;
-    let Action { action, parameters, metadata } = body;
+    let Action { name: action, parameters, metadata } = body;
     let asked = (&*action, parameters, metadata);
     match answer(&app, (&caller, &deployment), (&context, &parts), asked).await {
         Ok(response) => Ok(Json(ActionResult::of(action, &response))),
@@ -106,7 +107,7 @@ async fn answer(
         Some(BackendKind::Upstream(upstream)) => upstream,
         Some(BackendKind::Component) => {
             let path = path_of(action)?;
-            let request = posted(&parameters).map(|text| text.into());
+            let request = posted(&parameters).map(Into::into);
             let answer = app.runtime().serve(deployment, who, (&path, &mount), request).await?;
             return read(deployment, answer.map(axum::body::Body::from)).await;
         }
@@ -139,6 +140,10 @@ fn is_plain(action: &str) -> bool {
 
 /// Where an action is, of what answers requests.
 fn path_of(action: &str) -> Result<BackendPath, Problem> {
+    if !is_plain(action) {
+        let detail = "an action's name has letters, digits, and . _ : - after the first, at most 128";
+        return Err(Problem::new(ErrorCode::NotFound, detail));
+    }
     Ok(BackendPath::parse(&format!("/actions/{action}"))?)
 }
 

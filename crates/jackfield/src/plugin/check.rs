@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use bundler::SourceTree;
+use bundler::{Bundler, SourceTree};
 use model::Ambient;
-use registry::{Backend, Draft, File, MANIFEST_FILE, Prepared, Runnable};
+use registry::{Backend, Draft, File, MANIFEST_FILE, Prepared, Runnable, Toolchain};
 use sandbox::Sandbox;
 use serde_json::{Value, json};
 
@@ -90,37 +90,56 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
 
 /// Reads the folder, and checks, builds and compresses as the server does on a publish.
 pub(crate) async fn prepare(dir: &Path) -> Result<Ready, Failure> {
-    prepare_tree(folder::read(dir)?).await
+    let tree = folder::read(dir)?;
+    let workshop = Workshop::open()?;
+    let ready = workshop.prepare(tree).await;
+    workshop.close().await;
+    ready
 }
 
-/// The same for files that were read.
-pub(crate) async fn prepare_tree(tree: SourceTree) -> Result<Ready, Failure> {
-    let draft = Draft::from_tree(tree.clone()).map_err(|error| match error.into() {
-        Failure::Problem(mut problem) if tree.get(MANIFEST_FILE).is_none() => {
-            let hint = "name the folder that holds it, or make a plugin with `jackfield plugin new`";
-            problem.hint = Some(hint.to_owned());
-            Failure::Problem(problem)
+/// What builds and examines plugins. The second plugin takes less time than the first.
+pub(crate) struct Workshop {
+    bundler: Bundler,
+    toolchain: Toolchain,
+}
+
+impl Workshop {
+    /// With the limits of a server whose operator has not changed them.
+    pub(crate) fn open() -> Result<Self, Failure> {
+        let defaults = settings::defaults().context("the default settings are wrong")?;
+        let bundler = parts::bundler(&defaults)?;
+        // Compiled anew if a plugin has a backend: there is no folder of this server's own to keep it in.
+        let settings =
+            sandbox::Settings { compiler: Some(parts::compiler()?), ..sandbox::Settings::default() };
+        let scripts = Sandbox::new(settings, Ambient::system());
+        let scripts = scripts.context("the sandbox of plugins' backends cannot be set up")?;
+        Ok(Self { toolchain: parts::toolchain(bundler.clone(), scripts), bundler })
+    }
+
+    /// Checks, builds and compresses as the server does on a publish.
+    pub(crate) async fn prepare(&self, tree: SourceTree) -> Result<Ready, Failure> {
+        let draft = Draft::from_tree(tree.clone()).map_err(|error| match error.into() {
+            Failure::Problem(mut problem) if tree.get(MANIFEST_FILE).is_none() => {
+                let hint = "name the folder that holds it, or make a plugin with `jackfield plugin new`";
+                problem.hint = Some(hint.to_owned());
+                Failure::Problem(problem)
+            }
+            other => other,
+        })?;
+        let mut prepared = registry::prepare(&self.toolchain, draft).await?;
+        match prepared.runnable.take() {
+            Some(Runnable::Files { entry, bare_entry, files }) => {
+                Ok(Ready { tree, prepared, entry: Some(entry), bare_entry, files })
+            }
+            Some(Runnable::Remote | Runnable::Nothing) => {
+                Ok(Ready { tree, prepared, entry: None, bare_entry: None, files: Vec::new() })
+            }
+            _ => Err(Failure::Other(anyhow::anyhow!("the sources gave no bundle"))),
         }
-        other => other,
-    })?;
-    // The limits of a server whose operator has not changed them.
-    let defaults = settings::defaults().context("the default settings are wrong")?;
-    let bundler = parts::bundler(&defaults)?;
-    let ambient = Ambient::system();
-    // Compiled anew if the plugin has a backend: there is no folder of this server's own to keep it in.
-    let settings = sandbox::Settings { compiler: Some(parts::compiler()?), ..sandbox::Settings::default() };
-    let scripts = Sandbox::new(settings, ambient);
-    let scripts = scripts.context("the sandbox of plugins' backends cannot be set up")?;
-    let prepared = registry::prepare(&parts::toolchain(bundler.clone(), scripts), draft).await;
-    bundler.shutdown().await;
-    let mut prepared = prepared?;
-    match prepared.runnable.take() {
-        Some(Runnable::Files { entry, bare_entry, files }) => {
-            Ok(Ready { tree, prepared, entry: Some(entry), bare_entry, files })
-        }
-        Some(Runnable::Remote | Runnable::Nothing) => {
-            Ok(Ready { tree, prepared, entry: None, bare_entry: None, files: Vec::new() })
-        }
-        _ => Err(Failure::Other(anyhow::anyhow!("the sources gave no bundle"))),
+    }
+
+    /// Ends the processes that build.
+    pub(crate) async fn close(self) {
+        self.bundler.shutdown().await;
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::print;
 use crate::plugin::DevArgs;
-use crate::plugin::check::{self, Ready};
+use crate::plugin::check::{Ready, Workshop};
 use crate::plugin::client::Client;
 use crate::plugin::folder::{self, FolderError};
 use crate::plugin::logs::{Follow, Shown};
@@ -25,7 +25,14 @@ pub(crate) async fn run(args: &DevArgs) -> Result<(), Failure> {
     if !args.dir.is_dir() {
         return Err(FolderError::NotAFolder(args.dir.clone()).into());
     }
-    let mut session = Session::new(&client, args);
+    let workshop = Workshop::open()?;
+    let ended = develop(&client, &workshop, args).await;
+    workshop.close().await;
+    ended
+}
+
+async fn develop(client: &Client, workshop: &Workshop, args: &DevArgs) -> Result<(), Failure> {
+    let mut session = Session::new(client, workshop, args);
     if args.once {
         return session.publish(folder::read(&args.dir)?).await;
     }
@@ -62,6 +69,7 @@ struct Running {
 
 struct Session<'a> {
     client: &'a Client,
+    workshop: &'a Workshop,
     args: &'a DevArgs,
     ambient: Ambient,
     /// What was read last, whether or not it could be published.
@@ -75,9 +83,9 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(client: &'a Client, args: &'a DevArgs) -> Self {
+    fn new(client: &'a Client, workshop: &'a Workshop, args: &'a DevArgs) -> Self {
         let ambient = Ambient::system();
-        Self { client, args, ambient, seen: None, stamp: 0, running: None, asked: None, log: None }
+        Self { client, workshop, args, ambient, seen: None, stamp: 0, running: None, asked: None, log: None }
     }
 
     /// Publishes what is there, and again after each change; shows the log meanwhile.
@@ -121,7 +129,7 @@ impl<'a> Session<'a> {
     /// Checks, publishes under a version of its own, and installs that.
     async fn publish(&mut self, tree: SourceTree) -> Result<(), Failure> {
         let started = Instant::now();
-        let ready = check::prepare_tree(tree).await?;
+        let ready = self.workshop.prepare(tree).await?;
         let built = started.elapsed();
         if !self.args.json {
             report::warn(&ready.prepared.warnings);

@@ -18,6 +18,9 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// The most lines of one answer; as many as a server keeps.
 const PAGE: u32 = 1000;
 
+/// The place before all lines.
+const BEGINNING: i64 = 0;
+
 const FAINT: Style = Style::new().dimmed();
 
 /// Which lines are wanted, of which plugin.
@@ -26,7 +29,7 @@ pub(crate) struct Follow {
     id: String,
     level: Option<String>,
     /// The place in the log after which it goes on.
-    after: Option<String>,
+    after: Option<i64>,
     is_troubled: bool,
 }
 
@@ -51,7 +54,7 @@ pub(crate) async fn run(args: &LogsArgs) -> Result<(), Failure> {
         return Ok(());
     }
     // What comes after nothing is everything.
-    follow.after.get_or_insert_with(beginning);
+    follow.after.get_or_insert(BEGINNING);
     tokio::select! {
         ended = follow.print_all(&client, shown) => ended,
         _ = tokio::signal::ctrl_c() => Ok(()),
@@ -68,7 +71,7 @@ impl Follow {
     pub(crate) async fn skip(&mut self, client: &Client) {
         // What is wrong with the server will be told by what comes next.
         let _ = self.ask(client, 1).await;
-        self.after.get_or_insert_with(beginning);
+        self.after.get_or_insert(BEGINNING);
     }
 
     /// Prints the lines that come; ends with an error that is not of the network alone.
@@ -101,24 +104,19 @@ impl Follow {
     async fn ask(&mut self, client: &Client, limit: u32) -> Result<Vec<Value>, Failure> {
         let mut query = vec![("limit", limit.to_string())];
         query.extend(self.level.clone().map(|level| ("level", level)));
-        query.extend(self.after.clone().map(|after| ("after", after)));
+        query.extend(self.after.map(|after| ("after", after.to_string())));
         let path = ["plugins", &self.id, "logs"];
         let answer = client.get_where(&path, &query, "reading the log").await?;
         let (lines, next) = page(answer)?;
-        self.after = next.or_else(|| self.after.take());
+        self.after = next.or(self.after);
         Ok(lines)
     }
 }
 
-/// The place before all lines.
-fn beginning() -> String {
-    "0".to_owned()
-}
-
 /// The lines of an answer, and where it goes on.
-fn page(answer: Value) -> Result<(Vec<Value>, Option<String>), Failure> {
+fn page(answer: Value) -> Result<(Vec<Value>, Option<i64>), Failure> {
     let Value::Object(mut answer) = answer else { return Err(not_a_log()) };
-    let next = answer.get("next").and_then(Value::as_str).map(str::to_owned);
+    let next = answer.get("next").and_then(Value::as_i64);
     match answer.remove("lines") {
         Some(Value::Array(lines)) => Ok((lines, next)),
         _ => Err(not_a_log()),
@@ -194,8 +192,8 @@ mod tests {
 
     #[test]
     fn a_page_tells_where_it_goes_on() {
-        let (lines, next) = page(json!({"lines": [{"message": "a"}], "next": "7"})).unwrap();
-        assert_eq!((lines.len(), next.as_deref()), (1, Some("7")));
+        let (lines, next) = page(json!({"lines": [{"message": "a"}], "next": 7})).unwrap();
+        assert_eq!((lines.len(), next), (1, Some(7)));
         assert_eq!(page(json!({"lines": []})).unwrap(), (vec![], None));
         for answer in [json!([]), json!({}), json!({"lines": 5})] {
             assert!(page(answer).is_err());
