@@ -19,7 +19,7 @@ use crate::ctx::{PlatformApi, platform_client};
 use crate::invocation::{Door, Invocation, shown};
 use crate::log::Log;
 use crate::redact::Redactor;
-use crate::scripts::Scripts;
+use crate::scripts::{Components, Scripts};
 use crate::store::Place;
 use crate::values::{Quota, Values};
 use crate::{
@@ -109,10 +109,11 @@ impl Shared {
 /// Runs the backends of plugins. One for the program; cheap to clone.
 #[derive(Clone)]
 pub struct Runtime {
-    shared: Arc<Shared>,
-    sandbox: Sandbox,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) sandbox: Sandbox,
     scripts: Arc<Scripts>,
-    deadline: Duration,
+    pub(crate) components: Arc<Components>,
+    pub(crate) deadline: Duration,
 }
 
 impl fmt::Debug for Runtime {
@@ -152,7 +153,13 @@ impl Runtime {
             platform,
             ambient,
         };
-        Ok(Self { shared: Arc::new(shared), sandbox, scripts: Arc::new(Scripts::new()), deadline })
+        Ok(Self {
+            shared: Arc::new(shared),
+            sandbox,
+            scripts: Arc::new(Scripts::new()),
+            components: Arc::new(Components::new()),
+            deadline,
+        })
     }
 
     /// The handler that answers `method` at `path` below the plugin, percent-encoded.
@@ -222,7 +229,12 @@ impl Runtime {
         Ok(true)
     }
 
-    fn invocation(&self, deployment: &Arc<Deployment>, who: Who, handler: String) -> Arc<Invocation> {
+    pub(crate) fn invocation(
+        &self,
+        deployment: &Arc<Deployment>,
+        who: Who,
+        handler: String,
+    ) -> Arc<Invocation> {
         // What waits for its turn has not begun: the sandbox counts from when it runs.
         let deadline = Instant::now() + self.deadline + QUEUE_WAIT;
         Arc::new(Invocation::new(Arc::clone(&self.shared), Arc::clone(deployment), (who, handler), deadline))
@@ -243,10 +255,7 @@ impl Runtime {
         let deployment = &call.deployment;
         let script = self.scripts.get(self.shared.installations.as_ref(), deployment).await;
         let script = script.map_err(unshared)?;
-        let owner = Owner {
-            tenant: deployment.tenant.as_str().into(),
-            plugin: deployment.plugin_key.as_str().into(),
-        };
+        let owner = owner(deployment);
         let context = context(deployment, event);
         let invocation = sandbox::Invocation {
             target,
@@ -296,6 +305,11 @@ impl Runtime {
         self.shared.values.erase(&place).await?;
         self.shared.log.erase(&place).await
     }
+}
+
+/// Whose instances run a deployment.
+pub(crate) fn owner(deployment: &Deployment) -> Owner {
+    Owner { tenant: deployment.tenant.as_str().into(), plugin: deployment.plugin_key.as_str().into() }
 }
 
 /// Refuses what is switched off or has no script.
@@ -352,7 +366,7 @@ fn failed(call: &Invocation, error: sandbox::Error) -> Error {
 }
 
 /// A failure that several waited for, for each of them.
-fn unshared(error: Arc<Error>) -> Error {
+pub(crate) fn unshared(error: Arc<Error>) -> Error {
     Arc::try_unwrap(error).unwrap_or_else(|error| match &*error {
         Error::Damaged => Error::Damaged,
         Error::Registry(registry::Error::BundleNotFound) => Error::Registry(registry::Error::BundleNotFound),

@@ -28,8 +28,7 @@ pub(super) async fn call(
     match &deployment.kind {
         Some(BackendKind::Script) => {}
         Some(BackendKind::Component | BackendKind::Upstream(_)) => {
-            let detail = "this server does not run components yet";
-            return Err(Problem::new(ErrorCode::Unsupported, detail));
+            return Err(runtime::Error::NoHandlers(deployment.plugin.to_string()).into());
         }
         None => return Err(runtime::Error::NoBackend(deployment.plugin.to_string()).into()),
     }
@@ -72,7 +71,7 @@ fn is_web(place: &HeaderValue, public_url: &Url) -> bool {
     place.is_some_and(|place| matches!(place.scheme(), "http" | "https"))
 }
 
-async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
+pub(super) async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
     let collected = Limited::new(body, max).collect().await;
     collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {

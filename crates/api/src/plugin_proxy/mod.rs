@@ -3,6 +3,7 @@
 //! These routes have no deadline and no bound of a body of their own: what is streamed to and from a plugin's server has the
 //! bounds of [`runtime::upstream`], and a handler those of [`handler`].
 
+mod component;
 mod handler;
 
 use std::future::Future;
@@ -96,21 +97,27 @@ async fn answer(State(app): State<App>, request: Request) -> Result<Response, Pr
     let (caller, deployment, path) = within(deadline, Box::pin(meant(&app, &mut parts))).await?;
     let request_id = parts.extensions.get::<RequestContext>().cloned();
     let request_id = request_id.as_ref().map_or("", RequestContext::id);
-    let Some(BackendKind::Upstream(upstream)) = &deployment.kind else {
-        let request = Request::from_parts(parts, body);
-        let work = handler::call(&app, (&caller, &deployment), (&path, request_id), request);
-        return within(deadline, work).await;
+    let mount =
+        format!("{}{PREFIX}{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
+    let upstream = match &deployment.kind {
+        Some(BackendKind::Upstream(upstream)) => upstream,
+        Some(BackendKind::Component) => {
+            let request = Request::from_parts(parts, body);
+            let work = component::serve(&app, (&caller, &deployment), (&path, &mount, request_id), request);
+            return within(deadline, work).await;
+        }
+        _ => {
+            let request = Request::from_parts(parts, body);
+            let work = handler::call(&app, (&caller, &deployment), (&path, request_id), request);
+            return within(deadline, work).await;
+        }
     };
     let passage = Passage {
         deployment: &deployment,
         upstream,
         caller: &caller,
         path: &path,
-        mount: &format!(
-            "{}{PREFIX}{}",
-            app.options().public_url.path().trim_end_matches('/'),
-            deployment.plugin
-        ),
+        mount: &mount,
         client: app.client_address(&parts.extensions, &parts.headers),
         request_id,
         ending: ending(&parts.extensions),
