@@ -68,7 +68,7 @@ async fn the_caller_is_told_by_a_token_and_by_nothing_else(backend: Backend) {
     let (deployment, upstream) = start(backend, |builder| builder).await;
     let (token, cookie) = credentials();
     let key = deployment.post(ADMIN, "/api-keys", &json!({"name": "robot"})).await.expect(201);
-    let key = key["key"].as_str().unwrap();
+    let key = key["secret"].as_str().unwrap();
     let request = |credential: &str| {
         let request = deployment
             .request(Method::GET, &format!("{PROXY}/x?session_token=canary&a=1&session%5Ftoken=canary"));

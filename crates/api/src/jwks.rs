@@ -12,7 +12,6 @@ use crate::problem::{Problem, ProblemBody};
 
 /// A JWK Set (RFC 7517, section 5), for the document.
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(dead_code, reason = "it stands in the document for what the signer gives")]
 pub(crate) struct JwkSet {
     /// The keys: Ed25519 (RFC 8037), each with `kid`, `alg` and `use`.
     #[schema(value_type = Vec<Object>, example = json!([{

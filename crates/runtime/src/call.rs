@@ -10,7 +10,7 @@ use outbound::Guard;
 use registry::{BackendKind, Deployment};
 use reqwest::Certificate;
 use sandbox::{Host, Level, Lifecycle, Owner, Sandbox, Target};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use storage::Database;
 use tokio::time::Instant;
 use url::Url;
@@ -19,7 +19,7 @@ use crate::ctx::{PlatformApi, platform_client};
 use crate::invocation::{Door, Invocation, shown};
 use crate::log::Log;
 use crate::redact::Redactor;
-use crate::scripts::Scripts;
+use crate::scripts::{Components, Scripts};
 use crate::store::Place;
 use crate::values::{Quota, Values};
 use crate::{
@@ -109,10 +109,11 @@ impl Shared {
 /// Runs the backends of plugins. One for the program; cheap to clone.
 #[derive(Clone)]
 pub struct Runtime {
-    shared: Arc<Shared>,
-    sandbox: Sandbox,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) sandbox: Sandbox,
     scripts: Arc<Scripts>,
-    deadline: Duration,
+    pub(crate) components: Arc<Components>,
+    pub(crate) deadline: Duration,
 }
 
 impl fmt::Debug for Runtime {
@@ -152,7 +153,13 @@ impl Runtime {
             platform,
             ambient,
         };
-        Ok(Self { shared: Arc::new(shared), sandbox, scripts: Arc::new(Scripts::new()), deadline })
+        Ok(Self {
+            shared: Arc::new(shared),
+            sandbox,
+            scripts: Arc::new(Scripts::new()),
+            components: Arc::new(Components::new()),
+            deadline,
+        })
     }
 
     /// The handler that answers `method` at `path` below the plugin, percent-encoded.
@@ -222,7 +229,12 @@ impl Runtime {
         Ok(true)
     }
 
-    fn invocation(&self, deployment: &Arc<Deployment>, who: Who, handler: String) -> Arc<Invocation> {
+    pub(crate) fn invocation(
+        &self,
+        deployment: &Arc<Deployment>,
+        who: Who,
+        handler: String,
+    ) -> Arc<Invocation> {
         // What waits for its turn has not begun: the sandbox counts from when it runs.
         let deadline = Instant::now() + self.deadline + QUEUE_WAIT;
         Arc::new(Invocation::new(Arc::clone(&self.shared), Arc::clone(deployment), (who, handler), deadline))
@@ -243,21 +255,8 @@ impl Runtime {
         let deployment = &call.deployment;
         let script = self.scripts.get(self.shared.installations.as_ref(), deployment).await;
         let script = script.map_err(unshared)?;
-        let owner = Owner {
-            tenant: deployment.tenant.as_str().into(),
-            plugin: deployment.plugin_key.as_str().into(),
-        };
-        let known = [
-            ("tenantId", json!(deployment.tenant)),
-            ("pluginId", json!(deployment.plugin)),
-            ("version", json!(deployment.version)),
-            ("config", json!(deployment.configuration)),
-        ];
-        let mut context: Map<String, Value> =
-            known.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        if let Some(event) = event {
-            context.insert("event".to_owned(), event.clone());
-        }
+        let owner = owner(deployment);
+        let context = context(deployment, event);
         let invocation = sandbox::Invocation {
             target,
             request,
@@ -308,6 +307,11 @@ impl Runtime {
     }
 }
 
+/// Whose instances run a deployment.
+pub(crate) fn owner(deployment: &Deployment) -> Owner {
+    Owner { tenant: deployment.tenant.as_str().into(), plugin: deployment.plugin_key.as_str().into() }
+}
+
 /// Refuses what is switched off or has no script.
 fn check(deployment: &Deployment) -> Result<(), Error> {
     if !deployment.enabled {
@@ -322,6 +326,18 @@ fn check(deployment: &Deployment) -> Result<(), Error> {
     }
 }
 
+/// What a handler finds in its context beside what it may do.
+fn context(deployment: &Deployment, event: Option<&Value>) -> Map<String, Value> {
+    let facts = [
+        ("tenantId", deployment.tenant.as_str().into()),
+        ("pluginId", deployment.plugin.as_str().into()),
+        ("version", deployment.version.as_str().into()),
+        ("config", deployment.configuration.clone().into()),
+    ];
+    let event = event.map(|event| ("event", event.clone()));
+    facts.into_iter().chain(event).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 fn no_handler(deployment: &Deployment, name: &str) -> Error {
     let known = deployment.handlers.iter().filter(|name| !examine::is_lifecycle(name));
     Error::NoSuchHandler { name: shown(name), known: known.cloned().collect() }
@@ -332,7 +348,7 @@ fn failed(call: &Invocation, error: sandbox::Error) -> Error {
     let handler = call.handler.clone();
     match error {
         sandbox::Error::Threw(thrown) => {
-            let lines: Vec<String> = iter::once(thrown.text()).chain(thrown.stack.iter().cloned()).collect();
+            let lines: Vec<String> = iter::once(thrown.text()).chain(thrown.stack.clone()).collect();
             call.write(Level::Error, lines.join("\n    "));
             let message = if thrown.message.is_empty() { thrown.text() } else { thrown.message };
             Error::Threw { handler, message: call.redacted(message) }
@@ -350,7 +366,7 @@ fn failed(call: &Invocation, error: sandbox::Error) -> Error {
 }
 
 /// A failure that several waited for, for each of them.
-fn unshared(error: Arc<Error>) -> Error {
+pub(crate) fn unshared(error: Arc<Error>) -> Error {
     Arc::try_unwrap(error).unwrap_or_else(|error| match &*error {
         Error::Damaged => Error::Damaged,
         Error::Registry(registry::Error::BundleNotFound) => Error::Registry(registry::Error::BundleNotFound),
