@@ -244,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    const IDLE: Duration = Duration::from_secs(60);
+    const IDLE: Duration = Duration::from_mins(1);
 
     fn bounds(bytes: u64) -> Bounds {
         Bounds { bytes, idle: IDLE, trailers: |trailers| trailers }
