@@ -110,7 +110,7 @@ async fn sources_of_backends_are_told_with_their_lines(backend: Backend) {
         ("import fs from 'node:fs';\nexport default { fs };", 1, "Node"),
         ("import { useState } from 'react';\nexport default { useState };", 1, "pages"),
         ("export default {};\nawait fetch('https://a.example.com');", 2, "wait"),
-        ("export default {\n", 2, ""),
+        ("export default {};\nconst b = ;", 2, ""),
     ] {
         let files = json!({"src/index.tsx": source("page"), "server.ts": text});
         let body =

@@ -141,7 +141,7 @@ fn is_plain(action: &str) -> bool {
 /// Where an action is, of what answers requests.
 fn path_of(action: &str) -> Result<BackendPath, Problem> {
     if !is_plain(action) {
-        let detail = "an action's name has letters, digits, and . _ : - after the first, at most 128";
+        let detail = "an action of this plugin is 1 to 128 of letters, digits and . _ : - with a letter or digit in front";
         return Err(Problem::new(ErrorCode::NotFound, detail));
     }
     Ok(BackendPath::parse(&format!("/actions/{action}"))?)
