@@ -114,7 +114,7 @@ async fn the_caller_is_told_by_a_token_and_by_nothing_else(backend: Backend) {
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
     assert!(check(&own("x-jackfield-context"), "plugin:other").is_err());
     let claims = check(second["x-jackfield-context"].to_str().unwrap(), "plugin:notes").unwrap();
-    assert_eq!((claims.get("email"), &claims["role"]), (None, &json!("admin")), "{claims}");
+    assert_eq!((claims.get("email"), &claims["role"]), (None, &json!("user")), "{claims}");
     let keys = deployment.get("/.well-known/jwks.json").await;
     assert_eq!(keys.headers["cache-control"], "public, max-age=300");
     assert!(!keys.text.contains("\"d\""), "{}", keys.text);

@@ -22,7 +22,7 @@ on_both_databases!(
 
 /// A reader's place, and a table that takes no event twice.
 pub(crate) const TABLE: &[Migration] = &[Migration {
-    version: 2026_11_21_91,
+    version: 2026_11_21_93,
     name: "a reader of the log",
     sql: "CREATE TABLE taken (number {serial}, event TEXT NOT NULL UNIQUE);
           INSERT INTO log_reader (name, cursor, holder, lease_until) VALUES ('test', 0, '', 0)",
