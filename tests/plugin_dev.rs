@@ -11,7 +11,7 @@ use testkit::TestServer;
 
 use crate::plugin_cli::{command, done, json, stderr, stdout, with_card};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn served() -> TestServer {
     crate::server().arg("--dev").start().unwrap()

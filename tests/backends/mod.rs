@@ -1,6 +1,7 @@
 //! Plugins' backends at work, as their authors, callers and admins see them.
 
 mod actions;
+mod component;
 mod connections;
 mod outbound;
 

@@ -17,10 +17,10 @@ on_both_backends!(
     nothing_private_is_reached,
 );
 
-type Seen = Arc<Mutex<Vec<String>>>;
+pub(super) type Seen = Arc<Mutex<Vec<String>>>;
 
 /// A vendor on loopback that repeats all that it is asked. Its host, and what it has seen.
-async fn vendor() -> (String, Seen) {
+pub(super) async fn vendor() -> (String, Seen) {
     async fn answer(State(seen): State<Seen>, request: Request) -> String {
         let headers =
             request.headers().iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()));

@@ -31,7 +31,7 @@ async fn servers_that_do_not_end_are_broken_off(backend: Backend) {
     let answer = ann(&deployment, Method::GET, "/flood").send().await.unwrap();
     let (mut bytes, mut is_broken, mut pieces) = (0, false, answer.bytes_stream());
     while let Some(piece) = pieces.next().await {
-        bytes += piece.as_ref().map_or(0, |piece| piece.len());
+        bytes += piece.as_ref().map_or(0, bytes::Bytes::len);
         is_broken = piece.is_err();
     }
     assert!(is_broken && bytes <= 4 * 1024 * 1024, "{bytes}");

@@ -27,7 +27,8 @@ async fn a_script_is_published_and_never_served(backend: Backend) {
     let deployment = Deployment::start(backend);
     let published = deployment.post(PLATFORM, "/plugins", &with_script("card", "1.0.0")).await.expect(201);
     assert_eq!(published["backend"]["entryPoint"], "server/index.ts");
-    let bundle = deployment.get("/plugins/card/bundle").await;
+    let bundle = published["bundleUrl"].as_str().unwrap().strip_prefix(deployment.base()).unwrap();
+    let bundle = deployment.get(bundle).await;
     assert!(bundle.text.contains("page") && !bundle.text.contains("nobody-reads"), "{}", bundle.text);
     let keys = deployment.blob_keys();
     let private: Vec<&String> = keys.iter().filter(|key| key.starts_with("backends/")).collect();
@@ -109,7 +110,7 @@ async fn sources_of_backends_are_told_with_their_lines(backend: Backend) {
         ("import fs from 'node:fs';\nexport default { fs };", 1, "Node"),
         ("import { useState } from 'react';\nexport default { useState };", 1, "pages"),
         ("export default {};\nawait fetch('https://a.example.com');", 2, "wait"),
-        ("export default {\n", 2, ""),
+        ("export default {};\nconst b = ;", 2, ""),
     ] {
         let files = json!({"src/index.tsx": source("page"), "server.ts": text});
         let body =

@@ -207,6 +207,10 @@ impl IntoResponse for Problem {
         if self.status() == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if self.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            // What is left of the body is not read, so no further request can follow it on this connection.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         for (name, value) in &self.headers {
             headers.insert(name.clone(), value.clone());
         }

@@ -16,7 +16,7 @@ use sandbox::{Limits, Sandbox};
 use storage::{Database, Sealer};
 use url::Url;
 
-use crate::parts::extra_roots;
+use crate::parts::{compiler, extra_roots};
 use crate::settings::Settings;
 
 /// The memory that instances at work may have besides those that are kept warm, in bytes.
@@ -33,6 +33,7 @@ pub(crate) fn sandbox(settings: &Settings, ambient: &Ambient) -> anyhow::Result<
     };
     let settings = sandbox::Settings {
         cache_dir: Some(settings.cache_dir()),
+        compiler: Some(compiler()?),
         limits,
         warm_instances: usize::try_from(settings.plugin_warm_instances)?,
         warm_memory: settings.plugin_warm_memory.0,

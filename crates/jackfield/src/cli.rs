@@ -77,6 +77,9 @@ enum Command {
     /// Build bundles as a worker of the server; of no use by hand.
     #[command(name = parts::BUNDLER_WORKER, hide = true)]
     BundlerWorker,
+    /// Compile a component for the server; of no use by hand.
+    #[command(name = parts::COMPONENT_COMPILER, hide = true)]
+    ComponentCompiler,
 }
 
 /// How to serve.
@@ -127,6 +130,7 @@ pub(crate) fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::BundlerWorker => return Ok(bundler::worker::main()),
+        Command::ComponentCompiler => return Ok(::sandbox::compile()),
         Command::Serve(args) => {
             let loaded = load(cli.config.as_deref())?;
             logging::start(&loaded.settings);

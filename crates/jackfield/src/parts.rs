@@ -17,7 +17,7 @@ use outbound::Guard;
 use registry::{Platform, Registry, Toolchain};
 use reqwest::Certificate;
 use runtime::{Examiner, Runtime};
-use sandbox::Sandbox;
+use sandbox::{CompilerCommand, Sandbox};
 use storage::{
     Blobs, Database, DatabaseUrl, Folder, Forget, Migration, S3, SealedColumn, Sealer, TenantData, Tenants,
 };
@@ -27,6 +27,9 @@ use crate::settings::Settings;
 
 /// The hidden subcommand that runs a worker of the bundler.
 pub(crate) const BUNDLER_WORKER: &str = "bundler-worker";
+
+/// The command by which this program compiles a plugin's component.
+pub(crate) const COMPONENT_COMPILER: &str = "component-compiler";
 
 /// The tables of every part.
 const MIGRATIONS: &[&[Migration]] = &[
@@ -92,6 +95,11 @@ pub(crate) fn bundler(settings: &Settings) -> anyhow::Result<Bundler> {
         ..Limits::default()
     };
     Ok(Bundler::new(worker, limits))
+}
+
+/// What compiles plugins' components: this same program.
+pub(crate) fn compiler() -> anyhow::Result<CompilerCommand> {
+    CompilerCommand::this_program([COMPONENT_COMPILER]).context("this program cannot find itself")
 }
 
 /// What makes programs of plugins' sources, and looks at them.

@@ -117,18 +117,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     };
     let background = background.start();
     tracing::info!(server.address = %address, server.url = %public_url, development = args.dev, "listening");
-    if let Some(app) = settings.lexmodo() {
-        crate::lexmodo::tell(&app);
-    }
-    if args.dev {
-        tracing::warn!(
-            "development: requests without a credential from this machine act as platform administrator"
-        );
-    } else if settings.takes_only_api_keys() {
-        tracing::info!(
-            "only API keys are accepted, because neither JWT_SECRET, NEXTAUTH_SECRET, AUTH_SECRET, APP_SECRET nor JWT_ISSUERS is set; `jackfield keys create` makes one"
-        );
-    }
+    tell_who_may_call(&settings, args.dev);
 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
     let cut_off = server::serve(listener, api::router(app, mounted), bounds, stop).await;
@@ -151,6 +140,22 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Tells how callers prove who they are.
+fn tell_who_may_call(settings: &Settings, development: bool) {
+    if let Some(app) = settings.lexmodo() {
+        crate::lexmodo::tell(&app);
+    }
+    if development {
+        tracing::warn!(
+            "development: requests without a credential from this machine act as platform administrator"
+        );
+    } else if settings.takes_only_api_keys() {
+        tracing::info!(
+            "only API keys are accepted, because neither JWT_SECRET, NEXTAUTH_SECRET, AUTH_SECRET, APP_SECRET nor JWT_ISSUERS is set; `jackfield keys create` makes one"
+        );
+    }
 }
 
 fn options(settings: &Settings, development: bool, public_url: Url) -> anyhow::Result<api::Options> {

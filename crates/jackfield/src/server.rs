@@ -124,13 +124,11 @@ fn spawn(stream: TcpStream, place: OwnedSemaphorePermit, router: Router, signals
     serving.spawn(async move {
         let connection = async {
             let mut connection = pin!(connection);
-            match stop.run_until_cancelled(connection.as_mut()).await {
-                Some(ended) => ended,
-                None => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
+            if let Some(ended) = stop.run_until_cancelled(connection.as_mut()).await {
+                return ended;
             }
+            connection.as_mut().graceful_shutdown();
+            connection.await
         };
         if let Some(Err(error)) = cut.run_until_cancelled(connection).await {
             // The client broke off, takes nothing any more, or sent what is no HTTP.
@@ -283,7 +281,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", axum::routing::get(echo)).fallback(|| async { "ok" });
-        let bounds = Bounds { connections: NonZeroU32::MIN, shutdown: Duration::from_secs(60) };
+        let bounds = Bounds { connections: NonZeroU32::MIN, shutdown: Duration::from_mins(1) };
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let server = tokio::spawn(serve(listener, router, bounds, async { drop(ended.await) }));
         let mut client = TcpStream::connect(address).await.unwrap();

@@ -1,6 +1,7 @@
 //! Calling handlers.
 
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use outbound::Guard;
 use registry::{BackendKind, Deployment};
 use reqwest::Certificate;
 use sandbox::{Host, Level, Lifecycle, Owner, Sandbox, Target};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use storage::Database;
 use tokio::time::Instant;
 use url::Url;
@@ -18,7 +19,7 @@ use crate::ctx::{PlatformApi, platform_client};
 use crate::invocation::{Door, Invocation, shown};
 use crate::log::Log;
 use crate::redact::Redactor;
-use crate::scripts::Scripts;
+use crate::scripts::{Components, Scripts};
 use crate::store::Place;
 use crate::values::{Quota, Values};
 use crate::{
@@ -108,10 +109,11 @@ impl Shared {
 /// Runs the backends of plugins. One for the program; cheap to clone.
 #[derive(Clone)]
 pub struct Runtime {
-    shared: Arc<Shared>,
-    sandbox: Sandbox,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) sandbox: Sandbox,
     scripts: Arc<Scripts>,
-    deadline: Duration,
+    pub(crate) components: Arc<Components>,
+    pub(crate) deadline: Duration,
 }
 
 impl fmt::Debug for Runtime {
@@ -151,14 +153,20 @@ impl Runtime {
             platform,
             ambient,
         };
-        Ok(Self { shared: Arc::new(shared), sandbox, scripts: Arc::new(Scripts::new()), deadline })
+        Ok(Self {
+            shared: Arc::new(shared),
+            sandbox,
+            scripts: Arc::new(Scripts::new()),
+            components: Arc::new(Components::new()),
+            deadline,
+        })
     }
 
     /// The handler that answers `method` at `path` below the plugin, percent-encoded.
     ///
     /// # Errors
     /// [`Error::Route`].
-    pub fn route(&self, deployment: &Deployment, method: &str, path: &str) -> Result<Matched, Error> {
+    pub fn route(deployment: &Deployment, method: &str, path: &str) -> Result<Matched, Error> {
         Ok(route::find(&deployment.routes, method, path)?)
     }
 
@@ -174,7 +182,7 @@ impl Runtime {
     ) -> Result<HandlerResponse, Error> {
         check(deployment)?;
         if examine::is_lifecycle(&request.handler) || !deployment.handlers.contains(&request.handler) {
-            return Err(no_handler(deployment, request.handler));
+            return Err(no_handler(deployment, &request.handler));
         }
         let json = request.to_json(&who).to_string();
         let call = self.invocation(deployment, who, request.handler.clone());
@@ -221,7 +229,12 @@ impl Runtime {
         Ok(true)
     }
 
-    fn invocation(&self, deployment: &Arc<Deployment>, who: Who, handler: String) -> Arc<Invocation> {
+    pub(crate) fn invocation(
+        &self,
+        deployment: &Arc<Deployment>,
+        who: Who,
+        handler: String,
+    ) -> Arc<Invocation> {
         // What waits for its turn has not begun: the sandbox counts from when it runs.
         let deadline = Instant::now() + self.deadline + QUEUE_WAIT;
         Arc::new(Invocation::new(Arc::clone(&self.shared), Arc::clone(deployment), (who, handler), deadline))
@@ -242,23 +255,12 @@ impl Runtime {
         let deployment = &call.deployment;
         let script = self.scripts.get(self.shared.installations.as_ref(), deployment).await;
         let script = script.map_err(unshared)?;
-        let owner = Owner {
-            tenant: deployment.tenant.as_str().into(),
-            plugin: deployment.plugin_key.as_str().into(),
-        };
-        let mut context = json!({
-            "tenantId": deployment.tenant,
-            "pluginId": deployment.plugin,
-            "version": deployment.version,
-            "config": deployment.configuration,
-        });
-        if let Some(event) = event {
-            context["event"] = event.clone();
-        }
+        let owner = owner(deployment);
+        let context = context(deployment, event);
         let invocation = sandbox::Invocation {
             target,
             request,
-            context: context.to_string(),
+            context: Value::Object(context).to_string(),
             deadline: Some(self.deadline),
         };
         let door = Arc::new(Door(Arc::clone(call)));
@@ -305,6 +307,11 @@ impl Runtime {
     }
 }
 
+/// Whose instances run a deployment.
+pub(crate) fn owner(deployment: &Deployment) -> Owner {
+    Owner { tenant: deployment.tenant.as_str().into(), plugin: deployment.plugin_key.as_str().into() }
+}
+
 /// Refuses what is switched off or has no script.
 fn check(deployment: &Deployment) -> Result<(), Error> {
     if !deployment.enabled {
@@ -319,9 +326,21 @@ fn check(deployment: &Deployment) -> Result<(), Error> {
     }
 }
 
-fn no_handler(deployment: &Deployment, name: String) -> Error {
+/// What a handler finds in its context beside what it may do.
+fn context(deployment: &Deployment, event: Option<&Value>) -> Map<String, Value> {
+    let facts = [
+        ("tenantId", deployment.tenant.as_str().into()),
+        ("pluginId", deployment.plugin.as_str().into()),
+        ("version", deployment.version.as_str().into()),
+        ("config", deployment.configuration.clone().into()),
+    ];
+    let event = event.map(|event| ("event", event.clone()));
+    facts.into_iter().chain(event).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn no_handler(deployment: &Deployment, name: &str) -> Error {
     let known = deployment.handlers.iter().filter(|name| !examine::is_lifecycle(name));
-    Error::NoSuchHandler { name: shown(&name), known: known.cloned().collect() }
+    Error::NoSuchHandler { name: shown(name), known: known.cloned().collect() }
 }
 
 /// What became of a call that has no answer, with a line in the plugin's log where that is the plugin's to know.
@@ -329,12 +348,12 @@ fn failed(call: &Invocation, error: sandbox::Error) -> Error {
     let handler = call.handler.clone();
     match error {
         sandbox::Error::Threw(thrown) => {
-            let stack: String = thrown.stack.iter().map(|line| format!("\n    {line}")).collect();
-            call.write(Level::Error, format!("{}{stack}", thrown.text()));
+            let lines: Vec<String> = iter::once(thrown.text()).chain(thrown.stack.clone()).collect();
+            call.write(Level::Error, lines.join("\n    "));
             let message = if thrown.message.is_empty() { thrown.text() } else { thrown.message };
             Error::Threw { handler, message: call.redacted(message) }
         }
-        sandbox::Error::NoHandler(_) => no_handler(&call.deployment, handler),
+        sandbox::Error::NoHandler(_) => no_handler(&call.deployment, &handler),
         error => {
             let reason = call.redacted(error.to_string());
             let is_ours = matches!(error.code(), ErrorCode::Internal | ErrorCode::Unavailable);
@@ -347,7 +366,7 @@ fn failed(call: &Invocation, error: sandbox::Error) -> Error {
 }
 
 /// A failure that several waited for, for each of them.
-fn unshared(error: Arc<Error>) -> Error {
+pub(crate) fn unshared(error: Arc<Error>) -> Error {
     Arc::try_unwrap(error).unwrap_or_else(|error| match &*error {
         Error::Damaged => Error::Damaged,
         Error::Registry(registry::Error::BundleNotFound) => Error::Registry(registry::Error::BundleNotFound),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{Coded, ErrorCode, Timestamp, Violation};
 
-use crate::RouteError;
+use crate::{RouteError, upstream};
 
 /// A call that came to no answer.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,22 @@ pub enum Error {
         /// What happened.
         source: sandbox::Error,
     },
+    /// The component went beyond a limit, broke off or cannot be run, or there is no room for it.
+    #[error("the component of {plugin} has not answered: {reason}")]
+    Component {
+        /// The plugin.
+        plugin: String,
+        /// What happened, without secrets.
+        reason: String,
+        /// What happened.
+        source: sandbox::Error,
+    },
+    /// The backend answers requests, and is no component.
+    #[error("the backend of {0} is no component")]
+    NoComponent(String),
+    /// The path is none that is passed on.
+    #[error(transparent)]
+    Path(upstream::Error),
     /// The program is no text.
     #[error("the plugin's program is damaged: publish it anew as another version")]
     Damaged,
@@ -86,12 +102,14 @@ impl Coded for Error {
             Self::Disabled(_) => ErrorCode::PluginDisabled,
             Self::NoBackend(_)
             | Self::NoHandlers(_)
+            | Self::NoComponent(_)
             | Self::NoSuchHandler { .. }
             | Self::Route(RouteError::NotFound) => ErrorCode::NotFound,
             Self::Route(RouteError::Path(_)) => ErrorCode::InvalidRequest,
             Self::Route(RouteError::Method(_)) => ErrorCode::MethodNotAllowed,
             Self::Threw { .. } | Self::Answer { .. } | Self::Damaged => ErrorCode::PluginFailed,
-            Self::Sandbox { source, .. } => source.code(),
+            Self::Sandbox { source, .. } | Self::Component { source, .. } => source.code(),
+            Self::Path(error) => error.code(),
             Self::Registry(error) => error.code(),
             Self::Storage(error) => error.code(),
             Self::Outbound(_) | Self::Platform(_) => ErrorCode::Internal,
@@ -100,7 +118,7 @@ impl Coded for Error {
 
     fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         match self {
-            Self::Sandbox { source, .. } => source.retry_after(now),
+            Self::Sandbox { source, .. } | Self::Component { source, .. } => source.retry_after(now),
             Self::Registry(error) => error.retry_after(now),
             _ => None,
         }

@@ -38,11 +38,17 @@ impl Examine for Examiner {
         })
     }
 
-    async fn component(&self, _component: &Bytes) -> Result<(), ExamineError> {
-        Err(ExamineError::Refused(vec![Violation::new(
-            "/backend/component",
-            "this server does not run components yet: give an entryPoint or an upstream",
-        )]))
+    async fn component(&self, component: &Bytes) -> Result<(), ExamineError> {
+        self.0.check_component(component).await.map_err(|error| match error {
+            sandbox::Error::Component(detail) => {
+                ExamineError::Refused(vec![Violation::new("/backend/component", detail)])
+            }
+            sandbox::Error::Internal(fault) => {
+                tracing::error!(%fault, "a component cannot be examined");
+                ExamineError::Busy
+            }
+            _ => ExamineError::Busy,
+        })
     }
 }
 

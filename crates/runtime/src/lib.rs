@@ -5,6 +5,7 @@
 //! whatever the plugin's own code looks like.
 
 mod call;
+mod component;
 mod ctx;
 mod error;
 mod examine;

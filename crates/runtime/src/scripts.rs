@@ -1,11 +1,11 @@
-//! The scripts that were called lately, by version.
+//! The scripts and components that were called lately, by version.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
 use registry::{Deployment, Program};
-use sandbox::Script;
+use sandbox::{Component, Script};
 
 use crate::{Error, Installations};
 
@@ -35,6 +35,31 @@ impl Scripts {
     ) -> Result<Script, Arc<Error>> {
         let key = &deployment.version_key;
         let load = async { script(key, &installations.program(deployment).await?) };
+        self.0.try_get_with_by_ref(key, load).await
+    }
+}
+
+/// Components in memory.
+pub(crate) struct Components(Cache<String, Component>);
+
+impl Components {
+    pub(crate) fn new() -> Self {
+        let weight =
+            |_: &String, component: &Component| u32::try_from(component.bytes.len()).unwrap_or(u32::MAX);
+        Self(Cache::builder().max_capacity(MAX_BYTES).time_to_idle(IDLE).weigher(weight).build())
+    }
+
+    /// The component of a version; whoever asks at the same time waits for one read.
+    pub(crate) async fn get(
+        &self,
+        installations: &dyn Installations,
+        deployment: &Deployment,
+    ) -> Result<Component, Arc<Error>> {
+        let key = &deployment.version_key;
+        let load = async {
+            let bytes = installations.program(deployment).await?.bytes;
+            Ok(Component { id: key.as_str().into(), bytes })
+        };
         self.0.try_get_with_by_ref(key, load).await
     }
 }

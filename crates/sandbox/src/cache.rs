@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use aws_lc_rs::digest;
 use wasmtime::Engine;
@@ -29,8 +30,65 @@ pub(crate) fn component(engine: &Engine, bytes: &[u8], folder: Option<&Path>) ->
     Ok(component)
 }
 
+/// Loads what was compiled under this name before, and notes in its file that it was needed at `now`.
+pub(crate) fn kept(engine: &Engine, folder: &Path, name: &str, now: SystemTime) -> Option<Component> {
+    let path = folder.join(name);
+    let component = load(engine, &path)
+        .inspect_err(|error| tracing::warn!(%error, "compiled code in the cache is not used"))
+        .ok()??;
+    // Without the note it goes earlier than it need.
+    if let Ok(file) = OpenOptions::new().append(true).open(&path) {
+        file.set_modified(now).ok();
+    }
+    Some(component)
+}
+
+/// Loads `code`, which a process of this program has just compiled, and keeps it under `name` in `folder`. What was needed longest
+/// ago goes from there as soon as it all has more than `most` bytes.
+pub(crate) fn fresh(
+    engine: &Engine,
+    code: &[u8],
+    (folder, name, most): (Option<&Path>, &str, u64),
+) -> wasmtime::Result<Component> {
+    // SAFETY: the bytes must be what `Engine::precompile_component` gave. They came over a pipe from a process that this one has
+    // started from its own program, which writes nothing else, and which has ended well.
+    let component = unsafe { Component::deserialize(engine, code) }?;
+    if let Some(folder) = folder
+        && let Err(error) = keep(folder, &folder.join(name), code).and_then(|()| trim(folder, most))
+    {
+        tracing::warn!(%error, "compiled code cannot be kept; it is compiled again when it is next needed");
+    }
+    Ok(component)
+}
+
+/// Deletes what was needed longest ago until there are at most `most` bytes.
+fn trim(folder: &Path, most: u64) -> io::Result<()> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_file() {
+            files.push((metadata.modified()?, metadata.len(), entry.path()));
+        }
+    }
+    let mut bytes: u64 = files.iter().map(|(_, length, _)| length).sum();
+    files.sort();
+    for (_, length, path) in files {
+        if bytes <= most {
+            break;
+        }
+        match fs::remove_file(path) {
+            // Another process has been faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+        bytes = bytes.saturating_sub(length);
+    }
+    Ok(())
+}
+
 /// Names what was compiled and by what: another engine, or one set up otherwise, looks for another name.
-fn name(engine: &Engine, bytes: &[u8]) -> String {
+pub(crate) fn name(engine: &Engine, bytes: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let content = digest::digest(&digest::SHA256, bytes);
@@ -79,4 +137,25 @@ fn beside(path: &Path) -> PathBuf {
     // Without randomness the name may be taken, which is an error like any other.
     aws_lc_rs::rand::fill(&mut random).ok();
     path.with_extension(format!("{}.part", hex::encode(random)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_was_needed_longest_ago_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, age) in [("old", 1), ("needed", 3), ("new", 2)] {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_len(10).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(age)).unwrap();
+        }
+        trim(folder.path(), 20).unwrap();
+        assert!(!folder.path().join("old").exists());
+        trim(folder.path(), 19).unwrap();
+        assert!(!folder.path().join("new").exists() && folder.path().join("needed").exists());
+    }
 }

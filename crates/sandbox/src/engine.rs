@@ -47,17 +47,22 @@ pub(crate) fn engine(settings: &Settings) -> Result<Engine, Error> {
         .max_core_instance_size(4 << 20)
         .linear_memory_keep_resident(0)
         .table_keep_resident(0);
+    let mut config = code();
+    config.async_stack_size(2 * STACK).allocation_strategy(pool);
+    let engine = Engine::new(&config).map_err(Error::engine)?;
+    tick(&engine)?;
+    Ok(engine)
+}
+
+/// What code depends on: the same here and where components are compiled.
+pub(crate) fn code() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         .wasm_component_model_async(true)
         .epoch_interruption(true)
-        .max_wasm_stack(STACK)
-        .async_stack_size(2 * STACK)
-        .allocation_strategy(pool);
-    let engine = Engine::new(&config).map_err(Error::engine)?;
-    tick(&engine)?;
-    Ok(engine)
+        .max_wasm_stack(STACK);
+    config
 }
 
 /// Ticks until the engine is dropped.
@@ -75,4 +80,24 @@ fn tick(engine: &Engine) -> Result<(), Error> {
         .spawn(run)
         .map(drop)
         .map_err(|error| Error::internal(format!("the sandbox's clock does not start: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+    use super::*;
+
+    fn hash(engine: &Engine) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    #[test]
+    fn what_is_compiled_elsewhere_runs_here() {
+        let settings = Settings { warm_instances: 1, ..Settings::default() };
+        let elsewhere = Engine::new(&code()).unwrap();
+        assert_eq!(hash(&engine(&settings).unwrap()), hash(&elsewhere));
+    }
 }

@@ -63,6 +63,12 @@ pub enum Error {
     /// The engine stopped it for another reason, which is told.
     #[error("the plugin's backend broke off: {0}")]
     BrokeOff(&'static str),
+    /// It is no component that can be run.
+    #[error("the plugin's component cannot be used: {0}")]
+    Component(String),
+    /// It broke off by itself, for the reason that is told.
+    #[error("the plugin's component broke off: {0}")]
+    Trapped(String),
     /// The script is larger than scripts may be.
     #[error("the plugin's backend is larger than the {0} bytes that are allowed: import less into it")]
     ScriptTooLarge(usize),
@@ -125,6 +131,8 @@ impl Error {
             Self::Stack => "stack",
             Self::NeverSettled => "never_settled",
             Self::BrokeOff(_) => "broke_off",
+            Self::Component(_) => "component",
+            Self::Trapped(_) => "trapped",
             Self::ScriptTooLarge(_) => "script_size",
             Self::Busy(_) => "busy",
             Self::Resting(_) => "resting",
@@ -148,6 +156,8 @@ impl Coded for Error {
             | Self::Stack
             | Self::NeverSettled
             | Self::BrokeOff(_)
+            | Self::Component(_)
+            | Self::Trapped(_)
             | Self::ScriptTooLarge(_) => ErrorCode::PluginFailed,
             Self::NoHandler(_) => ErrorCode::NotFound,
             Self::WallDeadline(_) | Self::CpuDeadline(_) => ErrorCode::PluginTimeout,

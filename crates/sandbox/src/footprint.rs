@@ -3,6 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use wasmtime::ResourceLimiter;
+
+/// Instances, tables and memories that a store may have.
+const MOST_PARTS: usize = 100;
+const MOST_TABLE_ELEMENTS: usize = 20_000;
+
 /// The memory of all instances.
 #[derive(Debug)]
 pub(crate) struct Total {
@@ -76,6 +82,28 @@ impl Footprint {
         }
         self.bytes += more;
         true
+    }
+}
+
+impl ResourceLimiter for Footprint {
+    fn memory_growing(&mut self, now: usize, wanted: usize, _most: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grow(wanted.saturating_sub(now)))
+    }
+
+    fn table_growing(&mut self, _now: usize, wanted: usize, _most: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(wanted <= MOST_TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        MOST_PARTS
+    }
+
+    fn tables(&self) -> usize {
+        MOST_PARTS
+    }
+
+    fn memories(&self) -> usize {
+        MOST_PARTS
     }
 }
 

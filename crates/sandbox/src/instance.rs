@@ -16,7 +16,7 @@ use crate::{Definition, Host, Invocation, Limits, Script};
 
 /// Bytes that cross to this side in one go; beyond, the instance is stopped. More than `tools.js` of the component lets
 /// through, so that scripts meet an error of their own before.
-const CROSSING: usize = 13 << 20;
+pub(crate) const CROSSING: usize = 13 << 20;
 
 /// An instance, with a script loaded once [`load`](Self::load) has succeeded. What failed must not be used again.
 pub(crate) struct Instance {
@@ -43,7 +43,7 @@ impl Instance {
         let footprint = Footprint::new(total, limits.memory);
         let state = State::new(Arc::clone(limits), Arc::clone(meter), footprint);
         let mut store = Store::new(program.engine(), state);
-        store.limiter(|state| state);
+        store.limiter(|state| &mut state.footprint);
         store.set_hostcall_fuel(CROSSING);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| {

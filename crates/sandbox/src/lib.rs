@@ -1,4 +1,5 @@
-//! Plugin backends in WebAssembly: one shared QuickJS component, an isolated instance for each tenant and plugin.
+//! Plugin backends in WebAssembly: scripts in one shared QuickJS component, an isolated instance for each tenant and plugin; and
+//! components of plugins' own, an instance for each request.
 //!
 //! Knows no tenant's rules, no database and no HTTP: what a program may do beside computing is what its [`Host`] lets it.
 
@@ -8,6 +9,7 @@ mod engine;
 mod error;
 mod footprint;
 mod host;
+mod http_component;
 mod imports;
 mod instance;
 mod lane;
@@ -24,6 +26,8 @@ mod warm;
 
 pub use error::{Error, Fault, Thrown};
 pub use host::{Host, HostFuture, Level};
+pub use http_component::compiler::main as compile;
+pub use http_component::{CompilerCommand, Component, ComponentHost, RequestError, SendFuture};
 pub use program::{
     Answer, DeclaredHook, DeclaredRoute, Definition, Invocation, Lifecycle, Owner, Script, Target,
 };

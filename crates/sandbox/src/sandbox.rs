@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::{Request, Response};
 use model::Ambient;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -11,10 +13,11 @@ use tokio::sync::Semaphore;
 use crate::component::ScriptComponent;
 use crate::engine::engine;
 use crate::footprint::Total;
+use crate::http_component::{self, Component, ComponentHost, Components};
 use crate::instance::{After, Instance};
 use crate::lane::{Lane, Lanes};
 use crate::meter::{Allowance, Meter};
-use crate::rest::{Conduct, Records};
+use crate::rest::{Conduct, Pass, Records};
 use crate::turn::Turns;
 use crate::warm::{Key, Warm};
 use crate::{Answer, Definition, Error, Host, Invocation, Limits, Owner, Script, Settings};
@@ -32,6 +35,7 @@ struct Inner {
     settings: Settings,
     limits: Arc<Limits>,
     component: ScriptComponent,
+    components: Components,
     lanes: Lanes,
     warm: Warm<Instance>,
     total: Arc<Total>,
@@ -46,9 +50,11 @@ impl Sandbox {
     /// # Errors
     /// [`Error::Internal`], where the machine gives no address space or threads.
     pub fn new(settings: Settings, ambient: Ambient) -> Result<Self, Error> {
+        let engine = engine(&settings)?;
         let inner = Inner {
             limits: Arc::new(settings.limits.clone()),
-            component: ScriptComponent::new(engine(&settings)?, settings.cache_dir.clone()),
+            components: Components::new(engine.clone(), &settings, ambient.clone()),
+            component: ScriptComponent::new(engine, settings.cache_dir.clone()),
             lanes: Lanes::new(settings.slow_threads)?,
             warm: Warm::new(settings.warm_instances, settings.warm_memory),
             total: Total::new(settings.total_memory),
@@ -102,13 +108,7 @@ impl Sandbox {
     ) -> Result<Answer, Error> {
         let started = Instant::now();
         let result = self.admitted(owner, script, host, invocation).await;
-        let outcome = result.as_ref().map_or_else(Error::kind, |_| "answered");
-        metrics::counter!("jackfield_sandbox_calls_total", "outcome" => outcome).increment(1);
-        metrics::histogram!("jackfield_sandbox_call_duration_seconds")
-            .record(started.elapsed().as_secs_f64());
-        if let Err(Error::Internal(fault)) = &result {
-            tracing::error!(%fault, "the sandbox failed");
-        }
+        count(&result, "script", started);
         result
     }
 
@@ -130,16 +130,73 @@ impl Sandbox {
             invocation.deadline.map_or(self.inner.limits.wall, |each| each.min(self.inner.limits.wall));
         let inner = Arc::clone(&self.inner);
         let work = inner.work(warm, script.clone(), host, invocation, Arc::clone(&meter), Handle::current());
-        let done = self.inner.lanes.run(within(wall, work), Arc::clone(&meter), pass.lane).await?;
-        let conduct = if done.as_ref().is_err_and(Error::is_burden) { Conduct::Bad } else { Conduct::Good };
-        pass.done(conduct, meter.is_heavy());
-        let (json, kept) = done?;
+        let (json, kept) = self.inner.run(pass, meter, wall, work).await?;
         if let Some(instance) = kept {
             let bytes = instance.bytes();
             self.inner.warm.put(key, instance, bytes);
         }
         drop(turn);
         Ok(Answer { json })
+    }
+
+    /// Has `component` answer a request for `owner`, in an instance of its own that is thrown away. What it has answered is whole,
+    /// and within the bound of an answer.
+    ///
+    /// The request's URI must have an authority, which the component sees as its own. If the future is dropped, the call ends.
+    ///
+    /// # Errors
+    /// [`Error::Component`] for what cannot be run at all, and those of [`call`](Self::call).
+    pub async fn serve(
+        &self,
+        owner: &Owner,
+        component: &Component,
+        host: Arc<dyn ComponentHost>,
+        request: Request<Bytes>,
+        deadline: Option<Duration>,
+    ) -> Result<Response<Bytes>, Error> {
+        let started = Instant::now();
+        let result = self.served(owner, component, host, (request, deadline)).await;
+        count(&result, "component", started);
+        result
+    }
+
+    async fn served(
+        &self,
+        owner: &Owner,
+        component: &Component,
+        host: Arc<dyn ComponentHost>,
+        (request, deadline): (Request<Bytes>, Option<Duration>),
+    ) -> Result<Response<Bytes>, Error> {
+        let inner = &self.inner;
+        let pass = inner.records.admit(owner)?;
+        // Who waits for it to be compiled has no turn, which others could use.
+        let made = inner.components.get(component).await?;
+        let _turn = inner.turns.take(owner).await?;
+        inner.make_room();
+        let (limits, meter) = (Arc::clone(&inner.limits), Arc::<Meter>::default());
+        let wall = deadline.map_or(limits.wall, |each| each.min(limits.wall));
+        let allowance = inner.allowance(inner.settings.slow_after);
+        let call = http_component::Call {
+            request,
+            host,
+            runtime: Handle::current(),
+            limits,
+            meter: Arc::clone(&meter),
+            total: Arc::clone(&inner.total),
+        };
+        let work = async move {
+            call.meter.restart(allowance);
+            http_component::serve(made, call).await
+        };
+        inner.run(pass, meter, wall, work).await
+    }
+
+    /// Checks that `component` can be run: it is looked at, and compiled.
+    ///
+    /// # Errors
+    /// [`Error::Component`] with a sentence for its author; [`Error::Busy`].
+    pub async fn check_component(&self, component: &Bytes) -> Result<(), Error> {
+        self.inner.components.check(component).await
     }
 
     /// Drops the warm instances of an owner, such as one whose plugin was uninstalled.
@@ -164,6 +221,27 @@ impl Sandbox {
 }
 
 impl Inner {
+    /// Runs `work`, which `meter` counts, for at most `wall`, and notes how it went.
+    async fn run<T: Send + 'static>(
+        &self,
+        pass: Pass,
+        meter: Arc<Meter>,
+        wall: Duration,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let done = self.lanes.run(within(wall, work), Arc::clone(&meter), pass.lane).await?;
+        let conduct = if done.as_ref().is_err_and(Error::is_burden) { Conduct::Bad } else { Conduct::Good };
+        pass.done(conduct, meter.is_heavy());
+        done
+    }
+
+    /// Drops warm instances if there is no memory for another one.
+    fn make_room(&self) {
+        if self.total.bytes().saturating_add(self.limits.memory) > self.settings.total_memory {
+            self.warm.relieve(self.limits.memory);
+        }
+    }
+
     async fn work(
         self: Arc<Self>,
         warm: Option<Instance>,
@@ -191,9 +269,7 @@ impl Inner {
     /// A fresh instance with the script loaded.
     async fn load(&self, script: &Script, meter: &Arc<Meter>) -> Result<Instance, Error> {
         let component = self.component.get().await?;
-        if self.total.bytes().saturating_add(self.limits.memory) > self.settings.total_memory {
-            self.warm.relieve(self.limits.memory);
-        }
+        self.make_room();
         meter.restart(self.allowance(self.settings.slow_load_after));
         let mut instance = Instance::new(component, &self.limits, meter, &self.total).await?;
         instance.load(script).await?;
@@ -207,4 +283,15 @@ fn within<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> BoxFuture<'static, Result<T, Error>> {
     Box::pin(async move { tokio::time::timeout(wall, work).await.unwrap_or(Err(Error::WallDeadline(wall))) })
+}
+
+/// Counts a call that began at `started`, and tells the log of the server what is its own fault.
+fn count<T>(result: &Result<T, Error>, kind: &'static str, started: Instant) {
+    let outcome = result.as_ref().map_or_else(Error::kind, |_| "answered");
+    metrics::counter!("jackfield_sandbox_calls_total", "kind" => kind, "outcome" => outcome).increment(1);
+    metrics::histogram!("jackfield_sandbox_call_duration_seconds", "kind" => kind)
+        .record(started.elapsed().as_secs_f64());
+    if let Err(Error::Internal(fault)) = result {
+        tracing::error!(%fault, "the sandbox failed");
+    }
 }

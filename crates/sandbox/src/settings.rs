@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::CompilerCommand;
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
@@ -106,6 +108,8 @@ pub struct Settings {
     /// Where compiled programs are kept from one start to the next. Made if need be, and readable for this user alone. Nothing
     /// is kept without it.
     pub cache_dir: Option<PathBuf>,
+    /// What compiles plugins' own components. None of them runs without it.
+    pub compiler: Option<CompilerCommand>,
     /// What one call may use.
     pub limits: Limits,
     /// How many calls run at once, and wait.
@@ -131,6 +135,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             cache_dir: None,
+            compiler: None,
             limits: Limits::default(),
             admission: Admission::default(),
             rest: Rest::default(),

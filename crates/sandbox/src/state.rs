@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
-use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -17,10 +16,6 @@ use crate::{Host, Level, Limits};
 
 /// Host calls whose answers may lie unread. Beyond, the instance is stopped: a script of good will awaits them.
 const MOST_UNREAD: usize = 1_024;
-
-/// Instances and tables that a store may have.
-const MOST_PARTS: usize = 100;
-const MOST_TABLE_ELEMENTS: usize = 20_000;
 
 /// The answer that crosses to a script.
 pub(crate) type Crossing = Result<String, String>;
@@ -191,7 +186,7 @@ pub(crate) enum Leftover {
 }
 
 /// Cuts at a character's end.
-fn cut(text: &mut String, most: usize) {
+pub(crate) fn cut(text: &mut String, most: usize) {
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most));
         text.push('…');
@@ -201,28 +196,6 @@ fn cut(text: &mut String, most: usize) {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl ResourceLimiter for State {
-    fn memory_growing(&mut self, now: usize, wanted: usize, _most: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.footprint.grow(wanted.saturating_sub(now)))
-    }
-
-    fn table_growing(&mut self, _now: usize, wanted: usize, _most: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(wanted <= MOST_TABLE_ELEMENTS)
-    }
-
-    fn instances(&self) -> usize {
-        MOST_PARTS
-    }
-
-    fn tables(&self) -> usize {
-        MOST_PARTS
-    }
-
-    fn memories(&self) -> usize {
-        MOST_PARTS
     }
 }
 

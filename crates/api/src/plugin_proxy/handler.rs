@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use model::ErrorCode;
 use registry::{BackendKind, Deployment};
 use runtime::upstream::{self, BackendPath};
-use runtime::{HandlerRequest, User as Acting, Who};
+use runtime::{HandlerRequest, Runtime, User as Acting, Who};
 use url::{Url, form_urlencoded};
 
 use crate::App;
@@ -28,14 +28,13 @@ pub(super) async fn call(
     match &deployment.kind {
         Some(BackendKind::Script) => {}
         Some(BackendKind::Component | BackendKind::Upstream(_)) => {
-            let detail = "this server does not run components yet";
-            return Err(Problem::new(ErrorCode::Unsupported, detail));
+            return Err(runtime::Error::NoHandlers(deployment.plugin.to_string()).into());
         }
         None => return Err(runtime::Error::NoBackend(deployment.plugin.to_string()).into()),
     }
     let runtime = app.runtime();
     let path = if path.as_str().is_empty() { "/" } else { path.as_str() };
-    let matched = runtime.route(deployment, request.method().as_str(), path)?;
+    let matched = Runtime::route(deployment, request.method().as_str(), path)?;
     let (parts, body) = request.into_parts();
     let bytes = read(body, app.options().max_body_bytes).await?;
     let body = body_of(&parts.headers, bytes)?;
@@ -72,7 +71,7 @@ fn is_web(place: &HeaderValue, public_url: &Url) -> bool {
     place.is_some_and(|place| matches!(place.scheme(), "http" | "https"))
 }
 
-async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
+pub(super) async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
     let collected = Limited::new(body, max).collect().await;
     collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {

@@ -3,9 +3,11 @@
 //! These routes have no deadline and no bound of a body of their own: what is streamed to and from a plugin's server has the
 //! bounds of [`runtime::upstream`], and a handler those of [`handler`].
 
+mod component;
 mod handler;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,7 +18,7 @@ use axum::routing::any;
 use http::request::Parts;
 use http::{Extensions, header};
 use model::{CredentialKind, ErrorCode, PluginId};
-use registry::BackendKind;
+use registry::{BackendKind, Deployment};
 use runtime::upstream::{BackendPath, Passage};
 use tokio_util::sync::CancellationToken;
 
@@ -92,25 +94,22 @@ documented! {
 async fn answer(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let deadline = app.options().deadline;
-    let (caller, deployment, path) = within(deadline, async {
-        let caller = User::from_request_parts(&mut parts, &app).await?;
-        check_is_meant(&app, &caller, &parts)?;
-        let (id, path) = split(parts.uri.path())?;
-        let deployment = app.registry().deployment(caller.tenant(), &id).await?;
-        if !deployment.enabled {
-            return Err(runtime::Error::Disabled(id.to_string()).into());
-        }
-        Ok((caller, deployment, BackendPath::parse(path)?))
-    })
-    .await?;
+    let (caller, deployment, path) = within(deadline, Box::pin(meant(&app, &mut parts))).await?;
     let request_id = parts.extensions.get::<RequestContext>().cloned();
     let request_id = request_id.as_ref().map_or("", RequestContext::id);
+    let mount =
+        format!("{}{PREFIX}{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
     let upstream = match &deployment.kind {
         Some(BackendKind::Upstream(upstream)) => upstream,
+        Some(BackendKind::Component) => {
+            let request = Request::from_parts(parts, body);
+            let work = component::serve(&app, (&caller, &deployment), (&path, &mount, request_id), request);
+            return within(deadline, work).await;
+        }
         _ => {
             let request = Request::from_parts(parts, body);
-            let called = handler::call(&app, (&caller, &deployment), (&path, request_id), request);
-            return within(deadline, called).await;
+            let work = handler::call(&app, (&caller, &deployment), (&path, request_id), request);
+            return within(deadline, work).await;
         }
     };
     let passage = Passage {
@@ -118,11 +117,7 @@ async fn answer(State(app): State<App>, request: Request) -> Result<Response, Pr
         upstream,
         caller: &caller,
         path: &path,
-        mount: &format!(
-            "{}{PREFIX}{}",
-            app.options().public_url.path().trim_end_matches('/'),
-            deployment.plugin
-        ),
+        mount: &mount,
         client: app.client_address(&parts.extensions, &parts.headers),
         request_id,
         ending: ending(&parts.extensions),
@@ -131,6 +126,18 @@ async fn answer(State(app): State<App>, request: Request) -> Result<Response, Pr
     let mut response = answer.map(Body::new);
     response.extensions_mut().insert(AsItIs);
     Ok(response)
+}
+
+/// Who calls, which of the tenant's plugins, and where below it.
+async fn meant(app: &App, parts: &mut Parts) -> Result<(User, Arc<Deployment>, BackendPath), Problem> {
+    let caller = User::from_request_parts(parts, app).await?;
+    check_is_meant(app, &caller, parts)?;
+    let (id, path) = split(parts.uri.path())?;
+    let deployment = app.registry().deployment(caller.tenant(), &id).await?;
+    if !deployment.enabled {
+        return Err(runtime::Error::Disabled(id.to_string()).into());
+    }
+    Ok((caller, deployment, BackendPath::parse(path)?))
 }
 
 /// The plugin that is meant, and the path as it stands: decoded it would no longer tell what the plugin's server is sent.

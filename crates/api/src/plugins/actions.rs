@@ -29,8 +29,9 @@ const MAX_ANSWER: usize = 1 << 20;
 #[schema(as = PluginAction)]
 pub(super) struct Action {
     /// The name of a handler.
+    #[serde(rename = "action")]
     #[schema(example = "createPayment")]
-    action: String,
+    name: String,
     /// What the handler gets as its request's `body`.
     #[serde(default)]
     #[schema(value_type = Object, example = json!({"orderId": "o-7", "amount": 1250}))]
@@ -82,7 +83,7 @@ pub(super) async fn run(
     Json(body): Json<Action>,
 ) -> Result<Json<ActionResult>, Problem> {
     let deployment = app.registry().deployment(caller.tenant(), &plugin_id(&id)?).await?;
-    let Action { action, parameters, metadata } = body;
+    let Action { name: action, parameters, metadata } = body;
     let asked = (&*action, parameters, metadata);
     match answer(&app, (&caller, &deployment), (&context, &parts), asked).await {
         Ok(response) => Ok(Json(ActionResult::of(action, &response))),
@@ -91,36 +92,41 @@ pub(super) async fn run(
     }
 }
 
-/// What answers: a handler of a script, or a plugin's own server, at `/actions/` and the action's name.
+/// What answers: a handler of a script, or a plugin's own server or component, at `/actions/` and the action's name.
 async fn answer(
     app: &App,
     (caller, deployment): (&User, &Arc<Deployment>),
     (context, parts): (&RequestContext, &Parts),
     (action, parameters, metadata): (&str, Value, Map<String, Value>),
 ) -> Result<HandlerResponse, Refused> {
-    let Some(BackendKind::Upstream(upstream)) = &deployment.kind else {
-        let user = Acting::from(caller.principal());
-        let who = Who { user: Some(user), request_id: Some(context.id().to_owned()) };
-        return Ok(app.runtime().call(deployment, who, request(action, parameters, metadata)).await?);
+    let user = Acting::from(caller.principal());
+    let who = Who { user: Some(user), request_id: Some(context.id().to_owned()) };
+    let mount =
+        format!("{}/plugins/{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
+    let upstream = match &deployment.kind {
+        Some(BackendKind::Upstream(upstream)) => upstream,
+        Some(BackendKind::Component) => {
+            let path = path_of(action)?;
+            let request = posted(&parameters).map(Into::into);
+            let answer = app.runtime().serve(deployment, who, (&path, &mount), request).await?;
+            return read(deployment, answer.map(axum::body::Body::from)).await;
+        }
+        _ => return Ok(app.runtime().call(deployment, who, request(action, parameters, metadata)).await?),
     };
     if !deployment.enabled {
         return Err(Error::Disabled(deployment.plugin.to_string()).into());
     }
-    let mount =
-        format!("{}/plugins/{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
     let passage = Passage {
         deployment,
         upstream,
         caller,
-        path: &BackendPath::parse(&format!("/actions/{action}")).map_err(Problem::from)?,
+        path: &path_of(action)?,
         mount: &mount,
         client: app.client_address(&parts.extensions, &parts.headers),
         request_id: context.id(),
         ending: CancellationToken::default(),
     };
-    let mut request = Request::new(axum::body::Body::from(parameters.to_string()));
-    *request.method_mut() = Method::POST;
-    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let request = posted(&parameters).map(axum::body::Body::from);
     let answer = app.upstreams().pass(passage, request).await.map_err(Problem::from)?;
     read(deployment, answer.map(axum::body::Body::new)).await
 }
@@ -132,7 +138,24 @@ fn is_plain(action: &str) -> bool {
         && action.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
 }
 
-/// Reads what a plugin's own server has answered.
+/// Where an action is, of what answers requests.
+fn path_of(action: &str) -> Result<BackendPath, Problem> {
+    if !is_plain(action) {
+        let detail = "an action of this plugin is 1 to 128 of letters, digits and . _ : - with a letter or digit in front";
+        return Err(Problem::new(ErrorCode::NotFound, detail));
+    }
+    Ok(BackendPath::parse(&format!("/actions/{action}"))?)
+}
+
+/// The request by which an action is asked for.
+fn posted(parameters: &Value) -> Request<String> {
+    let mut request = Request::new(parameters.to_string());
+    *request.method_mut() = Method::POST;
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request
+}
+
+/// Reads what a plugin's own server, or its component, has answered.
 async fn read(
     deployment: &Deployment,
     answer: Response<axum::body::Body>,

@@ -109,7 +109,9 @@ impl Workshop {
         let defaults = settings::defaults().context("the default settings are wrong")?;
         let bundler = parts::bundler(&defaults)?;
         // Compiled anew if a plugin has a backend: there is no folder of this server's own to keep it in.
-        let scripts = Sandbox::new(sandbox::Settings::default(), Ambient::system());
+        let settings =
+            sandbox::Settings { compiler: Some(parts::compiler()?), ..sandbox::Settings::default() };
+        let scripts = Sandbox::new(settings, Ambient::system());
         let scripts = scripts.context("the sandbox of plugins' backends cannot be set up")?;
         Ok(Self { toolchain: parts::toolchain(bundler.clone(), scripts), bundler })
     }

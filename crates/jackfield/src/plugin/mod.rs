@@ -227,9 +227,9 @@ pub(crate) async fn run(command: PluginCommand) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if is_lines {
-                dev::tell_line(&failure)
+                dev::tell_line(&failure);
             } else {
-                report::tell(&failure, json)
+                report::tell(&failure, json);
             }
             ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
         }

@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn each_wrong_entry_is_named() {
         let given = "api.internal, http://a.example, 10.0.0.0/8:8443, 10.1.2.3/8";
-        let error = load_with(&[("OUTBOUND_ALLOW", given)], "", "").unwrap_err().to_string();
+        let error = load_with(&[("OUTBOUND_ALLOW", given)], "", "").unwrap_err().clone();
         for part in
             ["OUTBOUND_ALLOW: \"http://a.example\" must be", "OUTBOUND_ALLOW: \"10.1.2.3/8\" has bits"]
         {

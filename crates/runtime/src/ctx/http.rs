@@ -2,8 +2,10 @@
 //! host names are put in here, on the way out, so that the plugin never has them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use registry::HostRule;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -39,15 +41,67 @@ struct Request {
 
 /// Sends a request.
 pub(super) async fn request(call: &Invocation, argument: &str) -> Result<String, String> {
-    let Request { method, url, headers, body, timeout: wanted } = read("http.request", argument)?;
-    let method = message::method(&method)?;
+    let Request { method, url, headers, body, timeout } = read("http.request", argument)?;
+    let asked = Asked {
+        method: message::method(&method)?,
+        url,
+        headers,
+        body: body.map(SentBody::bytes).transpose()?,
+        timeout: message::milliseconds(timeout),
+    };
+    let Exchanged { answered, body, redactor } = exchange(call, asked).await.map_err(Failure::sentence)?;
+    Ok(answered.to_json(body.into(), redactor.as_ref()))
+}
+
+/// A request that a plugin wants to send.
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Option<Bytes>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What came back, with the secrets that it may echo.
+pub(crate) struct Exchanged {
+    pub(crate) answered: Answered,
+    pub(crate) body: Bytes,
+    pub(crate) redactor: Option<Redactor>,
+}
+
+/// Why nothing came back: a sentence for the plugin's author.
+pub(crate) enum Failure {
+    /// It was not sent, because it may not be.
+    Refused(String),
+    /// It was sent, or an attempt was made.
+    Failed(outbound::Error, String),
+    /// No answer came in time.
+    Late(String),
+}
+
+impl Failure {
+    pub(crate) fn sentence(self) -> String {
+        match self {
+            Self::Refused(sentence) | Self::Failed(_, sentence) | Self::Late(sentence) => sentence,
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(sentence: String) -> Self {
+        Self::Refused(sentence)
+    }
+}
+
+/// Sends a request where it was consented to, with the secrets that its host's rule names.
+pub(crate) async fn exchange(call: &Invocation, asked: Asked) -> Result<Exchanged, Failure> {
+    let Asked { method, url, headers, body, timeout: wanted } = asked;
     let mut url = url_of(call, &url)?;
     let rule = rule_of(call, &url)?;
     let injected = Injected::of(call, rule).await?;
     let mut headers =
         message::headers(&headers, |name| rule.headers.keys().any(|own| own.eq_ignore_ascii_case(name)))?;
     injected.put_into(&mut url, &mut headers)?;
-    let body = body.map(SentBody::bytes).transpose()?;
     let _room = admit(call).await?;
 
     let client = &call.shared.outbound;
@@ -64,16 +118,22 @@ pub(super) async fn request(call: &Invocation, argument: &str) -> Result<String,
         Ok::<_, outbound::Error>((answered, is_plain, outbound::read(response, MAX_READ).await?))
     };
     let host = &rule.host;
-    let done =
-        timeout(time_left(call, wanted), work).await.map_err(|_| format!("{host} did not answer in time"))?;
-    let (answered, is_plain, body) =
-        done.map_err(|error| injected.redactor.text(&error.to_string()).into_owned())?;
-    if !injected.is_empty() && !is_plain {
-        return Err(format!(
-            "{host} has answered in a coding, so that what it answers cannot be searched for secrets"
-        ));
+    let done = timeout(time_left(call, wanted), work).await;
+    let done = done.map_err(|_| Failure::Late(format!("{host} did not answer in time")))?;
+    let (answered, is_plain, body) = done.map_err(|error| {
+        let sentence = injected.redactor.text(&error.to_string()).into_owned();
+        Failure::Failed(error, sentence)
+    })?;
+    if injected.is_empty() {
+        return Ok(Exchanged { answered, body, redactor: None });
     }
-    Ok(answered.to_json(body.into(), Some(&injected.redactor).filter(|_| !injected.is_empty())))
+    if !is_plain {
+        let sentence = format!(
+            "{host} has answered in a coding, so that what it answers cannot be searched for secrets"
+        );
+        return Err(Failure::Refused(sentence));
+    }
+    Ok(Exchanged { answered, body, redactor: Some(injected.redactor) })
 }
 
 /// Whether a body is as it is, not compressed.

@@ -6,8 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use reqwest::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -15,7 +14,7 @@ use crate::invocation::{Invocation, shown};
 use crate::redact::Redactor;
 
 /// The largest body that is sent, in bytes.
-const MAX_SENT: usize = 1 << 20;
+pub(crate) const MAX_SENT: usize = 1 << 20;
 
 /// The largest answer that is read, in bytes.
 pub(super) const MAX_READ: usize = 4 << 20;
@@ -68,7 +67,7 @@ impl SentBody {
     }
 }
 
-pub(super) fn method(text: &str) -> Result<Method, String> {
+pub(crate) fn method(text: &str) -> Result<Method, String> {
     let method = text.to_ascii_uppercase().parse::<Method>().ok();
     let is_plain = |method: &Method| *method != Method::CONNECT && *method != Method::TRACE;
     method.filter(is_plain).ok_or_else(|| format!("{} is no method that can be sent", shown(text)))
@@ -108,25 +107,57 @@ pub(super) async fn admit(call: &Invocation) -> Result<tokio::sync::SemaphorePer
     call.requests.acquire().await.map_err(|_| "the call is over".to_owned())
 }
 
+/// How long a plugin wants to wait, which it says in milliseconds.
+pub(super) fn milliseconds(timeout: Option<f64>) -> Option<Duration> {
+    timeout.and_then(|milliseconds| Duration::try_from_secs_f64(milliseconds / 1000.0).ok())
+}
+
 /// How long a request may take: what is left of the call, or less if the plugin says so.
-pub(super) fn time_left(call: &Invocation, timeout: Option<f64>) -> Duration {
+pub(super) fn time_left(call: &Invocation, wanted: Option<Duration>) -> Duration {
     let left = call.deadline.saturating_duration_since(tokio::time::Instant::now());
-    let wanted = timeout.and_then(|milliseconds| Duration::try_from_secs_f64(milliseconds / 1000.0).ok());
     wanted.map_or(left, |wanted| wanted.min(left))
 }
 
+/// Whether a header belongs to the connection and not to the plugin, which may still set it by habit.
+pub(crate) fn is_of_the_connection(name: &str) -> bool {
+    NOT_A_PLUGINS.contains(&name)
+}
+
 /// What is told of an answer, without the values that `redactor` knows.
-pub(super) struct Answered {
+pub(crate) struct Answered {
     status: u16,
     headers: HeaderMap,
     url: String,
 }
 
 impl Answered {
-    pub(super) fn of(response: &Response) -> Self {
+    pub(super) fn of(response: &reqwest::Response) -> Self {
         let mut url = response.url().clone();
         url.set_fragment(None);
         Self { status: response.status().as_u16(), headers: response.headers().clone(), url: url.into() }
+    }
+
+    /// The answer as a component gets it.
+    pub(crate) fn to_response(&self, body: Bytes, redactor: Option<&Redactor>) -> Response<Bytes> {
+        let body = match redactor {
+            Some(redactor) => redactor.bytes(body.into()).into(),
+            None => body,
+        };
+        let mut response = Response::new(body);
+        // Reqwest gives such statuses alone.
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        for (name, value) in &self.headers {
+            // The body is whole, and may be another one without its secrets.
+            if is_of_the_connection(name.as_str()) {
+                continue;
+            }
+            let value = match redactor {
+                Some(redactor) => HeaderValue::from_bytes(&redactor.bytes(value.as_bytes().to_vec())).ok(),
+                None => Some(value.clone()),
+            };
+            response.headers_mut().extend(value.map(|value| (name.clone(), value)));
+        }
+        response
     }
 
     pub(super) fn to_json(&self, body: Vec<u8>, redactor: Option<&Redactor>) -> String {

@@ -4,7 +4,7 @@ mod argument;
 mod connections;
 mod events;
 pub(crate) mod http;
-mod message;
+pub(crate) mod message;
 mod platform;
 mod secrets;
 mod storage;

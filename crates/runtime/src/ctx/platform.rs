@@ -91,7 +91,7 @@ pub(super) async fn request(call: &Invocation, argument: &str) -> Result<String,
         let body = outbound::read(response, MAX_READ).await.map_err(|error| error.to_string())?;
         Ok::<_, String>(answered.to_json(body.into(), None))
     };
-    timeout(time_left(call, wanted), work)
+    timeout(time_left(call, message::milliseconds(wanted)), work)
         .await
         .map_err(|_| "the product did not answer in time".to_owned())?
 }

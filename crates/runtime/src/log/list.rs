@@ -71,13 +71,12 @@ impl Log {
         let limit = i64::from(query.limit.unwrap_or(DEFAULT_LIMIT)).clamp(1, MAX_KEPT);
         let wanted = (query.level.map_or(0, rank), limit);
         let mut conn = self.shared.database.read().await?;
-        let rows = match query.after {
-            Some(after) => lines::after(&mut conn, &place, after, wanted).await?,
-            None => {
-                let mut rows = lines::newest(&mut conn, &place, wanted).await?;
-                rows.reverse();
-                rows
-            }
+        let rows = if let Some(after) = query.after {
+            lines::after(&mut conn, &place, after, wanted).await?
+        } else {
+            let mut rows = lines::newest(&mut conn, &place, wanted).await?;
+            rows.reverse();
+            rows
         };
         let next = rows.last().map(|row| row.seq).or(query.after);
         Ok(Logs { lines: rows.into_iter().map(Logged::from).collect(), next })

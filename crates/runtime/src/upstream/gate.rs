@@ -31,7 +31,7 @@ const MEMORY: Duration = Duration::from_mins(15);
 /// The gates of all installations.
 #[derive(Debug)]
 pub(super) struct Gates {
-    by_installation: Cache<(TenantId, String), Arc<Gate>>,
+    known: Cache<(TenantId, String), Arc<Gate>>,
     places: usize,
     ambient: Ambient,
 }
@@ -73,8 +73,8 @@ impl moka::Equivalent<(TenantId, String)> for Key<'_> {
 impl Gates {
     /// Gates through which `places` requests may go at once, each.
     pub(super) fn new(places: usize, ambient: Ambient) -> Self {
-        let by_installation = Cache::builder().max_capacity(MAX_GATES).time_to_idle(MEMORY).build();
-        Self { by_installation, places, ambient }
+        let known = Cache::builder().max_capacity(MAX_GATES).time_to_idle(MEMORY).build();
+        Self { known, places, ambient }
     }
 
     /// Lets a request of `tenant` to `plugin` through.
@@ -82,9 +82,8 @@ impl Gates {
     /// # Errors
     /// [`Error::Busy`], [`Error::Resting`].
     pub(super) fn enter(&self, tenant: &TenantId, plugin: &str) -> Result<Entry, Error> {
-        let known = &self.by_installation;
-        let gate = known.get(&Key(tenant, plugin)).unwrap_or_else(|| {
-            known.get_with((tenant.clone(), plugin.to_owned()), || Arc::new(Gate::new(self.places)))
+        let gate = self.known.get(&Key(tenant, plugin)).unwrap_or_else(|| {
+            self.known.get_with((tenant.clone(), plugin.to_owned()), || Arc::new(Gate::new(self.places)))
         });
         let place = Arc::clone(&gate.places).try_acquire_owned();
         let place = place.map_err(|_| Error::Busy { max: self.places })?;

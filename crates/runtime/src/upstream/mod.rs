@@ -45,6 +45,7 @@ pub use error::Error;
 pub use headers::{X_JACKFIELD_CONTEXT, fit_for_callers, without_credentials};
 pub use metered::Break;
 pub use path::BackendPath;
+pub(crate) use target::{location, uri};
 
 use context::Contexts;
 use gate::{Entry, Gates};

@@ -20,7 +20,7 @@ pub(super) fn is_granted(upstream: &Url, grants: &Grants) -> bool {
 }
 
 /// `path` below the base of `upstream`, with the caller's query.
-pub(super) fn uri(upstream: &Url, path: &BackendPath, query: Option<&str>) -> Result<Uri, Error> {
+pub(crate) fn uri(upstream: &Url, path: &BackendPath, query: Option<&str>) -> Result<Uri, Error> {
     let base = base_path(upstream);
     let path = path.as_str();
     let origin = &upstream[..Position::BeforePath];
@@ -62,7 +62,7 @@ fn without_credentials(query: &str) -> std::borrow::Cow<'_, str> {
 
 /// What a `Location` of the answer to `uri` is for callers: what is below the upstream is below `mount` for them, and what is
 /// elsewhere is told in full. `None` for what is no web address.
-pub(super) fn location(value: &HeaderValue, uri: &Uri, upstream: &Url, mount: &str) -> Option<HeaderValue> {
+pub(crate) fn location(value: &HeaderValue, uri: &Uri, upstream: &Url, mount: &str) -> Option<HeaderValue> {
     let asked = Url::parse(&uri.to_string()).ok()?;
     let place = asked.join(value.to_str().ok()?).ok()?;
     if !matches!(place.scheme(), "http" | "https") {

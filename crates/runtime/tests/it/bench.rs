@@ -55,7 +55,10 @@ impl Installations for Vault {
 
 /// What was asked of connectors.
 #[derive(Default)]
-pub(crate) struct Asked(pub(crate) Mutex<Vec<(String, String, String, Map<String, Value>, String)>>);
+pub(crate) struct Asked(pub(crate) Mutex<Vec<Question>>);
+
+/// Which connector, which operation, whose connection, with what, and who has asked.
+pub(crate) type Question = (String, String, String, Map<String, Value>, String);
 
 #[async_trait]
 impl Unified for Asked {
@@ -66,14 +69,14 @@ impl Unified for Asked {
         operation: &str,
         arguments: Map<String, Value>,
     ) -> Result<Value, UnifiedError> {
-        let asked = (
+        let question = (
             connector.to_owned(),
             operation.to_owned(),
             asker.user_email.clone(),
             arguments,
             asker.actor.clone(),
         );
-        self.0.lock().unwrap().push(asked);
+        self.0.lock().unwrap().push(question);
         Ok(json!({"items": []}))
     }
 

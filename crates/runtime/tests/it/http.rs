@@ -1,5 +1,6 @@
 //! Requests to other servers: only where it was consented to, with secrets that the plugin never sees.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -50,7 +51,7 @@ async fn answer(State(seen): State<Seen>, request: Request) -> Response {
     let body = axum::body::to_bytes(body, 8 << 20).await.unwrap();
     let mut told = format!("{} {}\n", parts.method, parts.uri);
     for (name, value) in &parts.headers {
-        told += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+        writeln!(told, "{name}: {}", String::from_utf8_lossy(value.as_bytes())).unwrap();
     }
     told += &String::from_utf8_lossy(&body);
     seen.lock().unwrap().push(told.clone());

@@ -1,5 +1,7 @@
 //! Operations of connectors for plugins' backends: the same arguments and the same results as over HTTP.
 
+use std::iter;
+
 use ::connectors::communication::{Conversation, NewMessage};
 use ::connectors::{Asker, Connectors};
 use async_trait::async_trait;
@@ -147,10 +149,10 @@ impl Unified for ForPlugins {
     ) -> Result<Value, UnifiedError> {
         let done = self.run(asker.clone(), connector, operation, Arguments(arguments)).await;
         done.map_err(|problem| {
-            let violations = problem.violations().iter();
-            let particulars: String =
-                violations.map(|each| format!("; {}: {}", each.pointer, each.detail)).collect();
-            UnifiedError { code: problem.code(), detail: format!("{}{particulars}", problem.detail()) }
+            let violations =
+                problem.violations().iter().map(|each| format!("{}: {}", each.pointer, each.detail));
+            let sentences: Vec<String> = iter::once(problem.detail().to_owned()).chain(violations).collect();
+            UnifiedError { code: problem.code(), detail: sentences.join("; ") }
         })
     }
 
@@ -234,29 +236,30 @@ impl Arguments {
 mod tests {
     use super::*;
 
-    fn arguments(value: Value) -> Arguments {
+    fn arguments(value: &Value) -> Arguments {
         Arguments(value.as_object().cloned().unwrap_or_default())
     }
 
     #[test]
     fn arguments_are_taken_as_they_are_meant() {
-        let mut given = arguments(json!({"id": 7, "body": {"a": 1}, "raw": true, "thread": ""}));
+        let mut given = arguments(&json!({"id": 7, "body": {"a": 1}, "raw": true, "thread": ""}));
         assert_eq!(given.text("id").map_err(|problem| problem.detail().to_owned()), Ok("7".to_owned()));
         assert!(given.object("body").is_ok_and(|body| body.len() == 1));
         assert!(given.flag("raw").is_ok_and(|raw| raw));
         assert!(given.optional("thread").is_ok_and(|thread| thread.is_none()));
         assert!(given.end().is_ok());
-        assert!(arguments(json!({"idd": 1})).end().is_err_and(|problem| problem.detail().contains("idd")));
-        assert!(arguments(json!({})).text("id").is_err());
-        assert!(arguments(json!({"body": []})).object("body").is_err());
+        assert!(arguments(&json!({"idd": 1})).end().is_err_and(|problem| problem.detail().contains("idd")));
+        assert!(arguments(&json!({})).text("id").is_err());
+        assert!(arguments(&json!({"body": []})).object("body").is_err());
     }
 
     #[test]
     fn filters_become_parameters() {
-        let pairs = arguments(json!({"max_results": 7, "label": "a b", "raw": true, "folder": null})).pairs();
+        let pairs =
+            arguments(&json!({"max_results": 7, "label": "a b", "raw": true, "folder": null})).pairs();
         let expected = [("max_results", "7"), ("label", "a b"), ("raw", "true")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert!(pairs.is_ok_and(|pairs| pairs == expected));
-        assert!(arguments(json!({"label": ["a"]})).pairs().is_err());
+        assert!(arguments(&json!({"label": ["a"]})).pairs().is_err());
     }
 }

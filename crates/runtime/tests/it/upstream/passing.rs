@@ -17,13 +17,13 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::server::{Act, Server, whole};
-use super::{Front, MOUNT, settings};
+use super::{Front, MOUNT, client, settings};
 
 #[tokio::test]
 async fn a_request_goes_on_as_it_is_and_says_who_is_calling() {
     let server = Server::start(Act::Answer(whole("ok"))).await;
     let front = Front::before(&format!("{}/base/", server.url), settings()).await;
-    let client = reqwest::Client::new();
+    let client = client();
     let answer = client.put(front.url("/a%20b/c;v=1/?q=%2F&q=2&session_token=canary"));
     let answer = answer.header("x-own", "1").header("cookie", "session=canary").bearer_auth("canary");
     let answer = answer.header("x-tenant-id", "canary").header("x-jackfield-context", "canary").body("hello");
@@ -64,8 +64,8 @@ async fn a_request_goes_on_as_it_is_and_says_who_is_calling() {
     ] {
         assert_eq!(claims[name], expected, "{claims}");
     }
-    let lives = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
-    assert_eq!(lives, 60);
+    let lifetime = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+    assert_eq!(lifetime, 60);
     client.get(front.url("")).send().await.unwrap();
     let again = server.requests().pop().unwrap();
     assert!(again.starts_with("GET /base HTTP/1.1\r\n"), "{again}");
@@ -140,7 +140,7 @@ async fn bodies_go_both_ways_at_the_same_time() {
         Some((Ok::<_, Infallible>(receiver.recv().await?), receiver))
     });
     let body = reqwest::Body::wrap_stream(pieces);
-    let answer = reqwest::Client::new().post(front.url("/echo")).body(body).send().await.unwrap();
+    let answer = client().post(front.url("/echo")).body(body).send().await.unwrap();
     let mut back = answer.bytes_stream();
     for number in 0..10 {
         let piece = Bytes::from(format!("piece {number}"));
@@ -166,7 +166,7 @@ async fn what_nobody_takes_is_not_read() {
     };
     let bounds = Settings { max_answer: 1 << 30, ..settings() };
     let front = served_within(Router::new().fallback(flood), bounds).await;
-    let answer = reqwest::Client::new().get(front.url("/flood")).send().await.unwrap();
+    let answer = client().get(front.url("/flood")).send().await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     let mut made = 0;
     while receiver.try_recv().is_ok() {
@@ -210,7 +210,7 @@ async fn trailers_go_both_ways() {
 async fn a_connection_that_was_closed_meanwhile_costs_no_request() {
     let server = Server::start(Act::AnswerAndClose(whole("ok"))).await;
     let front = Front::before(&server.url, settings()).await;
-    let client = reqwest::Client::new();
+    let client = client();
     for number in 0..20 {
         let answer = client.post(front.url("/x")).body("hello").send().await.unwrap();
         assert_eq!(answer.text().await.unwrap(), "ok", "request {number}");

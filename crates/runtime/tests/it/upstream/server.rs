@@ -85,7 +85,7 @@ async fn serve(mut stream: TcpStream, act: Act, requests: Arc<Mutex<Vec<String>>
             }
             Act::Hang(bytes) => {
                 let _ = stream.write_all(bytes).await;
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
                 true
             }
         };
