@@ -25,6 +25,8 @@ pub(crate) struct Watch {
     watched: BTreeSet<PathBuf>,
     /// Holds one notice, however much has changed.
     changes: mpsc::Receiver<()>,
+    /// Whether a notice was taken that nobody has been told of yet.
+    is_due: bool,
 }
 
 impl Watch {
@@ -39,18 +41,22 @@ impl Watch {
             }
         };
         let watcher = notify::recommended_watcher(told).with_context(|| cannot(root))?;
-        let mut watch = Self { root: root.to_owned(), watcher, watched: BTreeSet::new(), changes };
+        let mut watch =
+            Self { root: root.to_owned(), watcher, watched: BTreeSet::new(), changes, is_due: false };
         watch.follow_folders()?;
         Ok(watch)
     }
 
-    /// Waits until something has changed, and nothing more for a moment.
+    /// Waits until something has changed, and nothing more for a moment. Who gives up waiting misses nothing: the next call tells
+    /// of it.
     pub(crate) async fn changed(&mut self) -> Result<(), Failure> {
-        if self.changes.recv().await.is_none() {
+        if !self.is_due && self.changes.recv().await.is_none() {
             return Err(Failure::Other(anyhow::anyhow!("the system no longer tells what changes")));
         }
+        self.is_due = true;
         let end = Instant::now() + LONGEST;
         while let Ok(Some(())) = timeout_at(end.min(Instant::now() + QUIET), self.changes.recv()).await {}
+        self.is_due = false;
         // New folders are listened to before they are read, so that nothing falls in between.
         self.follow_folders()
     }
@@ -116,6 +122,18 @@ mod tests {
         }
         fs::read(root.path().join("plugin.json")).unwrap();
         assert!(!is_told(&mut watch, Duration::from_millis(400)).await);
+    }
+
+    #[tokio::test]
+    async fn a_change_is_told_to_who_gave_up_waiting_and_comes_back() {
+        let root = tempfile::tempdir().unwrap();
+        let mut watch = Watch::start(root.path()).unwrap();
+        fs::write(root.path().join("a.ts"), "x").unwrap();
+        // The notice is there by now, and the wait for more of them is not over.
+        tokio::time::sleep(QUIET * 5).await;
+        assert!(!is_told(&mut watch, QUIET / 4).await);
+        assert!(is_told(&mut watch, LONG).await);
+        assert!(!is_told(&mut watch, QUIET * 4).await);
     }
 
     #[tokio::test]
