@@ -13,6 +13,7 @@ mod connector;
 mod error;
 mod follow;
 mod guard;
+mod headers;
 mod lookup;
 mod resolver;
 
@@ -21,5 +22,6 @@ pub use client::{Client, Settings, read};
 pub use connector::{Connector, Stream};
 pub use error::Error;
 pub use guard::{Guard, roots};
+pub use headers::NOT_SETTABLE;
 pub use lookup::{Addresses, Lookup};
 pub use resolver::Resolver;

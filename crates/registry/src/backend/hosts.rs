@@ -16,22 +16,6 @@ const MAX_ADDED: usize = 20;
 /// The most characters of a name or value that a rule adds.
 const MAX_TEXT: usize = 1024;
 
-/// Headers that a rule may not set: they belong to the connection, or are made from the request itself (RFC 9110).
-const NOT_SETTABLE: [&str; 12] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// A host as it is compared: lower case, without the port that goes without saying.
 pub(super) fn canonical(text: &str) -> String {
     let text = text.trim().to_ascii_lowercase();
@@ -105,7 +89,7 @@ fn check_header(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token) {
         return Err("is no name of a header (RFC 9110, section 5.6.2)".to_owned());
     }
-    if NOT_SETTABLE.contains(&name.to_ascii_lowercase().as_str()) {
+    if outbound::NOT_SETTABLE.contains(&name.to_ascii_lowercase().as_str()) {
         return Err("cannot be set: it belongs to the connection, not to the request".to_owned());
     }
     Ok(())

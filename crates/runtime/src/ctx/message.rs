@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use outbound::NOT_SETTABLE;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -26,23 +27,8 @@ const MAX_REQUESTS: u32 = 64;
 const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// Headers that no plugin sets: they belong to the connection, or would make an answer that cannot be searched for secrets.
-const NOT_A_PLUGINS: [&str; 14] = [
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "range",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+/// Headers that no plugin sets besides those that nobody does: they would make an answer that cannot be searched for secrets.
+const NOT_A_PLUGINS: [&str; 2] = ["accept-encoding", "range"];
 
 /// A body that is sent: `{text}` or `{base64}`.
 #[derive(Debug, Deserialize)]
@@ -90,7 +76,7 @@ pub(super) fn headers(
             return Err(format!("{:?} is no name of a header", shown(name)));
         };
         let text = name.as_str();
-        if NOT_A_PLUGINS.contains(&text) || text.starts_with("x-jackfield-") || is_own(text) {
+        if is_of_the_connection(text) || text.starts_with("x-jackfield-") || is_own(text) {
             return Err(format!("the header {name} is not set by plugins: leave it out"));
         }
         let Ok(value) = HeaderValue::from_str(value) else {
@@ -118,9 +104,9 @@ pub(super) fn time_left(call: &Invocation, wanted: Option<Duration>) -> Duration
     wanted.map_or(left, |wanted| wanted.min(left))
 }
 
-/// Whether a header belongs to the connection and not to the plugin, which may still set it by habit.
+/// Whether a header, in lower case, belongs to the connection and not to the plugin, which may still set it by habit.
 pub(crate) fn is_of_the_connection(name: &str) -> bool {
-    NOT_A_PLUGINS.contains(&name)
+    NOT_SETTABLE.contains(&name) || NOT_A_PLUGINS.contains(&name)
 }
 
 /// What is told of an answer, without the values that `redactor` knows.
