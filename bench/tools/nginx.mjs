@@ -12,8 +12,8 @@ const HEADERS = [
   ['X-Content-Type-Options', 'nosniff'],
 ];
 
-function configuration(folder, port) {
-  const headers = HEADERS.map(([name, value]) => `add_header ${name} "${value}";`).join("\n      ");
+/** What all have in common, around a server of the given lines. */
+function configuration(folder, port, server, outside = "") {
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((kind) => `${kind}_temp_path ${folder}/tmp_${kind};`).join(" ");
   return `
@@ -28,12 +28,22 @@ http {
   sendfile on;
   tcp_nopush on;
   keepalive_requests 1000000000;
-  open_file_cache max=1000;
-  open_file_cache_valid 60s;
   default_type text/javascript;
+  ${outside}
   server {
     listen 127.0.0.1:${port};
+    ${server}
+  }
+}
+`;
+}
+
+function files(folder) {
+  const headers = HEADERS.map(([name, value]) => `add_header ${name} "${value}";`).join("\n      ");
+  return `
     root ${folder}/files;
+    open_file_cache max=1000;
+    open_file_cache_valid 60s;
     location / {
       ${headers}
     }
@@ -41,11 +51,16 @@ http {
     location ~ \\.br$ {
       ${headers}
       add_header Content-Encoding br;
-    }
-  }
+    }`;
 }
-`;
-}
+
+/** Passes everything on over connections that are kept, as its documentation has it. */
+const PASS_ON = `
+    location / {
+      proxy_pass http://behind;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+    }`;
 
 export class Nginx {
   constructor(base, child) {
@@ -53,10 +68,24 @@ export class Nginx {
   }
 
   /** Serves the folder `files` in `folder`. */
-  static async start(folder, cores) {
+  static start(folder, cores) {
+    return Nginx.#run(folder, cores, files(folder));
+  }
+
+  /** Answers every request with 13 bytes. */
+  static answering(folder, cores) {
+    return Nginx.#run(folder, cores, `location / { return 200 "Hello, world!"; }`);
+  }
+
+  /** Passes everything on to the server at `base`. */
+  static proxying(folder, cores, base) {
+    return Nginx.#run(folder, cores, PASS_ON, `upstream behind { server ${new URL(base).host}; keepalive 128; }`);
+  }
+
+  static async #run(folder, cores, server, outside) {
     const port = await freePort();
     const file = join(folder, "nginx.conf");
-    writeFileSync(file, configuration(folder, port));
+    writeFileSync(file, configuration(folder, port, server, outside));
     const args = ["-c", file, "-e", join(folder, "nginx.log"), "-g", "daemon off;"];
     const child = start(cores, "nginx", args, { stdio: "ignore" });
     const nginx = new Nginx(`http://127.0.0.1:${port}`, child);

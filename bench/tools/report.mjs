@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { version as esbuild } from "esbuild";
 import { FastApi } from "./fastapi.mjs";
+import { Fastify } from "./fastify.mjs";
 import { Postgres } from "./postgres.mjs";
 
 /** A table; the first column is text, the others are figures. */
@@ -30,6 +31,7 @@ function machine() {
     ["PostgreSQL", Postgres.version()],
     ["esbuild", `${esbuild} on Node ${process.version}`],
     ["FastAPI", FastApi.version()],
+    ["Fastify", Fastify.version()],
     ["wrk", said("wrk", "-v").split("\n")[0].split(" ").slice(0, 2).join(" ")],
   ];
 }
