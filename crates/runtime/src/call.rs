@@ -287,6 +287,7 @@ impl Runtime {
 
     /// Drops what this process remembers of a tenant.
     pub fn forget(&self, tenant: &TenantId) {
+        self.sandbox.forget_tenant(tenant.as_str());
         let tenant = tenant.clone();
         // Refused only without support for closures, which there is.
         let _ = self.shared.redactors.invalidate_entries_if(move |place, _| place.tenant == tenant);

@@ -201,7 +201,12 @@ impl Sandbox {
 
     /// Drops the warm instances of an owner, such as one whose plugin was uninstalled.
     pub fn forget(&self, owner: &Owner) {
-        self.inner.warm.forget(owner);
+        self.inner.warm.forget(|each| each == owner);
+    }
+
+    /// Drops the warm instances of all programs of a tenant.
+    pub fn forget_tenant(&self, tenant: &str) {
+        self.inner.warm.forget(|owner| *owner.tenant == *tenant);
     }
 
     /// How many instances are kept warm, and their bytes of memory.

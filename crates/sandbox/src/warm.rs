@@ -80,11 +80,11 @@ impl<I> Warm<I> {
         drop(room);
     }
 
-    /// Drops every instance of this owner.
-    pub(crate) fn forget(&self, owner: &Owner) {
+    /// Drops every instance of the owners that are meant.
+    pub(crate) fn forget(&self, is_meant: impl Fn(&Owner) -> bool) {
         let mut dropped = Vec::new();
         let mut room = self.lock();
-        let keys: Vec<Key> = room.by_key.keys().filter(|key| key.owner == *owner).cloned().collect();
+        let keys: Vec<Key> = room.by_key.keys().filter(|key| is_meant(&key.owner)).cloned().collect();
         for key in keys {
             while let Some(kept) = room.by_key.get_mut(&key).and_then(Vec::pop) {
                 room.removed(&key, &kept);
@@ -166,7 +166,9 @@ mod tests {
         assert_eq!(warm.take(&key("a", "1")), Some("second"));
         warm.relieve(5);
         assert_eq!(warm.take(&key("a", "1")), None);
-        warm.forget(&key("a", "2").owner);
-        assert_eq!(warm.size(), (0, 0));
+        warm.put(key("b", "2"), "another's", 10);
+        warm.forget(|owner| *owner.tenant == *"a");
+        assert_eq!(warm.size(), (1, 10));
+        assert_eq!(warm.take(&key("b", "2")), Some("another's"));
     }
 }
