@@ -11,6 +11,7 @@ use model::Ambient;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::backends;
@@ -120,8 +121,20 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     tell_who_may_call(&settings, args.dev);
 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
-    let cut_off = server::serve(listener, api::router(app, mounted), bounds, stop).await;
-    if !lifecycle.close(settings.shutdown_deadline.0).await {
+    let stopping = CancellationToken::new();
+    let told = stopping.clone();
+    let stop = async move {
+        stop.await;
+        told.cancel();
+    };
+    let serving = server::serve(listener, api::router(app, mounted), bounds, stop);
+    // Hooks end in the same time as requests do, and none is begun meanwhile.
+    let ending = async {
+        stopping.cancelled().await;
+        lifecycle.close(bounds.shutdown).await
+    };
+    let (cut_off, has_ended) = tokio::join!(serving, ending);
+    if !has_ended {
         tracing::warn!("hooks of plugins are cut off; they are called again");
     }
     drop(background);
