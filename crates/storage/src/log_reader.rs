@@ -107,7 +107,8 @@ impl LogReader {
             return Ok(Next::Elsewhere);
         }
         // What was deleted meanwhile, as with a tenant, is not taken any more.
-        let events = if events.is_empty() { events } else { events_of(&mut tx, self.kinds, (from, last)).await? };
+        let events =
+            if events.is_empty() { events } else { events_of(&mut tx, self.kinds, (from, last)).await? };
         if events.is_empty() {
             tx.commit().await?;
             return Ok(Next::Nothing);

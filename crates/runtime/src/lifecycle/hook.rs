@@ -162,9 +162,12 @@ mod tests {
     #[test]
     fn what_is_put_off_waits_longer_each_time_up_to_ten_minutes() {
         let ambient = Ambient::system();
-        for (times, seconds) in [(0, 2), (1, 4), (5, 64), (8, 512), (9, 600), (i64::MAX, 600), (1_000_000, 600)] {
+        for (times, seconds) in
+            [(0, 2), (1, 4), (5, 64), (8, 512), (9, 600), (i64::MAX, 600), (1_000_000, 600)]
+        {
             let pause = pause_put_off(times, &ambient);
-            let (least, most) = (Duration::from_secs(seconds), Duration::from_secs(seconds + seconds.div_ceil(5)));
+            let (least, most) =
+                (Duration::from_secs(seconds), Duration::from_secs(seconds + seconds.div_ceil(5)));
             assert!((least..=most).contains(&pause), "{times}: {pause:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! The log of plugins. Lines are written once and never changed.
 
-use model::Timestamp;
 use futures::{Stream, TryStreamExt as _};
+use model::Timestamp;
 use sqlx::{FromRow, QueryBuilder};
 use storage::{Conn, Engine, Error, Tx, on};
 
@@ -69,12 +69,9 @@ pub(crate) async fn last(tx: &mut Tx, place: &Place) -> Result<i64, Error> {
 }
 
 /// Deletes at most `limit` lines of an installation, through place `last`.
-pub(crate) async fn delete_some(
-    tx: &mut Tx,
-    place: &Place,
-    (last, limit): (i64, i64),
-) -> Result<u64, Error> {
-    Ok(on!(tx, |c| sqlx::query(
+pub(crate) async fn delete_some(tx: &mut Tx, place: &Place, (last, limit): (i64, i64)) -> Result<u64, Error> {
+    Ok(on!(tx, |c| {
+        sqlx::query(
         "DELETE FROM plugin_log WHERE seq IN \
          (SELECT seq FROM plugin_log WHERE tenant = $1 AND plugin_key = $2 AND seq <= $3 ORDER BY seq LIMIT $4)"
     )
@@ -84,7 +81,8 @@ pub(crate) async fn delete_some(
     .bind(limit)
     .execute(c)
     .await
-    .map(|done| done.rows_affected()))?)
+    .map(|done| done.rows_affected())
+    })?)
 }
 
 /// A line as it is stored.

@@ -54,7 +54,11 @@ async fn places_grow_in_the_order_of_committing() {
         }
         second.call(plugin("acme", "shop")).0.log(Level::Info, "fast".into());
         while count(&first, WAITING).await < 2 {
-            assert_eq!(count(&first, "SELECT COUNT(*) FROM plugin_log").await, 0, "it has overtaken the other");
+            assert_eq!(
+                count(&first, "SELECT COUNT(*) FROM plugin_log").await,
+                0,
+                "it has overtaken the other"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -79,7 +83,8 @@ async fn a_page_has_a_mebibyte_at_most(place: Place) {
         assert_eq!(logs.next, logs.lines.last().map(|line| line.seq));
         logs.lines
     };
-    let all = list(Some(0)).await.into_iter().chain(list(list(Some(0)).await.last().map(|line| line.seq)).await);
+    let all =
+        list(Some(0)).await.into_iter().chain(list(list(Some(0)).await.last().map(|line| line.seq)).await);
     let all: Vec<_> = all.collect();
     assert_eq!(list(Some(0)).await, all[..128]);
     assert_eq!(list(None).await, all[22..], "without a place the newest are given");

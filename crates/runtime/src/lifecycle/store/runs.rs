@@ -73,7 +73,8 @@ pub(crate) async fn skip_waiting(
     reason: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    on!(tx, |c| sqlx::query(
+    on!(tx, |c| {
+        sqlx::query(
         "UPDATE lifecycle_run SET state = 'skipped', last_error = $3, finished_at = $4, fence = fence + 1 \
          WHERE tenant = $1 AND plugin_key = $2 AND finished_at IS NULL AND state = 'pending' AND event_id <> $5"
     )
@@ -84,7 +85,8 @@ pub(crate) async fn skip_waiting(
     .bind(last.event_id)
     .execute(c)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     Ok(())
 }
 
