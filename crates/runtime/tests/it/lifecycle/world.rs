@@ -248,6 +248,19 @@ impl World {
         count
     }
 
+    /// Whether a statement waits for the table of runs, on PostgreSQL.
+    pub(super) async fn is_somebody_waiting(&self) -> bool {
+        let mut conn = self.database.read().await.unwrap();
+        let (count,): (i64,) = on!(conn, |c| sqlx::query_as(
+            "SELECT COUNT(*) FROM pg_locks WHERE relation = to_regclass('lifecycle_run')::oid AND NOT granted \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        .fetch_one(c)
+        .await)
+        .unwrap();
+        count > 0
+    }
+
     pub(super) async fn execute(&self, sql: &'static str) {
         let mut tx = self.database.begin().await.unwrap();
         on!(tx, |c| sqlx::query(sql).execute(c).await.map(drop)).unwrap();
