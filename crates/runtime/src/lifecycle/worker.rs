@@ -130,7 +130,7 @@ impl Inner {
                 let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
                     return Ok(begun + claimed);
                 };
-                // Who ends this process waits for all slots after it has stopped, so whatever is begun from here it has waited for.
+                // With the slot in hand: whoever ends this process says stop first, and then waits for all slots.
                 if self.stop.is_cancelled() {
                     return Ok(begun + claimed);
                 }

@@ -26,7 +26,8 @@ const EARLY: usize = 2000;
 /// How many lines are written at once: each has seven values, and a statement of PostgreSQL takes 65,535 of them.
 const BATCH: usize = 500;
 
-/// How long writing one batch may take, or deleting what is too old of one log. What cannot be written is dropped: it is a log, and memory has a bound.
+/// How long writing one batch may take, or deleting what is too old of one log. What cannot be written is dropped: it is a log,
+/// and memory has a bound.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long the last lines may take to be written when the program ends.
