@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testkit::Backend;
 use tokio::task::JoinHandle;
 
-use super::{act, data, install};
+use super::{act, data, install, lines};
 use crate::deployment::{ADMIN, Deployment, USER, Who, on_both_backends};
 
 on_both_backends!(
@@ -189,5 +189,8 @@ async fn who_keeps_at_it_is_left_alone(backend: Backend) {
     let answer = act(&deployment, USER, "bad", "fine", json!({})).await;
     assert!(answer.headers["retry-after"].to_str().unwrap().parse::<u32>().unwrap() > 0);
     answer.problem("plugin_unavailable");
+    // Why is in the log, and refusals do not push it out.
+    let told = lines(&deployment, "bad", 5).await;
+    assert!(told.iter().all(|line| !line["message"].as_str().unwrap().contains("left alone")), "{told:?}");
     assert_eq!(data(&deployment, QUIET, "bad", "fine", json!({})).await, json!("fine"));
 }
