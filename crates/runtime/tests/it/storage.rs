@@ -313,11 +313,15 @@ async fn what_is_installed_again_keeps_what_it_keeps_from_then_on(place: Place) 
         tokio::pin!(setting);
         let early = tokio::time::timeout(Duration::from_millis(200), &mut setting).await;
         gate.opened.notify_one();
-        erasing.await.unwrap().unwrap();
-        match early {
-            Ok(set) => set.unwrap(),
-            Err(_) => setting.await.unwrap(),
+        let rest = async {
+            match early {
+                Ok(set) => set,
+                Err(_) => setting.await,
+            }
         };
+        let (erased, set) = tokio::join!(erasing, rest);
+        erased.unwrap().unwrap();
+        set.unwrap();
     }
     assert_eq!(keys(&own, "").await, json!(["new"]));
 
