@@ -1,4 +1,4 @@
-import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { cleanup, configure, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { createContext, type ReactNode, useContext, useState } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
@@ -14,6 +14,10 @@ import {
   usePluginConfig,
 } from "../src/index.js";
 import { type Answer, startServer, type TestServer } from "./server.js";
+
+// A machine that is busy elsewhere is no failure.
+configure({ asyncUtilTimeout: 20_000 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const POINT = "dashboard-widgets";
 const ThemeContext = createContext("light");
