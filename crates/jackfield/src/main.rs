@@ -11,6 +11,7 @@ mod dev_provider;
 mod keys;
 mod lexmodo;
 mod logging;
+mod open_files;
 mod parts;
 mod plugin;
 mod rotate;
