@@ -67,6 +67,11 @@ describe("storage", () => {
       await expect(storage.set("k", value), what).rejects.toThrow(TypeError);
     }
     for (const ttl of [0, -1, Infinity, NaN, "60" as never]) await expect(storage.set("k", 1, { ttl })).rejects.toThrow("ttl is a number");
+    const deep = (levels: number): unknown => (levels === 0 ? 1 : [deep(levels - 1)]);
+    await storage.set("deep", deep(127));
+    for (const value of [deep(128), "\ud800", { "a\udc00": 1 }]) await expect(storage.set("k", value)).rejects.toThrow("no JSON that can be kept");
+    await storage.set("pair", "\ud83d\ude00");
+    for (const key of ["deep", "pair"]) await storage.delete(key);
     await storage.set("nothing", undefined);
     expect(await storage.list("nothing")).toEqual(["nothing"]);
     for (let n = 0; n < 38; n += 1) await storage.set(`big${n}`, "v".repeat(256 * 1024 - 2));

@@ -7,6 +7,7 @@ const MAX_KEY_BYTES = 256;
 const MAX_VALUE_BYTES = 256 * 1024;
 /** Ten years, in seconds. */
 const MAX_TTL = 10 * 366 * 24 * 3600;
+const MAX_DEPTH = 127;
 const MAX_KEYS = 10_000;
 const MAX_BYTES = 10 * 1024 * 1024;
 
@@ -143,8 +144,17 @@ function checkedPrefix(prefix: string): string {
   throw new Error(`a prefix has at most ${MAX_KEY_BYTES} bytes`);
 }
 
+function canBeKept(value: unknown, depth: number): boolean {
+  if (typeof value === "string") return !/\p{Surrogate}/u.test(value);
+  if (typeof value !== "object" || value === null) return true;
+  return depth < MAX_DEPTH && Object.entries(value).every(([name, each]) => canBeKept(name, depth) && canBeKept(each, depth + 1));
+}
+
 function checkedValue(key: string, value: unknown): string {
   const json = toJson(value ?? null, `the value of "${key}"`);
+  if (!canBeKept(JSON.parse(json), 0)) {
+    throw new Error(`the value is no JSON that can be kept: it nests at most ${MAX_DEPTH} deep, and its texts are whole UTF-16`);
+  }
   const size = sizeOf(json);
   if (size <= MAX_VALUE_BYTES) return json;
   throw new Error(`the value has ${size} bytes as JSON; one value may have at most ${MAX_VALUE_BYTES}: keep it in parts`);
