@@ -67,9 +67,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let guard = parts::guard(&settings)?;
     let registry = Arc::new(parts::registry(&settings, storage, toolchain, &guard, &public_url, &ambient)?);
     let (catalog, mounted, notes) = if args.dev {
-        let DevProvider { router, catalog, base_url } =
-            DevProvider::new(loaded.catalog, &public_url, &ambient)?;
-        (catalog, router, Some(base_url))
+        let dev = DevProvider::new(loaded.catalog, &public_url, &ambient)?;
+        (dev.catalog, dev.router, Some(dev.base_url))
     } else {
         (loaded.catalog, Router::new(), None)
     };
