@@ -52,6 +52,40 @@ async fn a_new_plugin_is_published_and_installed() {
 }
 
 #[tokio::test]
+async fn an_install_says_what_it_consents_to_and_consents_to_no_more() {
+    let (server, folder) = (served(), with_card());
+    let manifest = folder.path().join("card/plugin.json");
+    let write = |version: &str, permissions: &[&str]| {
+        let mut changed: Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+        changed["version"] = version.into();
+        changed["requiredPermissions"] = permissions.into();
+        std::fs::write(&manifest, changed.to_string()).unwrap();
+    };
+    let run = |arguments: &[&str], tenant: &str| {
+        let arguments = [arguments, &["--url", server.base(), "--tenant", tenant]].concat();
+        stderr(&done(folder.path(), &arguments))
+    };
+    write("1.0.0", &["orders:read"]);
+    let told = run(&["publish", "card", "--install"], "acme");
+    assert!(told.contains("consented to permissions: orders:read"), "{told}");
+    write("1.1.0", &["orders:read", "orders:write"]);
+    run(&["publish", "card"], "acme");
+    // Of a version that is not the current one it is told by what was installed.
+    for (arguments, tenant, asked) in [
+        (&["install", "card"][..], "globex", "orders:read, orders:write"),
+        (&["install", "card", "--version", "1.0.0"], "initech", "orders:read"),
+    ] {
+        let told = run(arguments, tenant);
+        let line = told.lines().find(|line| line.contains("consented to")).unwrap_or_default();
+        assert!(line.ends_with(&format!("permissions: {asked}")), "{tenant}: {told}");
+        let consent = server.get("/plugins/card/consent").header("x-tenant-id", tenant);
+        let consent: Value = consent.send().await.unwrap().json().await.unwrap();
+        let consented: Vec<&str> = asked.split(", ").collect();
+        assert_eq!(consent["consented"]["permissions"], serde_json::json!(consented), "{consent:#}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_server_refuses_is_told() {
     let (server, folder) = (crate::server().start().unwrap(), with_card());
     let output = plugin(folder.path(), &["publish", "card", "--url", server.base()]);

@@ -1,5 +1,5 @@
 /** A plugin's own backend, as its components call it. */
-import { refusal } from "./client.js";
+import { JackfieldRequestError, refusal } from "./client.js";
 import type { BackendRequestOptions, PluginBackend } from "./types.js";
 
 /** Calls through `send`, which is bound to the plugin's address, and actions through `act`. */
@@ -36,9 +36,17 @@ function withQuery(path: string, query: BackendRequestOptions["query"] = {}): st
   return `${path}${path.includes("?") ? "&" : "?"}${text}`;
 }
 
+const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+
 /** JSON as what it says, other text as text, and null for nothing. */
 async function content(response: Response): Promise<unknown> {
   const text = await response.text();
   if (text === "") return null;
-  return /[/+]json\b/.test(response.headers.get("content-type") ?? "") ? (JSON.parse(text) as unknown) : text;
+  if (!JSON_TYPE.test(response.headers.get("content-type") ?? "")) return text;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    const message = "the plugin's answer says that it is JSON, and is not";
+    throw new JackfieldRequestError(message, response.status, "", [], text);
+  }
 }

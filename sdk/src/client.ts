@@ -39,6 +39,8 @@ export class JackfieldRequestError extends Error {
     readonly code = "",
     /** What is wrong with which field, for bodies that fail validation. */
     readonly errors: readonly { pointer?: string; detail?: string }[] = [],
+    /** All of what was answered: parsed if it is JSON, else text; of an action what its handler answered. Null if it was nothing. */
+    readonly body: unknown = null,
   ) {
     super(message);
   }
@@ -47,6 +49,8 @@ export class JackfieldRequestError extends Error {
 const LIST_LIMITS = { retries: 2, timeout: 10_000 };
 const REQUEST_TIMEOUT_MS = 10_000;
 const PLUGIN_REQUEST_TIMEOUT_MS = 30_000;
+/** The longest text that is taken for a message as a whole, in characters. */
+const MAX_PLAIN_MESSAGE = 300;
 
 /** @throws TypeError if `server` is not an http or https address. */
 export function createClient(options: ClientOptions): JackfieldClient {
@@ -115,7 +119,7 @@ export function createClient(options: ClientOptions): JackfieldClient {
         signal: AbortSignal.timeout(PLUGIN_REQUEST_TIMEOUT_MS),
       });
       const result = await accept(response, actionResult);
-      if ("error" in result) throw new JackfieldRequestError(result.error, response.status);
+      if ("error" in result) throw new JackfieldRequestError(result.error, response.status, "", [], result.said);
       return result.data;
     },
   };
@@ -157,19 +161,31 @@ async function accept<T>(response: Response, read: (body: unknown) => T): Promis
   return read(body);
 }
 
-/** What an answer with a status of 400 and above says: a problem (RFC 9457), or `{ error }` as handlers of plugins write it. */
+/** What an answer with a status of 400 and above says: a problem (RFC 9457), `{ error }` as handlers of plugins write it, or a short text. */
 export async function refusal(response: Response): Promise<JackfieldRequestError> {
-  const body = asRecord(await response.json().catch(() => null));
-  const text = (key: string) => (typeof body[key] === "string" ? (body[key] as string) : "");
-  const message = text("detail") || text("title") || text("error") || `the server answered ${response.status}`;
-  const errors = Array.isArray(body["errors"]) ? (body["errors"] as { pointer?: string; detail?: string }[]) : [];
-  return new JackfieldRequestError(message, response.status, text("code"), errors);
+  const body = parsed(await response.text().catch(() => ""));
+  const said = asRecord(body);
+  const text = (key: string) => (typeof said[key] === "string" ? (said[key] as string) : "");
+  // A page is for nobody to read in a message.
+  const plain = typeof body === "string" && body.length <= MAX_PLAIN_MESSAGE && !/^\s*</.test(body) ? body.trim() : "";
+  const message = text("detail") || text("title") || text("error") || plain || `the server answered ${response.status}`;
+  const errors = Array.isArray(said["errors"]) ? (said["errors"] as { pointer?: string; detail?: string }[]) : [];
+  return new JackfieldRequestError(message, response.status, text("code"), errors, body);
 }
 
-/** What an action gave, or why it gave nothing. */
-function actionResult(body: unknown): { data: unknown } | { error: string } {
-  const { success, data, error } = asRecord(body);
-  return success === true ? { data: data ?? null } : { error: typeof error === "string" ? error : "the action failed" };
+function parsed(text: string): unknown {
+  if (text === "") return null;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+/** What an action gave, or why it gave nothing, with what its handler said. */
+function actionResult(body: unknown): { data: unknown } | { error: string; said: unknown } {
+  const { success, data = null, error } = asRecord(body);
+  return success === true ? { data } : { error: typeof error === "string" ? error : "the action failed", said: data };
 }
 
 function asRecord(body: unknown): Record<string, unknown> {

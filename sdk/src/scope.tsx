@@ -31,13 +31,15 @@ export function PluginScope({ plugin, extensionPoint, tenant, children }: Plugin
   const { client, directory, platform, tenantId: ownTenant } = useJackfield();
   const tenantId = tenant ?? ownTenant;
   const { id: pluginId, configuration: config } = plugin;
+  // By themselves, so that effects which depend on them run again only where they call something else.
+  const calls = useMemo(() => {
+    const fetch = (path: string, init?: RequestInit) => client.fetchFromPlugin(tenantId, pluginId, path, init);
+    const act = (action: string, parameters: object) => client.runAction(tenantId, pluginId, action, parameters);
+    return { fetch, backend: createBackend(fetch, act) };
+  }, [client, pluginId, tenantId]);
   const sdk = useMemo<PlatformSDK>(
-    () => {
-      const fetch = (path: string, init?: RequestInit) => client.fetchFromPlugin(tenantId, pluginId, path, init);
-      const act = (action: string, parameters: object) => client.runAction(tenantId, pluginId, action, parameters);
-      return { ...platform, tenantId, pluginId, extensionPoint, fetch, backend: createBackend(fetch, act) };
-    },
-    [client, extensionPoint, platform, pluginId, tenantId],
+    () => ({ ...platform, tenantId, pluginId, extensionPoint, ...calls }),
+    [calls, extensionPoint, platform, pluginId, tenantId],
   );
   const scope = useMemo<Scope>(
     () => ({

@@ -40,8 +40,29 @@ it("rejects with what the server, or the handler, says", async () => {
   expect(refused).toBeInstanceOf(JackfieldRequestError);
   expect(refused).toMatchObject({ status: 403, code: "plugin_disabled", message: "the plugin is switched off" });
   answer = { status: 422, body: { error: "the amount is missing", field: "amount" } };
-  await expect(backend.post("/orders", {})).rejects.toMatchObject({ status: 422, message: "the amount is missing" });
+  await expect(backend.post("/orders", {})).rejects.toMatchObject({ status: 422, message: "the amount is missing", body: answer.body });
+  answer = { status: 503, body: "closed for lunch\n", type: "text/plain" };
+  await expect(backend.get("/orders")).rejects.toMatchObject({ message: "closed for lunch", body: "closed for lunch\n" });
+  for (const body of ["<html>no</html>", "x".repeat(301), ""]) {
+    answer = { status: 502, body, type: "text/html" };
+    await expect(backend.get("/orders")).rejects.toMatchObject({ message: "the server answered 502", body: body || null });
+  }
   await expect(backend.get("//elsewhere.example/")).rejects.toThrow("own routes only");
+});
+
+it("tells JSON from text by its type", async () => {
+  for (const type of ["application/json; charset=utf-8", "application/vnd.shop+json", "Application/JSON"]) {
+    answer = { status: 200, body: '{"id":1}', type };
+    expect(await backend.get("/orders"), type).toEqual({ id: 1 });
+  }
+  for (const type of ["text/plain", "application/json-seq", "text/x+jsonx", "application/jsonp"]) {
+    answer = { status: 200, body: '{"id":1}', type };
+    expect(await backend.get("/orders"), type).toBe('{"id":1}');
+  }
+  answer = { status: 200, body: '{"id":', type: "application/json" };
+  const broken = await backend.get("/orders").catch((error: unknown) => error);
+  expect(broken).toBeInstanceOf(JackfieldRequestError);
+  expect(broken).toMatchObject({ status: 200, body: '{"id":', message: expect.stringContaining("says that it is JSON") });
 });
 
 it("runs actions by their name", async () => {
@@ -50,5 +71,7 @@ it("runs actions by their name", async () => {
   expect(server.asked).toEqual(["POST /plugins/shop/actions"]);
   expect(JSON.parse(server.requests[0]?.body ?? "")).toEqual({ action: "remind", parameters: { days: 3 } });
   answer = { status: 200, body: { success: false, error: "nobody to remind", action: "remind" } };
-  await expect(backend.action("remind")).rejects.toThrow("nobody to remind");
+  await expect(backend.action("remind")).rejects.toMatchObject({ message: "nobody to remind", body: null });
+  answer = { status: 200, body: { success: false, error: "too many", data: { error: "too many", most: 3 }, action: "remind" } };
+  await expect(backend.action("remind")).rejects.toMatchObject({ message: "too many", body: { error: "too many", most: 3 } });
 });

@@ -1,4 +1,4 @@
-import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { cleanup, configure, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { createContext, type ReactNode, useContext, useState } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
@@ -9,10 +9,15 @@ import {
   JackfieldProvider,
   type PluginDefinition,
   type PluginFailure,
+  PluginScope,
   usePlatformSDK,
   usePluginConfig,
 } from "../src/index.js";
 import { type Answer, startServer, type TestServer } from "./server.js";
+
+// A machine that is busy elsewhere is no failure.
+configure({ asyncUtilTimeout: 20_000 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const POINT = "dashboard-widgets";
 const ThemeContext = createContext("light");
@@ -197,6 +202,24 @@ describe("<ExtensionPoint>", () => {
       await screen.findAllByText((text) => text.includes(`not "${path}"`));
     }
     expect(server.asked).toHaveLength(before);
+  });
+
+  it("keeps the way to the backend where only the platform around it changes", () => {
+    const seen: { notify: unknown; backend: unknown; fetch: unknown }[] = [];
+    const plugin = { id: "w", name: "w", version: "1.0.0", bundleUrl: "/b/w.js", extensionPoints: [], configuration: {}, metadata: {} };
+    const page = (tenant: string) => (
+      <JackfieldProvider server={server.url} tenant={tenant} platform={{ navigate: () => undefined, notify: () => undefined }}>
+        <PluginScope plugin={plugin} extensionPoint={tenant}>{({ sdk }) => void seen.push(sdk)}</PluginScope>
+      </JackfieldProvider>
+    );
+    const { rerender } = render(page("acme"));
+    rerender(page("acme"));
+    const [first, second] = [seen.at(0), seen.at(-1)];
+    expect(second?.notify).not.toBe(first?.notify);
+    expect(second?.backend).toBe(first?.backend);
+    expect(second?.fetch).toBe(first?.fetch);
+    rerender(page("globex"));
+    expect(seen.at(-1)?.backend).not.toBe(first?.backend);
   });
 
   it("says so when the list cannot be had, and asks again on demand", async () => {

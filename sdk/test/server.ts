@@ -4,7 +4,9 @@ import type { AddressInfo } from "node:net";
 
 export interface Answer {
   status: number;
+  /** Sent as JSON, unless `type` says that it is another text. */
   body: unknown;
+  type?: string;
 }
 
 export interface TestServer {
@@ -26,8 +28,9 @@ export async function startServer(answer: (request: string, body: string) => Ans
     const line = `${request.method} ${request.url}`;
     asked.push(line);
     requests.push({ headers: request.headers, body });
-    const { status, body: json } = answer(line, body);
-    response.writeHead(status, { ...cors, "content-type": "application/json" }).end(JSON.stringify(json));
+    const { status, body: answered, type } = answer(line, body);
+    const text = type === undefined ? JSON.stringify(answered) : String(answered);
+    response.writeHead(status, { ...cors, "content-type": type ?? "application/json" }).end(text);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

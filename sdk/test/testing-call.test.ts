@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, it } from "vitest";
 import { defineBackendPlugin, errorResponse, jsonResponse } from "../src/server/index.js";
 import { callAction, callHandler, callHook, callLifecycle, createTestContext } from "../src/testing/index.js";
@@ -91,6 +92,106 @@ describe("callHandler", () => {
     expect((await callHandler(backend, { path: "/a" }, context)).body).toBe("hello");
     await expect(callHandler(backend, { path: "/b" }, context)).rejects.toThrow('no handler "gone"');
     await expect(callAction(backend, "constructor", {}, context)).rejects.toThrow("no handler");
+  });
+});
+
+describe("the rules of a call", () => {
+  const one = (handler: (...given: any[]) => unknown) => ({ handlers: { one: handler }, routes: [{ method: "*", path: "/", handler: "one" }] }) as const;
+  const ask = (handler: (...given: any[]) => unknown, request: object = {}, context = createTestContext()) =>
+    callHandler(one(handler), { path: "/", ...request }, context);
+
+  it("finds handlers of classes, and what they belong to", async () => {
+    class Base {
+      greeting = "hello";
+      greet() {
+        return this.greeting;
+      }
+    }
+    class Handlers extends Base {}
+    class Shop {
+      handlers = new Handlers() as unknown as Record<string, () => unknown>;
+      routes = [{ method: "GET", path: "/greet", handler: "greet" }] as const;
+      name = "shop";
+      onInstall(this: Shop, ctx: { logger: { info(text: string): void } }) {
+        ctx.logger.info(this.name);
+      }
+    }
+    const context = createTestContext();
+    expect((await callHandler(new Shop(), { path: "/greet" }, context)).body).toBe("hello");
+    expect((await callAction(new Shop(), "greet", {}, context)).data).toBe("hello");
+    await callLifecycle(new Shop(), "onInstall", context);
+    expect(context.logger.lines[0]?.message).toBe("shop");
+    for (const name of ["toString", "constructor", "onInstall", "handlers", "routes"]) {
+      await expect(callAction(new Shop(), name, {}, context), name).rejects.toThrow("no handler");
+    }
+  });
+
+  it("gives each call a context of its own, with bounds of its own", async () => {
+    const context = createTestContext();
+    context.http.on("GET", "https://a.example/", {});
+    context.platform.on("GET", "/a", {});
+    const times = (count: number, work: (ctx: any) => Promise<unknown>) => async (_: unknown, ctx: any) => {
+      for (let n = 0; n < count; n += 1) await work(ctx);
+      return { kept: "user" in ctx || "manifest" in ctx || "fetch" in ctx };
+    };
+    const bounds: [number, (ctx: any) => Promise<unknown>][] = [
+      [1000, (ctx) => ctx.storage.get("k")],
+      [64, (ctx) => ctx.http.get("https://a.example/")],
+      [100, (ctx) => ctx.events.emit("order.paid")],
+    ];
+    for (const [most, work] of bounds) {
+      expect((await ask(times(most, work), {}, context)).body).toEqual({ kept: false });
+      expect((await ask(times(most, work), {}, context)).status).toBe(200);
+      await expect(ask(times(most + 1, work), {}, context)).rejects.toThrow(`at most ${most} `);
+    }
+    const both = async (_: unknown, ctx: any) => {
+      for (let n = 0; n < 33; n += 1) await Promise.all([ctx.http.get("https://a.example/"), ctx.platform.get("/a")]);
+    };
+    await expect(ask(both, {}, context)).rejects.toThrow("at most 64 requests");
+  });
+
+  it("uses connections of who asks this time", async () => {
+    const context = createTestContext({ user });
+    context.connections.on("gmail", "list", (call: { user: string | null }) => ({ of: call.user }));
+    const list = (_: unknown, ctx: any) => ctx.connections.get("gmail").list();
+    const bob = { id: "u2", email: "Bob@acme.example", role: "user" } as const;
+    expect((await ask(list, { user: bob }, context)).body).toEqual({ of: "bob@acme.example" });
+    expect((await ask((req) => req.user, { user: bob }, context)).body).toEqual({ ...bob, email: "bob@acme.example" });
+  });
+
+  it("lets callers and handlers see what the server would", async () => {
+    const sent = { Cookie: "a=b", Authorization: "Bearer x", "X-Tenant-Id": "t", "X-Jackfield-User": "root", "X-Trace": "1" };
+    expect((await ask((req) => [req.headers, req.query], { path: "/?session_token=s&a=1", headers: sent })).body).toEqual([{ "x-trace": "1" }, { a: "1" }]);
+    const headers = { "Set-Cookie": "a=b", "Cache-Control": "public", "Access-Control-Allow-Origin": "*", "X-Jackfield-A": "1", "X-One": "1" };
+    expect((await ask(() => ({ status: 204, headers }))).headers).toEqual({ "x-one": "1" });
+    expect((await ask(() => null)).headers).toEqual({ "content-type": "application/json" });
+  });
+
+  it("refuses a body that is not the JSON it says it is, or too large", async () => {
+    const reached = () => "reached";
+    const type = { "Content-Type": "application/json; charset=utf-8" };
+    expect(await ask(reached, { method: "POST", body: "{", headers: type })).toMatchObject({ status: 400, body: { detail: "the body is not JSON" } });
+    expect((await ask(reached, { method: "POST", body: new Uint8Array([255]), headers: type })).status).toBe(400);
+    expect((await ask(reached, { method: "POST", body: "x".repeat(1024 * 1024 + 1) })).status).toBe(413);
+    expect((await ask((req) => req.body, { method: "POST", body: "{", headers: { "Content-Type": "text/jsonish" } })).body).toBe("{");
+  });
+
+  it("bounds an answer as it is handed over, bytes in base64", async () => {
+    const of = (length: number) => () => new Uint8Array(length);
+    expect((await ask(of(780_000))).body).toHaveLength(780_000);
+    await expect(ask(of(790_000))).rejects.toThrow("at most 1048576");
+    await expect(ask(() => '"'.repeat(600_000))).rejects.toThrow("at most 1048576");
+  });
+
+  it("gives lifecycle hooks the event", async () => {
+    const seen: unknown[] = [];
+    const backend = { handlers: {}, onEnable: (ctx: { event?: unknown }) => void seen.push(ctx.event) };
+    await callLifecycle(backend, "onEnable", createTestContext({ version: "1.2.3" }));
+    await callLifecycle(backend, "onEnable", createTestContext(), { id: "e7", attempt: 3 });
+    expect(seen).toMatchObject([
+      { id: "event-1", type: "jackfield.installation.enabled", version: "1.2.3", attempt: 1, time: expect.stringMatching(/^\d{4}-.*Z$/) },
+      { id: "e7", type: "jackfield.installation.enabled", attempt: 3 },
+    ]);
   });
 });
 

@@ -10,7 +10,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Which crate of the workspace may use which, from the ground floor up. What is not here is forbidden: nothing
 /// imports upwards, and on the middle floor the arrows are registry → bundler, connectors → connections, and runtime →
-/// registry, connectors, sandbox.
+/// registry, connectors, connections, identity, sandbox.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &["bundler", "connections", "connectors", "identity", "model", "registry", "runtime", "storage"]),
     ("bench", &["bundler", "connections", "connectors", "model", "sandbox", "storage"]),

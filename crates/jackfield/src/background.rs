@@ -30,7 +30,7 @@ pub(crate) struct Background {
     pub(crate) app: api::App,
     pub(crate) bundler: Bundler,
     /// What plugins' scripts run in.
-    pub(crate) scripts: Sandbox,
+    pub(crate) sandbox: Sandbox,
     pub(crate) runtime: Runtime,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) connections: Connections,
@@ -47,7 +47,7 @@ impl Background {
     pub(crate) fn start(self) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         tasks.spawn(warm(self.bundler.clone()));
-        tasks.spawn(prepare(self.scripts.clone()));
+        tasks.spawn(prepare(self.sandbox.clone()));
         tasks.spawn(vault::refresher::run(self.connections.vault().clone(), REFRESH_INTERVAL));
         tasks.spawn(self.lifecycle.clone().run());
         tasks.spawn(sum_up_metrics(self.app.clone()));
@@ -94,8 +94,8 @@ async fn warm(bundler: Bundler) {
 }
 
 /// Compiles what scripts run on ahead of the first call, or loads it.
-async fn prepare(scripts: Sandbox) {
-    if let Err(error) = scripts.prepare().await {
+async fn prepare(sandbox: Sandbox) {
+    if let Err(error) = sandbox.prepare().await {
         tracing::error!(error = &error as &dyn std::error::Error, "no plugin's backend can be run");
     }
 }

@@ -130,7 +130,7 @@ pub(crate) fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::BundlerWorker => return Ok(bundler::worker::main()),
-        Command::ComponentCompiler => return Ok(::sandbox::compile()),
+        Command::ComponentCompiler => return Ok(sandbox::compile()),
         Command::Serve(args) => {
             let loaded = load(cli.config.as_deref())?;
             let _flush = logging::start(&loaded.settings)?;

@@ -18,8 +18,8 @@ use url::Url;
 use crate::backends;
 use crate::background::Background;
 use crate::cli::ServeArgs;
+use crate::dev_provider::DevProvider;
 use crate::parts;
-use crate::sandbox::Sandbox;
 use crate::server::{self, Bounds};
 use crate::settings::{Loaded, Settings};
 
@@ -64,13 +64,13 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let public_url = settings.public_url(address)?;
     let sealer = parts::sealer(&settings, &database, &ambient).await?;
     let storage = (&database, &blobs, &sealer);
-    let scripts = backends::sandbox(&settings, &ambient)?;
-    let toolchain = parts::toolchain(bundler.clone(), scripts.clone());
+    let sandbox = backends::sandbox(&settings, &ambient)?;
+    let toolchain = parts::toolchain(bundler.clone(), sandbox.clone());
     let guard = parts::guard(&settings)?;
     let registry = Arc::new(parts::registry(&settings, storage, toolchain, &guard, &public_url, &ambient)?);
     let (catalog, mounted, notes) = if args.dev {
-        let Sandbox { router, catalog, base_url } = Sandbox::new(loaded.catalog, &public_url, &ambient)?;
-        (catalog, router, Some(base_url))
+        let dev = DevProvider::new(loaded.catalog, &public_url, &ambient)?;
+        (dev.catalog, dev.router, Some(dev.base_url))
     } else {
         (loaded.catalog, Router::new(), None)
     };
@@ -82,7 +82,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let runtime = backends::runtime(
         &settings,
         (&database, &registry),
-        scripts.clone(),
+        sandbox.clone(),
         (&connectors, &guard, &signer),
         &ambient,
     )?;
@@ -107,7 +107,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let background = Background {
         app: app.clone(),
         bundler: bundler.clone(),
-        scripts,
+        sandbox,
         runtime: runtime.clone(),
         lifecycle: lifecycle.clone(),
         connections: connections.clone(),

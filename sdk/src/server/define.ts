@@ -10,7 +10,10 @@ import type { BackendDefinition, Handler } from "./types.js";
  *   routes: [{ method: "GET", path: "/orders/:id", handler: "getOrder" }],
  *   handlers: {
  *     async getOrder(req, ctx) {
- *       return (await ctx.storage.get(`order:${req.params["id"]}`)) ?? errorResponse(404, "there is no such order");
+ *       const id = req.params["id"] ?? "";
+ *       // What callers send is checked before it becomes part of a key.
+ *       const order = /^\d{1,15}$/.test(id) ? await ctx.storage.get(`order:${id}`) : null;
+ *       return order ?? errorResponse(404, "there is no such order");
  *     },
  *   },
  * });

@@ -84,7 +84,7 @@ export interface LifecycleEvent {
   readonly attempt: number;
 }
 
-/** What a lifecycle hook may use. `event` is absent from the contexts of `createTestContext`. */
+/** What a lifecycle hook may use. `event` is there in each call; not in the contexts of `createTestContext` by themselves. */
 export interface LifecycleContext<Config = Record<string, unknown>> extends BackendContext<Config> {
   readonly event?: LifecycleEvent;
 }

@@ -1,13 +1,16 @@
 /** Calls of handlers, as the server makes them. */
 import type { BackendContext } from "../server/context.js";
-import type { AnyBackend, BackendRequest, BackendUser, Handler } from "../server/types.js";
+import type { AnyBackend, BackendRequest, BackendUser, LifecycleEvent } from "../server/types.js";
+import { type TestAnswer, normalised } from "./answer.js";
+import { contextOfOneCall } from "./context.js";
+import { forHandlers } from "./headers.js";
 import { lowered } from "./http.js";
-import { sizeOf, throughJson, toJson } from "./json.js";
+import { isJsonType, sizeOf, throughJson } from "./json.js";
 import { routesOf, type TestManifest } from "./manifest.js";
 import { findRoute } from "./routes.js";
 
-/** The most bytes of an answer. */
-const MAX_ANSWER_BYTES = 1024 * 1024;
+/** The most bytes of a request's body, as the server has it by default. */
+const MAX_BODY_BYTES = 1024 * 1024;
 
 /** A request to a plugin's address. */
 export interface TestRequest {
@@ -24,44 +27,43 @@ export interface TestRequest {
   readonly user?: BackendUser;
 }
 
-/** What the caller gets. */
-export interface TestAnswer<Body = any> {
-  readonly status: number;
-  /** By lower-case name. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** Text, bytes, or what JSON carries. */
-  readonly body: Body;
-}
-
 type Context = BackendContext<any> & { readonly user?: BackendUser | undefined; readonly manifest?: TestManifest | undefined };
+
+/** The steps of a plugin's life in a tenant, and the events that they follow. */
+const STEPS = {
+  onInstall: "jackfield.installation.created",
+  onUninstall: "jackfield.installation.removed",
+  onEnable: "jackfield.installation.enabled",
+  onDisable: "jackfield.installation.disabled",
+};
 
 /**
  * Sends a request through the backend's routes, those of the context's manifest among them. Where no route fits the answer is that
- * of the server: 404, 405, or 400 for a path that leads elsewhere. What the handler throws is thrown here, where the server answers
- * 502 `plugin_failed`.
+ * of the server: 404, 405, or 400 for a path that leads elsewhere and for a body that is not the JSON it says it is. What the handler
+ * throws is thrown here, where the server answers 502 `plugin_failed`.
  */
 export async function callHandler(backend: AnyBackend, request: TestRequest, context: Context): Promise<TestAnswer> {
   const method = (request.method ?? "GET").toUpperCase();
   const [path = "", search = ""] = request.path.split(/\?(.*)/s);
   const route = findRoute(routesOf(context.manifest, backend.routes), method, path);
-  if (!route.found) {
-    return { status: route.status, headers: { "content-type": "application/problem+json" }, body: { status: route.status, detail: route.detail } };
-  }
+  if (!route.found) return problem(route.status, route.detail);
   const headers = lowered(request.headers ?? {});
-  const { body, type } = received(request.body, headers["content-type"]);
+  const got = received(request.body, headers["content-type"]);
+  if ("refused" in got) return got.refused;
+  const user = request.user ?? context.user;
   const answer = await run(
     backend,
     route.handler,
     {
       method,
       path: path.startsWith("/") ? path : `/${path}`,
-      body,
+      body: got.body,
       query: { ...grouped(search), ...request.query },
-      headers: type === undefined ? headers : { ...headers, "content-type": type },
+      headers: forHandlers(got.type === undefined ? headers : { ...headers, "content-type": got.type }),
       params: route.params,
-      ...asking(request.user ?? context.user),
     },
-    context,
+    contextOfOneCall(context, user),
+    user,
   );
   return await normalised(answer);
 }
@@ -85,16 +87,16 @@ export async function callAction(
     headers: { "content-type": "application/json" },
     params: {},
     metadata: throughJson(metadata, "metadata"),
-    ...asking(context.user),
   };
   handlerOf(backend, action);
   let result: unknown;
   try {
-    result = await run(backend, action, request, context);
+    result = await run(backend, action, request, contextOfOneCall(context, context.user), context.user);
   } catch (error) {
-    return { success: false, error: error instanceof Error ? error.message : String(error), action };
+    return { success: false, error: error instanceof Error ? error.message || error.name : String(error), action };
   }
-  const { status, body } = await normalised(result);
+  const { status, body: answered } = await normalised(result);
+  const body = answered instanceof Uint8Array ? new TextDecoder().decode(answered) : answered;
   if (status < 400) return { success: true, ...(body === null ? {} : { data: body }), action };
   const said = typeof body === "string" ? body : [body?.error, body?.message, body?.detail].find((text) => typeof text === "string");
   const error = typeof said === "string" && said !== "" ? said : `the plugin has answered with the status ${status}`;
@@ -107,49 +109,87 @@ export async function callHook(backend: AnyBackend, event: { readonly type: stri
   if (hooks.length === 0) throw new Error(`the backend has no hook for "${event.type}"`);
   const body = throughJson({ ...event }, "the event");
   for (const hook of hooks) {
-    await run(backend, hook.handler, { method: "POST", path: "/", body, query: {}, headers: {}, params: {} }, context);
+    const request = { method: "POST", path: "/", body, query: {}, headers: {}, params: {} };
+    await run(backend, hook.handler, request, contextOfOneCall(context, undefined), undefined);
   }
 }
 
-/** Runs `onInstall`, `onUninstall`, `onEnable` or `onDisable`. */
+/** Runs `onInstall`, `onUninstall`, `onEnable` or `onDisable` for `event`, of which what is left out is made up. */
 export async function callLifecycle(
   backend: AnyBackend,
-  step: "onInstall" | "onUninstall" | "onEnable" | "onDisable",
+  step: keyof typeof STEPS,
   context: Context,
+  event: Partial<LifecycleEvent> = {},
 ): Promise<void> {
-  const handler = backend[step];
-  if (handler === undefined) throw new Error(`the backend has no ${step}`);
-  await handler(context);
+  const handler: unknown = member(backend, step);
+  if (typeof handler !== "function") throw new Error(`the backend has no ${step}`);
+  const whole = { id: "event-1", type: STEPS[step], time: new Date().toISOString(), version: context.version, attempt: 1, ...event };
+  const told = Object.freeze(throughJson(whole, "the event"));
+  await handler.call(backend, contextOfOneCall(context, undefined, { event: told }));
 }
 
-async function run(backend: AnyBackend, name: string, request: BackendRequest, context: Context): Promise<unknown> {
-  return handlerOf(backend, name)(Object.freeze(request), context);
+async function run(
+  backend: AnyBackend,
+  name: string,
+  request: BackendRequest,
+  context: BackendContext<any>,
+  user: BackendUser | undefined,
+): Promise<unknown> {
+  const { called, self } = handlerOf(backend, name);
+  return called.call(self, Object.freeze({ ...request, ...asking(user) }), context) as unknown;
 }
 
-function handlerOf(backend: AnyBackend, name: string): Handler<any, any> {
-  const handler = Object.hasOwn(backend.handlers, name) ? backend.handlers[name] : undefined;
-  if (typeof handler === "function") return handler;
+/** The function of a handler, and what it is a member of, as the server finds them: also those of classes. */
+function handlerOf(backend: AnyBackend, name: string): { called: Function; self: object } {
+  for (const self of name in STEPS || name === "handlers" ? [] : [backend.handlers, backend]) {
+    const called = self === backend && (name === "routes" || name === "hooks") ? undefined : member(self, name);
+    if (typeof called === "function") return { called, self };
+  }
   throw new Error(`there is no handler "${name}"; there are: ${Object.keys(backend.handlers).join(", ")}`);
 }
 
-function asking(user: BackendUser | undefined): { user?: BackendUser } {
-  return user === undefined ? {} : { user: Object.freeze({ ...user }) };
+/** A member that is the object's own or its class's, but not every object's. */
+function member(object: object, name: string): unknown {
+  for (let at = object; at && at !== Object.prototype; at = Object.getPrototypeOf(at) as object) {
+    if (Object.hasOwn(at, name)) return name === "constructor" ? undefined : (object as Record<string, unknown>)[name];
+  }
+  return undefined;
 }
 
-/** A query as handlers get it: what is there several times is an array. */
+function asking(user: BackendUser | undefined): { user?: BackendUser } {
+  if (user === undefined) return {};
+  const email = user.email === undefined ? {} : { email: user.email.toLowerCase() };
+  return { user: Object.freeze({ ...user, ...email }) };
+}
+
+/** A query as handlers get it: what is there several times is an array. The session token is not theirs. */
 function grouped(search: string): Record<string, string | string[]> {
   const query = new URLSearchParams(search);
+  query.delete("session_token");
   const valueOf = (all: string[]) => (all.length === 1 ? (all[0] ?? "") : all);
   return Object.fromEntries([...new Set(query.keys())].map((name) => [name, valueOf(query.getAll(name))]));
 }
 
-/** A body as it arrives. */
-function received(body: unknown, given: string | undefined): { body: unknown; type?: string } {
-  if (body === undefined || body === "") return { body: undefined };
-  if (body instanceof Uint8Array) return { body: textOf(body) ?? body, type: given ?? "application/octet-stream" };
-  if (typeof body !== "string") return { body: throughJson(body, "the body of the request"), type: given ?? "application/json" };
-  const type = given ?? "text/plain";
-  return { body: /[/+]json\b/.test(type) ? (JSON.parse(body) as unknown) : body, type };
+/** A body as it arrives, or what the server says instead. */
+function received(given: unknown, type: string | undefined): { body: unknown; type?: string | undefined } | { refused: TestAnswer } {
+  if (given === undefined || given === "" || (given instanceof Uint8Array && given.length === 0)) return { body: undefined, type };
+  const isText = typeof given === "string";
+  const isRaw = isText || given instanceof Uint8Array;
+  const content = isRaw ? (isText ? given : (textOf(given) ?? given)) : JSON.stringify(throughJson(given, "the body of the request"));
+  if ((typeof content === "string" ? sizeOf(content) : content.length) > MAX_BODY_BYTES) {
+    return { refused: problem(413, `the body must have at most ${MAX_BODY_BYTES} bytes`) };
+  }
+  const of = type ?? (isText ? "text/plain" : isRaw ? "application/octet-stream" : "application/json");
+  if (!isJsonType(of)) return { body: content, type: of };
+  try {
+    return { body: JSON.parse(typeof content === "string" ? content : "") as unknown, type: of };
+  } catch {
+    return { refused: problem(400, "the body is not JSON") };
+  }
+}
+
+function problem(status: number, detail: string): TestAnswer {
+  return { status, headers: { "content-type": "application/problem+json" }, body: { status, detail } };
 }
 
 function textOf(bytes: Uint8Array): string | undefined {
@@ -158,42 +198,4 @@ function textOf(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** What the server makes of a handler's result. */
-async function normalised(result: unknown): Promise<TestAnswer> {
-  if (result === undefined) throw new Error("the handler returned nothing: return a value, or {status, body, headers}");
-  if (result instanceof Response) {
-    const headers = lowered(Object.fromEntries(result.headers));
-    const text = await result.text();
-    const isJson = /[/+]json\b/.test(headers["content-type"] ?? "");
-    return { status: checkedStatus(result.status), headers, body: text === "" ? null : isJson ? JSON.parse(text) : bounded(text, sizeOf(text)) };
-  }
-  if (!isResponse(result)) return { status: 200, ...content(result, {}) };
-  const headers = lowered(result.headers ?? {});
-  const status = checkedStatus(result.status);
-  return result.body == null ? { status, headers, body: null } : { status, ...content(result.body, headers) };
-}
-
-function content(body: unknown, headers: Record<string, string>): { headers: Record<string, string>; body: unknown } {
-  const as = (type: string, value: unknown) => ({ headers: { "content-type": type, ...headers }, body: value });
-  if (typeof body === "string") return as("text/plain; charset=utf-8", bounded(body, sizeOf(body)));
-  if (body instanceof Uint8Array) return as("application/octet-stream", bounded(body, body.length));
-  const json = toJson(body, "what the handler returned");
-  return as("application/json", JSON.parse(bounded(json, sizeOf(json))));
-}
-
-function bounded<T>(value: T, size: number): T {
-  if (size <= MAX_ANSWER_BYTES) return value;
-  throw new Error(`the handler's answer has ${size} bytes; at most ${MAX_ANSWER_BYTES} are allowed`);
-}
-
-function checkedStatus(status: number): number {
-  if (Number.isInteger(status) && status >= 200 && status <= 599) return status;
-  throw new Error(`a response's status is a whole number from 200 to 599, not ${status}`);
-}
-
-function isResponse(value: unknown): value is { status: number; body?: unknown; headers?: Record<string, string> } {
-  if (typeof value !== "object" || value === null || typeof (value as { status?: unknown }).status !== "number") return false;
-  return Object.keys(value).every((key) => key === "status" || key === "body" || key === "headers");
 }

@@ -1,15 +1,18 @@
 /** The context of a test. */
-import type { BackendContext, HttpResponse } from "../server/context.js";
+import type { BackendContext } from "../server/context.js";
 import type { BackendUser } from "../server/types.js";
-import { createConnections, type TestConnections } from "./connections.js";
-import { createHttp, type TestHttp } from "./http.js";
-import { ruleFor, type TestManifest } from "./manifest.js";
-import { createEvents, createLogger, type TestEvents, type TestLogger } from "./records.js";
-import { createStorage, type TestStorage } from "./storage.js";
+import { createConnections, type ConnectionsFor, type TestConnections } from "./connections.js";
+import { createFetch, type TestFetchInit, type TestFetchResponse } from "./fetched.js";
+import { createHttp, type Door, type HttpFor, type TestHttp } from "./http.js";
+import { boundsOfOneCall, UNBOUNDED } from "./limits.js";
+import { portOf, ruleFor, type TestManifest } from "./manifest.js";
+import { createEvents, createLogger, type EventsFor, type TestEvents, type TestLogger } from "./records.js";
+import { pathProblem } from "./routes.js";
+import { createStorage, type StorageFor, type TestStorage } from "./storage.js";
 
 /** What a context is to be like. */
 export interface TestContextOptions<Config = Record<string, unknown>> {
-  /** `plugin.json`. With it, hosts, connections, secrets and event types are held to what it says; without it all are open. */
+  /** `plugin.json`. With it, hosts, connections, permissions, secrets and event types are held to what it says; without it all are open. */
   readonly manifest?: TestManifest;
   /** The configuration, without its sensitive fields. */
   readonly config?: Config;
@@ -19,6 +22,8 @@ export interface TestContextOptions<Config = Record<string, unknown>> {
   readonly storage?: Readonly<Record<string, unknown>>;
   /** Who asks, where a request does not say; nobody if not given. */
   readonly user?: BackendUser;
+  /** Hosts that the operator lets in by `OUTBOUND_ALLOW`, such as `crm.corp.example` or `10.0.0.7:8080`: only these are called by plain http. */
+  readonly outboundAllow?: readonly string[];
   readonly tenantId?: string;
   /** That of the manifest if not given. */
   readonly pluginId?: string;
@@ -45,53 +50,27 @@ export interface TestContext<Config = Record<string, unknown>> extends BackendCo
   fetch(url: string | { toString(): string }, init?: TestFetchInit): Promise<TestFetchResponse>;
 }
 
-/** What the sandbox's `fetch` takes. */
-export interface TestFetchInit {
-  method?: string;
-  headers?: Readonly<Record<string, string>>;
-  body?: string | Uint8Array | null;
-}
-
-/** What the sandbox's `fetch` gives. */
-export interface TestFetchResponse {
-  readonly ok: boolean;
-  readonly status: number;
-  readonly url: string;
-  readonly headers: { get(name: string): string | null; has(name: string): boolean };
-  text(): Promise<string>;
-  json(): Promise<unknown>;
-  arrayBuffer(): Promise<ArrayBuffer>;
-}
+/** Parts that are made anew for each call, by what they are in a test's context. */
+const MADE_FOR_CALLS = new WeakMap<object, StorageFor | HttpFor | EventsFor | ConnectionsFor>();
 
 /** A context in memory that keeps to the server's rules. Requests and connections are answered by what the test says with `on`. */
 export function createTestContext<Config extends object = Record<string, unknown>>(
   options: TestContextOptions<Config> = {},
 ): TestContext<Config> {
   const { manifest, secrets = {}, user } = options;
-  const http = createHttp({
-    name: "ctx.http",
-    judge: (address) => {
-      if (!URL.canParse(address)) throw new TypeError(`ctx.http needs an absolute URL, not ${JSON.stringify(address)}`);
-      const url = new URL(address);
-      if (!/^https?:$/.test(url.protocol)) throw new TypeError(`ctx.http needs an http or https URL, not ${url.protocol}`);
-      return { url, ...(manifest === undefined ? { headers: {}, query: {} } : ruleFor(manifest, url, secrets)) };
-    },
-    show: (url) => url.href,
-  });
-  const platform = createHttp({
-    name: "ctx.platform",
-    judge: (path) => {
-      if (!/^\/(?!\/)/.test(path)) throw new TypeError(`ctx.platform needs a path such as "/orders/7", not ${JSON.stringify(path)}`);
-      return { url: new URL(path, "http://platform.invalid"), headers: {}, query: {} };
-    },
-    show: (url) => url.pathname + url.search,
-  });
+  const { http, send } = createHttp(outside(options));
+  const { http: platform } = createHttp(product(manifest));
+  const part = <Part extends object>(made: StorageFor | HttpFor | EventsFor | ConnectionsFor): Part => {
+    const base = made(UNBOUNDED, user) as unknown as Part;
+    MADE_FOR_CALLS.set(base, made);
+    return base;
+  };
   return Object.freeze({
-    http,
-    platform,
-    storage: createStorage(options.storage ?? {}, options.now ?? Date.now),
-    events: createEvents(manifest),
-    connections: createConnections(manifest, user),
+    http: part<TestHttp>(http),
+    platform: part<TestHttp>(platform),
+    storage: part<TestStorage>(createStorage(options.storage ?? {}, options.now ?? Date.now)),
+    events: part<TestEvents>(createEvents(manifest)),
+    connections: part<TestConnections>(createConnections(manifest)),
     logger: createLogger(),
     secrets: Object.freeze({ get: async (name: string) => secret(manifest, secrets, name) }),
     config: Object.freeze({ ...(options.config ?? {}) }) as Readonly<Config>,
@@ -100,17 +79,59 @@ export function createTestContext<Config extends object = Record<string, unknown
     version: options.version ?? manifest?.version ?? "0.0.0",
     user,
     manifest,
-    fetch: async (url, { method = "GET", headers, body }: TestFetchInit = {}) =>
-      fetched(
-        String(url),
-        await http.send({
-          method: method.toUpperCase(),
-          url: String(url),
-          body: body ?? undefined,
-          options: headers === undefined ? {} : { headers },
-        }),
-      ),
+    fetch: createFetch((request) => send(request, UNBOUNDED)),
   } satisfies TestContext<Config>);
+}
+
+/** What a handler gets for one call that `user` makes: the same, with bounds that begin anew, and nothing that no handler has. */
+export function contextOfOneCall(context: BackendContext<any>, user: BackendUser | undefined, more: object = {}): BackendContext<any> {
+  const used = boundsOfOneCall();
+  const parts = Object.entries(context).filter(([name]) => name !== "user" && name !== "manifest" && name !== "fetch");
+  const own = parts.map(([name, part]) => [name, MADE_FOR_CALLS.get(part as object)?.(used, user) ?? part] as const);
+  return Object.freeze({ ...(Object.fromEntries(own) as unknown as BackendContext<any>), ...more });
+}
+
+/** The way to hosts of the manifest. */
+function outside({ manifest, secrets = {}, outboundAllow = [] }: TestContextOptions<object>): Door {
+  return {
+    name: "ctx.http",
+    judge(address) {
+      if (address.length > 8192) throw new Error("a URL has at most 8192 bytes");
+      if (!URL.canParse(address)) throw new TypeError(`ctx.http needs an absolute URL, not ${JSON.stringify(address)}`);
+      const url = new URL(address);
+      url.hash = "";
+      if (!/^https?:$/.test(url.protocol)) throw new TypeError(`ctx.http needs an http or https URL, not ${url.protocol}`);
+      if (url.username !== "" || url.password !== "") throw new TypeError("ctx.http needs a URL without a user name and a password");
+      const isAllowed = outboundAllow.some((allowed) => allowed === url.hostname || allowed === `${url.hostname}:${portOf(url)}`);
+      if (url.protocol === "http:" && !isAllowed) {
+        throw new Error(`${url.hostname} must be called by https: http is for hosts that the operator names in OUTBOUND_ALLOW`);
+      }
+      return { url, ...(manifest === undefined ? { headers: {}, query: {} } : ruleFor(manifest, url, secrets)) };
+    },
+    isOwn: () => false,
+    show: (url) => url.href,
+  };
+}
+
+/** The way to the host product. */
+function product(manifest: TestManifest | undefined): Door {
+  return {
+    name: "ctx.platform",
+    judge(given) {
+      if (manifest !== undefined && (manifest.requiredPermissions ?? []).length === 0) {
+        const add = "add what it needs to requiredPermissions in the manifest, and have an admin consent to it";
+        throw new Error(`the plugin has no permission in the product: ${add}`);
+      }
+      const [path = "", query] = given.split(/\?(.*)/s);
+      const problem = /#|[\u0000-\u001f\u007f]/.test(given) ? "the path must have no fragment and no control characters" : pathProblem(path);
+      if (problem !== undefined) throw new TypeError(`ctx.platform needs a path such as "/orders/7", not ${JSON.stringify(given)}: ${problem}`);
+      const url = new URL(`http://platform.invalid/${path.replace(/^\//, "")}`);
+      if (query !== undefined) url.search = query;
+      return { url, headers: {}, query: {} };
+    },
+    isOwn: (name) => /^(?:authorization|cookie|forwarded|x-tenant-id|x-forwarded-.*)$/.test(name),
+    show: (url) => url.pathname + url.search,
+  };
 }
 
 function secret(manifest: TestManifest | undefined, secrets: Readonly<Record<string, string>>, name: string): string | null {
@@ -119,17 +140,4 @@ function secret(manifest: TestManifest | undefined, secrets: Readonly<Record<str
     throw new Error(`the plugin may not read the secret ${name}: ${add}`);
   }
   return Object.hasOwn(secrets, name) ? (secrets[name] ?? null) : null;
-}
-
-function fetched(url: string, { ok, status, headers, text }: HttpResponse): TestFetchResponse {
-  const get = (name: string) => headers[name.toLowerCase()] ?? null;
-  return {
-    ok,
-    status,
-    url,
-    headers: { get, has: (name) => get(name) !== null },
-    text: async () => text,
-    json: async () => JSON.parse(text) as unknown,
-    arrayBuffer: async () => new TextEncoder().encode(text).buffer as ArrayBuffer,
-  };
 }

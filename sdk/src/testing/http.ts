@@ -1,6 +1,7 @@
 /** Requests that a test answers. */
-import type { HttpBody, HttpClient, HttpOptions, HttpResponse } from "../server/context.js";
-import { throughJson } from "./json.js";
+import type { HttpBody, HttpClient, HttpOptions, HttpResponse, HttpSignal } from "../server/context.js";
+import { isJsonType, sizeOf, toJson } from "./json.js";
+import { UNBOUNDED, type Used } from "./limits.js";
 
 /** A request that a handler sent. */
 export interface HttpCall {
@@ -13,7 +14,7 @@ export interface HttpCall {
   readonly body: unknown;
 }
 
-/** What is answered: a status (200 if not given), a body (JSON unless it is text), headers; or an Error, as if no answer came. */
+/** What is answered: a status (200 if not given), a body (JSON unless it is text or bytes), headers; or an Error, as if no answer came. */
 export type HttpAnswer =
   | { readonly status?: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> }
   | Error;
@@ -41,11 +42,13 @@ export interface Door {
   readonly name: string;
   /** Judges where a request goes, and gives what is added to it. */
   judge(url: string): { readonly url: URL; readonly headers: Readonly<Record<string, string>>; readonly query: Readonly<Record<string, string>> };
+  /** Whether a header, in lower case, is set by the server alone. */
+  isOwn(header: string): boolean;
   /** How a URL is shown and compared. */
   show(url: URL): string;
 }
 
-/** A request as bytes would carry it. */
+/** A request as it is given. */
 export interface RawRequest {
   method: string;
   url: string;
@@ -53,13 +56,36 @@ export interface RawRequest {
   options: HttpOptions;
 }
 
+/** An answer as it is carried. */
+export interface Content {
+  readonly status: number;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: Uint8Array;
+}
+
+/** The same requests, for whom they are counted. */
+export type HttpFor = (used: Used) => TestHttp;
+
+const MAX_SENT_BYTES = 1024 * 1024;
+const MAX_READ_BYTES = 4 * 1024 * 1024;
+const MAX_HEADERS = 64;
+const MAX_HEADER_BYTES = 16 * 1024;
+
+/** Headers that belong to the connection, and those that would make an answer that the server cannot search for secrets. */
+const NOT_SETTABLE = new Set([
+  "accept-encoding", "connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
+  "proxy-connection", "range", "te", "trailer", "transfer-encoding", "upgrade",
+]);
+
 /** Requests through `door`, and the way in for `fetch`. */
-export function createHttp(door: Door): TestHttp & { send(request: RawRequest): Promise<HttpResponse> } {
+export function createHttp(door: Door): { http: HttpFor; send(request: RawRequest, used: Used): Promise<Content> } {
   const expected: Expected[] = [];
   const calls: HttpCall[] = [];
 
-  const send = async ({ method, url, body, options }: RawRequest): Promise<HttpResponse> => {
-    const call = recorded(door, method, url, body, options);
+  const send = async ({ method, url, body, options }: RawRequest, used: Used): Promise<Content> => {
+    const call = recorded(door, { method, url, body, options });
+    used.count("requests to other servers");
     calls.push(call);
     const found = expected.findLast((one) => (one.method === "*" || one.method === method) && isAt(one.url, call.url));
     if (found === undefined) {
@@ -69,21 +95,23 @@ export function createHttp(door: Door): TestHttp & { send(request: RawRequest): 
           (known === "" ? "" : ` (there are answers for ${known})`),
       );
     }
-    const answer = typeof found.answer === "function" ? await found.answer(call) : found.answer;
+    const answer = typeof found.answer === "function" ? await orAborted(options.signal, found.answer(call)) : found.answer;
     if (answer instanceof Error) throw answer;
-    return response(answer);
+    return contentOf(answer);
   };
 
-  const http = {
-    calls,
-    send,
-    on(method: string, url: string | RegExp, answer: Expected["answer"]) {
-      expected.push({ method: method.toUpperCase(), url, answer });
-      return http;
-    },
-    ...requests(send),
+  const http: HttpFor = (used = UNBOUNDED) => {
+    const made: TestHttp = Object.freeze({
+      calls,
+      on(method: string, url: string | RegExp, answer: Expected["answer"]) {
+        expected.push({ method: method.toUpperCase(), url, answer });
+        return made;
+      },
+      ...requests(async (request) => response(await send(request, used))),
+    });
+    return made;
   };
-  return Object.freeze(http);
+  return { http, send };
 }
 
 function requests(send: (request: RawRequest) => Promise<HttpResponse>) {
@@ -104,31 +132,77 @@ function requests(send: (request: RawRequest) => Promise<HttpResponse>) {
   };
 }
 
-function recorded(door: Door, method: string, address: string, body: unknown, options: HttpOptions): HttpCall {
+function recorded(door: Door, { method, url: address, body, options }: RawRequest): HttpCall {
   options.signal?.throwIfAborted();
+  if (/^(?:CONNECT|TRACE)$/.test(method) || !/^[!#$%&'*+.^_`|~\w-]+$/.test(method)) throw new Error(`${method} is no method that can be sent`);
   const { url, headers: added, query } = door.judge(address);
   for (const [name, given] of Object.entries(options.query ?? {})) {
     for (const value of [given].flat()) if (value !== undefined && value !== null) url.searchParams.append(name, String(value));
   }
   const twice = Object.keys(query).find((name) => url.searchParams.has(name));
   if (twice !== undefined) throw new Error(`the parameter ${twice} is set by the manifest: leave it out`);
-  const given = lowered(options.headers ?? {});
   const own = lowered(added);
-  const header = Object.keys(given).find((name) => Object.hasOwn(own, name));
-  if (header !== undefined) throw new Error(`the header ${header} is not set by plugins: leave it out`);
+  const given = checkedHeaders(options.headers, (name) => Object.hasOwn(own, name) || door.isOwn(name));
+  const { content, type } = sentBody(body, `the body of ${method} ${door.show(url)}`);
   const shown = door.show(url);
   const extra = Object.entries(query).map(([name, value]) => `${encodeURIComponent(name)}=${value}`);
-  const isJson = body !== undefined && typeof body !== "string" && !(body instanceof Uint8Array);
   return {
     method,
     url: extra.length === 0 ? shown : `${shown}${shown.includes("?") ? "&" : "?"}${extra.join("&")}`,
-    headers: {
-      ...(isJson ? { "content-type": "application/json" } : {}),
-      ...given,
-      ...own,
-    },
-    body: isJson ? throughJson(body, `the body of ${method} ${shown}`) : (body ?? null),
+    headers: { ...(type === undefined ? {} : { "content-type": type }), ...given, ...own },
+    body: content,
   };
+}
+
+/** What a handler may set of a request's headers. */
+function checkedHeaders(given: HttpOptions["headers"], isOwn: (name: string) => boolean): Record<string, string> {
+  const headers = lowered(given ?? {});
+  const all = Object.entries(headers);
+  const size = all.reduce((sum, [name, value]) => sum + sizeOf(name) + sizeOf(value), 0);
+  if (all.length > MAX_HEADERS || size > MAX_HEADER_BYTES) {
+    throw new Error(`a request has at most ${MAX_HEADERS} headers with ${MAX_HEADER_BYTES} bytes in all`);
+  }
+  for (const [name, value] of all) {
+    if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) throw new Error(`${JSON.stringify(name)} is no name of a header`);
+    if (NOT_SETTABLE.has(name) || name.startsWith("x-jackfield-") || isOwn(name)) {
+      throw new Error(`the header ${name} is not set by plugins: leave it out`);
+    }
+    if (/[^\t\x20-\x7e\x80-\uffff]/.test(value)) throw new Error(`the header ${name} has characters that no header may have`);
+  }
+  return headers;
+}
+
+/** A body as a test sees it, with the media type that it has by itself. */
+function sentBody(body: unknown, what: string): { content: unknown; type?: string } {
+  if (body === undefined || body === null) return { content: null };
+  const bounded = (size: number) => {
+    if (size > MAX_SENT_BYTES) throw new Error(`the body has ${size} bytes; at most ${MAX_SENT_BYTES} are sent`);
+  };
+  if (typeof body === "string") {
+    bounded(sizeOf(body));
+    return { content: body, type: "text/plain; charset=utf-8" };
+  }
+  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) {
+    bounded(body.byteLength);
+    return { content: body, type: "application/octet-stream" };
+  }
+  if (body instanceof URLSearchParams) {
+    bounded(sizeOf(String(body)));
+    return { content: String(body), type: "application/x-www-form-urlencoded; charset=utf-8" };
+  }
+  const json = toJson(body, what);
+  bounded(sizeOf(json));
+  return { content: JSON.parse(json) as unknown, type: "application/json" };
+}
+
+/** What `work` gives, unless the signal comes first. */
+function orAborted<Result>(signal: HttpSignal | undefined, work: Result | Promise<Result>): Result | Promise<Result> {
+  if (!(work instanceof Promise) || !(signal instanceof AbortSignal)) return work;
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }
 
 function isAt(expected: string | RegExp, url: string): boolean {
@@ -136,13 +210,18 @@ function isAt(expected: string | RegExp, url: string): boolean {
   return expected === url || expected === url.split("?", 1)[0];
 }
 
-function response({ status = 200, body, headers = {} }: Exclude<HttpAnswer, Error>): HttpResponse {
-  const isText = typeof body === "string";
-  const text = body === undefined ? "" : isText ? body : JSON.stringify(body);
-  const sent = lowered(headers);
-  const type = sent["content-type"] ?? (isText || body === undefined ? "text/plain" : "application/json");
-  const parsed = /[/+]json\b/.test(type) ? parse(text) : text;
-  return { status, ok: status >= 200 && status < 300, headers: { "content-type": type, ...sent }, body: parsed, text };
+function contentOf({ status = 200, body, headers = {} }: Exclude<HttpAnswer, Error>): Content {
+  const isText = typeof body === "string" || body === undefined;
+  const type = body instanceof Uint8Array ? "application/octet-stream" : isText ? "text/plain" : "application/json";
+  const bytes = body instanceof Uint8Array ? body : new TextEncoder().encode(isText ? (body ?? "") : JSON.stringify(body));
+  if (bytes.length > MAX_READ_BYTES) throw new Error(`the answer has more than ${MAX_READ_BYTES} bytes`);
+  return { status, headers: { "content-type": type, ...lowered(headers) }, bytes };
+}
+
+function response({ status, headers, bytes }: Content): HttpResponse {
+  const text = new TextDecoder().decode(bytes);
+  const body = isJsonType(headers["content-type"]) ? parse(text) : text;
+  return { status, ok: status >= 200 && status < 300, headers, body, text };
 }
 
 function parse(text: string): unknown {
@@ -153,7 +232,9 @@ function parse(text: string): unknown {
   }
 }
 
-/** The same headers by lower-case name. */
-export function lowered(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]));
+/** The same headers by lower-case name, without those that have no value. */
+export function lowered(headers: Readonly<Record<string, string>> | Headers): Record<string, string> {
+  const all = headers instanceof Headers ? [...headers] : Object.entries(headers);
+  const given = all.filter(([, value]) => value !== undefined && value !== null);
+  return Object.fromEntries(given.map(([name, value]) => [name.toLowerCase(), String(value)]));
 }

@@ -21,6 +21,11 @@ export function toJson(value: unknown, what: string): string {
   return text;
 }
 
+/** Whether a media type is one of JSON. */
+export function isJsonType(type: string | undefined): boolean {
+  return /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type ?? "");
+}
+
 /** Bytes of `text` as UTF-8. */
 export function sizeOf(text: string): number {
   return new TextEncoder().encode(text).length;

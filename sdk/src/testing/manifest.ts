@@ -26,6 +26,7 @@ export interface TestManifest {
   };
   readonly hosts?: readonly ManifestHost[];
   readonly connections?: readonly ManifestConnection[];
+  readonly requiredPermissions?: readonly string[];
   readonly requiredSecrets?: readonly string[];
   readonly emits?: readonly string[];
 }
@@ -48,19 +49,25 @@ export interface Added {
   readonly query: Readonly<Record<string, string>>;
 }
 
+/** The port that a URL means. */
+export function portOf(url: URL): string {
+  return url.port || (url.protocol === "https:" ? "443" : "80");
+}
+
 /**
- * What the manifest's rule for the host of `url` adds.
+ * What the manifest's rule for the host of `url` adds; of several the one that names most of it.
  *
  * @throws Error if no rule has the host, or needs a secret that is not set.
  */
 export function ruleFor(manifest: TestManifest, url: URL, secrets: Readonly<Record<string, string>>): Added {
   const host = url.hostname.replace(/\.$/, "");
-  const port = url.port || (url.protocol === "https:" ? "443" : "80");
+  const port = portOf(url);
   const rules = (manifest.hosts ?? []).map((rule) => (typeof rule === "string" ? { host: rule } : rule));
-  const found = rules.find((rule) => fits(rule.host, host, port));
+  const named = (rule: { host: string }) => (rule.host.startsWith("*.") ? 0 : 1000) + rule.host.length;
+  const found = rules.filter((rule) => fits(rule.host, host, port)).sort((a, b) => named(b) - named(a))[0];
   if (found === undefined) {
-    const named = port === "443" ? host : `${host}:${port}`;
-    throw new Error(`the plugin may not call ${named}: add "${named}" to hosts in the manifest, and have an admin consent to it`);
+    const called = port === "443" ? host : `${host}:${port}`;
+    throw new Error(`the plugin may not call ${called}: add "${called}" to hosts in the manifest, and have an admin consent to it`);
   }
   const added = { headers: found.headers ?? {}, query: found.query ?? {} };
   for (const text of [...Object.values(added.headers), ...Object.values(added.query)]) {
@@ -78,9 +85,13 @@ function fits(rule: string, host: string, port: string): boolean {
   return name.startsWith("*.") ? host.endsWith(name.slice(1)) && host.length > name.length - 1 : host === name;
 }
 
-/** What a manifest asks of a connector, each time that it names it. */
-export function connectionsOf(manifest: TestManifest, connector: string): { access: string; whose: string }[] {
+/** What a manifest asks of a connector, each time that it names it, by whichever of its names. */
+export function connectionsOf(
+  manifest: TestManifest,
+  connector: string,
+  canonical: (connector: string) => string,
+): { access: string; whose: string }[] {
   const asks = (manifest.connections ?? []).map((ask) => (typeof ask === "string" ? { connector: ask } : ask));
-  const found = asks.filter((ask) => ask.connector === connector);
+  const found = asks.filter((ask) => canonical(ask.connector) === connector);
   return found.map((ask) => ({ access: "read", whose: "caller", ...ask }));
 }

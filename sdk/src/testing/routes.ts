@@ -58,6 +58,18 @@ function partsOf(path: string): string[] {
   return inner === "" ? [] : inner.split("/");
 }
 
+/** What is wrong with a path that goes on to another server, below that one's root; undefined if nothing is. */
+export function pathProblem(path: string): string | undefined {
+  const parts = path.replace(/^\//, "").split("/");
+  // One slash at the end may mean something there.
+  if (parts.at(-1) === "") parts.pop();
+  const wrong = parts.find((part) => {
+    const segment = decoded(part);
+    return segment === undefined || leadsElsewhere(segment);
+  });
+  return wrong === undefined ? undefined : `others may read the segment ${JSON.stringify(wrong)} in another way`;
+}
+
 /** The decoded segments of a request's path, or what is wrong with it. */
 function segmentsOf(path: string): string[] | string {
   if (new TextEncoder().encode(path).length > MAX_PATH_BYTES) return "the path must be at most 2048 bytes long";

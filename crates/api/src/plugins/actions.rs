@@ -32,9 +32,9 @@ pub(super) struct Action {
     #[serde(rename = "action")]
     #[schema(example = "createPayment")]
     name: String,
-    /// What the handler gets as its request's `body`.
+    /// What the handler gets as its request's `body`: any JSON.
     #[serde(default)]
-    #[schema(value_type = Object, example = json!({"orderId": "o-7", "amount": 1250}))]
+    #[schema(value_type = Value, example = json!({"orderId": "o-7", "amount": 1250}))]
     parameters: Value,
     /// What the handler gets as its request's `metadata`.
     #[serde(default)]
@@ -48,9 +48,9 @@ pub(super) struct Action {
 pub(super) struct ActionResult {
     /// Whether the handler has done it.
     success: bool,
-    /// What the handler answered.
+    /// What the handler answered: any JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     data: Option<Value>,
     /// Why it has not been done: what the handler threw, or its answer with a status of 400 or above.
     #[serde(skip_serializing_if = "Option::is_none")]

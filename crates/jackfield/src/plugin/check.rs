@@ -1,6 +1,9 @@
 //! `jackfield plugin check`: the server's own checks, at home.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use bundler::{Bundler, SourceTree};
@@ -97,6 +100,26 @@ pub(crate) async fn prepare(dir: &Path) -> Result<Ready, Failure> {
     ready
 }
 
+/// The folder for what this user's commands have compiled (XDG Base Directory Specification 0.8).
+fn cache_folder(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Option<PathBuf> {
+    let (mut cache, mut home) = (None, None);
+    for (name, value) in environment {
+        // A path that is not absolute is to be ignored.
+        let path = Some(PathBuf::from(value)).filter(|path| path.is_absolute());
+        match name.to_str() {
+            Some("XDG_CACHE_HOME") => cache = path,
+            Some("HOME") => home = path,
+            _ => {}
+        }
+    }
+    Some(cache.or_else(|| Some(home?.join(".cache")))?.join("jackfield/compiled"))
+}
+
+/// The folder, which is this user's alone if it is new; `None` if it cannot be made.
+fn made(folder: PathBuf) -> Option<PathBuf> {
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok().map(|()| folder)
+}
+
 /// What builds and examines plugins. The second plugin takes less time than the first.
 pub(crate) struct Workshop {
     bundler: Bundler,
@@ -108,12 +131,15 @@ impl Workshop {
     pub(crate) fn open() -> Result<Self, Failure> {
         let defaults = settings::defaults().context("the default settings are wrong")?;
         let bundler = parts::bundler(&defaults)?;
-        // Compiled anew if a plugin has a backend: there is no folder of this server's own to keep it in.
-        let settings =
-            sandbox::Settings { compiler: Some(parts::compiler()?), ..sandbox::Settings::default() };
-        let scripts = Sandbox::new(settings, Ambient::system());
-        let scripts = scripts.context("the sandbox of plugins' backends cannot be set up")?;
-        Ok(Self { toolchain: parts::toolchain(bundler.clone(), scripts), bundler })
+        let settings = sandbox::Settings {
+            // Without one, what scripts run on is compiled anew each time.
+            cache_dir: cache_folder(std::env::vars_os()).and_then(made),
+            compiler: Some(parts::compiler()?),
+            ..sandbox::Settings::default()
+        };
+        let sandbox = Sandbox::new(settings, Ambient::system());
+        let sandbox = sandbox.context("the sandbox of plugins' backends cannot be set up")?;
+        Ok(Self { toolchain: parts::toolchain(bundler.clone(), sandbox), bundler })
     }
 
     /// Checks, builds and compresses as the server does on a publish.
@@ -141,5 +167,36 @@ impl Workshop {
     /// Ends the processes that build.
     pub(crate) async fn close(self) {
         self.bundler.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_compiled_is_kept_in_a_folder_of_the_users_own() {
+        let found = |variables: &[(&str, &str)]| {
+            cache_folder(variables.iter().map(|(name, value)| (name.into(), value.into())))
+        };
+        let at = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(found(&[("HOME", "/home/ann")]), at("/home/ann/.cache/jackfield/compiled"));
+        let both = [("XDG_CACHE_HOME", "/var/ann"), ("HOME", "/home/ann")];
+        assert_eq!(found(&both), at("/var/ann/jackfield/compiled"));
+        let relative = [("XDG_CACHE_HOME", "cache"), ("HOME", "/home/ann")];
+        assert_eq!(found(&relative), at("/home/ann/.cache/jackfield/compiled"));
+        assert_eq!(found(&[("HOME", "")]), None);
+        assert_eq!(found(&[]), None);
+
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = folder.path().join("cache/jackfield/compiled");
+        assert_eq!(made(wanted.clone()), Some(wanted.clone()));
+        let mode = std::fs::metadata(&wanted).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert_eq!(made(wanted.clone()), Some(wanted), "it is there already");
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        assert_eq!(made(folder.path().join("file/below")), None);
     }
 }

@@ -198,13 +198,17 @@ impl Client {
         let body = serde_json::from_slice::<Value>(&answer.body).ok();
         match body {
             Some(body) if answer.status.is_success() => Ok(body),
-            Some(body) if body.get("code").is_some() => Err(server_problem::read(&body).into()),
+            Some(body) if body.get("code").is_some() => {
+                let problem = server_problem::read(&body);
+                Err(Problem { status: Some(answer.status.as_u16()), ..problem }.into())
+            }
             _ => {
                 let detail = format!(
                     "{} answered {} without the JSON of a Jackfield server: is --url right?",
                     self.base, answer.status
                 );
-                Err(Problem { detail, ..Problem::default() }.into())
+                let status = Some(answer.status.as_u16());
+                Err(Problem { detail, status, ..Problem::default() }.into())
             }
         }
     }

@@ -59,6 +59,40 @@ pub(crate) fn tell_line(failure: &Failure) {
     let _ = print(&format!("{line}\n"));
 }
 
+/// How soon it is tried again where the plugin is not what was wrong.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What was looked at last.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The files that there is nothing more to be done with: they were published, or cannot be as they are.
+    settled: Option<SourceTree>,
+    /// What was told last of what may pass by itself.
+    trouble: Option<String>,
+}
+
+impl Seen {
+    /// Whether there is nothing more to be done with these files.
+    fn is_settled(&self, tree: &SourceTree) -> bool {
+        self.settled.as_ref().is_some_and(|settled| settled.iter().eq(tree.iter()))
+    }
+
+    /// Takes what came of `tree`; gives a failure that was not told before.
+    fn take(&mut self, tree: SourceTree, outcome: Result<(), Failure>) -> Option<Failure> {
+        let failure = outcome.err();
+        let passing = failure.as_ref().filter(|failure| failure.may_pass()).map(ToString::to_string);
+        self.settled = if passing.is_none() { Some(tree) } else { None };
+        let is_known = passing.is_some() && passing == self.trouble;
+        self.trouble = passing;
+        failure.filter(|_| !is_known)
+    }
+
+    /// Whether it is to be tried again though nothing changes.
+    const fn is_due(&self) -> bool {
+        self.trouble.is_some()
+    }
+}
+
 /// A version that runs.
 #[derive(Debug, Clone)]
 struct Running {
@@ -72,8 +106,7 @@ struct Session<'a> {
     workshop: &'a Workshop,
     args: &'a DevArgs,
     ambient: Ambient,
-    /// What was read last, whether or not it could be published.
-    seen: Option<SourceTree>,
+    seen: Seen,
     /// The number of the last version.
     stamp: i64,
     running: Option<Running>,
@@ -85,45 +118,56 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(client: &'a Client, workshop: &'a Workshop, args: &'a DevArgs) -> Self {
         let ambient = Ambient::system();
-        Self { client, workshop, args, ambient, seen: None, stamp: 0, running: None, asked: None, log: None }
+        let seen = Seen::default();
+        Self { client, workshop, args, ambient, seen, stamp: 0, running: None, asked: None, log: None }
     }
 
     /// Publishes what is there, and again after each change; shows the log meanwhile.
     async fn work(&mut self, watch: &mut Watch) -> Result<(), Failure> {
         loop {
-            if let Err(failure) = self.look().await {
+            if let Some(failure) = self.look().await {
                 self.tell(&failure);
             }
             self.show_log(watch).await?;
         }
     }
 
-    /// Publishes the folder if it is another than before.
-    async fn look(&mut self) -> Result<(), Failure> {
-        let tree = folder::read(&self.args.dir)?;
-        let is_same = self.seen.as_ref().is_some_and(|seen| seen.iter().eq(tree.iter()));
-        if is_same {
-            return Ok(());
+    /// Publishes the folder if it is another than what was settled before; gives what is to be told of it.
+    async fn look(&mut self) -> Option<Failure> {
+        let tree = match folder::read(&self.args.dir) {
+            Ok(tree) => tree,
+            Err(error) => return Some(error.into()),
+        };
+        if self.seen.is_settled(&tree) {
+            return None;
         }
-        self.seen = Some(tree.clone());
-        self.publish(tree).await
+        let outcome = self.publish(tree.clone()).await;
+        self.seen.take(tree, outcome)
     }
 
-    /// Shows lines of the log until something changes.
+    /// Shows lines of the log until something changes, or it is time to try again.
     async fn show_log(&mut self, watch: &mut Watch) -> Result<(), Failure> {
         let shown = if self.args.json { Shown::Json } else { Shown::Text };
-        while let Some(log) = self.log.as_mut() {
+        let again = Instant::now() + AGAIN;
+        let is_due = self.seen.is_due();
+        loop {
+            let next = async {
+                match self.log.as_mut() {
+                    Some(log) => log.print_next(self.client, shown).await,
+                    None => std::future::pending().await,
+                }
+            };
             let told = tokio::select! {
                 changed = watch.changed() => return changed,
-                told = log.print_next(self.client, shown) => told,
+                () = tokio::time::sleep_until(again.into()), if is_due => return Ok(()),
+                told = next => told,
             };
             if let Err(failure) = told {
-                // The server has no such route, or not for this caller: it will not have it later.
+                // Not for this caller: it will not be later.
                 self.tell(&failure);
                 self.log = None;
             }
         }
-        watch.changed().await
     }
 
     /// Checks, publishes under a version of its own, and installs that.
@@ -280,6 +324,34 @@ mod tests {
         let manifest: Value = serde_json::from_slice(other.get(MANIFEST_FILE).unwrap()).unwrap();
         assert_eq!(manifest, json!({"id": "a", "version": "1.0.0-dev.1", "name": "A"}));
         assert_eq!(other.get("src/index.ts"), tree.get("src/index.ts"));
+    }
+
+    #[test]
+    fn only_what_the_plugin_can_help_waits_for_a_change() {
+        let mut tree = SourceTree::new();
+        tree.insert(MANIFEST_FILE, Bytes::from_static(b"{}")).unwrap();
+        let refused = |status: Option<u16>, detail: &str| {
+            Err(Failure::from(Problem { status, detail: detail.into(), ..Problem::default() }))
+        };
+        let mut seen = Seen::default();
+        for (status, detail) in [(503, "busy"), (429, "slower"), (502, "a page")] {
+            assert!(seen.take(tree.clone(), refused(Some(status), detail)).is_some(), "{status}");
+            assert!(!seen.is_settled(&tree) && seen.is_due(), "{status}");
+            assert!(seen.take(tree.clone(), refused(Some(status), detail)).is_none(), "it is told once");
+            assert!(seen.is_due(), "{status}");
+        }
+        let unreached = Err(Failure::Other(anyhow::anyhow!("connection refused")));
+        assert!(seen.take(tree.clone(), unreached).is_some());
+        assert!(!seen.is_settled(&tree) && seen.is_due());
+        for status in [None, Some(400), Some(401), Some(403), Some(409), Some(422)] {
+            assert!(seen.take(tree.clone(), refused(status, "no")).is_some(), "{status:?}");
+            assert!(seen.is_settled(&tree) && !seen.is_due(), "{status:?}");
+        }
+        seen = Seen::default();
+        assert!(seen.take(tree.clone(), Ok(())).is_none());
+        assert!(seen.is_settled(&tree) && !seen.is_due());
+        tree.insert("a.ts", Bytes::new()).unwrap();
+        assert!(!seen.is_settled(&tree));
     }
 
     #[test]

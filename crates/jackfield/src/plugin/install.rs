@@ -41,10 +41,7 @@ pub(crate) async fn move_to(
     (id, version): (&str, &str),
     asked: Option<&Value>,
 ) -> Result<Value, Failure> {
-    let mut body = json!({"pluginId": id, "version": version});
-    if let (Some(asked), Value::Object(fields)) = (asked, &mut body) {
-        fields.insert("consent".to_owned(), asked.clone());
-    }
+    let body = body(id, version, asked);
     let doing = format!("installing {id} {version}");
     match client.post(&["plugins", "upgrade"], &body, &doing).await {
         Err(Failure::Problem(problem)) if problem.code == ErrorCode::NotFound.as_str() => {
@@ -66,37 +63,41 @@ pub(crate) fn told_consent(asked: &Value) -> Option<String> {
     (!told.is_empty()).then(|| format!("consented to {}", told.join("; ")))
 }
 
-/// Moves to the version that is wanted, or to the current one, and prints.
-async fn upgrade(client: &Client, wanted: &Installation<'_>) -> Result<(), Failure> {
+/// Installs, or moves to, the version that is wanted or the current one, and prints; also what that consents to.
+pub(crate) async fn install(client: &Client, wanted: &Installation<'_>) -> Result<(), Failure> {
     let plugin = client.get(&["plugins", wanted.id], &format!("looking at {}", wanted.id)).await?;
     let current = plugin.get("version").and_then(Value::as_str).unwrap_or_default();
     let version = wanted.version.unwrap_or(current);
-    // Of another version than the current one it is not told; then the server says what is missing.
+    // Of another version than the current one it is not told before it is installed; an upgrade that widens is refused then.
     let asked = plugin.get("grants").filter(|_| version == current);
-    let installed = move_to(client, (wanted.id, version), asked).await?;
-    if let Some(consent) = asked.and_then(told_consent) {
-        report::note(&consent);
-    }
-    Ok(print(&told(wanted.id, &installed))?)
-}
-
-/// Installs by `client`, and prints.
-pub(crate) async fn install(client: &Client, wanted: &Installation<'_>) -> Result<(), Failure> {
-    if wanted.upgrade {
-        return upgrade(client, wanted).await;
-    }
-    let mut body = json!({"pluginId": wanted.id});
-    if let (Some(version), Value::Object(fields)) = (wanted.version, &mut body) {
-        fields.insert("version".to_owned(), version.into());
-    }
-    match client.post(&["plugins", "install"], &body, &format!("installing {}", wanted.id)).await {
-        Ok(installed) => Ok(print(&told(wanted.id, &installed))?),
+    let done = if wanted.upgrade {
+        move_to(client, (wanted.id, version), asked).await
+    } else {
+        let doing = format!("installing {}", wanted.id);
+        client.post(&["plugins", "install"], &body(wanted.id, version, asked), &doing).await
+    };
+    match done {
+        Ok(installed) => {
+            if let Some(consent) = asked.or_else(|| installed.get("grants")).and_then(told_consent) {
+                report::note(&consent);
+            }
+            Ok(print(&told(wanted.id, &installed))?)
+        }
         Err(Failure::Problem(problem)) if wanted.if_new && is_there_already(&problem.code) => {
             report::note(&format!("{} is installed already", wanted.id));
             Ok(())
         }
         Err(other) => Err(other),
     }
+}
+
+/// What is asked of the server: a version, with consent to what it asks for, as far as that is known.
+fn body(id: &str, version: &str, asked: Option<&Value>) -> Value {
+    let mut body = json!({"pluginId": id, "version": version});
+    if let (Some(asked), Value::Object(fields)) = (asked, &mut body) {
+        fields.insert("consent".to_owned(), asked.clone());
+    }
+    body
 }
 
 fn told(id: &str, installed: &Value) -> String {

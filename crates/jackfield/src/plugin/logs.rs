@@ -47,9 +47,9 @@ pub(crate) async fn run(args: &LogsArgs) -> Result<(), Failure> {
     let client = Client::new(&args.server)?;
     let shown = if args.json { Shown::Json } else { Shown::Text };
     let mut follow = Follow { level: args.level.clone(), ..Follow::new(args.id.as_str()) };
-    for line in follow.ask(&client, args.limit).await? {
-        print_line(&line, shown)?;
-    }
+    let first = follow.ask(&client, args.limit).await;
+    let first = if args.follow { follow.settled(first)? } else { first? };
+    first.iter().try_for_each(|line| print_line(line, shown))?;
     if !args.follow {
         return Ok(());
     }
@@ -74,7 +74,7 @@ impl Follow {
         self.after.get_or_insert(BEGINNING);
     }
 
-    /// Prints the lines that come; ends with an error that is not of the network alone.
+    /// Prints the lines that come; ends with an error that will not pass.
     async fn print_all(&mut self, client: &Client, shown: Shown) -> Result<(), Failure> {
         loop {
             self.print_next(client, shown).await?;
@@ -84,19 +84,29 @@ impl Follow {
     /// Waits a moment, and prints the lines that have come.
     pub(crate) async fn print_next(&mut self, client: &Client, shown: Shown) -> Result<(), Failure> {
         tokio::time::sleep(if self.is_troubled { AFTER_TROUBLE } else { EVERY }).await;
-        match self.ask(client, PAGE).await {
-            Ok(lines) => {
-                self.is_troubled = false;
-                lines.iter().try_for_each(|line| print_line(line, shown))
-            }
-            Err(Failure::Other(error)) => {
+        let asked = self.ask(client, PAGE).await;
+        self.settled(asked)?.iter().try_for_each(|line| print_line(line, shown))
+    }
+
+    /// The lines of an answer; none where it can be had later: when the server can be reached and has time, and when the plugin
+    /// is installed.
+    fn settled(&mut self, asked: Result<Vec<Value>, Failure>) -> Result<Vec<Value>, Failure> {
+        match asked {
+            Err(failure) if failure.may_pass() => {
                 if !self.is_troubled {
-                    report::note(&format!("the log cannot be read at the moment: {error:#}"));
+                    report::note(&format!("the log cannot be read at the moment: {failure}"));
                 }
                 self.is_troubled = true;
-                Ok(())
+                Ok(Vec::new())
             }
-            Err(other) => Err(other),
+            Err(failure) if failure.is_not_found() => {
+                self.is_troubled = false;
+                Ok(Vec::new())
+            }
+            asked => {
+                self.is_troubled = false;
+                asked
+            }
         }
     }
 
@@ -166,9 +176,32 @@ fn text_of(line: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::report::Problem;
 
     fn plain(line: &Value) -> String {
         anstream::adapter::strip_str(&text_of(line)).to_string()
+    }
+
+    #[test]
+    fn a_log_ends_with_what_will_not_pass_alone() {
+        let refused = |status| {
+            Err(Failure::from(Problem { status: Some(status), detail: "no".into(), ..Problem::default() }))
+        };
+        let mut follow = Follow::new("card");
+        for status in [429, 502, 503, 500, 504] {
+            assert_eq!(follow.settled(refused(status)).unwrap(), Vec::<Value>::new(), "{status}");
+            assert!(follow.is_troubled, "{status}");
+        }
+        assert_eq!(follow.settled(refused(404)).unwrap(), Vec::<Value>::new());
+        assert!(!follow.is_troubled, "nobody has installed it yet");
+        let unreached = Err(Failure::Other(anyhow::anyhow!("connection refused")));
+        assert_eq!(follow.settled(unreached).unwrap(), Vec::<Value>::new());
+        assert!(follow.is_troubled);
+        assert_eq!(follow.settled(Ok(vec![json!(1)])).unwrap(), [json!(1)]);
+        assert!(!follow.is_troubled);
+        for status in [400, 401, 403, 422] {
+            assert!(follow.settled(refused(status)).is_err(), "{status}");
+        }
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(crate) struct Problem {
     pub(crate) hint: Option<String>,
     /// The id under which the server's log has the request.
     pub(crate) request_id: Option<String>,
+    /// The HTTP status, where a server says so.
+    pub(crate) status: Option<u16>,
 }
 
 /// One thing that is wrong.
@@ -60,6 +62,24 @@ pub(crate) struct Finding {
 impl From<Violation> for Finding {
     fn from(violation: Violation) -> Self {
         Self { violation, diagnostic: None }
+    }
+}
+
+impl Failure {
+    /// Whether it may pass by itself: the network, this machine, or a server that cannot do it now.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Usage(_) => false,
+            Self::Problem(problem) => {
+                problem.status.is_some_and(|status| status >= 500 || matches!(status, 408 | 425 | 429))
+            }
+            Self::Other(_) => true,
+        }
+    }
+
+    /// Whether a server has nothing there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.status == Some(404))
     }
 }
 

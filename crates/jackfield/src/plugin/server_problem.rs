@@ -16,6 +16,7 @@ pub(crate) fn read(body: &Value) -> Problem {
         hint: hint(&code).map(str::to_owned),
         request_id: text(body, "request_id"),
         warnings: Vec::new(),
+        status: None,
         code,
     }
 }

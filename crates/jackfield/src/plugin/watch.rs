@@ -25,8 +25,8 @@ pub(crate) struct Watch {
     watched: BTreeSet<PathBuf>,
     /// Holds one notice, however much has changed.
     changes: mpsc::Receiver<()>,
-    /// Whether a notice was taken that nobody has been told of yet.
-    is_due: bool,
+    /// When the first notice was taken that nobody has been told of yet.
+    due_since: Option<Instant>,
 }
 
 impl Watch {
@@ -42,7 +42,7 @@ impl Watch {
         };
         let watcher = notify::recommended_watcher(told).with_context(|| cannot(root))?;
         let mut watch =
-            Self { root: root.to_owned(), watcher, watched: BTreeSet::new(), changes, is_due: false };
+            Self { root: root.to_owned(), watcher, watched: BTreeSet::new(), changes, due_since: None };
         watch.follow_folders()?;
         Ok(watch)
     }
@@ -50,13 +50,16 @@ impl Watch {
     /// Waits until something has changed, and nothing more for a moment. Who gives up waiting misses nothing: the next call tells
     /// of it.
     pub(crate) async fn changed(&mut self) -> Result<(), Failure> {
-        if !self.is_due && self.changes.recv().await.is_none() {
-            return Err(Failure::Other(anyhow::anyhow!("the system no longer tells what changes")));
-        }
-        self.is_due = true;
-        let end = Instant::now() + LONGEST;
+        let since = match self.due_since {
+            Some(since) => since,
+            None if self.changes.recv().await.is_none() => {
+                return Err(Failure::Other(anyhow::anyhow!("the system no longer tells what changes")));
+            }
+            None => *self.due_since.insert(Instant::now()),
+        };
+        let end = since + LONGEST;
         while let Ok(Some(())) = timeout_at(end.min(Instant::now() + QUIET), self.changes.recv()).await {}
-        self.is_due = false;
+        self.due_since = None;
         // New folders are listened to before they are read, so that nothing falls in between.
         self.follow_folders()
     }
@@ -134,6 +137,26 @@ mod tests {
         assert!(!is_told(&mut watch, QUIET / 4).await);
         assert!(is_told(&mut watch, LONG).await);
         assert!(!is_told(&mut watch, QUIET * 4).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_goes_on_is_told_in_time_also_to_who_gives_up_again_and_again() {
+        let root = tempfile::tempdir().unwrap();
+        let mut watch = Watch::start(root.path()).unwrap();
+        let (sender, changes) = mpsc::channel(1);
+        watch.changes = changes;
+        let going_on = tokio::spawn(async move {
+            loop {
+                let _ = sender.try_send(());
+                tokio::time::sleep(QUIET / 2).await;
+            }
+        });
+        let started = Instant::now();
+        while !is_told(&mut watch, QUIET * 3).await {
+            assert!(started.elapsed() < LONGEST * 2, "it is never told");
+        }
+        assert!(started.elapsed() >= LONGEST);
+        going_on.abort();
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use api::origins::Origins;
@@ -13,6 +14,15 @@ use url::Url;
 
 use super::table::Settings;
 use super::value::{Problems, Value};
+
+/// How long a call of a handler may take besides its own time: for its turn, and to be looked up.
+const QUEUE: Duration = Duration::from_secs(3);
+
+/// The least memory that the component which scripts run on starts in, with room for a script, in bytes.
+const LEAST_MEMORY: usize = 4 << 20;
+
+/// The least bytes of an answer that hold more than its head.
+const LEAST_OUTPUT: usize = 1 << 10;
 
 impl Settings {
     /// Names what does not fit together.
@@ -77,9 +87,27 @@ impl Settings {
                 "PLATFORM_API_URL must begin with https:// or http://, without query and fragment".into(),
             );
         }
+        self.check_backends(problems);
         self.outbound_allow.check(problems);
         self.proxy_rules.check(problems);
         self.check_lexmodo(problems);
+    }
+
+    /// Names bounds of plugins' backends that leave them nothing to run with.
+    fn check_backends(&self, problems: &mut Problems) {
+        if self.plugin_cpu_deadline.0 > self.plugin_deadline.0 {
+            problems.push("PLUGIN_CPU_DEADLINE must be at most PLUGIN_DEADLINE: computing is part of what a handler takes".into());
+        }
+        if self.plugin_memory.0 < LEAST_MEMORY {
+            problems
+                .push("PLUGIN_MEMORY must be at least 4MiB: what scripts run on needs that by itself".into());
+        }
+        if self.plugin_max_output.0 < LEAST_OUTPUT {
+            problems.push(
+                "PLUGIN_MAX_OUTPUT must be at least 1KiB: an answer's status and headers are part of it"
+                    .into(),
+            );
+        }
     }
 
     /// What the operator should know, though the program can go on.
@@ -95,6 +123,13 @@ impl Settings {
         }
         if self.database_url.is_some() && self.database_path.is_some() {
             warnings.push("DATABASE_PATH is not used, because DATABASE_URL is set".into());
+        }
+        if self.plugin_deadline.0 + QUEUE > self.request_deadline.0 {
+            warnings.push(
+                "REQUEST_DEADLINE ends calls of plugins' handlers before PLUGIN_DEADLINE does: it should be at least 3 s \
+                 more, for a handler may have to wait for its turn"
+                    .into(),
+            );
         }
         warnings.extend(self.lexmodo_warnings());
         warnings

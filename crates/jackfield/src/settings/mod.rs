@@ -177,6 +177,38 @@ mod tests {
     }
 
     #[test]
+    fn bounds_of_backends_that_contradict_each_other_are_named() {
+        let wrong = [
+            (&[("PLUGIN_CPU_DEADLINE", "5.1")][..], "PLUGIN_CPU_DEADLINE must be at most PLUGIN_DEADLINE"),
+            (&[("PLUGIN_DEADLINE", "0.5")], "PLUGIN_CPU_DEADLINE must be at most PLUGIN_DEADLINE"),
+            (&[("PLUGIN_MEMORY", "4095KiB")], "PLUGIN_MEMORY must be at least 4MiB"),
+            (&[("PLUGIN_MAX_OUTPUT", "1023")], "PLUGIN_MAX_OUTPUT must be at least 1KiB"),
+            (
+                &[("PLUGIN_WARM_MEMORY", "1025GiB")],
+                "PLUGIN_WARM_MEMORY must be a number of bytes, up to 1 TiB",
+            ),
+            (&[("PLUGIN_MEMORY", "2GiB")], "PLUGIN_MEMORY must be a number of bytes, up to 1 GiB"),
+        ];
+        for (given, told) in wrong {
+            let error = load_with(given, "", "").unwrap_err();
+            assert!(error.contains(told), "{given:?}: {error}");
+        }
+        let right = [
+            &[("PLUGIN_DEADLINE", "1")][..],
+            &[("PLUGIN_MEMORY", "4MiB"), ("PLUGIN_MAX_OUTPUT", "1KiB")],
+            &[("PLUGIN_WARM_MEMORY", "1TiB")],
+            &[("PLUGIN_DEADLINE", "27")],
+        ];
+        for given in right {
+            assert_eq!(load_with(given, "", "").unwrap().warnings, Vec::<String>::new(), "{given:?}");
+        }
+        for given in [[("PLUGIN_DEADLINE", "27.1")], [("REQUEST_DEADLINE", "7.9")]] {
+            let warnings = load_with(&given, "", "").unwrap().warnings;
+            assert!(warnings.iter().any(|each| each.contains("REQUEST_DEADLINE")), "{given:?}: {warnings:?}");
+        }
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_named_at_once() {
         let error = load_with(
             &[

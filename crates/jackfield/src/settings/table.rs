@@ -14,7 +14,7 @@ use url::Url;
 use super::lexmodo::{GrpcAddress, Issuer, Line, PluginCode, Scopes};
 use super::outbound::OutboundAllow;
 use super::proxy::ProxyRules;
-use super::value::{Bytes, Days, List, LogDirectives, LogFormat, Problems, Seconds, Text, Values};
+use super::value::{Bytes, Days, List, LogDirectives, LogFormat, Memory, Problems, Seconds, Text, Values};
 
 /// What is known of a setting besides its value.
 #[derive(Debug, Clone, Copy)]
@@ -147,7 +147,7 @@ settings! {
         rate_limit_per_address: u32 = "RATE_LIMIT_PER_ADDRESS" or "6000";
         /// Requests a minute for one tenant. 0 for no limit.
         rate_limit_per_tenant: u32 = "RATE_LIMIT_PER_TENANT" or "12000";
-        /// The largest JSON body.
+        /// The largest JSON body, and the largest body of any kind that a plugin's handler or component gets.
         max_body_size: Bytes = "MAX_BODY_SIZE" or "1MiB";
         /// The largest upload.
         max_upload_size: Bytes = "MAX_UPLOAD_SIZE" or "32MiB";
@@ -169,18 +169,20 @@ settings! {
         bundler_max_output: Bytes = "BUNDLER_MAX_OUTPUT" or "5MiB";
     }
     "Plugin backends" {
-        /// How long a handler may take, what it waits for included.
+        /// How long a handler or a component may take, what it waits for included, but for its turn: at most 2 s more. It
+        /// must end within REQUEST_DEADLINE to be of any use.
         plugin_deadline: Seconds = "PLUGIN_DEADLINE" or "5";
-        /// How long a handler may compute.
+        /// How long a handler or a component may compute, at most PLUGIN_DEADLINE.
         plugin_cpu_deadline: Seconds = "PLUGIN_CPU_DEADLINE" or "1";
-        /// The memory of one plugin in one tenant while it runs, at most.
+        /// The memory of one plugin in one tenant while it runs, at most; not less than 4 MiB.
         plugin_memory: Bytes = "PLUGIN_MEMORY" or "64MiB";
-        /// The largest answer of a handler, as JSON.
+        /// The largest answer of a handler, as JSON, with bytes in base64; not less than 1 KiB.
         plugin_max_output: Bytes = "PLUGIN_MAX_OUTPUT" or "1MiB";
         /// How many plugins that were called lately are kept ready in memory, at most.
         plugin_warm_instances: u32 = "PLUGIN_WARM_INSTANCES" or "2000";
-        /// Their memory, at most.
-        plugin_warm_memory: Bytes = "PLUGIN_WARM_MEMORY" or "1GiB";
+        /// Their memory, at most. A small script counts about 1.7 MB, of which less than half is resident. Those at work
+        /// have 1 GiB besides.
+        plugin_warm_memory: Memory = "PLUGIN_WARM_MEMORY" or "2GiB";
         /// How much one plugin may keep in one tenant by `ctx.storage`, keys included.
         plugin_storage_size: Bytes = "PLUGIN_STORAGE_SIZE" or "10MiB";
         /// How many keys that may have.

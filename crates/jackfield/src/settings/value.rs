@@ -258,12 +258,27 @@ impl Value for Bytes {
     const EXPECTS: &'static str = "a number of bytes, up to 1 GiB, such as 65536, 64KiB or 1MiB";
 
     fn parse(text: &str) -> Option<Self> {
-        let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-        let unit = units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)));
-        let (digits, size) = unit.unwrap_or((text, 1));
-        let bytes = digits.trim().parse::<usize>().ok()?.checked_mul(size)?;
-        (bytes <= 1 << 30).then_some(Self(bytes))
+        bytes(text).filter(|bytes| *bytes <= 1 << 30).map(Self)
     }
+}
+
+/// An amount of memory, which may be more than anything that is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Memory(pub(crate) usize);
+
+impl Value for Memory {
+    const EXPECTS: &'static str = "a number of bytes, up to 1 TiB, such as 512MiB or 8GiB";
+
+    fn parse(text: &str) -> Option<Self> {
+        bytes(text).filter(|bytes| *bytes <= 1 << 40).map(Self)
+    }
+}
+
+fn bytes(text: &str) -> Option<usize> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+    let unit = units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)));
+    let (digits, size) = unit.unwrap_or((text, 1));
+    digits.trim().parse::<usize>().ok()?.checked_mul(size)
 }
 
 /// How log lines look.

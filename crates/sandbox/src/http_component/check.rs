@@ -12,8 +12,8 @@ const PACKAGES: [&str; 7] = ["cli", "clocks", "filesystem", "http", "io", "rando
 const HANDLER: &str = "wasi:http/incoming-handler";
 
 /// How a core module becomes a component.
-const MAKE_ONE: &str = "make a component of it, for example with `cargo build --target wasm32-wasip2`, `jco componentize` or \
-                        `wasm-tools component new`";
+const MAKE_ONE: &str = "make a component of it, for example with `cargo build --target wasm32-wasip2` or `wasm-tools \
+                        component new`";
 
 /// Looks at what is said to be a component. Its code is not validated yet: the compiler does that.
 ///

@@ -1,6 +1,6 @@
 /** The plugin's server half: keeps what was paid. No payment provider is behind it, and nothing is charged. */
 import { type BackendRequest, defineBackendPlugin, errorResponse, jsonResponse } from "@jackfield/plugin-sdk/server";
-import { checkPayment, paymentId, paymentsIn } from "./payments";
+import { checkPayment, isPaymentId, paymentId, paymentsIn } from "./payments";
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{8,128}$/;
 const NEWEST = 20;
@@ -32,7 +32,8 @@ export default defineBackendPlugin({
 
     /** A payment, for who made it and for administrators. */
     async getPayment(req, ctx) {
-      const payment = await paymentsIn(ctx.storage).get(req.params["id"] ?? "");
+      const id = req.params["id"] ?? "";
+      const payment = isPaymentId(id) ? await paymentsIn(ctx.storage).get(id) : null;
       const mayRead = payment !== null && (isAdmin(req) || payment.payer === req.user?.id);
       return mayRead ? payment : errorResponse(404, "there is no such payment");
     },

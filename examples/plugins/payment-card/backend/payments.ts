@@ -51,6 +51,11 @@ export async function paymentId(payer: string, key: string): Promise<string> {
   return Array.from(new Uint8Array(digest).slice(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** Whether a text can be such an id: what callers send is looked at before it becomes part of a key. */
+export function isPaymentId(text: string): boolean {
+  return /^[0-9a-f]{32}$/.test(text);
+}
+
 /** The payments of a tenant. */
 export interface Payments {
   /** Keeps a payment, unless one with its id is there: then that one is given. */
@@ -63,13 +68,14 @@ export interface Payments {
 /** The payments in `storage`: `payment:<id>` holds each, `number:<number>` its id, and `numbers` the last number. */
 export function paymentsIn(storage: PluginStorage): Payments {
   const get = (id: string) => storage.get<StoredPayment>(`payment:${id}`);
+  const numberOf = (count: number) => `P${String(count).padStart(5, "0")}`;
   return {
     get,
 
     async add(wanted) {
       const before = await get(wanted.id);
       if (before !== null) return { payment: before, isNew: false };
-      const number = `P${String(await storage.increment("numbers")).padStart(5, "0")}`;
+      const number = numberOf(await storage.increment("numbers"));
       const payment: StoredPayment = { ...wanted, number, status: "recorded", createdAt: new Date().toISOString() };
       // First, so that no payment can be missing from the list; a number that leads nowhere is passed over there.
       await storage.set(`number:${number}`, wanted.id);
@@ -80,9 +86,11 @@ export function paymentsIn(storage: PluginStorage): Payments {
     },
 
     async newest(count) {
-      const numbers = (await storage.list("number:")).reverse().slice(0, count);
-      const ids = await Promise.all(numbers.map((number) => storage.get<string>(number)));
-      const payments = await Promise.all(ids.map((id) => (id === null ? null : get(id))));
+      const last = (await storage.get<number>("numbers")) ?? 0;
+      // Counted down from the last, whatever there is before; with as many more, for numbers that lead nowhere.
+      const looked = Array.from({ length: Math.min(last, 2 * count) }, (_, back) => `number:${numberOf(last - back)}`);
+      const ids = (await Promise.all(looked.map((key) => storage.get<string>(key)))).filter((id) => id !== null);
+      const payments = await Promise.all(ids.slice(0, count).map(get));
       return payments.filter((payment) => payment !== null);
     },
   };

@@ -15,7 +15,7 @@ const NAME: &str = "sandbox";
 const CLIENT_ID: &str = "jackfield-sandbox";
 
 /// The provider's pages, and the catalog with its entry.
-pub(crate) struct Sandbox {
+pub(crate) struct DevProvider {
     /// To be mounted at the root.
     pub(crate) router: Router,
     /// The catalog with the sandbox in it.
@@ -24,7 +24,7 @@ pub(crate) struct Sandbox {
     pub(crate) base_url: Url,
 }
 
-impl Sandbox {
+impl DevProvider {
     /// A sandbox on the server that is reached at `public_url`. Its grants live as long as the process.
     ///
     /// # Errors
