@@ -8,9 +8,11 @@ use anyhow::Context as _;
 use axum::Router;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use model::Ambient;
+use runtime::lifecycle::Lifecycle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::backends;
@@ -120,10 +122,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     tell_who_may_call(&settings, args.dev);
 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
-    let cut_off = server::serve(listener, api::router(app, mounted), bounds, stop).await;
-    if !lifecycle.close(settings.shutdown_deadline.0).await {
-        tracing::warn!("hooks of plugins are cut off; they are called again");
-    }
+    let cut_off = serve_until(stop, (listener, api::router(app, mounted)), bounds, &lifecycle).await;
     drop(background);
     bundler.shutdown().await;
     if !connections.vault().settle(SETTLE_DEADLINE).await {
@@ -140,6 +139,30 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Serves until `stop`. Then hooks of plugins end in the same time as requests do, and none is begun meanwhile. Gives the number
+/// of connections that had to be cut off.
+async fn serve_until(
+    stop: impl Future<Output = ()>,
+    (listener, router): (TcpListener, Router),
+    bounds: Bounds,
+    lifecycle: &Lifecycle,
+) -> usize {
+    let stopping = CancellationToken::new();
+    let stop = async {
+        stop.await;
+        stopping.cancel();
+    };
+    let ending = async {
+        stopping.cancelled().await;
+        lifecycle.close(bounds.shutdown).await
+    };
+    let (cut_off, has_ended) = tokio::join!(server::serve(listener, router, bounds, stop), ending);
+    if !has_ended {
+        tracing::warn!("hooks of plugins are cut off; they are called again");
+    }
+    cut_off
 }
 
 /// Tells how callers prove who they are.

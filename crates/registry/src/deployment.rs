@@ -11,10 +11,10 @@ use model::{PluginId, TenantId};
 use moka::future::Cache as Memory;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
-use storage::BlobKey;
+use storage::{BlobKey, Tx};
 use url::Url;
 
-use crate::backend::{BackendDefinition, BackendKind, Deployment, Program, Route};
+use crate::backend::{BackendDefinition, BackendKind, Departure, Deployment, Program, Route};
 use crate::store::CONFIGURATION;
 use crate::store::deployments::{self, DeploymentRow};
 use crate::{Error, Grants, HostRule, Manifest, Registry, configuration};
@@ -177,12 +177,18 @@ impl Registry {
         row.map(|row| deployment(tenant, row, true)).transpose()
     }
 
-    /// Deletes what is left of an installation whose last hook has run, or will not run any more.
-    pub async fn forget_departed(&self, departed: &Deployment) -> Result<(), Error> {
+    /// Deletes what is left of an installation whose last hook has run, or will not run any more. What a later one has left
+    /// stays.
+    pub async fn forget_departed(&self, departure: &Departure) -> Result<(), Error> {
         let mut tx = self.database.begin().await?;
-        let Deployment { tenant, plugin_key, version_key, .. } = departed;
-        deployments::forget_departed(&mut tx, tenant, plugin_key, version_key).await?;
+        deployments::forget_departed(&mut tx, departure).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Whether what a plugin had kept is needed after this departure: it is installed again, or was, and the last hook of that
+    /// installation is yet to run. Asked within the transaction that would delete it.
+    pub async fn has_successor(&self, tx: &mut Tx, departure: &Departure) -> Result<bool, storage::Error> {
+        deployments::has_successor(tx, departure).await
     }
 
     /// Has the next look-ups read a version that this process has just changed, whoever has it installed.

@@ -169,13 +169,22 @@ impl Registry {
         let mut tx = self.database.begin().await?;
         let current = lock(&mut tx, tenant, id).await?;
         let row = deployments::find(&mut tx, tenant, id).await?;
+        let (key, now) = (&current.plugin.key, self.ambient.now());
         if wants_last_hook(row.and_then(|row| row.backend_definition).as_deref())? {
-            deployments::keep_departed(&mut tx, tenant, &current.plugin.key, self.ambient.now()).await?;
+            deployments::keep_departed(&mut tx, tenant, key, now).await?;
+        } else {
+            deployments::forget_all_departed(&mut tx, tenant, key).await?;
         }
-        if !installations::delete(&mut tx, tenant, &current.plugin.key).await? {
+        if !installations::delete(&mut tx, tenant, key).await? {
             return Err(Error::NotInstalled(id.to_string()));
         }
-        tx.record(event(tenant, EventKind::InstallationRemoved, id, particulars(&current.plugin, by)));
+        let Plugin { key, version_key, manifest, .. } = &current.plugin;
+        // The time tells which departure the event is about (see [`crate::Departure`]).
+        let data = json!({
+            "version": manifest.version, "pluginKey": key, "versionKey": version_key, "by": by,
+            "uninstalledAt": now.as_millisecond(),
+        });
+        tx.record(event(tenant, EventKind::InstallationRemoved, id, data));
         tx.commit().await?;
         self.forget_deployment(tenant, id).await;
         Ok(())

@@ -33,7 +33,7 @@ use storage::{Blobs, Database, Sealer};
 use url::Url;
 
 pub use backend::{
-    Access, BackendDefinition, BackendKind, BackendManifest, ConnectionAsk, Deployment, Examine,
+    Access, BackendDefinition, BackendKind, BackendManifest, ConnectionAsk, Departure, Deployment, Examine,
     ExamineError, Grants, Hook, HostRule, Program, Route, SecretUse, Whose,
 };
 pub use bundles::{BundleFile, FilePath};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use model::{Ambient, Coded as _, ErrorCode, TenantId, Timestamp};
 use outbound::Guard;
-use registry::{BackendKind, Deployment};
+use registry::{BackendKind, Departure, Deployment};
 use reqwest::Certificate;
 use sandbox::{Host, Level, Lifecycle, Owner, Sandbox, Target};
 use serde_json::{Map, Value};
@@ -237,7 +237,7 @@ impl Runtime {
         handler: String,
     ) -> Arc<Invocation> {
         // What waits for its turn has not begun: the sandbox counts from when it runs.
-        let deadline = Instant::now() + self.deadline + QUEUE_WAIT;
+        let deadline = Instant::now() + self.longest();
         Arc::new(Invocation::new(Arc::clone(&self.shared), Arc::clone(deployment), (who, handler), deadline))
     }
 
@@ -277,6 +277,11 @@ impl Runtime {
         Arc::new(Door(Arc::new(Invocation::new(shared, deployment, (who, handler.to_owned()), deadline))))
     }
 
+    /// How long a call may take at most, its waiting for its turn included.
+    pub(crate) fn longest(&self) -> Duration {
+        self.deadline + QUEUE_WAIT
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.shared.ambient.now()
     }
@@ -299,13 +304,16 @@ impl Runtime {
         self.shared.values.sweep().await
     }
 
-    /// Deletes all that a plugin has kept and logged in a tenant: for who has uninstalled it.
-    pub async fn erase(&self, tenant: &TenantId, plugin_key: &str) -> Result<(), storage::Error> {
-        let place = Place { tenant: tenant.clone(), plugin: plugin_key.to_owned() };
-        self.sandbox.forget(&Owner { tenant: tenant.as_str().into(), plugin: plugin_key.into() });
+    /// Deletes all that a plugin had kept and logged in a tenant until it departed, unless
+    /// [that is needed again](Installations::has_successor).
+    pub async fn erase(&self, departure: &Departure) -> Result<(), storage::Error> {
+        let Departure { tenant, plugin_key, .. } = departure;
+        let place = Place { tenant: tenant.clone(), plugin: plugin_key.clone() };
+        let installations = self.shared.installations.as_ref();
+        self.sandbox.forget(&Owner { tenant: tenant.as_str().into(), plugin: plugin_key.as_str().into() });
         self.shared.redactors.invalidate(&place);
-        self.shared.values.erase(&place).await?;
-        self.shared.log.erase(&place).await
+        self.shared.values.erase(&place, (installations, departure)).await?;
+        self.shared.log.erase(&place, (installations, departure)).await
     }
 }
 

@@ -140,7 +140,7 @@ impl Invocation {
         let line = Line {
             at: self.shared.ambient.now(),
             level,
-            message: log::fit(self.redacted(message)),
+            message: log::fit(self.redacted(message), log::MAX_MESSAGE),
             request_id: self.who.request_id.clone(),
             handler: Some(self.handler.clone()),
         };

@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use connectors::Asker;
 use model::ErrorCode;
-use registry::{Deployment, Program, Registry};
+use registry::{Departure, Deployment, Program, Registry};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
+use storage::Tx;
 
 /// Where programs and secrets of installations are had.
 #[async_trait]
@@ -22,6 +23,10 @@ pub trait Installations: Send + Sync {
         deployment: &Deployment,
         names: &[&str],
     ) -> Result<BTreeMap<String, SecretString>, registry::Error>;
+
+    /// Whether what a plugin had kept until it departed is needed again, because it was installed since. Asked within the
+    /// transaction that would delete it.
+    async fn has_successor(&self, tx: &mut Tx, departure: &Departure) -> Result<bool, storage::Error>;
 }
 
 #[async_trait]
@@ -36,6 +41,10 @@ impl Installations for Registry {
         names: &[&str],
     ) -> Result<BTreeMap<String, SecretString>, registry::Error> {
         self.secrets(deployment, names).await
+    }
+
+    async fn has_successor(&self, tx: &mut Tx, departure: &Departure) -> Result<bool, storage::Error> {
+        self.has_successor(tx, departure).await
     }
 }
 

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use model::Ambient;
+use registry::Departure;
 use serde_json::{Number, Value};
 use storage::{Database, Tx};
 
+use crate::Installations;
 use crate::store::Place;
 use crate::store::usage::{self, Usage};
 use crate::store::values::{self, Kept};
@@ -199,11 +201,19 @@ impl Values {
         Ok(deleted)
     }
 
-    /// Deletes all that an installation keeps, in small steps.
-    pub(crate) async fn erase(&self, place: &Place) -> Result<(), storage::Error> {
+    /// Deletes all that an installation had kept until it departed, in small steps, for as long as there is no other.
+    pub(crate) async fn erase(
+        &self,
+        place: &Place,
+        (installations, departure): (&dyn Installations, &Departure),
+    ) -> Result<(), storage::Error> {
         loop {
             let mut tx = self.database.begin().await?;
             let usage = usage::lock(&mut tx, place).await?;
+            // Under the lock: whatever a later installation keeps, it had been installed before.
+            if installations.has_successor(&mut tx, departure).await? {
+                return Ok(());
+            }
             let (values, bytes) = values::delete_some(&mut tx, place, SWEPT_AT_ONCE).await?;
             if values == 0 {
                 usage::delete(&mut tx, place).await?;

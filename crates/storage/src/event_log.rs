@@ -1,15 +1,15 @@
 //! The log of everything that changed, written in the transaction that changed it.
 
-use model::{Ambient, Emitted, Event, Timestamp};
+use model::{Ambient, Emitted, Event, EventKind, Timestamp};
 use serde_json::Value;
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
 use crate::{Conn, Engine, Error, on};
 
 /// Any number, as long as it is this program's own: names the lock on the log.
 const LOG_LOCK: i64 = 0x6a61_636b_6c6f_6701;
 /// The most events that one read returns.
-const PAGE: i64 = 1000;
+pub(crate) const PAGE: i64 = 1000;
 
 /// An event as it stands in the log.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -103,5 +103,32 @@ pub async fn events_after(conn: &mut Conn, seq: i64) -> Result<Vec<LoggedEvent>,
     .bind(PAGE)
     .fetch_all(c)
     .await
+    })?)
+}
+
+/// The place of the last event; 0 where there is none. All events before it are there to be seen, too.
+pub(crate) async fn last_place(conn: &mut Conn) -> Result<i64, Error> {
+    let (last,): (Option<i64>,) =
+        on!(conn, |c| sqlx::query_as("SELECT MAX(seq) FROM event").fetch_one(c).await)?;
+    Ok(last.unwrap_or(0))
+}
+
+/// The events of these kinds after one place and through another, oldest first; at most 1,000 at a time.
+pub(crate) async fn events_of(
+    conn: &mut Conn,
+    kinds: &[EventKind],
+    (after, through): (i64, i64),
+) -> Result<Vec<LoggedEvent>, Error> {
+    Ok(on!(conn, |c| {
+        let mut query = QueryBuilder::new(
+            "SELECT seq, id, tenant, kind, subject, data, recorded_at FROM event WHERE seq > ",
+        );
+        query.push_bind(after).push(" AND seq <= ").push_bind(through).push(" AND kind IN (");
+        let mut places = query.separated(", ");
+        for kind in kinds {
+            places.push_bind(kind.as_str());
+        }
+        query.push(") ORDER BY seq LIMIT ").push_bind(PAGE);
+        query.build_query_as().fetch_all(c).await
     })?)
 }

@@ -8,9 +8,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use model::{Ambient, new_id};
+use model::{Ambient, EventKind, new_id};
 
-use crate::{Database, Error, LoggedEvent, Tx, events_after, on};
+use crate::event_log::{PAGE, events_of, last_place};
+use crate::{Database, Error, LoggedEvent, Tx, on};
 
 /// How long a process that has stopped keeps others from reading. Renewed with each batch.
 const LEASE: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ const UNWRITTEN: i64 = 1000;
 /// begin.
 pub struct LogReader {
     name: &'static str,
-    is_wanted: fn(&LoggedEvent) -> bool,
+    kinds: &'static [EventKind],
     holder: String,
     /// Through here there is nothing of interest after the cursor.
     looked_through: AtomicI64,
@@ -63,18 +64,19 @@ impl fmt::Debug for Batch {
 }
 
 impl LogReader {
-    /// The reader of this name, which takes what `is_wanted`.
+    /// The reader of this name, which takes the events of these `kinds`, at least one.
     pub fn new(
         name: &'static str,
-        is_wanted: fn(&LoggedEvent) -> bool,
+        kinds: &'static [EventKind],
         database: Database,
         ambient: Ambient,
     ) -> Self {
         let (holder, looked_through) = (new_id(&ambient), AtomicI64::new(0));
-        Self { name, is_wanted, holder, looked_through, database, ambient }
+        Self { name, kinds, holder, looked_through, database, ambient }
     }
 
-    /// The next events, at most 1,000. Where nothing has happened, nothing is written.
+    /// The next events, at most 1,000, however many others there are before them. Where nothing has happened, nothing is
+    /// written.
     ///
     /// # Errors
     /// Those of the database, among them that no migration has made the reader's row.
@@ -90,10 +92,12 @@ impl LogReader {
             return Ok(Next::Elsewhere);
         }
         let from = cursor.max(self.looked_through.load(Ordering::Relaxed));
-        let mut events = events_after(&mut conn, from).await?;
+        let end = last_place(&mut conn).await?;
+        let events = events_of(&mut conn, self.kinds, (from, end)).await?;
         drop(conn);
-        let Some(last) = events.last().map(|event| event.seq) else { return Ok(Next::Nothing) };
-        events.retain(self.is_wanted);
+        // Where there may be more of them, the next round begins behind the last.
+        let is_full = i64::try_from(events.len()).is_ok_and(|len| len >= PAGE);
+        let last = events.last().filter(|_| is_full).map_or(end, |event| event.seq);
         if events.is_empty() && last - cursor < UNWRITTEN {
             self.looked_through.fetch_max(last, Ordering::Relaxed);
             return Ok(Next::Nothing);
@@ -103,8 +107,8 @@ impl LogReader {
             return Ok(Next::Elsewhere);
         }
         // What was deleted meanwhile, as with a tenant, is not taken any more.
-        let mut events = if events.is_empty() { events } else { events_after(&mut tx, from).await? };
-        events.retain(|event| event.seq <= last && (self.is_wanted)(event));
+        let events =
+            if events.is_empty() { events } else { events_of(&mut tx, self.kinds, (from, last)).await? };
         if events.is_empty() {
             tx.commit().await?;
             return Ok(Next::Nothing);

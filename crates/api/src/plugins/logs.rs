@@ -15,7 +15,7 @@ use crate::problem::{Problem, ProblemBody};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Lines {
-    /// At most so many.
+    /// At most so many; fewer where their messages have more than a mebibyte.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u32>,
     /// Only those after this place, the `next` of an answer: the oldest of them first. Without it, the newest there are.

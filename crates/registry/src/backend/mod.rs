@@ -9,7 +9,7 @@ mod shape;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{PluginId, TenantId};
+use model::{PluginId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
@@ -165,6 +165,17 @@ pub struct Deployment {
     pub grants: Grants,
     /// The configuration without its secrets.
     pub configuration: Map<String, Value>,
+}
+
+/// The end of one installation: a plugin may be installed and uninstalled again before its last hook has run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// The tenant that has uninstalled it.
+    pub tenant: TenantId,
+    /// The plugin's key.
+    pub plugin_key: String,
+    /// When, as the event of the uninstall has it in `uninstalledAt`: tells it from the ends of other installations.
+    pub at: Timestamp,
 }
 
 impl Deployment {

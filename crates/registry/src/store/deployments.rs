@@ -4,7 +4,7 @@ use model::{PluginId, TenantId, Timestamp};
 use sqlx::FromRow;
 use storage::{Conn, Sealed, Tx, on};
 
-use crate::{Error, Grants};
+use crate::{Departure, Error, Grants};
 
 /// An installation with the version that it runs.
 #[derive(FromRow)]
@@ -64,7 +64,7 @@ pub(crate) async fn find_departed(
     .await)?)
 }
 
-/// Keeps what the last hook of an installation needs, ahead of its deletion.
+/// Keeps what the last hook of an installation needs, ahead of its deletion, in place of what an earlier one has left.
 pub(crate) async fn keep_departed(
     tx: &mut Tx,
     tenant: &TenantId,
@@ -90,23 +90,50 @@ pub(crate) async fn keep_departed(
     Ok(())
 }
 
-/// Deletes what is left of an installation that ran `version_key` to its end.
-pub(crate) async fn forget_departed(
-    tx: &mut Tx,
-    tenant: &TenantId,
-    plugin_key: &str,
-    version_key: &str,
-) -> Result<(), Error> {
+/// Deletes what is left of the installation that ended so, and of no later one.
+pub(crate) async fn forget_departed(tx: &mut Tx, departure: &Departure) -> Result<(), Error> {
     on!(tx, |c| sqlx::query(
-        "DELETE FROM uninstalled WHERE tenant = $1 AND plugin_key = $2 AND version_key = $3"
+        "DELETE FROM uninstalled WHERE tenant = $1 AND plugin_key = $2 AND uninstalled_at = $3"
     )
-    .bind(tenant.as_str())
-    .bind(plugin_key)
-    .bind(version_key)
+    .bind(departure.tenant.as_str())
+    .bind(&departure.plugin_key)
+    .bind(departure.at.as_millisecond())
     .execute(c)
     .await
     .map(drop))?;
     Ok(())
+}
+
+/// Deletes what any installation of a plugin has left.
+pub(crate) async fn forget_all_departed(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    plugin_key: &str,
+) -> Result<(), Error> {
+    on!(tx, |c| sqlx::query("DELETE FROM uninstalled WHERE tenant = $1 AND plugin_key = $2")
+        .bind(tenant.as_str())
+        .bind(plugin_key)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Whether there is an installation again, or what a later one has left for its own last hook.
+pub(crate) async fn has_successor(tx: &mut Tx, departure: &Departure) -> Result<bool, storage::Error> {
+    let row: Option<(i64,)> = on!(tx, |c| {
+        sqlx::query_as(
+            "SELECT CAST(1 AS BIGINT) FROM installation WHERE tenant = $1 AND plugin_key = $2 \
+             UNION ALL SELECT CAST(1 AS BIGINT) FROM uninstalled \
+             WHERE tenant = $1 AND plugin_key = $2 AND uninstalled_at <> $3",
+        )
+        .bind(departure.tenant.as_str())
+        .bind(&departure.plugin_key)
+        .bind(departure.at.as_millisecond())
+        .fetch_optional(c)
+        .await
+    })?;
+    Ok(row.is_some())
 }
 
 /// A configuration with its sealed half.

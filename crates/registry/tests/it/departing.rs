@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use model::Ambient;
+use model::{Ambient, EventKind, Timestamp};
+use registry::Departure;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use storage::Rotation;
@@ -15,6 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         both("the_last_hook_has_what_it_needs", the_last_hook_has_what_it_needs),
         both("nothing_is_kept_for_a_hook_that_there_is_not", nothing_is_kept),
         both("a_new_installation_keeps_its_own_secrets", a_new_installation),
+        both("an_earlier_departure_takes_nothing_from_a_later_one", a_later_departure),
         both("what_is_kept_is_sealed_anew_and_goes_with_the_tenant", sealed_anew_and_deleted),
     ]
     .into_iter()
@@ -28,6 +30,23 @@ async fn uninstalled(house: &House) -> String {
     let key = house.registry.deployment(&named("acme"), &plugin("card")).await.unwrap().plugin_key.clone();
     house.registry.uninstall(&named("acme"), &plugin("card"), "ada").await.unwrap();
     key
+}
+
+/// The last end of an installation that the log has.
+async fn departure(house: &House) -> Departure {
+    let events = storage::events_after(&mut house.database.read().await.unwrap(), 0).await.unwrap();
+    let last = events.iter().rfind(|event| event.kind == EventKind::InstallationRemoved.as_str()).unwrap();
+    let data: serde_json::Value = serde_json::from_str(&last.data).unwrap();
+    Departure {
+        tenant: named(last.tenant.as_deref().unwrap()),
+        plugin_key: data["pluginKey"].as_str().unwrap().into(),
+        at: Timestamp::from_millisecond(data["uninstalledAt"].as_i64().unwrap()),
+    }
+}
+
+async fn has_successor(house: &House, departure: &Departure) -> bool {
+    let mut tx = house.database.begin().await.unwrap();
+    house.registry.has_successor(&mut tx, departure).await.unwrap()
 }
 
 async fn secret(house: &House, departed: &registry::Deployment) -> Option<String> {
@@ -45,7 +64,9 @@ async fn the_last_hook_has_what_it_needs(house: House) {
     assert_eq!(secret(&house, &departed).await.as_deref(), Some("sk_1"));
     house.registry.program(&departed).await.unwrap();
     assert!(house.registry.departed(&named("other"), &key).await.unwrap().is_none());
-    house.registry.forget_departed(&departed).await.unwrap();
+    let last = departure(&house).await;
+    assert!(!has_successor(&house, &last).await);
+    house.registry.forget_departed(&last).await.unwrap();
     assert!(house.registry.departed(&named("acme"), &key).await.unwrap().is_none());
     assert!(house.registry.secrets(&departed, &["key"]).await.is_err());
 }
@@ -70,6 +91,33 @@ async fn a_new_installation(house: House) {
     house.registry.uninstall(&named("acme"), &plugin("card"), "ada").await.unwrap();
     let departed = house.registry.departed(&named("acme"), &key).await.unwrap().unwrap();
     assert_eq!(secret(&house, &departed).await.as_deref(), Some("sk_2"), "the last one is told of");
+}
+
+async fn a_later_departure(house: House) {
+    house.handlers(&["onUninstall"]);
+    house.publish(card("1.0.0", json!({}))).await.unwrap();
+    let key = uninstalled(&house).await;
+    let first = departure(&house).await;
+    house.install("acme", "card").await;
+    assert!(has_successor(&house, &first).await, "it is installed again");
+    assert!(!has_successor(&house, &Departure { tenant: named("other"), ..first.clone() }).await);
+    // Longer than the clock's unit.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    house.registry.uninstall(&named("acme"), &plugin("card"), "ada").await.unwrap();
+    let second = departure(&house).await;
+    assert!(has_successor(&house, &first).await, "the second has its last hook to come");
+    assert!(!has_successor(&house, &second).await);
+    house.registry.forget_departed(&first).await.unwrap();
+    assert!(house.registry.departed(&named("acme"), &key).await.unwrap().is_some());
+    house.registry.forget_departed(&second).await.unwrap();
+    assert!(house.registry.departed(&named("acme"), &key).await.unwrap().is_none());
+
+    // One without a last hook leaves nothing behind, not even what another one has left.
+    uninstalled(&house).await;
+    house.handlers(&["pay"]);
+    house.publish(card("1.1.0", json!({}))).await.unwrap();
+    uninstalled(&house).await;
+    assert!(house.registry.departed(&named("acme"), &key).await.unwrap().is_none());
 }
 
 async fn sealed_anew_and_deleted(house: House) {

@@ -22,9 +22,6 @@ pub enum Error {
     /// A cursor that no page gave.
     #[error("cursor must be the next_cursor of an earlier answer")]
     Cursor,
-    /// The installation has just changed, and is not known yet as it is.
-    #[error("the installation has just changed: try again")]
-    Changing,
     /// The installation cannot be had.
     #[error(transparent)]
     Registry(#[from] registry::Error),
@@ -39,7 +36,6 @@ impl Coded for Error {
             Self::NoSuchRun => ErrorCode::NotFound,
             Self::NotRepeatable(_) | Self::Departed => ErrorCode::Conflict,
             Self::Cursor => ErrorCode::InvalidRequest,
-            Self::Changing => ErrorCode::Unavailable,
             Self::Registry(error) => error.code(),
             Self::Storage(error) => error.code(),
         }

@@ -14,6 +14,10 @@ const PAUSES: [Duration; 5] = [
     Duration::from_hours(1),
 ];
 
+/// How long a run waits that could not be attempted for a reason that is not the plugin's; doubled each time.
+const FIRST_PUT_OFF: Duration = Duration::from_secs(2);
+const LONGEST_PUT_OFF: Duration = Duration::from_mins(10);
+
 /// What a pause may be longer, as a part of it.
 const JITTER: u32 = 5;
 
@@ -32,6 +36,14 @@ pub enum Hook {
 
 impl Hook {
     const ALL: [Self; 4] = [Self::Install, Self::Uninstall, Self::Enable, Self::Disable];
+
+    /// The events that call any.
+    pub(crate) const EVENTS: &[EventKind] = &[
+        EventKind::InstallationCreated,
+        EventKind::InstallationRemoved,
+        EventKind::InstallationEnabled,
+        EventKind::InstallationDisabled,
+    ];
 
     /// The name of the handler.
     pub const fn as_str(self) -> &'static str {
@@ -107,6 +119,13 @@ pub(crate) fn pause_after(attempts: i64, ambient: &Ambient) -> Option<Duration> 
     Some(pause + ambient.part_of(pause / JITTER))
 }
 
+/// How long to wait where no attempt could be made, and none the `times` times before.
+pub(crate) fn pause_put_off(times: i64, ambient: &Ambient) -> Duration {
+    let doublings = u32::try_from(times).unwrap_or(u32::MAX).min(16);
+    let pause = FIRST_PUT_OFF.saturating_mul(1 << doublings).min(LONGEST_PUT_OFF);
+    pause + ambient.part_of(pause / JITTER)
+}
+
 /// Whether an attempt of this number is one too many. It is reached by processes that ended while the hook was at work.
 pub(crate) fn is_beyond_the_last(attempt: i64) -> bool {
     usize::try_from(attempt).is_ok_and(|attempt| attempt > PAUSES.len() + 1)
@@ -134,8 +153,22 @@ mod tests {
         assert_eq!(Hook::of_event("jackfield.installation.removed"), [Hook::Uninstall]);
         assert_eq!(Hook::of_event("jackfield.installation.enabled"), [Hook::Enable]);
         assert_eq!(Hook::of_event("jackfield.installation.disabled"), [Hook::Disable]);
+        assert!(Hook::EVENTS.iter().all(|kind| !Hook::of_event(kind.as_str()).is_empty()));
         for other in ["jackfield.installation.upgraded", "jackfield.plugin.created", "acme.order.paid", ""] {
             assert_eq!(Hook::of_event(other), [], "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_put_off_waits_longer_each_time_up_to_ten_minutes() {
+        let ambient = Ambient::system();
+        for (times, seconds) in
+            [(0, 2), (1, 4), (5, 64), (8, 512), (9, 600), (i64::MAX, 600), (1_000_000, 600)]
+        {
+            let pause = pause_put_off(times, &ambient);
+            let (least, most) =
+                (Duration::from_secs(seconds), Duration::from_secs(seconds + seconds.div_ceil(5)));
+            assert!((least..=most).contains(&pause), "{times}: {pause:?}");
         }
     }
 

@@ -8,7 +8,8 @@ use super::Hook;
 use super::store::Of;
 use super::store::runs::{self, NewRun};
 
-/// How many runs of one plugin may wait. Who switches it on and off more often is not told of each time.
+/// How many runs of one plugin may wait. Who switches it on and off more often is not told of each time. An uninstall is always
+/// told, and skips what waits.
 const MAX_WAITING: i64 = 100;
 
 /// How many finished runs of one plugin are kept.
@@ -21,11 +22,8 @@ struct Told {
     plugin_key: String,
     version_key: String,
     version: String,
-}
-
-/// Whether any hook is called by it.
-pub(crate) fn is_wanted(event: &LoggedEvent) -> bool {
-    !Hook::of_event(&event.kind).is_empty()
+    /// Of an uninstall: which departure it was, in milliseconds since the Unix epoch.
+    uninstalled_at: Option<i64>,
 }
 
 /// Makes the runs that `event` asks for.
@@ -40,9 +38,6 @@ pub(crate) async fn take(tx: &mut Tx, event: &LoggedEvent, now: Timestamp) -> Re
     let of = Of { tenant: &tenant, plugin_key: &told.plugin_key };
     for hook in Hook::of_event(&event.kind) {
         let is_last = *hook == Hook::Uninstall;
-        if is_last {
-            runs::skip_waiting(tx, of, super::turn::UNINSTALLED, now).await?;
-        }
         let is_full = !is_last && runs::count_unfinished(tx, of).await? >= MAX_WAITING;
         let run = NewRun {
             of,
@@ -53,9 +48,13 @@ pub(crate) async fn take(tx: &mut Tx, event: &LoggedEvent, now: Timestamp) -> Re
             event_kind: &event.kind,
             hook: *hook,
             created_at: event.time(),
+            uninstalled_at: told.uninstalled_at,
             skipped: is_full.then_some("too many earlier runs of this plugin wait"),
         };
-        runs::insert(tx, &run, now).await?;
+        let is_new = runs::insert(tx, &run, now).await?;
+        if is_new && is_last {
+            runs::skip_waiting(tx, &run, super::turn::UNINSTALLED, now).await?;
+        }
         runs::trim(tx, &tenant, &event.subject, KEPT).await?;
     }
     Ok(())

@@ -5,10 +5,11 @@
 //! install is done when it is in the log, and an uninstall as well.
 //!
 //! A hook is called at least once: where a process ends between the hook's end and its being written down, it is called
-//! again, with the same event's id. It runs on what is installed at that time, with nobody as its caller. Installing calls
-//! `onInstall`, then `onEnable`, because installing switches on. Uninstalling calls `onUninstall` alone; runs that still wait
-//! are skipped. Then what the plugin had kept in the tenant is deleted, whatever became of the hook, unless the plugin is
-//! installed again. An upgrade calls nothing. Deleting a tenant calls nothing either. Upstreams and components have no hooks.
+//! again, with the same event's id. It runs on what is installed at that time, with nobody as its caller. What keeps the server
+//! itself from calling it is no attempt. Installing calls `onInstall`, then `onEnable`, because installing switches on.
+//! Uninstalling calls `onUninstall` alone; runs that still wait are skipped, that of an earlier uninstall among them. Then what
+//! the plugin had kept in the tenant is deleted, whatever became of the hook, unless the plugin is installed again. An upgrade
+//! calls nothing. Deleting a tenant calls nothing either. Upstreams and components have no hooks.
 
 mod error;
 mod hook;
@@ -125,7 +126,7 @@ impl Lifecycle {
     /// Hooks over `parts`. None is called before [`Lifecycle::run`].
     pub fn new(parts: Parts) -> Self {
         let Parts { database, installed, hooks, ambient } = parts;
-        let reader = LogReader::new(schema::READER, intake::is_wanted, database.clone(), ambient.clone());
+        let reader = LogReader::new(schema::READER, Hook::EVENTS, database.clone(), ambient.clone());
         Self(Arc::new(Inner {
             reader,
             owner: model::new_id(&ambient),

@@ -7,7 +7,9 @@ use storage::{Error, Migration, TenantData, Tx, on};
 pub(crate) const READER: &str = "lifecycle";
 
 /// The table of runs, and where its reader begins.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[RUNS, PUT_OFF];
+
+const RUNS: Migration = Migration {
     version: 2026_11_21_46,
     name: "runs of lifecycle hooks",
     // What is unfinished has no `finished_at`. Of a plugin in a tenant one run is at work at most. `outcome` is what the state
@@ -42,7 +44,16 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         INSERT INTO log_reader (name, cursor, holder, lease_until)
             SELECT 'lifecycle', COALESCE(MAX(seq), 0), '', 0 FROM event;
     ",
-}];
+};
+
+const PUT_OFF: Migration = Migration {
+    version: 2026_11_21_47,
+    name: "how often a run of a lifecycle hook was put off, and which departure it is about",
+    sql: "
+        ALTER TABLE lifecycle_run ADD COLUMN put_off BIGINT NOT NULL DEFAULT 0;
+        ALTER TABLE lifecycle_run ADD COLUMN uninstalled_at BIGINT;
+    ",
+};
 
 /// The runs that there are of a tenant.
 pub const TENANT_DATA: &[TenantData] = &[TenantData {

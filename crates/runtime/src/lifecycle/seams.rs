@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Coded as _, ErrorCode, PluginId, TenantId};
-use registry::{Deployment, Registry};
+use registry::{Departure, Deployment, Registry};
 use serde_json::Value;
 
 use super::Hook;
@@ -22,6 +22,8 @@ pub struct HookError {
     pub message: String,
     /// How long to wait at least, where that is known.
     pub retry_after: Option<Duration>,
+    /// Whether the trouble is the server's own, so that it is no attempt of the hook's.
+    pub is_ours: bool,
 }
 
 /// Calls hooks, and deletes what plugins keep.
@@ -33,8 +35,11 @@ pub trait Hooks: Send + Sync {
     /// [`HookError`] where the hook fails, or cannot be called now.
     async fn call(&self, deployment: Arc<Deployment>, hook: Hook, data: Value) -> Result<(), HookError>;
 
-    /// Deletes all that a plugin has kept and logged in a tenant.
-    async fn erase(&self, tenant: &TenantId, plugin_key: &str) -> Result<(), storage::Error>;
+    /// How long [`Hooks::call`] may take at most.
+    fn longest(&self) -> Duration;
+
+    /// Deletes all that a plugin had kept and logged in a tenant until it departed, unless that is needed again.
+    async fn erase(&self, departure: &Departure) -> Result<(), storage::Error>;
 }
 
 /// An installation as it is now.
@@ -66,8 +71,8 @@ pub trait Installed: Send + Sync {
         plugin_key: &str,
     ) -> Result<Option<Deployment>, registry::Error>;
 
-    /// Deletes what is left of it.
-    async fn forget_departed(&self, departed: &Deployment) -> Result<(), registry::Error>;
+    /// Deletes what is left of it, and not what a later one has left.
+    async fn forget_departed(&self, departure: &Departure) -> Result<(), registry::Error>;
 }
 
 #[async_trait]
@@ -99,8 +104,8 @@ impl Installed for Registry {
         self.departed(tenant, plugin_key).await
     }
 
-    async fn forget_departed(&self, departed: &Deployment) -> Result<(), registry::Error> {
-        self.forget_departed(departed).await
+    async fn forget_departed(&self, departure: &Departure) -> Result<(), registry::Error> {
+        self.forget_departed(departure).await
     }
 }
 
@@ -108,25 +113,36 @@ impl Installed for Registry {
 impl Hooks for Runtime {
     async fn call(&self, deployment: Arc<Deployment>, hook: Hook, data: Value) -> Result<(), HookError> {
         let Err(error) = self.lifecycle(&deployment, hook.into(), &data).await else { return Ok(()) };
-        let message = match error.code() {
-            ErrorCode::Internal | ErrorCode::Unavailable => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    plugin.id = %deployment.plugin, hook = hook.as_str(),
-                    "a plugin's hook could not be run"
-                );
-                "the server could not run the hook".to_owned()
-            }
-            _ => error.to_string(),
+        let is_internal = matches!(error.code(), ErrorCode::Internal | ErrorCode::Unavailable);
+        let message = if is_internal {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                plugin.id = %deployment.plugin, hook = hook.as_str(),
+                "a plugin's hook could not be run"
+            );
+            "the server could not run the hook".to_owned()
+        } else {
+            error.to_string()
         };
-        Err(HookError { message, retry_after: error.retry_after(self.now()) })
+        let is_ours = is_internal || has_no_room(&error);
+        Err(HookError { message, retry_after: error.retry_after(self.now()), is_ours })
     }
 
-    async fn erase(&self, tenant: &TenantId, plugin_key: &str) -> Result<(), storage::Error> {
+    fn longest(&self) -> Duration {
+        self.longest()
+    }
+
+    async fn erase(&self, departure: &Departure) -> Result<(), storage::Error> {
         // The last lines of its log are still on their way to the database, from here or from another process.
         tokio::time::sleep(LINES_ON_THEIR_WAY).await;
-        self.erase(tenant, plugin_key).await
+        self.erase(departure).await
     }
+}
+
+/// Whether the hook was not even begun for want of room.
+fn has_no_room(error: &crate::Error) -> bool {
+    let crate::Error::Sandbox { source, .. } = error else { return false };
+    matches!(source, sandbox::Error::Busy(_) | sandbox::Error::Exhausted)
 }
 
 impl From<Hook> for sandbox::Lifecycle {

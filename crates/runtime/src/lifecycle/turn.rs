@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Event, EventKind, PluginId, TenantId, Timestamp};
-use registry::{BackendKind, Deployment};
+use registry::{BackendKind, Departure, Deployment};
 use serde_json::{Value, json};
 use storage::Tx;
 
 use super::store::Of;
-use super::store::turns::{self, Candidate, Hold};
+use super::store::turns::{self, Candidate, Hold, Wait};
 use super::{Found, Hook, HookError, Inner, State, hook};
+use crate::log::fit;
 
-/// Longer than any handler may take, its waiting for room included; an attempt that takes longer has failed.
-const DEADLINE: Duration = Duration::from_mins(2);
+/// How long an attempt may take at least, and how much longer than the hook: its program must be read. What takes longer has
+/// failed.
+const LEAST_DEADLINE: Duration = Duration::from_mins(2);
+const READING: Duration = Duration::from_secs(30);
 
 /// How long a run stays taken where its process has ended.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -23,9 +26,6 @@ const HEARTBEAT: Duration = Duration::from_secs(8);
 
 /// How long that may take.
 const RENEWAL_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How long a run waits that could not be attempted for a reason that is not the plugin's.
-const NOT_NOW: Duration = Duration::from_secs(2);
 
 /// The pauses before what came of an attempt is written again.
 const WRITING: [Duration; 4] =
@@ -53,7 +53,10 @@ pub(crate) struct Turn {
     last_error: Option<String>,
     /// Which attempt this is.
     attempt: i64,
+    /// How often none could be made since the last.
+    put_off: i64,
     created_at: i64,
+    uninstalled_at: Option<i64>,
 }
 
 impl Turn {
@@ -72,12 +75,23 @@ impl Turn {
             outcome,
             last_error: candidate.last_error.clone(),
             attempt: candidate.attempts + i64::from(outcome.is_none()),
+            put_off: candidate.put_off,
             created_at: candidate.created_at,
+            uninstalled_at: candidate.uninstalled_at,
         })
     }
 
     fn of(&self) -> Of<'_> {
         Of { tenant: &self.tenant, plugin_key: &self.plugin_key }
+    }
+
+    /// Which departure an uninstall was.
+    fn departure(&self) -> Departure {
+        Departure {
+            tenant: self.tenant.clone(),
+            plugin_key: self.plugin_key.clone(),
+            at: Timestamp::from_millisecond(self.uninstalled_at.unwrap_or(self.created_at)),
+        }
     }
 
     /// What the hook finds as `ctx.event`. Its id is the same at each attempt.
@@ -99,8 +113,8 @@ enum End {
     Over(State, Option<String>),
     /// The hook has failed, and is tried again after the pause.
     Again(Duration, String),
-    /// Nobody knows yet; the attempt does not count.
-    NotNow,
+    /// Nobody knows yet, and this was no attempt. It waits for so long at least, and may tell why.
+    NotNow(Duration, Option<String>),
 }
 
 impl End {
@@ -161,10 +175,12 @@ impl Inner {
 
     async fn attempt(&self, turn: &Turn) -> End {
         if hook::is_beyond_the_last(turn.attempt) {
-            return End::Over(
-                State::Failed,
-                Some("the server ended each time while the hook was at work".into()),
-            );
+            let cut_off = "the server ended each time while the hook was at work";
+            let error = match &turn.last_error {
+                Some(former) => format!("{former}; after that {cut_off}"),
+                None => cut_off.into(),
+            };
+            return End::Over(State::Failed, Some(fit(error, MAX_ERROR)));
         }
         let deployment = match self.callable(turn).await {
             Ok(Ok(deployment)) => deployment,
@@ -175,18 +191,24 @@ impl Inner {
                     run.id = turn.hold.seq,
                     "a plugin's hook cannot be called at the moment"
                 );
-                return End::NotNow;
+                return End::NotNow(Duration::ZERO, Some("the server could not call the hook".into()));
             }
         };
         let call = self.hooks.call(deployment, turn.hook, turn.told());
-        let error = match tokio::time::timeout(DEADLINE, call).await {
+        let deadline = LEAST_DEADLINE.max(self.hooks.longest() + READING);
+        let error = match tokio::time::timeout(deadline, call).await {
             Ok(Ok(())) => return End::Over(State::Done, None),
             Ok(Err(error)) => error,
-            Err(_) => HookError { message: "the hook took too long".into(), retry_after: None },
+            Err(_) => {
+                HookError { message: "the hook took too long".into(), retry_after: None, is_ours: false }
+            }
         };
-        let message = fit(error.message);
+        let (message, least) = (fit(error.message, MAX_ERROR), error.retry_after.unwrap_or_default());
+        if error.is_ours {
+            return End::NotNow(least, Some(message));
+        }
         match hook::pause_after(turn.attempt, &self.ambient) {
-            Some(pause) => End::Again(pause.max(error.retry_after.unwrap_or_default()), message),
+            Some(pause) => End::Again(pause.max(least), message),
             None => End::Over(State::Failed, Some(message)),
         }
     }
@@ -204,7 +226,7 @@ impl Inner {
             return Ok(Err(End::skipped(UNINSTALLED)));
         }
         let (deployment, lacks_consent) = match self.installed.current(&turn.tenant, &turn.plugin).await? {
-            Found::Changing => return Ok(Err(End::NotNow)),
+            Found::Changing => return Ok(Err(End::NotNow(Duration::ZERO, None))),
             Found::Installed { deployment, lacks_consent } if deployment.plugin_key == turn.plugin_key => {
                 (deployment, lacks_consent)
             }
@@ -220,22 +242,26 @@ impl Inner {
 
     async fn conclude(&self, turn: &Turn, end: &End) -> Result<(), super::Error> {
         let now = self.ambient.now();
-        match end {
-            End::Over(state, error) => self.finish(turn, (*state, error.as_deref())).await,
+        let (wait, outcome) = match end {
+            End::Over(state, error) => return self.finish(turn, (*state, error.as_deref())).await,
             End::Again(pause, error) => {
-                let mut tx = self.database.begin().await?;
-                let to = (now.plus(*pause), Some(error.as_str()));
-                turns::postpone(&mut tx, turn.hold, to, turn.attempt).await?;
-                count(turn.hook, "retried");
-                Ok(tx.commit().await?)
+                let until = now.plus(*pause);
+                (Wait { until, error: Some(error), attempts: turn.attempt, put_off: 0 }, "retried")
             }
-            End::NotNow => {
-                let mut tx = self.database.begin().await?;
-                let to = (now.plus(NOT_NOW), turn.last_error.as_deref());
-                turns::postpone(&mut tx, turn.hold, to, turn.attempt - 1).await?;
-                Ok(tx.commit().await?)
+            End::NotNow(least, reason) => {
+                let pause = hook::pause_put_off(turn.put_off, &self.ambient).max(*least);
+                let error = reason.as_deref().or(turn.last_error.as_deref());
+                let (attempts, put_off) = (turn.attempt - 1, turn.put_off.saturating_add(1));
+                (Wait { until: now.plus(pause), error, attempts, put_off }, "put_off")
             }
+        };
+        let mut tx = self.database.begin().await?;
+        let is_ours = turns::postpone(&mut tx, turn.hold, wait).await?;
+        tx.commit().await?;
+        if is_ours {
+            count(turn.hook, outcome);
         }
+        Ok(())
     }
 
     async fn finish(&self, turn: &Turn, (state, error): (State, Option<&str>)) -> Result<(), super::Error> {
@@ -260,24 +286,9 @@ impl Inner {
 
     /// Deletes what an uninstalled plugin had kept, unless it is installed again: then it goes on with it.
     async fn clear(&self, turn: &Turn) -> Result<(), super::Error> {
-        let is_back = match self.installed.current(&turn.tenant, &turn.plugin).await? {
-            Found::Nothing => false,
-            Found::Installed { deployment, .. } => deployment.plugin_key == turn.plugin_key,
-            // Asked again with the next try of writing this down.
-            Found::Changing => return Err(super::Error::Changing),
-        };
-        if !is_back {
-            self.hooks.erase(&turn.tenant, &turn.plugin_key).await?;
-        }
-        let mut conn = self.database.read().await?;
-        let is_needed_again = turns::is_overtaken(&mut conn, turn.of(), turn.hold.seq).await?;
-        drop(conn);
-        if !is_needed_again
-            && let Some(departed) = self.installed.departed(&turn.tenant, &turn.plugin_key).await?
-        {
-            self.installed.forget_departed(&departed).await?;
-        }
-        Ok(())
+        let departure = turn.departure();
+        self.hooks.erase(&departure).await?;
+        Ok(self.installed.forget_departed(&departure).await?)
     }
 }
 
@@ -296,6 +307,9 @@ fn reason_against(deployment: &Deployment, lacks_consent: bool, hook: Hook) -> O
     }
     if hook == Hook::Enable && !deployment.enabled {
         return Some("the plugin was switched off meanwhile".into());
+    }
+    if hook == Hook::Disable && deployment.enabled {
+        return Some("the plugin was switched on meanwhile".into());
     }
     let waits_for_consent = begins && lacks_consent;
     waits_for_consent.then(|| "an admin has yet to consent to what this version asks for".into())
@@ -321,30 +335,4 @@ fn record_failure(tx: &mut Tx, turn: &Turn) {
 fn count(hook: Hook, outcome: &'static str) {
     metrics::counter!("jackfield_lifecycle_attempts_total", "hook" => hook.as_str(), "outcome" => outcome)
         .increment(1);
-}
-
-/// The error as it is kept.
-fn fit(mut message: String) -> String {
-    if message.contains('\0') {
-        // The one character that PostgreSQL does not take.
-        message = message.replace('\0', "\u{fffd}");
-    }
-    if message.len() > MAX_ERROR {
-        message.truncate(message.floor_char_boundary(MAX_ERROR - '\u{2026}'.len_utf8()));
-        message.push('\u{2026}');
-    }
-    message
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_kept_within_bounds() {
-        assert_eq!(fit("a\0b".into()), "a\u{fffd}b");
-        let cut = fit("\u{e9}".repeat(2000));
-        assert!(cut.len() <= MAX_ERROR && cut.ends_with('\u{2026}'), "{}", cut.len());
-        assert_eq!(fit("x".repeat(MAX_ERROR)).len(), MAX_ERROR);
-    }
 }

@@ -14,10 +14,14 @@ use super::{AT_WORK, Error, Inner, Lifecycle, intake};
 /// How often the log is read and runs are looked for, without being told of any.
 const POLL: Duration = Duration::from_secs(1);
 
-/// How many runs of one tenant are at work at once, whatever the processes.
+/// How many runs of one tenant are at work at once, as far as is known when one is begun: processes that begin some at the same
+/// time may go beyond it together.
 const PER_TENANT: i64 = 4;
 
-/// The longest that leases may take to be released when the process ends.
+/// How long to wait for more once something was recorded, so that many events at once do not make a round each.
+const GATHERING: Duration = Duration::from_millis(50);
+
+/// The longest that leases may take to be released when the process ends, and that what is cut off may take to be gone.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Lifecycle {
@@ -33,7 +37,12 @@ impl Lifecycle {
                 () = self.0.stop.cancelled() => return,
                 _ = interval.tick() => {}
                 () = self.0.due.notified(), if !was_failing => {}
-                Ok(()) = recorded.changed(), if !was_failing => {}
+                Ok(()) = recorded.changed(), if !was_failing => {
+                    tokio::select! {
+                        () = self.0.stop.cancelled() => return,
+                        () = tokio::time::sleep(GATHERING) => recorded.mark_unchanged(),
+                    }
+                }
             }
             let round = self.round().await;
             if let Err(error) = &round
@@ -54,8 +63,10 @@ impl Lifecycle {
     /// # Errors
     /// Those of the database.
     pub async fn round(&self) -> Result<usize, Error> {
-        self.0.read().await?;
-        self.0.begin().await
+        let read = self.0.read().await;
+        // What is due goes on also where the log cannot be read.
+        let begun = self.0.begin().await;
+        read.and(begun)
     }
 
     /// Waits until nothing is at work in this process.
@@ -71,7 +82,9 @@ impl Lifecycle {
         let has_ended = tokio::time::timeout(deadline, self.idle()).await.is_ok();
         if !has_ended {
             self.0.cut_off.cancel();
-            self.idle().await;
+            if tokio::time::timeout(RELEASE_DEADLINE, self.idle()).await.is_err() {
+                tracing::warn!("hooks of plugins that were cut off have not ended in time");
+            }
         }
         match tokio::time::timeout(RELEASE_DEADLINE, self.0.release()).await {
             Ok(Ok(())) => {}
@@ -88,7 +101,9 @@ impl Lifecycle {
 
 impl Inner {
     async fn read(&self) -> Result<(), Error> {
-        while let Next::Batch(mut batch) = self.reader.next().await? {
+        while !self.stop.is_cancelled()
+            && let Next::Batch(mut batch) = self.reader.next().await?
+        {
             for event in &batch.events {
                 intake::take(&mut batch.tx, event, self.ambient.now()).await?;
             }
@@ -101,7 +116,7 @@ impl Inner {
         let mut begun = 0;
         loop {
             let free = self.slots.available_permits();
-            if free == 0 || self.stop.is_cancelled() {
+            if free == 0 {
                 return Ok(begun);
             }
             let mut conn = self.database.read().await?;
@@ -110,11 +125,15 @@ impl Inner {
             drop(conn);
             let mut claimed = 0;
             for candidate in &due {
-                // What only a later version can have made is left to it.
+                // Of what only a later version can have made the statement gives nothing.
                 let Some(turn) = Turn::after_claim_of(candidate) else { continue };
                 let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
                     return Ok(begun + claimed);
                 };
+                // With the slot in hand: whoever ends this process says stop first, and then waits for all slots.
+                if self.stop.is_cancelled() {
+                    return Ok(begun + claimed);
+                }
                 if self.claim(candidate).await? {
                     claimed += 1;
                     self.start(turn, slot);

@@ -12,7 +12,7 @@ const DEFAULT_LIMIT: u32 = 100;
 /// Which lines are meant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogQuery {
-    /// At most so many, up to 1,000; 100 where left out.
+    /// At most so many, up to 1,000; 100 where left out. A page ends early where its messages have a mebibyte.
     pub limit: Option<u32>,
     /// Only those after this place, the oldest of them first. Without it, the newest there are.
     pub after: Option<i64>,

@@ -58,13 +58,13 @@ fn level_from(rank: i64) -> Level {
     LEVELS.into_iter().find(|level| i64::from(self::rank(*level)) == rank).unwrap_or(Level::Info)
 }
 
-/// `message` as it can be kept: not too long, and without the one character that PostgreSQL does not take.
-pub(crate) fn fit(mut message: String) -> String {
+/// `message` as it can be kept: of at most `max` bytes, and without the one character that PostgreSQL does not take.
+pub(crate) fn fit(mut message: String, max: usize) -> String {
     if message.contains('\0') {
         message = message.replace('\0', "\u{fffd}");
     }
-    if message.len() > MAX_MESSAGE {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE - '\u{2026}'.len_utf8()));
+    if message.len() > max {
+        message.truncate(message.floor_char_boundary(max.saturating_sub('\u{2026}'.len_utf8())));
         message.push('\u{2026}');
     }
     message
@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn a_message_is_cut_between_characters() {
-        assert_eq!(fit("a\0b".into()), "a\u{fffd}b");
-        let cut = fit("\u{e9}".repeat(5000));
+        assert_eq!(fit("a\0b".into(), MAX_MESSAGE), "a\u{fffd}b");
+        let cut = fit("\u{e9}".repeat(5000), MAX_MESSAGE);
         assert!(cut.len() <= MAX_MESSAGE && cut.ends_with('\u{2026}'), "{}", cut.len());
-        assert_eq!(fit("x".repeat(MAX_MESSAGE)).len(), MAX_MESSAGE);
+        assert_eq!(fit("x".repeat(MAX_MESSAGE), MAX_MESSAGE).len(), MAX_MESSAGE);
     }
 }

@@ -53,6 +53,18 @@ impl Pending {
         self.lines
     }
 
+    /// Drops what an installation has written before the moment `until`.
+    pub(super) fn forget(&mut self, place: &Place, until: Timestamp) {
+        let Some(queue) = self.queues.get_mut(place) else { return };
+        for line in queue.lines.extract_if(.., |line| line.at < until) {
+            self.lines -= 1;
+            self.bytes -= line.message.len();
+        }
+        if queue.lines.is_empty() {
+            self.queues.remove(place);
+        }
+    }
+
     /// Takes all that waits, with a line for each installation of which some were dropped.
     pub(super) fn take(&mut self, now: Timestamp) -> Vec<(Place, Vec<Line>)> {
         (self.lines, self.bytes) = (0, 0);
@@ -97,6 +109,24 @@ mod tests {
         assert!(loud[200].message.starts_with("50 lines were left out"), "{}", loud[200].message);
         assert_eq!(taken[&place("quiet")], [line("y")]);
         assert_eq!((pending.len(), pending.take(Timestamp::from_millisecond(9)).len()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_written_and_what_comes_after_it_is() {
+        let mut pending = Pending::default();
+        (0..300).for_each(|_| pending.add(&place("gone"), line("old")));
+        pending.add(&place("gone"), Line { at: Timestamp::from_millisecond(2), ..line("new") });
+        pending.forget(&place("gone"), Timestamp::from_millisecond(2));
+        assert_eq!((pending.len(), pending.bytes), (0, 0), "the new one had no room");
+        pending.add(&place("gone"), line("old"));
+        pending.add(&place("gone"), Line { at: Timestamp::from_millisecond(2), ..line("new") });
+        pending.add(&place("other"), line("old"));
+        pending.forget(&place("gone"), Timestamp::from_millisecond(2));
+        pending.forget(&place("unknown"), Timestamp::from_millisecond(2));
+        assert_eq!((pending.len(), pending.bytes), (2, 6));
+        let taken: HashMap<_, _> = pending.take(Timestamp::from_millisecond(9)).into_iter().collect();
+        let told: Vec<_> = taken[&place("gone")].iter().map(|line| line.message.as_str()).collect();
+        assert_eq!((told, taken[&place("other")].len()), (vec!["new"], 1));
     }
 
     #[test]

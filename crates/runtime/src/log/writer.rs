@@ -1,11 +1,11 @@
 //! Taking lines without ever holding up the plugin that writes them, and writing them to the database in the background.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::{Ambient, TenantId};
+use registry::Departure;
 use storage::Database;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::pending::Pending;
 use super::{Line, MAX_KEPT};
+use crate::Installations;
 use crate::store::{Place, lines};
 
 /// How long a line waits for company before it is written.
@@ -25,17 +26,15 @@ const EARLY: usize = 2000;
 /// How many lines are written at once: each has seven values, and a statement of PostgreSQL takes 65,535 of them.
 const BATCH: usize = 500;
 
-/// How long writing one batch may take. What cannot be written is dropped: it is a log, and memory has a bound.
+/// How long writing one batch may take, or deleting what is too old of one log. What cannot be written is dropped: it is a log,
+/// and memory has a bound.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long the last lines may take to be written when the program ends.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// After so many lines of an installation those beyond what is kept are deleted.
+/// After so many lines of an installation, on average, those beyond what is kept are deleted.
 const TRIM_AFTER: usize = 100;
-
-/// For how many installations is remembered how much was written since.
-const MAX_REMEMBERED: usize = 10_000;
 
 /// Takes the lines of all plugins. Cheap to clone.
 ///
@@ -97,11 +96,25 @@ impl Log {
         }
     }
 
-    /// Deletes all lines of an installation, in small steps.
-    pub(crate) async fn erase(&self, place: &Place) -> Result<(), storage::Error> {
+    /// Deletes all lines that an installation had written until it departed, in small steps, those that wait to be written
+    /// among them; nothing if there is another installation by now.
+    pub(crate) async fn erase(
+        &self,
+        place: &Place,
+        (installations, departure): (&dyn Installations, &Departure),
+    ) -> Result<(), storage::Error> {
+        let now = self.shared.ambient.now();
+        let mut tx = self.shared.database.begin().await?;
+        // In this order: a line of a later installation is written after that is there, and so has a later place.
+        let last = lines::last(&mut tx, place).await?;
+        if installations.has_successor(&mut tx, departure).await? {
+            return Ok(());
+        }
+        drop(tx);
+        lock(&self.shared.pending).forget(place, now);
         loop {
             let mut tx = self.shared.database.begin().await?;
-            let deleted = lines::delete_some(&mut tx, place, MAX_KEPT).await?;
+            let deleted = lines::delete_some(&mut tx, place, (last, MAX_KEPT)).await?;
             tx.commit().await?;
             if deleted == 0 {
                 return Ok(());
@@ -134,14 +147,10 @@ impl Shared {
         }
     }
 
-    /// Writes lines, and deletes those that are too many by now.
-    async fn write(&self, batch: &[(&Place, &Line)], full: &[&Place]) {
+    async fn write(&self, batch: &[(&Place, &Line)]) {
         let written = timeout(WRITE_DEADLINE, async {
             let mut tx = self.database.begin().await?;
             lines::insert(&mut tx, batch).await?;
-            for place in full {
-                lines::trim(&mut tx, place).await?;
-            }
             tx.commit().await
         });
         let trouble = match written.await {
@@ -153,36 +162,47 @@ impl Shared {
         metrics::counter!("jackfield_plugin_log_dropped_total").increment(dropped);
         tracing::warn!(log.lines = dropped, log.trouble = trouble, "lines of plugins' logs are lost");
     }
+
+    /// Deletes the lines of an installation that are too many by now. What fails is made up for another time.
+    async fn trim(&self, place: &Place) {
+        let trimmed = timeout(WRITE_DEADLINE, async {
+            let mut tx = self.database.begin().await?;
+            lines::trim(&mut tx, place).await?;
+            tx.commit().await
+        });
+        if let Ok(Err(error)) = trimmed.await {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "the oldest lines of a log could not be deleted"
+            );
+        }
+    }
+
+    /// Whether it is time to look for lines that are too many, after `count` more: by chance, so that nothing is to be
+    /// remembered of any installation.
+    fn is_to_trim(&self, count: usize) -> bool {
+        let drawn = usize::from(u16::from_be_bytes(self.ambient.bytes()));
+        drawn * TRIM_AFTER < count.saturating_mul(usize::from(u16::MAX) + 1)
+    }
 }
 
 /// Writes what comes until told to stop, and then the rest.
 async fn write(shared: Arc<Shared>) {
-    let mut since_trimmed: HashMap<Place, usize> = HashMap::new();
     loop {
         shared.gather().await;
         let taken = lock(&shared.pending).take(shared.ambient.now());
         if taken.is_empty() {
             break;
         }
-        if since_trimmed.len() > MAX_REMEMBERED {
-            since_trimmed.clear();
-        }
-        let mut full = Vec::new();
-        for (place, lines) in &taken {
-            // Of one that is not known nobody knows how many lines there are.
-            let count = since_trimmed.entry(place.clone()).or_insert(TRIM_AFTER);
-            *count += lines.len();
-            if *count >= TRIM_AFTER {
-                *count = 0;
-                full.push(place);
-            }
-        }
         let all: Vec<(&Place, &Line)> =
             taken.iter().flat_map(|(place, lines)| lines.iter().map(move |line| (place, line))).collect();
-        let mut chunks = all.chunks(BATCH).peekable();
-        while let Some(chunk) = chunks.next() {
-            let full: &[&Place] = if chunks.peek().is_none() { &full } else { &[] };
-            shared.write(chunk, full).await;
+        for chunk in all.chunks(BATCH) {
+            shared.write(chunk).await;
+        }
+        for (place, lines) in &taken {
+            if shared.is_to_trim(lines.len()) {
+                shared.trim(place).await;
+            }
         }
     }
 }

@@ -1,21 +1,22 @@
 //! A runtime with a database of its own, and plugins that are installed in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ::storage::Database;
+use ::storage::{Database, Tx};
 use async_trait::async_trait;
 use connectors::Asker;
 use model::{Ambient, Clock, SystemRandom, Timestamp};
-use registry::{BackendKind, ConnectionAsk, Deployment, Grants, HostRule, Program};
+use registry::{BackendKind, ConnectionAsk, Departure, Deployment, Grants, HostRule, Program};
 use runtime::{
     Installations, Log, LogQuery, Logged, Parts, Runtime, Settings, Sign, Unified, UnifiedError, User, Who,
 };
 use sandbox::Host;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use crate::place::Place;
 
@@ -33,6 +34,17 @@ pub(crate) struct Vault {
     secrets: Mutex<BTreeMap<String, String>>,
     /// How often some were opened.
     pub(crate) opened: AtomicU32,
+    /// Whether what has departed is installed again.
+    pub(crate) is_back: AtomicBool,
+    /// Who looks for that is held here first, where it is asked for.
+    pub(crate) gate: Mutex<Option<Arc<Gate>>>,
+}
+
+/// Holds who comes to it until it is opened.
+#[derive(Default)]
+pub(crate) struct Gate {
+    pub(crate) reached: Notify,
+    pub(crate) opened: Notify,
 }
 
 #[async_trait]
@@ -50,6 +62,16 @@ impl Installations for Vault {
         let secrets = self.secrets.lock().unwrap();
         let wanted = secrets.iter().filter(|(name, _)| names.contains(&name.as_str()));
         Ok(wanted.map(|(name, value)| (name.clone(), SecretString::from(value.as_str()))).collect())
+    }
+
+    async fn has_successor(&self, _: &mut Tx, _: &Departure) -> Result<bool, ::storage::Error> {
+        let is_back = self.is_back.load(Ordering::SeqCst);
+        let gate = self.gate.lock().unwrap().take();
+        if let Some(gate) = gate {
+            gate.reached.notify_one();
+            gate.opened.notified().await;
+        }
+        Ok(is_back)
     }
 }
 
@@ -109,7 +131,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<Hands>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) asked: Arc<Asked>,
-    _place: Place,
+    place: Arc<Place>,
 }
 
 impl Bench {
@@ -119,10 +141,24 @@ impl Bench {
 
     /// A runtime with these settings; `allow` is what OUTBOUND_ALLOW would say.
     pub(crate) async fn with(place: Place, allow: &str, settings: Settings) -> Self {
+        Self::on(Arc::new(place), allow, settings).await
+    }
+
+    /// Another process on the same database.
+    pub(crate) async fn beside(&self) -> Self {
+        Self::on(Arc::clone(&self.place), "", Settings::default()).await
+    }
+
+    async fn on(place: Arc<Place>, allow: &str, settings: Settings) -> Self {
         let clock = Arc::new(Hands(AtomicI64::new(1_800_000_000_000)));
         let ambient = Ambient::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemRandom));
         let database = place.open(&ambient).await;
-        let vault = Arc::new(Vault { secrets: Mutex::default(), opened: AtomicU32::new(0) });
+        let vault = Arc::new(Vault {
+            secrets: Mutex::default(),
+            opened: AtomicU32::new(0),
+            is_back: AtomicBool::new(false),
+            gate: Mutex::default(),
+        });
         let asked = Arc::new(Asked::default());
         let runtime = Runtime::new(Parts {
             database: database.clone(),
@@ -135,7 +171,7 @@ impl Bench {
             settings,
             ambient,
         });
-        Self { runtime: runtime.unwrap(), database, clock, vault, asked, _place: place }
+        Self { runtime: runtime.unwrap(), database, clock, vault, asked, place }
     }
 
     pub(crate) fn pass(&self, time: Duration) {
@@ -214,6 +250,15 @@ pub(crate) fn plugin(tenant: &str, id: &str) -> Deployment {
         emits: BTreeSet::new(),
         grants: Grants::default(),
         configuration: Map::new(),
+    }
+}
+
+/// The end of that plugin's installation.
+pub(crate) fn departure(tenant: &str, id: &str) -> Departure {
+    Departure {
+        tenant: tenant.parse().unwrap(),
+        plugin_key: format!("key-of-{id}"),
+        at: Timestamp::from_millisecond(1),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What plugins keep: within their quota, apart from others', and whole however many write at once.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ::storage::{Tenants, on};
@@ -7,7 +9,7 @@ use model::Ambient;
 use runtime::{Quota, Settings};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Call, plugin};
+use crate::bench::{Bench, Call, Gate, departure, plugin};
 use crate::place::{Place, on_both_databases};
 
 on_both_databases!(
@@ -21,6 +23,7 @@ on_both_databases!(
     what_expires_is_gone_and_makes_room,
     what_is_no_value_is_refused,
     what_was_uninstalled_can_be_erased,
+    what_is_installed_again_keeps_what_it_keeps_from_then_on,
 );
 
 async fn small(place: Place, values: u32, bytes: u64) -> Bench {
@@ -281,10 +284,50 @@ async fn what_was_uninstalled_can_be_erased(place: Place) {
     other.set("k", json!(1)).await.unwrap();
     own.0.log(sandbox::Level::Info, "hello".into());
     bench.lines("acme", "key-of-shop", 1).await;
-    bench.runtime.erase(&"acme".parse().unwrap(), "key-of-shop").await.unwrap();
+    bench.pass(Duration::from_millis(1));
+    own.0.log(sandbox::Level::Info, "of this moment".into());
+    bench.pass(Duration::from_millis(1));
+    bench.runtime.erase(&departure("acme", "shop")).await.unwrap();
+    // What has waited to be written is not written any more.
+    bench.runtime.log().close().await;
     assert_eq!(keys(&own, "").await, json!([]));
     assert_eq!(other.get("k").await, json!(1));
     let tenant = "acme".parse().unwrap();
     let logs = bench.runtime.log().list(&tenant, "key-of-shop", runtime::LogQuery::default());
     assert_eq!(logs.await.unwrap().lines, []);
+}
+
+async fn what_is_installed_again_keeps_what_it_keeps_from_then_on(place: Place) {
+    let bench = Bench::new(place).await;
+    let own = bench.call(plugin("acme", "shop"));
+    own.set("old", json!(1)).await.unwrap();
+    let gate = Arc::new(Gate::default());
+    *bench.vault.gate.lock().unwrap() = Some(Arc::clone(&gate));
+    let runtime = bench.runtime.clone();
+    let erasing = tokio::spawn(async move { runtime.erase(&departure("acme", "shop")).await });
+    gate.reached.notified().await;
+    // It has been seen that it is gone; now it is installed again, and keeps something at once.
+    bench.vault.is_back.store(true, Ordering::SeqCst);
+    {
+        let setting = own.set("new", json!(2));
+        tokio::pin!(setting);
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut setting).await;
+        gate.opened.notify_one();
+        let rest = async {
+            match early {
+                Ok(set) => set,
+                Err(_) => setting.await,
+            }
+        };
+        let (erased, set) = tokio::join!(erasing, rest);
+        erased.unwrap().unwrap();
+        set.unwrap();
+    }
+    assert_eq!(keys(&own, "").await, json!(["new"]));
+
+    own.0.log(sandbox::Level::Info, "hello".into());
+    bench.lines("acme", "key-of-shop", 1).await;
+    bench.runtime.erase(&departure("acme", "shop")).await.unwrap();
+    assert_eq!(keys(&own, "").await, json!(["new"]));
+    assert_eq!(bench.lines("acme", "key-of-shop", 1).await.len(), 1);
 }

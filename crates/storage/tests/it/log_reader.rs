@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{Ambient, Event, EventKind};
 use serde_json::json;
-use storage::{Database, LogReader, LoggedEvent, Migration, Next, on};
+use storage::{Database, LogReader, Migration, Next, on};
 use testkit::ManualClock;
 use tokio::task::JoinSet;
 
@@ -17,6 +17,8 @@ on_both_databases!(
     a_released_lease_is_taken_at_once,
     many_readers_at_once_take_each_event_once,
     what_is_of_no_interest_costs_no_writing,
+    what_is_of_no_interest_holds_up_nothing,
+    more_than_a_page_comes_page_by_page,
     a_reader_hears_of_what_its_process_records,
 );
 
@@ -28,12 +30,10 @@ pub(crate) const TABLE: &[Migration] = &[Migration {
           INSERT INTO log_reader (name, cursor, holder, lease_until) VALUES ('test', 0, '', 0)",
 }];
 
-fn is_wanted(event: &LoggedEvent) -> bool {
-    event.kind == EventKind::PluginUpdated.as_str()
-}
+const WANTED: &[EventKind] = &[EventKind::PluginUpdated, EventKind::PluginPublished];
 
 fn reader(database: &Database, ambient: &Ambient) -> LogReader {
-    LogReader::new("test", is_wanted, database.clone(), ambient.clone())
+    LogReader::new("test", WANTED, database.clone(), ambient.clone())
 }
 
 async fn record(database: &Database, kind: EventKind, subject: &str) {
@@ -174,6 +174,38 @@ async fn what_is_of_no_interest_costs_no_writing(place: Place) {
     record(&database, EventKind::PluginUpdated, "a").await;
     assert!(matches!(take(&reader(&database, &ambient)).await, Err(Next::Elsewhere)));
     assert!(matches!(take(&first).await, Ok(1)));
+}
+
+async fn record_many(database: &Database, kind: EventKind, count: usize) {
+    let mut tx = database.begin().await.unwrap();
+    for number in 0..count {
+        tx.record(Event { tenant: None, kind, subject: format!("{number:04}"), data: json!({}) });
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn what_is_of_no_interest_holds_up_nothing(place: Place) {
+    let (_, ambient) = ManualClock::ambient();
+    let database = place.open_at(&ambient).await;
+    let first = reader(&database, &ambient);
+    record_many(&database, EventKind::PluginRated, 2500).await;
+    record(&database, EventKind::PluginUpdated, "a").await;
+    record(&database, EventKind::PluginRated, "other").await;
+    assert!(matches!(take(&first).await, Ok(1)));
+    assert_eq!(taken(&database).await, ["a"]);
+    assert_eq!(cursor(&database).await, "2502");
+}
+
+async fn more_than_a_page_comes_page_by_page(place: Place) {
+    let (_, ambient) = ManualClock::ambient();
+    let database = place.open_at(&ambient).await;
+    let first = reader(&database, &ambient);
+    record_many(&database, EventKind::PluginUpdated, 2100).await;
+    for expected in [1000, 1000, 100] {
+        assert_eq!(take(&first).await.unwrap(), expected);
+    }
+    assert!(matches!(take(&first).await, Err(Next::Nothing)));
+    assert!(taken(&database).await.into_iter().eq((0..2100).map(|number| format!("{number:04}"))));
 }
 
 async fn a_reader_hears_of_what_its_process_records(place: Place) {

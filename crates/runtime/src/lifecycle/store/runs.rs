@@ -17,18 +17,20 @@ pub(crate) struct NewRun<'a> {
     pub(crate) event_kind: &'a str,
     pub(crate) hook: Hook,
     pub(crate) created_at: Timestamp,
+    /// Which departure it is about, for an uninstall.
+    pub(crate) uninstalled_at: Option<i64>,
     /// Why it is skipped from the first, if it is.
     pub(crate) skipped: Option<&'a str>,
 }
 
-/// Makes a run, due at once; nothing if there is one of this event and hook.
-pub(crate) async fn insert(tx: &mut Tx, run: &NewRun<'_>, now: Timestamp) -> Result<(), Error> {
+/// Makes a run, due at once; nothing if there is one of this event and hook. Tells whether it did.
+pub(crate) async fn insert(tx: &mut Tx, run: &NewRun<'_>, now: Timestamp) -> Result<bool, Error> {
     let state = if run.skipped.is_some() { State::Skipped } else { State::Pending };
-    on!(tx, |c| {
+    let made = on!(tx, |c| {
         sqlx::query(
         "INSERT INTO lifecycle_run (tenant, plugin_id, plugin_key, version_key, version, event_id, event_kind, hook, \
-         state, attempts, next_attempt_at, last_error, fence, created_at, finished_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, 0, $12, $13) \
+         state, attempts, next_attempt_at, last_error, fence, created_at, finished_at, uninstalled_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, 0, $12, $13, $14) \
          ON CONFLICT (event_id, hook) DO NOTHING"
     )
     .bind(run.of.tenant.as_str())
@@ -44,11 +46,12 @@ pub(crate) async fn insert(tx: &mut Tx, run: &NewRun<'_>, now: Timestamp) -> Res
     .bind(run.skipped)
     .bind(run.created_at.as_millisecond())
     .bind(run.skipped.map(|_| now.as_millisecond()))
+    .bind(run.uninstalled_at)
     .execute(c)
     .await
-    .map(drop)
+    .map(|done| done.rows_affected())
     })?;
-    Ok(())
+    Ok(made == 1)
 }
 
 /// How many runs of a plugin are not finished.
@@ -63,20 +66,27 @@ pub(crate) async fn count_unfinished(conn: &mut Conn, of: Of<'_>) -> Result<i64,
     Ok(count)
 }
 
-/// Skips all that waits, but for what is told of an uninstall.
-pub(crate) async fn skip_waiting(tx: &mut Tx, of: Of<'_>, reason: &str, now: Timestamp) -> Result<(), Error> {
-    on!(tx, |c| sqlx::query(
+/// Skips all runs of a plugin that wait, but for `last`.
+pub(crate) async fn skip_waiting(
+    tx: &mut Tx,
+    last: &NewRun<'_>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    on!(tx, |c| {
+        sqlx::query(
         "UPDATE lifecycle_run SET state = 'skipped', last_error = $3, finished_at = $4, fence = fence + 1 \
-         WHERE tenant = $1 AND plugin_key = $2 AND finished_at IS NULL AND state = 'pending' AND hook <> $5"
+         WHERE tenant = $1 AND plugin_key = $2 AND finished_at IS NULL AND state = 'pending' AND event_id <> $5"
     )
-    .bind(of.tenant.as_str())
-    .bind(of.plugin_key)
+    .bind(last.of.tenant.as_str())
+    .bind(last.of.plugin_key)
     .bind(reason)
     .bind(now.as_millisecond())
-    .bind(Hook::Uninstall.as_str())
+    .bind(last.event_id)
     .execute(c)
     .await
-    .map(drop))?;
+    .map(drop)
+    })?;
     Ok(())
 }
 
@@ -130,7 +140,7 @@ pub(crate) async fn make_due(
     let changed = on!(tx, |c| {
         sqlx::query(
         "UPDATE lifecycle_run SET state = 'pending', next_attempt_at = $4, finished_at = NULL, fence = fence + 1, \
-         attempts = CASE WHEN state = 'pending' THEN attempts ELSE 0 END \
+         put_off = 0, attempts = CASE WHEN state = 'pending' THEN attempts ELSE 0 END \
          WHERE tenant = $1 AND seq = $2 AND state = $3"
     )
     .bind(tenant.as_str())

@@ -23,12 +23,14 @@ pub(crate) struct Candidate {
     pub(crate) outcome: Option<String>,
     pub(crate) last_error: Option<String>,
     pub(crate) attempts: i64,
+    pub(crate) put_off: i64,
     pub(crate) created_at: i64,
+    pub(crate) uninstalled_at: Option<i64>,
 }
 
 /// The runs whose turn it is: tenant by tenant, and within each the longest due first. Of one plugin it is the oldest that is
 /// not finished, unless one is at work; of one tenant at most `per_tenant`, those at work included. A run whose lease has
-/// ended is due.
+/// ended is due. What only a later version of this program can have made is left to it.
 pub(crate) async fn due(
     conn: &mut Conn,
     now: Timestamp,
@@ -38,11 +40,13 @@ pub(crate) async fn due(
     Ok(on!(conn, |c| {
         sqlx::query_as(
         "SELECT seq, fence, tenant, plugin_id, plugin_key, version, event_id, event_kind, hook, outcome, last_error, \
-                attempts, created_at \
+                attempts, put_off, created_at, uninstalled_at \
          FROM (SELECT r.*, ROW_NUMBER() OVER (PARTITION BY r.tenant ORDER BY r.next_attempt_at, r.seq) \
                   + (SELECT COUNT(*) FROM lifecycle_run w WHERE w.tenant = r.tenant AND w.finished_at IS NULL \
                      AND w.state = 'running' AND w.lease_until > $1) AS turn \
-               FROM lifecycle_run r WHERE r.finished_at IS NULL AND ( \
+               FROM lifecycle_run r WHERE r.finished_at IS NULL \
+                  AND r.hook IN ('onInstall', 'onUninstall', 'onEnable', 'onDisable') \
+                  AND (r.outcome IS NULL OR r.outcome IN ('done', 'failed', 'skipped')) AND ( \
                   (r.state = 'running' AND r.lease_until <= $1) \
                   OR (r.state = 'pending' AND r.next_attempt_at <= $1 AND NOT EXISTS \
                       (SELECT 1 FROM lifecycle_run e WHERE e.tenant = r.tenant AND e.plugin_key = r.plugin_key \
@@ -152,23 +156,30 @@ pub(crate) async fn finish(
     Ok(changed == 1)
 }
 
-/// Has a run wait until `at`, with so many attempts behind it. `false` if it is no longer who holds it.
-pub(crate) async fn postpone(
-    tx: &mut Tx,
-    hold: Hold,
-    (at, error): (Timestamp, Option<&str>),
-    attempts: i64,
-) -> Result<bool, Error> {
+/// How a run waits for its next attempt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wait<'a> {
+    pub(crate) until: Timestamp,
+    pub(crate) error: Option<&'a str>,
+    /// How many attempts were made.
+    pub(crate) attempts: i64,
+    /// How often none could be made since the last one.
+    pub(crate) put_off: i64,
+}
+
+/// Has a run wait. `false` if it is no longer who holds it.
+pub(crate) async fn postpone(tx: &mut Tx, hold: Hold, wait: Wait<'_>) -> Result<bool, Error> {
     let changed = on!(tx, |c| {
         sqlx::query(
-        "UPDATE lifecycle_run SET state = 'pending', next_attempt_at = $3, last_error = $4, attempts = $5, \
+        "UPDATE lifecycle_run SET state = 'pending', next_attempt_at = $3, last_error = $4, attempts = $5, put_off = $6, \
          lease_owner = NULL, lease_until = NULL, fence = fence + 1 WHERE seq = $1 AND fence = $2 AND state = 'running'"
     )
     .bind(hold.seq)
     .bind(hold.fence)
-    .bind(at.as_millisecond())
-    .bind(error)
-    .bind(attempts)
+    .bind(wait.until.as_millisecond())
+    .bind(wait.error)
+    .bind(wait.attempts)
+    .bind(wait.put_off)
     .execute(c)
     .await
     .map(|done| done.rows_affected())

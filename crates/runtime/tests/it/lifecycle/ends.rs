@@ -16,6 +16,8 @@ on_both_databases!(
     without_a_last_hook_nothing_is_left_either,
     what_is_installed_again_keeps_what_it_has,
     a_last_hook_is_not_called_again_for_what_comes_after_it,
+    a_second_uninstall_is_told_though_the_first_has_just_ended,
+    of_two_uninstalls_that_wait_the_last_is_told,
     what_an_uninstall_has_overtaken_is_not_made_again,
     a_deleted_tenant_leaves_no_runs,
 );
@@ -133,6 +135,57 @@ async fn a_last_hook_is_not_called_again_for_what_comes_after_it(place: Place) {
     assert_eq!(world.called(), ["onInstall", "onEnable", "onUninstall"]);
     assert_eq!(world.erased().len(), 1);
     assert_eq!(world.states(&process, "acme", "notes").await[2], (Hook::Uninstall, State::Done));
+}
+
+async fn a_second_uninstall_is_told_though_the_first_has_just_ended(place: Place) {
+    let world = World::new(place).await;
+    let process = world.process().await;
+    world.install("acme", "notes").await;
+    settle(&process).await;
+    world.hold("notes");
+    world.uninstall("acme", "notes").await;
+    process.round().await.unwrap();
+    world.until_called(3).await;
+    // The log tells of this one, and nobody has read it when the first hook ends.
+    world.clock.advance(Duration::from_secs(1));
+    world.install("acme", "notes").await;
+    world.clock.advance(Duration::from_secs(1));
+    world.uninstall("acme", "notes").await;
+    world.let_go("notes");
+    world.release.add_permits(1);
+    process.idle().await;
+    assert!(world.has_departed() && world.erased().is_empty(), "the second hook needs it yet");
+    settle(&process).await;
+    assert_eq!(world.called(), ["onInstall", "onEnable", "onUninstall", "onUninstall"]);
+    assert!(!world.has_departed());
+    assert_eq!(world.erased().len(), 1);
+}
+
+async fn of_two_uninstalls_that_wait_the_last_is_told(place: Place) {
+    let world = World::new(place).await;
+    let process = world.process().await;
+    world.hold("notes");
+    world.install("acme", "notes").await;
+    process.round().await.unwrap();
+    world.until_called(1).await;
+    for _ in 0..3 {
+        world.clock.advance(Duration::from_millis(10));
+        world.uninstall("acme", "notes").await;
+        world.install("acme", "notes").await;
+        process.round().await.unwrap();
+    }
+    world.clock.advance(Duration::from_millis(10));
+    world.uninstall("acme", "notes").await;
+    process.round().await.unwrap();
+    let runs = world.runs(&process, "acme", "notes").await;
+    assert_eq!(runs.iter().filter(|run| run.finished_at.is_none()).count(), 2);
+    world.let_go("notes");
+    world.release.add_permits(1);
+    process.idle().await;
+    settle(&process).await;
+    assert_eq!(world.called(), ["onInstall", "onUninstall"]);
+    assert!(!world.has_departed());
+    assert_eq!(world.erased().len(), 1);
 }
 
 async fn what_an_uninstall_has_overtaken_is_not_made_again(place: Place) {

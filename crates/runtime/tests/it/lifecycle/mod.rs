@@ -2,6 +2,8 @@
 
 mod ends;
 mod processes;
+mod stillness;
+mod troubles;
 mod world;
 
 use std::time::Duration;
@@ -140,14 +142,22 @@ async fn switching_on_and_off_is_told_in_order(place: Place) {
     world.set_enabled("acme", "notes", true).await;
     settle(&process).await;
     assert_eq!(world.called(), ["onInstall", "onEnable", "onDisable", "onEnable"]);
+    // What was switched on again before its turn came is not switched off.
+    world.set_enabled("acme", "notes", false).await;
+    world.set_enabled("acme", "notes", true).await;
+    settle(&process).await;
+    assert_eq!(world.called()[4..], ["onEnable"]);
+    let runs = world.runs(&process, "acme", "notes").await;
+    assert_eq!(runs[4].state, State::Skipped);
+    assert_eq!(runs[4].error.as_deref(), Some("the plugin was switched on meanwhile"));
     // What was switched off again before its turn came is not switched on.
     world.set_enabled("acme", "notes", false).await;
     world.set_enabled("acme", "notes", true).await;
     world.set_enabled("acme", "notes", false).await;
     settle(&process).await;
-    assert_eq!(world.called()[4..], ["onDisable", "onDisable"]);
+    assert_eq!(world.called()[5..], ["onDisable", "onDisable"]);
     let runs = world.runs(&process, "acme", "notes").await;
-    assert_eq!(runs[5].error.as_deref(), Some("the plugin was switched off meanwhile"));
+    assert_eq!(runs[7].error.as_deref(), Some("the plugin was switched off meanwhile"));
 }
 
 async fn what_cannot_be_called_is_skipped_and_says_why(place: Place) {

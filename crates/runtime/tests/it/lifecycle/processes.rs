@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use runtime::lifecycle::{Error, Hook, State};
+use storage::on;
 
 use super::world::{World, plugin, settle, tenant};
 use crate::place::{Place, on_both_databases};
@@ -214,4 +215,36 @@ async fn a_process_does_what_it_hears_of(place: Place) {
     assert!(process.close(Duration::from_secs(5)).await);
     working.await.unwrap();
     assert_eq!(world.called(), ["onInstall", "onEnable"]);
+}
+
+/// Also where it was just looking for what is due when it was told to end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_ended_begins_nothing_more() {
+    let world = World::new(Place::postgres()).await;
+    let process = world.process().await;
+    world.fail("notes", "onInstall", 1);
+    world.install("acme", "notes").await;
+    settle(&process).await;
+    world.clock.advance(Duration::from_secs(6));
+    let mut held = world.database.begin().await.unwrap();
+    on!(held, |c| sqlx::query("LOCK TABLE lifecycle_run IN ACCESS EXCLUSIVE MODE")
+        .execute(c)
+        .await
+        .map(drop))
+    .unwrap();
+    let round = {
+        let process = process.clone();
+        tokio::spawn(async move { process.round().await })
+    };
+    let waits = async {
+        while !world.is_somebody_waiting().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waits).await.unwrap();
+    assert!(process.close(Duration::from_secs(1)).await, "nothing is at work");
+    drop(held);
+    assert_eq!(round.await.unwrap().unwrap(), 0);
+    process.idle().await;
+    assert_eq!(world.called(), ["onInstall"]);
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Ambient, Event, EventKind, PluginId, TenantId};
-use registry::{BackendKind, Deployment, Grants};
+use model::{Ambient, Event, EventKind, PluginId, TenantId, Timestamp};
+use registry::{BackendKind, Departure, Deployment, Grants};
 use runtime::lifecycle::{Found, Hook, HookError, Hooks, Installed, Lifecycle, Parts, Run, State};
 use serde_json::{Value, json};
 use storage::{Database, on};
@@ -14,6 +14,9 @@ use testkit::ManualClock;
 use tokio::sync::Semaphore;
 
 use crate::place::Place;
+
+/// How long a hook may take.
+pub(super) const LONGEST: Duration = Duration::from_secs(200);
 
 /// A call of a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +31,14 @@ pub(super) struct Call {
 #[derive(Default)]
 struct Known {
     installed: BTreeMap<(String, String), (Deployment, bool)>,
-    departed: BTreeMap<(String, String), Deployment>,
+    departed: BTreeMap<(String, String), (Deployment, Timestamp)>,
     calls: Vec<Call>,
     /// How often the hooks of a plugin fail, by id and hook.
     failures: BTreeMap<(String, &'static str), u32>,
+    /// How often the server cannot call the hooks of a plugin.
+    troubles: BTreeMap<String, u32>,
+    /// How often what is installed is not known as it is.
+    changing: u32,
     /// The plugins whose hooks wait until told.
     held: BTreeSet<String>,
     at_work: BTreeSet<(String, String)>,
@@ -105,8 +112,10 @@ impl World {
 
     async fn record(&self, kind: EventKind, deployment: &Deployment) {
         let mut tx = self.database.begin().await.unwrap();
+        let uninstalled_at = deployment.departed.then(|| self.ambient.now().as_millisecond());
         let data = json!({
             "pluginKey": deployment.plugin_key, "versionKey": deployment.version_key, "version": deployment.version,
+            "uninstalledAt": uninstalled_at,
         });
         let (tenant, subject) = (Some(deployment.tenant.clone()), deployment.plugin.to_string());
         tx.record(Event { tenant, kind, subject, data });
@@ -128,7 +137,7 @@ impl World {
         deployment.departed = true;
         if deployment.handlers.contains("onUninstall") {
             let key = (name.to_owned(), deployment.plugin_key.clone());
-            self.known().departed.insert(key, deployment.clone());
+            self.known().departed.insert(key, (deployment.clone(), self.ambient.now()));
         }
         self.record(EventKind::InstallationRemoved, &deployment).await;
     }
@@ -151,6 +160,16 @@ impl World {
     /// Has a hook of a plugin fail so often.
     pub(super) fn fail(&self, id: &str, hook: &'static str, times: u32) {
         self.known().failures.insert((id.to_owned(), hook), times);
+    }
+
+    /// Has the server be unable to call hooks of a plugin so often.
+    pub(super) fn trouble(&self, id: &str, times: u32) {
+        self.known().troubles.insert(id.to_owned(), times);
+    }
+
+    /// Has what is installed be unknown so often.
+    pub(super) fn change(&self, times: u32) {
+        self.known().changing = times;
     }
 
     pub(super) fn fail_erasing(&self, times: u32) {
@@ -229,6 +248,19 @@ impl World {
         count
     }
 
+    /// Whether a statement waits for the table of runs, on PostgreSQL.
+    pub(super) async fn is_somebody_waiting(&self) -> bool {
+        let mut conn = self.database.read().await.unwrap();
+        let (count,): (i64,) = on!(conn, |c| sqlx::query_as(
+            "SELECT COUNT(*) FROM pg_locks WHERE relation = to_regclass('lifecycle_run')::oid AND NOT granted \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        .fetch_one(c)
+        .await)
+        .unwrap();
+        count > 0
+    }
+
     pub(super) async fn execute(&self, sql: &'static str) {
         let mut tx = self.database.begin().await.unwrap();
         on!(tx, |c| sqlx::query(sql).execute(c).await.map(drop)).unwrap();
@@ -246,7 +278,12 @@ pub(super) async fn settle(process: &Lifecycle) {
 #[async_trait]
 impl Installed for World {
     async fn current(&self, tenant: &TenantId, plugin: &PluginId) -> Result<Found, registry::Error> {
-        let found = self.known().installed.get(&(tenant.to_string(), plugin.to_string())).cloned();
+        let mut known = self.known();
+        if known.changing > 0 {
+            known.changing -= 1;
+            return Ok(Found::Changing);
+        }
+        let found = known.installed.get(&(tenant.to_string(), plugin.to_string())).cloned();
         Ok(match found {
             Some((deployment, lacks_consent)) => {
                 Found::Installed { deployment: Arc::new(deployment), lacks_consent }
@@ -260,11 +297,16 @@ impl Installed for World {
         tenant: &TenantId,
         plugin_key: &str,
     ) -> Result<Option<Deployment>, registry::Error> {
-        Ok(self.known().departed.get(&(tenant.to_string(), plugin_key.to_owned())).cloned())
+        let departed = self.known().departed.get(&(tenant.to_string(), plugin_key.to_owned())).cloned();
+        Ok(departed.map(|(deployment, _)| deployment))
     }
 
-    async fn forget_departed(&self, departed: &Deployment) -> Result<(), registry::Error> {
-        self.known().departed.remove(&(departed.tenant.to_string(), departed.plugin_key.clone()));
+    async fn forget_departed(&self, departure: &Departure) -> Result<(), registry::Error> {
+        let key = (departure.tenant.to_string(), departure.plugin_key.clone());
+        let mut known = self.known();
+        if known.departed.get(&key).is_some_and(|(_, at)| *at == departure.at) {
+            known.departed.remove(&key);
+        }
         Ok(())
     }
 }
@@ -296,22 +338,40 @@ impl Hooks for World {
         }
         let mut known = self.known();
         known.at_work.remove(&place);
+        if let Some(left @ 1..) = known.troubles.get_mut(&plugin) {
+            *left -= 1;
+            let message = "the server could not run the hook".into();
+            return Err(HookError { message, retry_after: None, is_ours: true });
+        }
         match known.failures.get_mut(&(plugin, hook.as_str())) {
             Some(left) if *left > 0 => {
                 *left -= 1;
-                Err(HookError { message: format!("{} is broken", hook.as_str()), retry_after: None })
+                let message = format!("{} is broken", hook.as_str());
+                Err(HookError { message, retry_after: None, is_ours: false })
             }
             _ => Ok(()),
         }
     }
 
-    async fn erase(&self, tenant: &TenantId, plugin_key: &str) -> Result<(), storage::Error> {
+    fn longest(&self) -> Duration {
+        LONGEST
+    }
+
+    async fn erase(&self, departure: &Departure) -> Result<(), storage::Error> {
+        let Departure { tenant, plugin_key, at } = departure;
         let mut known = self.known();
         if known.erase_failures > 0 {
             known.erase_failures -= 1;
             return Err(storage::Error::TenantDeleted);
         }
-        known.erased.push((tenant.to_string(), plugin_key.to_owned()));
+        let is_back = known.installed.iter().any(|((owner, _), (deployment, _))| {
+            *owner == tenant.as_str() && deployment.plugin_key == *plugin_key
+        });
+        let later = known.departed.get(&(tenant.to_string(), plugin_key.clone()));
+        if is_back || later.is_some_and(|(_, later)| later != at) {
+            return Ok(());
+        }
+        known.erased.push((tenant.to_string(), plugin_key.clone()));
         Ok(())
     }
 }
