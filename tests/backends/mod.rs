@@ -4,6 +4,7 @@ mod actions;
 mod component;
 mod connections;
 mod outbound;
+mod upstream_actions;
 
 use serde_json::{Value, json};
 

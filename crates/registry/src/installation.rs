@@ -169,7 +169,7 @@ impl Registry {
         let mut tx = self.database.begin().await?;
         let current = lock(&mut tx, tenant, id).await?;
         let row = deployments::find(&mut tx, tenant, id).await?;
-        if wants_last_hook(row.and_then(|row| row.backend_definition).as_deref())? {
+        if wants_last_hook(row.and_then(|row| row.backend_definition).as_deref()) {
             deployments::keep_departed(&mut tx, tenant, &current.plugin.key, self.ambient.now()).await?;
         }
         if !installations::delete(&mut tx, tenant, &current.plugin.key).await? {

@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::pending::Pending;
 use super::{Line, MAX_KEPT};
+use crate::orphans::of_installed;
 use crate::store::{Place, lines};
 
 /// How long a line waits for company before it is written.
@@ -138,7 +139,8 @@ impl Shared {
     async fn write(&self, batch: &[(&Place, &Line)], full: &[&Place]) {
         let written = timeout(WRITE_DEADLINE, async {
             let mut tx = self.database.begin().await?;
-            lines::insert(&mut tx, batch).await?;
+            let batch = of_installed(&mut tx, batch).await?;
+            lines::insert(&mut tx, &batch).await?;
             for place in full {
                 lines::trim(&mut tx, place).await?;
             }

@@ -17,6 +17,7 @@ use sandbox::Host;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
+use crate::installed;
 use crate::place::Place;
 
 /// A clock that a test sets.
@@ -122,6 +123,7 @@ impl Bench {
         let clock = Arc::new(Hands(AtomicI64::new(1_800_000_000_000)));
         let ambient = Ambient::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemRandom));
         let database = place.open(&ambient).await;
+        installed::all(&database).await;
         let vault = Arc::new(Vault { secrets: Mutex::default(), opened: AtomicU32::new(0) });
         let asked = Arc::new(Asked::default());
         let runtime = Runtime::new(Parts {
@@ -206,6 +208,7 @@ pub(crate) fn plugin(tenant: &str, id: &str) -> Deployment {
         version: "1.0.0".into(),
         enabled: true,
         departed: false,
+        incarnation: 1,
         kind: Some(BackendKind::Script),
         routes: Vec::new(),
         hooks: Vec::new(),
@@ -214,6 +217,7 @@ pub(crate) fn plugin(tenant: &str, id: &str) -> Deployment {
         emits: BTreeSet::new(),
         grants: Grants::default(),
         configuration: Map::new(),
+        sensitive: [].into(),
     }
 }
 
