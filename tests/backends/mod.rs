@@ -3,6 +3,8 @@
 mod actions;
 mod component;
 mod connections;
+mod flood;
+mod hostile;
 mod outbound;
 mod upstream_actions;
 

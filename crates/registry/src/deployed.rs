@@ -102,7 +102,8 @@ impl Cache {
                 Ok(Seen { deployment: load().await?, after })
             };
             let key = Key(tenant.clone(), id.clone());
-            let found = self.deployments.try_get_with(key, read).await.map_err(shared)?;
+            // Boxed, as it is seldom needed and would make every request's future larger.
+            let found = Box::pin(self.deployments.try_get_with(key, read)).await.map_err(shared)?;
             if found.after >= since {
                 return Ok(found.deployment);
             }

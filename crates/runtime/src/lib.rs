@@ -14,6 +14,7 @@ pub mod lifecycle;
 mod log;
 mod orphans;
 mod redact;
+mod refusal;
 mod request;
 mod route;
 mod scripts;
