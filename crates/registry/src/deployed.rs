@@ -9,8 +9,8 @@ use equivalent::Equivalent;
 use model::{PluginId, TenantId};
 use moka::future::Cache as Memory;
 
-use crate::backend::{Deployment, Program};
 use crate::Error;
+use crate::backend::{Deployment, Program};
 
 /// How long a deployment is kept in memory: so long may it be after another process changed it.
 const KEPT_FOR: Duration = Duration::from_secs(1);
@@ -203,7 +203,11 @@ mod tests {
                 }
             }));
             assert!(poll!(&mut before).is_pending());
-            if all { cache.forget_deployments() } else { cache.forget(&tenant, &id).await }
+            if all {
+                cache.forget_deployments()
+            } else {
+                cache.forget(&tenant, &id).await
+            }
             let mut after = pin!(cache.deployment(&tenant, &id, || async { Ok(deployment("2.0.0")) }));
             assert!(poll!(&mut after).is_pending(), "it waits for the read that is under way");
             go.send(()).unwrap();

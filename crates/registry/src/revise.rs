@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn what_a_version_does_stays() {
-        let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "sensitiveFields": ["a"]});
+        let schema =
+            json!({"type": "object", "properties": {"a": {"type": "string"}}, "sensitiveFields": ["a"]});
         let manifest = |fields: Value| {
             let mut whole = json!({
                 "id": "card", "name": "Card", "version": "1.0.0", "category": "payment",
@@ -180,7 +181,8 @@ mod tests {
         };
         let published = manifest(json!({}));
         let open = json!({"type": "object", "properties": {"a": {"type": "string"}}});
-        let other = json!({"type": "object", "properties": {"a": {"type": "number"}}, "sensitiveFields": ["a"]});
+        let other =
+            json!({"type": "object", "properties": {"a": {"type": "number"}}, "sensitiveFields": ["a"]});
         for (fields, changed) in [
             (json!({"name": "Other", "configSchema": other}), None),
             (json!({"emits": ["card.paid", "card.other"]}), Some("/emits")),

@@ -43,9 +43,9 @@ impl Redactor {
     /// Replaces these values, also where they are escaped for JSON or for a URL, or in base64.
     pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
         let values = secrets.into_iter().map(ExposeSecret::expose_secret);
-        let texts = values.filter(|value| value.len() >= MIN_LEN).flat_map(|value| {
-            std::iter::once(value.to_owned()).chain(forms(value)).map(Zeroizing::new)
-        });
+        let texts = values
+            .filter(|value| value.len() >= MIN_LEN)
+            .flat_map(|value| std::iter::once(value.to_owned()).chain(forms(value)).map(Zeroizing::new));
         let mut needles: Vec<_> = texts.map(|text| Needle { text, change: 0 }).collect();
         sort(&mut needles);
         Self { needles, changes: 0 }
@@ -62,8 +62,7 @@ impl Redactor {
         let mut needles: Vec<_> =
             self.needles.iter().map(|needle| Needle { text: needle.text.clone(), change: changes }).collect();
         let is_own = |text: &Zeroizing<String>| self.needles.iter().any(|needle| needle.text == *text);
-        let mut others: Vec<&Needle> =
-            former.needles.iter().filter(|needle| !is_own(&needle.text)).collect();
+        let mut others: Vec<&Needle> = former.needles.iter().filter(|needle| !is_own(&needle.text)).collect();
         others.sort_by_key(|needle| Reverse(needle.change));
         let mut room = MAX_REMEMBERED;
         needles.extend(others.into_iter().map_while(|needle| {
@@ -93,7 +92,8 @@ impl Redactor {
     /// The bytes without the values. Where there are many, the worker's other tasks go on elsewhere meanwhile.
     pub(crate) fn bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
         let is_large = bytes.len() >= LARGE;
-        let search = || self.needles.iter().fold(bytes, |bytes, needle| replaced(bytes, needle.text.as_bytes()));
+        let search =
+            || self.needles.iter().fold(bytes, |bytes, needle| replaced(bytes, needle.text.as_bytes()));
         // Only the runtime of many threads has others to hand its tasks to.
         let has_others =
             Handle::try_current().is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread);

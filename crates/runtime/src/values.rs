@@ -9,9 +9,9 @@ use registry::is_current;
 use serde_json::{Number, Value};
 use storage::{Database, Tx};
 
-use crate::store::{Place, Tenure};
 use crate::store::usage::{self, Usage};
 use crate::store::values::{self, Kept};
+use crate::store::{Place, Tenure};
 
 /// The longest key, in bytes.
 pub(crate) const MAX_KEY: usize = 256;
@@ -60,7 +60,9 @@ pub(crate) enum Refusal {
     #[error("the value has {0} bytes as JSON; one value may have at most {MAX_VALUE}: keep it in parts")]
     TooLarge(usize),
     /// The value is none that can be read again.
-    #[error("the value is no JSON that can be kept: it nests at most 127 deep, and its texts are whole UTF-16")]
+    #[error(
+        "the value is no JSON that can be kept: it nests at most 127 deep, and its texts are whole UTF-16"
+    )]
     NotJson,
     /// The installation has ended.
     #[error("the plugin was uninstalled meanwhile, and keeps nothing more here")]

@@ -102,9 +102,8 @@ async fn answer(
 ) -> Result<HandlerResponse, Refused> {
     let user = Acting::from(caller.principal());
     let who = Who { user: Some(user), request_id: Some(context.id().to_owned()) };
-    let mount = || {
-        format!("{}/plugins/{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin)
-    };
+    let mount =
+        || format!("{}/plugins/{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
     let upstream = match &deployment.kind {
         Some(BackendKind::Upstream(upstream)) => upstream,
         Some(BackendKind::Component) => {

@@ -34,7 +34,8 @@ pub(crate) async fn find(
     tenant: &TenantId,
     id: &PluginId,
 ) -> Result<Option<DeploymentRow>, Error> {
-    Ok(on!(conn, |c| sqlx::query_as(concat!(
+    Ok(on!(conn, |c| {
+        sqlx::query_as(concat!(
         "SELECT ",
         deployed_columns!(),
         ", i.enabled, i.installed_at AS incarnation FROM installation i JOIN plugin p ON p.key = i.plugin_key \
@@ -44,7 +45,8 @@ pub(crate) async fn find(
     .bind(tenant.as_str())
     .bind(id.as_str())
     .fetch_optional(c)
-    .await)?)
+    .await
+    })?)
 }
 
 /// What is left of the installation of a plugin that `tenant` uninstalled.
@@ -53,7 +55,8 @@ pub(crate) async fn find_departed(
     tenant: &TenantId,
     plugin_key: &str,
 ) -> Result<Option<DeploymentRow>, Error> {
-    Ok(on!(conn, |c| sqlx::query_as(concat!(
+    Ok(on!(conn, |c| {
+        sqlx::query_as(concat!(
         "SELECT ",
         deployed_columns!(),
         ", FALSE AS enabled, -i.uninstalled_at AS incarnation FROM uninstalled i JOIN plugin p ON p.key = i.plugin_key \
@@ -62,7 +65,8 @@ pub(crate) async fn find_departed(
     .bind(tenant.as_str())
     .bind(plugin_key)
     .fetch_optional(c)
-    .await)?)
+    .await
+    })?)
 }
 
 /// Keeps what the last hook of an installation needs, ahead of its deletion.

@@ -296,7 +296,8 @@ async fn what_cannot_be_read_again_is_refused(place: Place) {
     let call = bench.call(plugin("acme", "shop"));
     let raw = async |operation: &str, value: &str| {
         let argument = format!(r#"{{"key":"k","expected":null,"value":{value}}}"#);
-        let argument = argument.replace(if operation == "storage.set" { r#""expected":null,"# } else { "~" }, "");
+        let argument =
+            argument.replace(if operation == "storage.set" { r#""expected":null,"# } else { "~" }, "");
         call.0.call(operation, argument).await
     };
     let deep = format!("{}{}", "[".repeat(130), "]".repeat(130));
