@@ -183,12 +183,12 @@ async fn read(
 
 /// Why an answer that had begun could not be read.
 fn unread(deployment: &Deployment, error: &(dyn std::error::Error + 'static)) -> Refused {
-    let causes = || std::iter::successors(Some(error), |error| error.source());
-    if causes().any(|cause| cause.is::<LengthLimitError>()) {
+    if error.is::<LengthLimitError>() {
         let reason = format!("it has answered with more than {MAX_ANSWER} bytes");
         return Error::Answer { handler: deployment.plugin.to_string(), reason }.into();
     }
-    let (code, happened) = match causes().find_map(|cause| cause.downcast_ref::<Break>()) {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let (code, happened) = match causes.find_map(|cause| cause.downcast_ref::<Break>()) {
         Some(fault @ (Break::Stalled(_) | Break::Late)) => {
             (ErrorCode::PluginTimeout, format!("did not answer to the end: {fault}"))
         }
