@@ -204,9 +204,9 @@ mod tests {
             }));
             assert!(poll!(&mut before).is_pending());
             if all {
-                cache.forget_deployments()
+                cache.forget_deployments();
             } else {
-                cache.forget(&tenant, &id).await
+                cache.forget(&tenant, &id).await;
             }
             let mut after = pin!(cache.deployment(&tenant, &id, || async { Ok(deployment("2.0.0")) }));
             assert!(poll!(&mut after).is_pending(), "it waits for the read that is under way");
