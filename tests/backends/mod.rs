@@ -6,6 +6,7 @@ mod connections;
 mod flood;
 mod hostile;
 mod outbound;
+mod upstream_actions;
 
 use serde_json::{Value, json};
 

@@ -1,14 +1,9 @@
 //! Installations as their backends need them: looked up for each request, so from memory for a moment.
 
-use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use equivalent::Equivalent;
 use model::{PluginId, TenantId};
-use moka::future::Cache as Memory;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use storage::{BlobKey, Tx};
@@ -19,72 +14,8 @@ use crate::store::CONFIGURATION;
 use crate::store::deployments::{self, DeploymentRow};
 use crate::{Error, Grants, HostRule, Manifest, Registry, configuration};
 
-/// How long a deployment is kept in memory: so long may it be after another process changed it.
-const KEPT_FOR: Duration = Duration::from_secs(1);
-/// The most deployments kept in memory.
-const MAX_KEPT: u64 = 100_000;
-/// How long a program is kept in memory, for those who start it at the same time.
-const PROGRAM_KEPT_FOR: Duration = Duration::from_secs(5);
-/// The most bytes of programs kept in memory.
-const MAX_PROGRAM_BYTES: u64 = 64 * 1024 * 1024;
-
 /// The handler that is told of an uninstall.
 const ON_UNINSTALL: &str = "onUninstall";
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Key(TenantId, PluginId);
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.0.as_str(), self.1.as_str()).hash(state);
-    }
-}
-
-/// A [`Key`] that borrows, so that looking up copies nothing.
-#[derive(Hash)]
-struct Asked<'a>(&'a str, &'a str);
-
-impl Equivalent<Key> for Asked<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
-        self.0 == key.0.as_str() && self.1 == key.1.as_str()
-    }
-}
-
-/// Deployments and programs that were asked for lately.
-pub(crate) struct Cache {
-    deployments: Memory<Key, Arc<Deployment>>,
-    programs: Memory<String, Program>,
-    /// How often something was forgotten: what was read before the last time is not to be kept.
-    forgotten: AtomicU64,
-}
-
-impl Cache {
-    pub(crate) fn new() -> Self {
-        Self {
-            deployments: Memory::builder().max_capacity(MAX_KEPT).time_to_live(KEPT_FOR).build(),
-            programs: Memory::builder()
-                .max_capacity(MAX_PROGRAM_BYTES)
-                .time_to_live(PROGRAM_KEPT_FOR)
-                .weigher(|_: &String, program: &Program| {
-                    let map = program.source_map.as_ref().map_or(0, bytes::Bytes::len);
-                    u32::try_from(program.bytes.len() + map).unwrap_or(u32::MAX)
-                })
-                .build(),
-            forgotten: AtomicU64::new(0),
-        }
-    }
-
-    async fn forget(&self, tenant: &TenantId, id: &PluginId) {
-        self.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.deployments.invalidate(&Asked(tenant.as_str(), id.as_str())).await;
-    }
-
-    pub(crate) fn forget_all(&self) {
-        self.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.deployments.invalidate_all();
-        self.programs.invalidate_all();
-    }
-}
 
 impl Registry {
     /// The installation of `id` in `tenant` as its backend needs it: at most a second old, and never older than what this
@@ -93,24 +24,13 @@ impl Registry {
     /// # Errors
     /// [`Error::NotInstalled`].
     pub async fn deployment(&self, tenant: &TenantId, id: &PluginId) -> Result<Arc<Deployment>, Error> {
-        let kept = &self.deployed.deployments;
-        if let Some(found) = kept.get(&Asked(tenant.as_str(), id.as_str())).await {
-            return Ok(found);
-        }
-        let seen = self.deployed.forgotten.load(Ordering::SeqCst);
-        let load = async {
+        let load = || async {
             let mut conn = self.database.read().await?;
             let row = deployments::find(&mut conn, tenant, id).await?;
             let row = row.ok_or_else(|| Error::NotInstalled(id.to_string()))?;
             deployment(tenant, row, false).map(Arc::new)
         };
-        // Boxed, as it is seldom needed and would make every request's future larger.
-        let load = Box::pin(kept.try_get_with(Key(tenant.clone(), id.clone()), load));
-        let found = load.await.map_err(shared)?;
-        if self.deployed.forgotten.load(Ordering::SeqCst) != seen {
-            kept.invalidate(&Asked(tenant.as_str(), id.as_str())).await;
-        }
-        Ok(found)
+        self.deployed.deployment(tenant, id, load).await
     }
 
     /// What `deployment` runs: a script or a component. Callers that ask at the same time share one read.
@@ -126,8 +46,7 @@ impl Registry {
             let bytes = self.private_blob(row.backend_blob.as_deref()).await?.ok_or(Error::BundleNotFound)?;
             Ok(Program { bytes, source_map: self.private_blob(row.backend_map_blob.as_deref()).await? })
         };
-        let programs = &self.deployed.programs;
-        programs.try_get_with_by_ref(&deployment.version_key, load).await.map_err(shared)
+        self.deployed.program(&deployment.version_key, load).await
     }
 
     async fn private_blob(&self, key: Option<&str>) -> Result<Option<bytes::Bytes>, Error> {
@@ -139,19 +58,18 @@ impl Registry {
     /// anew each time. Whether the program may have them is not judged here.
     ///
     /// # Errors
-    /// [`Error::NotInstalled`], [`Error::Storage`] where they cannot be opened.
+    /// [`Error::NotInstalled`], also where it was installed anew since, [`Error::Storage`] where they cannot be opened.
     pub async fn secrets(
         &self,
         deployment: &Deployment,
         names: &[&str],
     ) -> Result<BTreeMap<String, SecretString>, Error> {
-        let Deployment { tenant, plugin, plugin_key, departed, .. } = deployment;
+        let Deployment { tenant, plugin, plugin_key, sensitive, incarnation, .. } = deployment;
         let mut conn = self.database.read().await?;
-        let row = deployments::configuration(&mut conn, tenant, plugin_key, *departed).await?;
+        let row = deployments::configuration(&mut conn, tenant, plugin_key, *incarnation).await?;
         let mut row = row.ok_or_else(|| Error::NotInstalled(plugin.to_string()))?;
         let mut values: Map<String, Value> =
             serde_json::from_str(&row.configuration).map_err(Error::Corrupt)?;
-        let sensitive = sensitive_fields(&Manifest::from_stored(&row.manifest).map_err(Error::Corrupt)?);
         // Values that were stored before this version of the plugin made secrets of them.
         values.retain(|name, _| sensitive.contains(name));
         if let Some(sealed) = row.sealed() {
@@ -193,8 +111,7 @@ impl Registry {
 
     /// Has the next look-ups read a version that this process has just changed, whoever has it installed.
     pub(crate) fn forget_deployments(&self) {
-        self.deployed.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.deployed.deployments.invalidate_all();
+        self.deployed.forget_deployments();
     }
 
     /// Has the next look-up read what this process has just changed.
@@ -203,11 +120,14 @@ impl Registry {
     }
 }
 
-/// Whether the program is to be told of an uninstall.
-pub(crate) fn wants_last_hook(definition: Option<&str>) -> Result<bool, Error> {
-    let definition: Option<BackendDefinition> =
-        definition.map(serde_json::from_str).transpose().map_err(Error::Corrupt)?;
-    Ok(definition.is_some_and(|definition| definition.handlers.contains(ON_UNINSTALL)))
+/// Whether the program is to be told of an uninstall. What cannot be read never blocks one.
+pub(crate) fn wants_last_hook(definition: Option<&str>) -> bool {
+    let definition = definition.map(serde_json::from_str::<BackendDefinition>).transpose();
+    let definition = definition.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what a backend offers cannot be read: it is not told that it is uninstalled");
+        None
+    });
+    definition.is_some_and(|definition| definition.handlers.contains(ON_UNINSTALL))
 }
 
 fn deployment(tenant: &TenantId, row: DeploymentRow, departed: bool) -> Result<Deployment, Error> {
@@ -241,6 +161,7 @@ fn deployment(tenant: &TenantId, row: DeploymentRow, departed: bool) -> Result<D
         version: row.version,
         enabled: row.enabled,
         departed,
+        incarnation: row.incarnation,
         kind,
         routes: merged(backend.routes, definition.routes),
         hooks,
@@ -249,10 +170,12 @@ fn deployment(tenant: &TenantId, row: DeploymentRow, departed: bool) -> Result<D
         emits: manifest.emits.into_iter().collect(),
         grants,
         configuration,
+        sensitive,
     })
 }
 
-fn sensitive_fields(manifest: &Manifest) -> std::collections::BTreeSet<String> {
+/// The names of the fields of the configuration that are secrets.
+pub(crate) fn sensitive_fields(manifest: &Manifest) -> BTreeSet<String> {
     manifest.config_schema.as_ref().map(configuration::sensitive_fields).unwrap_or_default()
 }
 
@@ -281,16 +204,4 @@ fn merged(mut routes: Vec<Route>, program: Vec<Route>) -> Vec<Route> {
 fn is_granted(rule: &HostRule, grants: &Grants) -> bool {
     grants.hosts.contains(&rule.host)
         && rule.secret_uses().iter().all(|each| grants.secret_uses.contains(each))
-}
-
-/// A failure that several waited for, for each of them.
-fn shared(error: Arc<Error>) -> Error {
-    match Arc::try_unwrap(error) {
-        Ok(error) => error,
-        Err(error) => match error.as_ref() {
-            Error::NotInstalled(id) => Error::NotInstalled(id.clone()),
-            Error::BundleNotFound => Error::BundleNotFound,
-            error => Error::Storage(storage::Error::Blobs(error.to_string().into())),
-        },
-    }
 }

@@ -130,6 +130,18 @@ pub enum Error {
     Corrupt(#[source] serde_json::Error),
 }
 
+impl Error {
+    /// The same for another who waited for what has failed.
+    #[must_use]
+    pub fn for_another(&self) -> Self {
+        match self {
+            Self::NotInstalled(id) => Self::NotInstalled(id.clone()),
+            Self::BundleNotFound => Self::BundleNotFound,
+            error => Self::Storage(storage::Error::Blobs(error.to_string().into())),
+        }
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Storage(error.into())

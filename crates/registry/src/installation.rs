@@ -170,7 +170,7 @@ impl Registry {
         let current = lock(&mut tx, tenant, id).await?;
         let row = deployments::find(&mut tx, tenant, id).await?;
         let (key, now) = (&current.plugin.key, self.ambient.now());
-        if wants_last_hook(row.and_then(|row| row.backend_definition).as_deref())? {
+        if wants_last_hook(row.and_then(|row| row.backend_definition).as_deref()) {
             deployments::keep_departed(&mut tx, tenant, key, now).await?;
         } else {
             deployments::forget_all_departed(&mut tx, tenant, key).await?;

@@ -8,6 +8,7 @@ mod catalog;
 mod compatibility;
 mod configuration;
 mod consent;
+mod deployed;
 mod deployment;
 mod encoding;
 mod error;
@@ -49,7 +50,7 @@ pub use prepare::{Backend, File, MAX_BUNDLE, MAX_COMPONENT, Prepared, Runnable, 
 pub use publish::{Author, Published, Uploaded};
 pub use ratings::Rating;
 pub use source::{Draft, MANIFEST_FILE, Source};
-pub use store::{MIGRATIONS, SEALED, TENANT_DATA};
+pub use store::{MIGRATIONS, SEALED, TENANT_DATA, is_current, those_installed};
 pub use version::{Version, VersionError};
 
 /// What the registry needs to know of the platform that it serves.
@@ -74,7 +75,7 @@ pub struct Registry {
     /// Fetches what manifests have elsewhere.
     client: outbound::Client,
     cache: bundles::Cache,
-    deployed: deployment::Cache,
+    deployed: deployed::Cache,
 }
 
 impl Registry {
@@ -89,7 +90,7 @@ impl Registry {
         client: outbound::Client,
     ) -> Self {
         let cache = bundles::Cache::new(platform.bundle_cache_bytes);
-        let deployed = deployment::Cache::new();
+        let deployed = deployed::Cache::new();
         Self { database, blobs, sealer, toolchain, platform, ambient, client, cache, deployed }
     }
 

@@ -3,6 +3,7 @@
 use model::{EventKind, PluginId, Violation};
 use serde_json::{Map, Value, json};
 
+use crate::deployment::sensitive_fields;
 use crate::plugin::{Owner, Plugin};
 use crate::publish::{Author, Published, event};
 use crate::store::plugins::{self, Summary};
@@ -40,7 +41,7 @@ impl Registry {
         if is_new_version {
             return Err(Error::SourceMissing);
         }
-        refuse_widening(&current.manifest, &draft.manifest)?;
+        refuse_other_behavior(&current.manifest, &draft.manifest)?;
         self.redescribe(author, &current, draft).await
     }
 
@@ -104,14 +105,17 @@ impl Registry {
     }
 }
 
-/// What a published version does and asks for is what its installations have consented to: it stays.
-fn refuse_widening(published: &Manifest, wanted: &Manifest) -> Result<(), Error> {
+/// What a published version does and asks for is what its installations run and have consented to, and what is a secret of
+/// theirs is kept as one: none of it changes.
+fn refuse_other_behavior(published: &Manifest, wanted: &Manifest) -> Result<(), Error> {
     let changed = [
         ("backend", published.backend != wanted.backend),
         ("hosts", published.hosts != wanted.hosts),
         ("connections", published.connections != wanted.connections),
         ("requiredSecrets", published.required_secrets != wanted.required_secrets),
         ("requiredPermissions", published.required_permissions != wanted.required_permissions),
+        ("emits", published.emits != wanted.emits),
+        ("configSchema/sensitiveFields", sensitive_fields(published) != sensitive_fields(wanted)),
     ];
     let changed = changed.into_iter().filter(|(_, is_changed)| *is_changed);
     let found: Vec<Violation> = changed
@@ -161,5 +165,35 @@ mod tests {
         assert_eq!(described["metadata"], json!({"author": "A", "priority": 2}));
         let rebuilt = change(json!({"version": "2.0.0", "sourceCode": "export default {}"}));
         assert_eq!(rebuilt.get("extensionPoints"), None, "the new program says what it registers");
+    }
+
+    #[test]
+    fn what_a_version_does_stays() {
+        let schema =
+            json!({"type": "object", "properties": {"a": {"type": "string"}}, "sensitiveFields": ["a"]});
+        let manifest = |fields: Value| {
+            let mut whole = json!({
+                "id": "card", "name": "Card", "version": "1.0.0", "category": "payment",
+                "backend": {"entryPoint": "a.ts"}, "emits": ["card.paid"], "configSchema": schema,
+            });
+            whole.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            Manifest::from_json(whole).unwrap()
+        };
+        let published = manifest(json!({}));
+        let open = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+        let other =
+            json!({"type": "object", "properties": {"a": {"type": "number"}}, "sensitiveFields": ["a"]});
+        for (fields, changed) in [
+            (json!({"name": "Other", "configSchema": other}), None),
+            (json!({"emits": ["card.paid", "card.other"]}), Some("/emits")),
+            (json!({"configSchema": open}), Some("/configSchema/sensitiveFields")),
+            (json!({"requiredSecrets": ["a"]}), Some("/requiredSecrets")),
+        ] {
+            let told = match refuse_other_behavior(&published, &manifest(fields)) {
+                Err(Error::Manifest(found)) => Some(found[0].pointer.clone()),
+                other => other.map(|()| None).unwrap(),
+            };
+            assert_eq!(told.as_deref(), changed);
+        }
     }
 }

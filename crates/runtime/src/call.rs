@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Ambient, Coded as _, ErrorCode, TenantId, Timestamp};
+use moka::Entry;
 use outbound::Guard;
 use registry::{BackendKind, Departure, Deployment};
 use reqwest::Certificate;
 use sandbox::{Host, Level, Lifecycle, Owner, Sandbox, Target};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use storage::Database;
 use tokio::time::Instant;
@@ -18,9 +20,10 @@ use url::Url;
 use crate::ctx::{PlatformApi, platform_client};
 use crate::invocation::{Door, Invocation, shown};
 use crate::log::Log;
+use crate::orphans::Orphans;
 use crate::redact::Redactor;
 use crate::scripts::{Components, Scripts};
-use crate::store::Place;
+use crate::store::{Place, Tenure};
 use crate::values::{Quota, Values};
 use crate::{
     Error, HandlerRequest, HandlerResponse, Installations, Matched, Sign, Unified, Who, examine, refusal,
@@ -30,9 +33,11 @@ use crate::{
 /// How long reaching another server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Of how many installations the values of opened secrets are remembered, so that no log line tells them: more than there
-/// are warm instances that could.
-const MAX_REDACTORS: u64 = 20_000;
+/// How many bytes of the values of opened secrets are remembered, so that no log line tells them.
+const MAX_REDACTED: u64 = 64 << 20;
+
+/// How long they are where the plugin is not called.
+const REDACTED_FOR: Duration = Duration::from_mins(10);
 
 /// The longest that a call waits for its turn in the sandbox.
 const QUEUE_WAIT: Duration = Duration::from_secs(3);
@@ -89,22 +94,38 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) values: Values,
     pub(crate) platform: Option<PlatformApi>,
-    pub(crate) redactors: moka::sync::Cache<Place, Arc<Redactor>>,
+    pub(crate) orphans: Orphans,
+    pub(crate) redactors: moka::sync::Cache<Tenure, Arc<Redactor>>,
     pub(crate) ambient: Ambient,
 }
 
 impl Shared {
     /// Remembers what the values of an installation's secrets are, besides those that were known before: the program may
     /// have kept them.
-    pub(crate) fn remember(&self, place: &Place, redactor: Redactor) -> Arc<Redactor> {
-        let redactor = match self.redactors.get(place) {
-            Some(former) => redactor.with(&former),
-            None => redactor,
-        };
-        let redactor = Arc::new(redactor);
-        self.redactors.insert(place.clone(), Arc::clone(&redactor));
-        redactor
+    pub(crate) fn remember(&self, place: &Tenure, redactor: Redactor) -> Arc<Redactor> {
+        let entry = self.redactors.entry_by_ref(place);
+        let entry = entry.and_upsert_with(|former| match former.map(Entry::into_value) {
+            Some(former) => redactor.with(&former).map_or(former, Arc::new),
+            None => Arc::new(redactor),
+        });
+        entry.into_value()
     }
+}
+
+/// What is remembered of secrets. Where that becomes too much, the instances that may have kept them go with it.
+fn redactors(sandbox: &Sandbox) -> moka::sync::Cache<Tenure, Arc<Redactor>> {
+    let sandbox = sandbox.clone();
+    moka::sync::Cache::builder()
+        .max_capacity(MAX_REDACTED)
+        .weigher(|_: &Tenure, redactor: &Arc<Redactor>| u32::try_from(redactor.size()).unwrap_or(u32::MAX))
+        .time_to_idle(REDACTED_FOR)
+        .eviction_listener(move |place: Arc<Tenure>, _, cause| {
+            if cause.was_evicted() {
+                sandbox.forget(&owner(&place));
+            }
+        })
+        .support_invalidation_closures()
+        .build()
 }
 
 /// Runs the backends of plugins. One for the program; cheap to clone.
@@ -141,10 +162,8 @@ impl Runtime {
         let platform = settings.platform.map(|base| PlatformApi { base, client });
         let shared = Shared {
             values: Values::new(database.clone(), settings.quota, ambient.clone()),
-            redactors: moka::sync::Cache::builder()
-                .max_capacity(MAX_REDACTORS)
-                .support_invalidation_closures()
-                .build(),
+            redactors: redactors(&sandbox),
+            orphans: Orphans::default(),
             database,
             installations,
             outbound,
@@ -185,7 +204,7 @@ impl Runtime {
         if examine::is_lifecycle(&request.handler) || !deployment.handlers.contains(&request.handler) {
             return Err(no_handler(deployment, &request.handler));
         }
-        let json = request.to_json(&who).to_string();
+        let json = request.to_json(&who);
         let call = self.invocation(deployment, who, request.handler.clone());
         let answer = self.run(&call, Target::Handler(request.handler), json).await?;
         HandlerResponse::from_json(&answer).map_err(|reason| {
@@ -255,14 +274,14 @@ impl Runtime {
     ) -> Result<String, Error> {
         let deployment = &call.deployment;
         let script = self.scripts.get(self.shared.installations.as_ref(), deployment).await;
-        let script = script.map_err(unshared)?;
-        let owner = owner(deployment);
-        let context = context(deployment, event);
+        let script = script?;
+        let owner = owner(&call.place);
         let invocation = sandbox::Invocation {
             target,
             request,
-            context: Value::Object(context).to_string(),
+            context: context(deployment, event),
             deadline: Some(self.deadline),
+            incarnation: deployment.incarnation,
         };
         let door = Arc::new(Door(Arc::clone(call)));
         let answered = refusal::paced(self.sandbox.call(&owner, &script, door, invocation)).await;
@@ -299,9 +318,13 @@ impl Runtime {
         let _ = self.shared.redactors.invalidate_entries_if(move |place, _| place.tenant == tenant);
     }
 
-    /// Deletes values that have expired, and tells how many. To be called now and then.
+    /// Deletes values that have expired, and tells how many; and what is left of installations that there are not any more. To
+    /// be called now and then.
     pub async fn sweep(&self) -> Result<u64, storage::Error> {
-        self.shared.values.sweep().await
+        self.shared.redactors.run_pending_tasks();
+        let Shared { database, values, orphans, .. } = &*self.shared;
+        orphans.sweep(database).await?;
+        values.sweep().await
     }
 
     /// Deletes all that a plugin had kept and logged in a tenant until it departed, unless
@@ -310,16 +333,18 @@ impl Runtime {
         let Departure { tenant, plugin_key, .. } = departure;
         let place = Place { tenant: tenant.clone(), plugin: plugin_key.clone() };
         let installations = self.shared.installations.as_ref();
-        self.sandbox.forget(&Owner { tenant: tenant.as_str().into(), plugin: plugin_key.as_str().into() });
-        self.shared.redactors.invalidate(&place);
+        self.sandbox.forget(&owner(&place));
+        let gone = place.clone();
+        // Refused only without support for closures, which there is.
+        let _ = self.shared.redactors.invalidate_entries_if(move |tenure, _| **tenure == gone);
         self.shared.values.erase(&place, (installations, departure)).await?;
         self.shared.log.erase(&place, (installations, departure)).await
     }
 }
 
-/// Whose instances run a deployment.
-pub(crate) fn owner(deployment: &Deployment) -> Owner {
-    Owner { tenant: deployment.tenant.as_str().into(), plugin: deployment.plugin_key.as_str().into() }
+/// Whose instances run what is installed there.
+pub(crate) fn owner(place: &Place) -> Owner {
+    Owner { tenant: place.tenant.as_str().into(), plugin: place.plugin.as_str().into() }
 }
 
 /// Refuses what is switched off or has no script.
@@ -337,15 +362,28 @@ fn check(deployment: &Deployment) -> Result<(), Error> {
 }
 
 /// What a handler finds in its context beside what it may do.
-fn context(deployment: &Deployment, event: Option<&Value>) -> Map<String, Value> {
-    let facts = [
-        ("tenantId", deployment.tenant.as_str().into()),
-        ("pluginId", deployment.plugin.as_str().into()),
-        ("version", deployment.version.as_str().into()),
-        ("config", deployment.configuration.clone().into()),
-    ];
-    let event = event.map(|event| ("event", event.clone()));
-    facts.into_iter().chain(event).map(|(name, value)| (name.to_owned(), value)).collect()
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Context<'a> {
+    tenant_id: &'a str,
+    plugin_id: &'a str,
+    version: &'a str,
+    config: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a Value>,
+}
+
+/// The same as JSON.
+fn context(deployment: &Deployment, event: Option<&Value>) -> String {
+    let context = Context {
+        tenant_id: deployment.tenant.as_str(),
+        plugin_id: deployment.plugin.as_str(),
+        version: &deployment.version,
+        config: &deployment.configuration,
+        event,
+    };
+    // Texts, and values that can always be written.
+    serde_json::to_string(&context).unwrap_or_default()
 }
 
 fn no_handler(deployment: &Deployment, name: &str) -> Error {
@@ -373,13 +411,4 @@ fn failed(call: &Invocation, error: sandbox::Error) -> Error {
             Error::Sandbox { handler, reason, source: error }
         }
     }
-}
-
-/// A failure that several waited for, for each of them.
-pub(crate) fn unshared(error: Arc<Error>) -> Error {
-    Arc::try_unwrap(error).unwrap_or_else(|error| match &*error {
-        Error::Damaged => Error::Damaged,
-        Error::Registry(registry::Error::BundleNotFound) => Error::Registry(registry::Error::BundleNotFound),
-        error => Error::Storage(storage::Error::Blobs(error.to_string().into())),
-    })
 }

@@ -13,7 +13,7 @@ use sandbox::{ComponentHost, Level, RequestError, SendFuture};
 use tokio::time::timeout_at;
 use url::Url;
 
-use crate::call::{owner, unshared};
+use crate::call::owner;
 use crate::ctx::http::{Asked, Exchanged, Failure, exchange};
 use crate::ctx::message::{MAX_SENT, is_of_the_connection, method};
 use crate::invocation::{Invocation, shown};
@@ -56,11 +56,11 @@ impl Runtime {
         let base = BASE.as_ref().ok_or(Error::Damaged)?;
         let uri = upstream::uri(base, path, request.uri().query()).map_err(Error::Path)?;
         let component = self.components.get(self.shared.installations.as_ref(), deployment).await;
-        let component = component.map_err(unshared)?;
+        let component = component?;
         let request = prepared(request, &uri, deployment, &who);
         let call = self.invocation(deployment, who, NAME.to_owned());
         let door = Arc::new(ComponentDoor { call: Arc::clone(&call), failures: Arc::default() });
-        let owner = owner(deployment);
+        let owner = owner(&call.place);
         let served = self.sandbox.serve(&owner, &component, door, request, Some(self.deadline));
         let served = refusal::paced(served).await;
         let answer = served.and_then(checked).map_err(|source| {

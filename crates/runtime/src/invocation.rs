@@ -17,7 +17,7 @@ use crate::call::Shared;
 use crate::ctx;
 use crate::log::{self, Line};
 use crate::redact::Redactor;
-use crate::store::Place;
+use crate::store::Tenure;
 
 /// How many requests to other servers a call may have under way at once.
 const AT_ONCE: usize = 8;
@@ -31,12 +31,14 @@ pub(crate) struct Invocation {
     pub(crate) deployment: Arc<Deployment>,
     pub(crate) who: Who,
     pub(crate) handler: String,
-    pub(crate) place: Place,
+    pub(crate) place: Tenure,
     /// When it must have ended.
     pub(crate) deadline: Instant,
     pub(crate) used: Used,
     /// Room for requests to other servers.
     pub(crate) requests: Semaphore,
+    /// What former calls may have kept.
+    former: Option<Arc<Redactor>>,
     opened: OnceCell<Opened>,
 }
 
@@ -85,7 +87,9 @@ impl Invocation {
         (who, handler): (Who, String),
         deadline: Instant,
     ) -> Self {
-        let place = Place { tenant: deployment.tenant.clone(), plugin: deployment.plugin_key.clone() };
+        let place = Tenure::of(&deployment);
+        // Asked for at each call, so that it is remembered for as long as there are calls.
+        let former = shared.redactors.get(&place);
         Self {
             shared,
             deployment,
@@ -95,6 +99,7 @@ impl Invocation {
             deadline,
             used: Used::default(),
             requests: Semaphore::new(AT_ONCE),
+            former,
             opened: OnceCell::new(),
         }
     }
@@ -128,7 +133,9 @@ impl Invocation {
     /// kept them in its memory.
     pub(crate) fn redacted(&self, text: String) -> String {
         let own = self.opened.get().map(|opened| Arc::clone(&opened.redactor));
-        let Some(redactor) = own.or_else(|| self.shared.redactors.get(&self.place)) else { return text };
+        // Another call may have opened some meanwhile.
+        let known = own.or_else(|| self.shared.redactors.get(&self.place)).or_else(|| self.former.clone());
+        let Some(redactor) = known else { return text };
         match redactor.text(&text) {
             Cow::Borrowed(_) => text,
             Cow::Owned(redacted) => redacted,

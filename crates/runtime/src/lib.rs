@@ -12,6 +12,7 @@ mod examine;
 mod invocation;
 pub mod lifecycle;
 mod log;
+mod orphans;
 mod redact;
 mod refusal;
 mod request;

@@ -1,10 +1,14 @@
 //! Keeping the values of secrets out of what leaves: log lines, errors, and what servers send back of what was sent to them.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use secrecy::{ExposeSecret as _, SecretString};
+use memchr::memmem;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 use zeroize::Zeroizing;
 
 /// What stands in a value's place.
@@ -13,68 +17,95 @@ const MARK: &str = "[secret]";
 /// Shorter values stand in too much that has nothing to do with them.
 const MIN_LEN: usize = 4;
 
-/// The most texts that are looked for where former values are remembered, too.
-const MAX_NEEDLES: usize = 1000;
+/// The most bytes of former values that are remembered beside those of now.
+const MAX_REMEMBERED: usize = 256 * 1024;
+
+/// From this size on a body is searched where nobody waits behind it.
+const LARGE: usize = 256 * 1024;
+
+/// A text that must not leave.
+#[derive(Clone, PartialEq, Eq)]
+struct Needle {
+    text: Zeroizing<String>,
+    /// How many times the values had changed when it was last one of them.
+    change: u32,
+}
 
 /// Texts that must not leave.
 #[derive(Default)]
 pub(crate) struct Redactor {
     /// The longest first, so that none is cut by a shorter one within it.
-    needles: Vec<Zeroizing<String>>,
+    needles: Vec<Needle>,
+    changes: u32,
 }
 
 impl Redactor {
     /// Replaces these values, also where they are escaped for JSON or for a URL, or in base64.
     pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
-        let mut needles: Vec<Zeroizing<String>> = Vec::new();
-        for secret in secrets {
-            let value = secret.expose_secret();
-            if value.len() < MIN_LEN {
-                continue;
-            }
-            needles.push(Zeroizing::new(value.to_owned()));
-            needles.extend(forms(value).into_iter().map(Zeroizing::new));
-        }
+        let values = secrets.into_iter().map(ExposeSecret::expose_secret);
+        let texts = values
+            .filter(|value| value.len() >= MIN_LEN)
+            .flat_map(|value| std::iter::once(value.to_owned()).chain(forms(value)).map(Zeroizing::new));
+        let mut needles: Vec<_> = texts.map(|text| Needle { text, change: 0 }).collect();
         sort(&mut needles);
-        Self { needles }
+        Self { needles, changes: 0 }
     }
 
-    /// What knows the values of both, as long as they are not too many.
-    pub(crate) fn with(&self, other: &Self) -> Self {
-        let mut needles: Vec<_> = self.needles.iter().chain(&other.needles).cloned().collect();
+    /// What knows these values and the `former` ones, of those the newest as long as there is room; `None` where the former
+    /// have all of these.
+    pub(crate) fn with(&self, former: &Self) -> Option<Self> {
+        let is_known = |text: &Zeroizing<String>| former.needles.iter().any(|needle| needle.text == *text);
+        if self.needles.iter().all(|needle| is_known(&needle.text)) {
+            return None;
+        }
+        let changes = former.changes.saturating_add(1);
+        let mut needles: Vec<_> =
+            self.needles.iter().map(|needle| Needle { text: needle.text.clone(), change: changes }).collect();
+        let is_own = |text: &Zeroizing<String>| self.needles.iter().any(|needle| needle.text == *text);
+        let mut others: Vec<&Needle> = former.needles.iter().filter(|needle| !is_own(&needle.text)).collect();
+        others.sort_by_key(|needle| Reverse(needle.change));
+        let mut room = MAX_REMEMBERED;
+        needles.extend(others.into_iter().map_while(|needle| {
+            room = room.checked_sub(needle.text.len())?;
+            Some(needle.clone())
+        }));
         sort(&mut needles);
-        if needles.len() > MAX_NEEDLES { Self { needles: self.needles.clone() } } else { Self { needles } }
+        Some(Self { needles, changes })
+    }
+
+    /// How many bytes it holds.
+    pub(crate) fn size(&self) -> usize {
+        self.needles.iter().map(|needle| size_of::<Needle>() + needle.text.len()).sum()
     }
 
     /// The text without the values.
     pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for needle in &self.needles {
-            if text.contains(needle.as_str()) {
-                text = Cow::Owned(text.replace(needle.as_str(), MARK));
+            if memmem::find(text.as_bytes(), needle.text.as_bytes()).is_some() {
+                text = Cow::Owned(text.replace(needle.text.as_str(), MARK));
             }
         }
         text
     }
 
-    /// The bytes without the values.
+    /// The bytes without the values. Where there are many, the worker's other tasks go on elsewhere meanwhile.
     pub(crate) fn bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
-        match String::from_utf8(bytes) {
-            Ok(text) => match self.text(&text) {
-                Cow::Borrowed(_) => text.into_bytes(),
-                Cow::Owned(text) => text.into_bytes(),
-            },
-            Err(error) => {
-                let bytes = error.into_bytes();
-                self.needles.iter().fold(bytes, |bytes, needle| replaced(bytes, needle.as_bytes()))
-            }
-        }
+        let is_large = bytes.len() >= LARGE;
+        let search =
+            || self.needles.iter().fold(bytes, |bytes, needle| replaced(bytes, needle.text.as_bytes()));
+        // Only the runtime of many threads has others to hand its tasks to.
+        let has_others =
+            Handle::try_current().is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread);
+        if is_large && has_others { block_in_place(search) } else { search() }
     }
 }
 
-fn sort(needles: &mut Vec<Zeroizing<String>>) {
-    needles.sort_by(|left, right| right.len().cmp(&left.len()).then_with(|| left.cmp(right)));
-    needles.dedup();
+fn sort(needles: &mut Vec<Needle>) {
+    needles.sort_by(|left, right| {
+        right.text.len().cmp(&left.text.len()).then_with(|| left.text.cmp(&right.text))
+    });
+    needles.dedup_by(|left, right| left.text == right.text);
 }
 
 /// How a value is written in JSON and in URLs, and in base64.
@@ -91,21 +122,22 @@ fn forms(value: &str) -> Vec<String> {
         .collect()
 }
 
+/// In time linear to both, whatever they are.
 fn replaced(bytes: Vec<u8>, needle: &[u8]) -> Vec<u8> {
-    if needle.is_empty() || !bytes.windows(needle.len()).any(|window| window == needle) {
+    let finder = memmem::Finder::new(needle);
+    let mut out = Vec::new();
+    let mut rest = &bytes[..];
+    while let Some((before, behind)) =
+        finder.find(rest).and_then(|at| Some((rest.get(..at)?, rest.get(at + needle.len()..)?)))
+    {
+        out.extend_from_slice(before);
+        out.extend_from_slice(MARK.as_bytes());
+        rest = behind;
+    }
+    if out.is_empty() {
         return bytes;
     }
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = &bytes[..];
-    while let Some((first, after)) = rest.split_first() {
-        if let Some(behind) = rest.strip_prefix(needle) {
-            out.extend_from_slice(MARK.as_bytes());
-            rest = behind;
-        } else {
-            out.push(*first);
-            rest = after;
-        }
-    }
+    out.extend_from_slice(rest);
     out
 }
 
@@ -146,5 +178,34 @@ mod tests {
         assert_eq!(redactor.bytes(b"\xffkey-1234\xfe".to_vec()), b"\xff[secret]\xfe");
         assert_eq!(redactor.bytes(b"\xffkey-123\xfe".to_vec()), b"\xffkey-123\xfe");
         assert_eq!(redactor.bytes(b"key-1234".to_vec()), b"[secret]");
+        assert_eq!(redactor.bytes(b"\xffkey-1234key-1234".to_vec()), b"\xff[secret][secret]");
+    }
+
+    /// Looking at each place for the whole of a long value would take hours here.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_large_body_is_searched_once_for_each_text() {
+        let value = format!("{}b", "a".repeat(60 * 1024));
+        let redactor = redactor(&[&value]);
+        let mut body = vec![b'a'; 4 << 20];
+        body.push(0xff);
+        assert_eq!(redactor.bytes(body.clone()), body);
+        body.extend_from_slice(value.as_bytes());
+        let cleaned = redactor.bytes(body);
+        assert_eq!((cleaned.len(), cleaned.ends_with(b"\xff[secret]")), ((4 << 20) + 9, true));
+    }
+
+    #[test]
+    fn former_values_are_remembered_the_newest_as_long_as_there_is_room() {
+        let value = |index: usize| format!("{index:04}{}", "x".repeat(20 * 1024));
+        let mut known = redactor(&[&value(0)]);
+        assert!(redactor(&[&value(0)]).with(&known).is_none(), "nothing new is said");
+        for index in 1..10 {
+            known = redactor(&[&value(index)]).with(&known).unwrap();
+            assert!(known.size() < MAX_REMEMBERED + 400 * 1024, "{}", known.size());
+        }
+        let hides = |index| known.text(&value(index)) == MARK;
+        assert!(hides(9) && hides(8) && !hides(0));
+        known = redactor(&["short"]).with(&known).unwrap();
+        assert_eq!(known.text("short"), MARK);
     }
 }

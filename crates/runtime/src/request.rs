@@ -6,8 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+
+use crate::invocation::shown;
 
 /// For whom a handler runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,55 +84,93 @@ pub struct HandlerRequest {
 
 impl HandlerRequest {
     /// The request as the sandbox hands it to the handler.
-    pub(crate) fn to_json(&self, who: &Who) -> Value {
-        let mut request = self.more.clone();
-        request.insert("method".into(), self.method.clone().into());
-        request.insert("path".into(), self.path.clone().into());
-        request
-            .insert("query".into(), grouped(self.query.iter().map(|(name, value)| (&**name, value.clone()))));
-        let headers = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-        request.insert("headers".into(), joined(headers));
-        request.insert("params".into(), json!(self.params));
-        match &self.body {
-            Body::None => None,
-            Body::Json(value) => request.insert("body".into(), value.clone()),
-            Body::Text(text) => request.insert("body".into(), text.clone().into()),
-            Body::Bytes(bytes) => request.insert("bodyBase64".into(), STANDARD.encode(bytes).into()),
+    pub(crate) fn to_json(&self, who: &Who) -> String {
+        let (body, body_base64) = match &self.body {
+            Body::None => (None, None),
+            Body::Json(value) => (Some(Told::Json(value)), None),
+            Body::Text(text) => (Some(Told::Text(text)), None),
+            Body::Bytes(bytes) => (None, Some(STANDARD.encode(bytes))),
         };
-        if let Some(user) = &who.user {
-            request.insert("user".into(), json!(user));
-        }
-        Value::Object(request)
+        let wire = Wire {
+            more: &self.more,
+            method: &self.method,
+            path: &self.path,
+            query: Grouped(&self.query),
+            headers: Joined(&self.headers),
+            params: &self.params,
+            body,
+            body_base64,
+            user: who.user.as_ref(),
+        };
+        // Texts, and values that can always be written.
+        serde_json::to_string(&wire).unwrap_or_default()
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    #[serde(flatten)]
+    more: &'a Map<String, Value>,
+    method: &'a str,
+    path: &'a str,
+    query: Grouped<'a>,
+    headers: Joined<'a>,
+    params: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Told<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a User>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Told<'a> {
+    Json(&'a Value),
+    Text(&'a str),
 }
 
 /// Pairs as an object, whose values are lists where a name comes several times.
-fn grouped<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Value {
-    let mut object = Map::new();
-    for (name, value) in pairs {
-        match object.get_mut(name) {
-            None => drop(object.insert(name.to_owned(), value.into())),
-            Some(Value::Array(values)) => values.push(value.into()),
-            Some(first) => *first = json!([first.take(), value]),
+struct Grouped<'a>(&'a [(String, String)]);
+
+impl Serialize for Grouped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut grouped: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, value) in self.0 {
+            grouped.entry(name).or_default().push(value);
         }
+        let mut object = serializer.serialize_map(Some(grouped.len()))?;
+        for (name, values) in &grouped {
+            match &values[..] {
+                [value] => object.serialize_entry(name, value)?,
+                values => object.serialize_entry(name, values)?,
+            }
+        }
+        object.end()
     }
-    object.into()
 }
 
-/// Pairs as an object, whose values are joined where a name comes several times (RFC 9110, section 5.3).
-fn joined<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Value {
-    let mut object: BTreeMap<&str, String> = BTreeMap::new();
-    for (name, value) in pairs {
-        let so_far = object.entry(name).or_default();
-        if !so_far.is_empty() {
-            so_far.push_str(", ");
+/// Headers as an object, whose values are joined where a name comes several times (RFC 9110, section 5.3).
+struct Joined<'a>(&'a HeaderMap);
+
+impl Serialize for Joined<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(self.0.keys_len()))?;
+        for name in self.0.keys() {
+            let mut values =
+                self.0.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+            let mut joined = values.next().unwrap_or_default();
+            for value in values {
+                let joined = joined.to_mut();
+                joined.push_str(", ");
+                joined.push_str(&value);
+            }
+            object.serialize_entry(name.as_str(), &joined)?;
         }
-        so_far.push_str(&value);
+        object.end()
     }
-    json!(object)
 }
 
 /// What a handler has answered.
@@ -137,7 +178,8 @@ fn joined<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Value {
 pub struct HandlerResponse {
     /// The status, from 200 to 599.
     pub status: StatusCode,
-    /// The headers, without those that belong to the connection. `Content-Type` is always there where there is a body.
+    /// The headers as the handler gives them: callers get what is [fit for them](crate::upstream::fit_for_callers).
+    /// `Content-Type` is always there where there is a body.
     pub headers: HeaderMap,
     /// The body.
     pub body: Body,
@@ -162,29 +204,6 @@ enum AnsweredBody {
     Base64(String),
 }
 
-/// Headers that a handler cannot set: they belong to the connection, to this server, or would let a plugin act in the name of
-/// the host product's own pages.
-const NOT_A_HANDLERS: [&str; 18] = [
-    "access-control-allow-credentials",
-    "access-control-allow-origin",
-    "alt-svc",
-    "clear-site-data",
-    "connection",
-    "content-length",
-    "date",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "server",
-    "set-cookie",
-    "strict-transport-security",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "x-request-id",
-];
-
 impl HandlerResponse {
     /// Reads what the sandbox gives.
     ///
@@ -205,10 +224,6 @@ impl HandlerResponse {
                     shown(name)
                 ));
             };
-            let is_own = name.as_str().starts_with("x-jackfield-");
-            if is_own || NOT_A_HANDLERS.contains(&name.as_str()) {
-                continue;
-            }
             let Ok(value) = HeaderValue::from_str(value) else {
                 return Err(format!("the handler's header {name} has characters that no header may have"));
             };
@@ -247,13 +262,12 @@ impl HandlerResponse {
     }
 }
 
-fn shown(text: &str) -> String {
-    text.chars().take(64).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::upstream::fit_for_callers;
 
     #[test]
     fn a_request_is_told_without_loss() {
@@ -270,6 +284,7 @@ mod tests {
         };
         let user = User { id: "u".into(), email: None, name: None, role: "user" };
         let told = request.to_json(&Who { user: Some(user), request_id: None });
+        let told: Value = serde_json::from_str(&told).unwrap();
         assert_eq!(
             told,
             json!({
@@ -287,9 +302,13 @@ mod tests {
             "headers": {"Set-Cookie": "session=x", "X-Jackfield-Context": "x", "Content-Length": "9", "ETag": "\"1\""},
         });
         let response = HandlerResponse::from_json(&answer.to_string()).unwrap();
-        let names: Vec<&str> = response.headers.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, ["etag", "content-type"]);
         assert_eq!((response.status.as_u16(), &response.bytes()[..]), (201, &b"{\"ok\":true}"[..]));
+        let fit = fit_for_callers(response.headers);
+        assert_eq!(fit["etag"], "\"1\"");
+        assert_eq!(fit["content-type"], "application/json");
+        for name in ["set-cookie", "x-jackfield-context", "content-length"] {
+            assert!(!fit.contains_key(name), "{name}");
+        }
     }
 
     #[test]

@@ -32,10 +32,10 @@ impl Scripts {
         &self,
         installations: &dyn Installations,
         deployment: &Deployment,
-    ) -> Result<Script, Arc<Error>> {
+    ) -> Result<Script, Error> {
         let key = &deployment.version_key;
         let load = async { script(key, &installations.program(deployment).await?) };
-        self.0.try_get_with_by_ref(key, load).await
+        self.0.try_get_with_by_ref(key, load).await.map_err(unshared)
     }
 }
 
@@ -54,14 +54,23 @@ impl Components {
         &self,
         installations: &dyn Installations,
         deployment: &Deployment,
-    ) -> Result<Component, Arc<Error>> {
+    ) -> Result<Component, Error> {
         let key = &deployment.version_key;
         let load = async {
             let bytes = installations.program(deployment).await?.bytes;
             Ok(Component { id: key.as_str().into(), bytes })
         };
-        self.0.try_get_with_by_ref(key, load).await
+        self.0.try_get_with_by_ref(key, load).await.map_err(unshared)
     }
+}
+
+/// A failure that several waited for, for each of them.
+fn unshared(error: Arc<Error>) -> Error {
+    Arc::try_unwrap(error).unwrap_or_else(|error| match &*error {
+        Error::Damaged => Error::Damaged,
+        Error::Registry(error) => Error::Registry(error.for_another()),
+        error => Error::Storage(storage::Error::Blobs(error.to_string().into())),
+    })
 }
 
 /// The script of a program, called `id` for ever.

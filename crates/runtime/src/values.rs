@@ -1,17 +1,18 @@
 //! What plugins keep from one call to the next: JSON values by key, for each tenant and plugin, within a quota that is exact
 //! however many write at once.
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
-use model::Ambient;
-use registry::Departure;
+use model::{Ambient, Timestamp};
+use registry::{Departure, is_current};
 use serde_json::{Number, Value};
 use storage::{Database, Tx};
 
 use crate::Installations;
-use crate::store::Place;
 use crate::store::usage::{self, Usage};
 use crate::store::values::{self, Kept};
+use crate::store::{Place, Tenure};
 
 /// The longest key, in bytes.
 pub(crate) const MAX_KEY: usize = 256;
@@ -25,11 +26,15 @@ pub(crate) const MAX_PAGE: u32 = 1000;
 /// The longest that a value may be kept for: ten years.
 const MAX_TTL: Duration = Duration::from_hours(10 * 366 * 24);
 
-/// How many expired values one transaction deletes.
-const SWEPT_AT_ONCE: i64 = 500;
+/// How many values one transaction deletes.
+pub(crate) const SWEPT_AT_ONCE: i64 = 500;
+
+/// How long one round of deleting what has expired may take.
+const SWEEP_TIME: Duration = Duration::from_secs(20);
 
 /// Numbers up to here are exact in JavaScript.
 const MAX_SAFE: i64 = (1 << 53) - 1;
+const MAX_SAFE_F64: f64 = 9_007_199_254_740_991.0;
 
 /// How much one installation may keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +60,14 @@ pub(crate) enum Refusal {
     /// The value is too large.
     #[error("the value has {0} bytes as JSON; one value may have at most {MAX_VALUE}: keep it in parts")]
     TooLarge(usize),
+    /// The value is none that can be read again.
+    #[error(
+        "the value is no JSON that can be kept: it nests at most 127 deep, and its texts are whole UTF-16"
+    )]
+    NotJson,
+    /// The installation has ended.
+    #[error("the plugin was uninstalled meanwhile, and keeps nothing more here")]
+    Uninstalled,
     /// There is no room.
     #[error("there is no room for it: this plugin may keep {} values and {} bytes here: delete some, or give them a ttl", .0.values, .0.bytes)]
     Full(Quota),
@@ -104,7 +117,7 @@ impl Values {
     }
 
     /// Keeps a value in place of what is there.
-    pub(crate) async fn set(&self, place: &Place, value: &NewValue<'_>) -> Result<(), Refusal> {
+    pub(crate) async fn set(&self, place: &Tenure, value: &NewValue<'_>) -> Result<(), Refusal> {
         let kept = self.kept(value)?;
         let mut tx = self.database.begin().await?;
         let usage = usage::lock(&mut tx, place).await?;
@@ -144,7 +157,7 @@ impl Values {
     }
 
     /// Adds `by` to the number under `key`, which is 0 where there is none, and gives the sum. Its lifetime stays.
-    pub(crate) async fn increment(&self, place: &Place, key: &str, by: &Number) -> Result<Number, Refusal> {
+    pub(crate) async fn increment(&self, place: &Tenure, key: &str, by: &Number) -> Result<Number, Refusal> {
         check_key(key)?;
         let mut tx = self.database.begin().await?;
         let usage = usage::lock(&mut tx, place).await?;
@@ -163,7 +176,7 @@ impl Values {
     /// Keeps a value if what is there equals `expected`; `null` is what is not there. Tells whether it did.
     pub(crate) async fn compare_and_set(
         &self,
-        place: &Place,
+        place: &Tenure,
         expected: &Value,
         value: &NewValue<'_>,
     ) -> Result<bool, Refusal> {
@@ -172,9 +185,11 @@ impl Values {
         let usage = usage::lock(&mut tx, place).await?;
         let before = values::find(&mut tx, place, value.key).await?;
         let live = before.as_ref().filter(|kept| kept.is_live(self.ambient.now()));
-        // Only JSON is ever written.
-        let present = live.and_then(|kept| serde_json::from_str(&kept.value).ok()).unwrap_or(Value::Null);
-        if present != *expected {
+        let is_expected = match live {
+            None => expected.is_null(),
+            Some(kept) => serde_json::from_str::<Value>(&kept.value).is_ok_and(|value| value == *expected),
+        };
+        if !is_expected {
             return Ok(false);
         }
         self.put(&mut tx, place, (value.key, &kept), (usage, before.as_ref())).await?;
@@ -182,23 +197,37 @@ impl Values {
         Ok(true)
     }
 
-    /// Deletes what has expired, in small steps, and tells how much. Several replicas may do so at the same time.
+    /// Deletes what has expired, in small steps, and tells how much. Several replicas may do so at the same time. Installations
+    /// take turns, so that none with much of it keeps others waiting, and what fails for one is logged.
     pub(crate) async fn sweep(&self) -> Result<u64, storage::Error> {
-        let now = self.ambient.now();
-        let places = {
+        let (now, end) = (self.ambient.now(), Instant::now() + SWEEP_TIME);
+        let mut places: VecDeque<Place> = {
             let mut conn = self.database.read().await?;
-            values::with_expired(&mut conn, now).await?
+            values::with_expired(&mut conn, now).await?.into()
         };
         let mut deleted = 0;
-        for place in &places {
-            let mut tx = self.database.begin().await?;
-            let usage = usage::lock(&mut tx, place).await?;
-            let (values, bytes) = values::delete_expired(&mut tx, place, (now, SWEPT_AT_ONCE)).await?;
-            usage::set(&mut tx, place, usage.changed(-values, -bytes)).await?;
-            tx.commit().await?;
-            deleted += values.unsigned_abs();
+        while let Some(place) = places.pop_front().filter(|_| Instant::now() < end) {
+            match self.sweep_some(&place, now).await {
+                Ok(count) => {
+                    deleted += count.unsigned_abs();
+                    places.extend((count >= SWEPT_AT_ONCE).then_some(place));
+                }
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error, tenant = %place.tenant,
+                    "what has expired of a plugin's values cannot be deleted"
+                ),
+            }
         }
         Ok(deleted)
+    }
+
+    async fn sweep_some(&self, place: &Place, now: Timestamp) -> Result<i64, storage::Error> {
+        let mut tx = self.database.begin().await?;
+        let usage = usage::lock(&mut tx, place).await?;
+        let (values, bytes) = values::delete_expired(&mut tx, place, (now, SWEPT_AT_ONCE)).await?;
+        usage::set(&mut tx, place, usage.changed(-values, -bytes)).await?;
+        tx.commit().await?;
+        Ok(values)
     }
 
     /// Deletes all that an installation had kept until it departed, in small steps, for as long as there is no other.
@@ -229,6 +258,8 @@ impl Values {
         if value.json.len() > MAX_VALUE {
             return Err(Refusal::TooLarge(value.json.len()));
         }
+        // What came in one piece may still be nothing that can be read: too deep, or with half a character.
+        serde_json::from_str::<Value>(value.json).map_err(|_| Refusal::NotJson)?;
         let expires_at = value.ttl.map(|seconds| self.end(seconds)).transpose()?;
         Ok(Kept { value: value.json.to_owned(), size: size(value.key, value.json)?, expires_at })
     }
@@ -241,14 +272,18 @@ impl Values {
         Ok(self.ambient.now().plus(ttl).as_millisecond())
     }
 
-    /// Writes a value in place of `before`, if there is room; what has expired makes room.
+    /// Writes a value in place of `before`, if there is room; what has expired makes room. Whoever deletes what an installation
+    /// has left waits for its usage, so nothing is written after that.
     async fn put(
         &self,
         tx: &mut Tx,
-        place: &Place,
+        place: &Tenure,
         (key, kept): (&str, &Kept),
         (usage, before): (Usage, Option<&Kept>),
     ) -> Result<(), Refusal> {
+        if !is_current(tx, (&place.tenant, &place.plugin), place.incarnation).await? {
+            return Err(Refusal::Uninstalled);
+        }
         let now = self.ambient.now();
         values::put(tx, place, (key, kept), now).await?;
         let mut usage = match before {
@@ -284,14 +319,17 @@ fn number(json: &str) -> Result<Number, Refusal> {
     serde_json::from_str(json).map_err(|_| Refusal::NotANumber)
 }
 
-/// The sum: whole where both are whole.
+/// The sum: a whole number is one, however it was come by.
 fn add(left: &Number, right: &Number) -> Result<Number, Refusal> {
     if let (Some(left), Some(right)) = (left.as_i64(), right.as_i64()) {
         let sum = left.checked_add(right).filter(|sum| sum.abs() <= MAX_SAFE);
         return sum.map(Number::from).ok_or(Refusal::Overflow);
     }
     let sum = left.as_f64().zip(right.as_f64()).map(|(left, right)| left + right);
-    sum.and_then(Number::from_f64).ok_or(Refusal::Overflow)
+    let sum = sum.filter(|sum| sum.abs() <= MAX_SAFE_F64).ok_or(Refusal::Overflow)?;
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number that is not beyond what is exact")]
+    let number = if sum.fract() == 0.0 { Some(Number::from(sum as i64)) } else { Number::from_f64(sum) };
+    number.ok_or(Refusal::Overflow)
 }
 
 #[cfg(test)]
@@ -313,6 +351,11 @@ mod tests {
         assert_eq!(sum(&json!(MAX_SAFE), &json!(1)), None);
         assert_eq!(sum(&json!(i64::MAX), &json!(1)), None);
         assert_eq!(sum(&json!(1.7e308), &json!(1.7e308)), None);
+        assert_eq!(sum(&json!(0.5), &json!(0.5)).unwrap().to_string(), "1");
+        assert_eq!(sum(&json!(1.0), &json!(1)).unwrap().to_string(), "2");
+        assert_eq!(sum(&json!(-0.25), &json!(0.25)).unwrap().to_string(), "0");
+        assert_eq!(sum(&json!(9_007_199_254_740_991.0), &json!(1)), None);
+        assert_eq!(sum(&json!(-1e300), &json!(1)), None);
     }
 
     #[test]

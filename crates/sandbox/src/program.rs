@@ -65,6 +65,8 @@ pub struct Invocation {
     pub context: String,
     /// When to give up, if that is before the limit of the settings.
     pub deadline: Option<Duration>,
+    /// Tells the owner from former ones of the same name: an instance that another has used is not used.
+    pub incarnation: i64,
 }
 
 /// What a call gave.

@@ -123,7 +123,8 @@ impl Sandbox {
         let pass = self.inner.records.admit(owner)?;
         let turn = self.inner.turns.take(owner).await?;
         self.inner.component.get().await?;
-        let key = Key { owner: owner.clone(), script: Arc::clone(&script.id) };
+        let key =
+            Key { owner: owner.clone(), incarnation: invocation.incarnation, script: Arc::clone(&script.id) };
         let warm = self.inner.warm.take(&key);
         let meter = warm.as_ref().map_or_else(Arc::default, Instance::meter);
         let wall =

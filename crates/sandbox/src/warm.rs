@@ -9,6 +9,8 @@ use crate::Owner;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) owner: Owner,
+    /// See [`Invocation::incarnation`](crate::Invocation::incarnation).
+    pub(crate) incarnation: i64,
     pub(crate) script: Arc<str>,
 }
 
@@ -137,7 +139,8 @@ mod tests {
     use super::*;
 
     fn key(tenant: &str, script: &str) -> Key {
-        Key { owner: Owner { tenant: tenant.into(), plugin: "p".into() }, script: script.into() }
+        let owner = Owner { tenant: tenant.into(), plugin: "p".into() };
+        Key { owner, incarnation: 1, script: script.into() }
     }
 
     #[test]

@@ -6,9 +6,10 @@ use axum::Extension;
 use axum::extract::State;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use model::ErrorCode;
 use registry::{BackendKind, Deployment};
-use runtime::upstream::{BackendPath, Passage};
+use runtime::upstream::{BackendPath, Break, Passage};
 use runtime::{Body, Error, HandlerRequest, HandlerResponse, User as Acting, Who};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -86,7 +87,7 @@ pub(super) async fn run(
     let Action { name: action, parameters, metadata } = body;
     let asked = (&*action, parameters, metadata);
     match answer(&app, (&caller, &deployment), (&context, &parts), asked).await {
-        Ok(response) => Ok(Json(ActionResult::of(action, &response))),
+        Ok(response) => Ok(Json(ActionResult::of(action, response))),
         Err(Refused::Threw(message)) => Ok(Json(ActionResult::refused(action, message, None))),
         Err(Refused::Problem(problem)) => Err(problem),
     }
@@ -102,13 +103,13 @@ async fn answer(
     let user = Acting::from(caller.principal());
     let who = Who { user: Some(user), request_id: Some(context.id().to_owned()) };
     let mount =
-        format!("{}/plugins/{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
+        || format!("{}/plugins/{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
     let upstream = match &deployment.kind {
         Some(BackendKind::Upstream(upstream)) => upstream,
         Some(BackendKind::Component) => {
             let path = path_of(action)?;
             let request = posted(&parameters).map(Into::into);
-            let answer = app.runtime().serve(deployment, who, (&path, &mount), request).await?;
+            let answer = app.runtime().serve(deployment, who, (&path, &mount()), request).await?;
             return read(deployment, answer.map(axum::body::Body::from)).await;
         }
         _ => return Ok(app.runtime().call(deployment, who, request(action, parameters, metadata)).await?),
@@ -121,14 +122,23 @@ async fn answer(
         upstream,
         caller,
         path: &path_of(action)?,
-        mount: &mount,
+        mount: &mount(),
         client: app.client_address(&parts.extensions, &parts.headers),
         request_id: context.id(),
         ending: CancellationToken::default(),
     };
     let request = posted(&parameters).map(axum::body::Body::from);
-    let answer = app.upstreams().pass(passage, request).await.map_err(Problem::from)?;
-    read(deployment, answer.map(axum::body::Body::new)).await
+    let work = async {
+        let answer = app.upstreams().pass(passage, request).await.map_err(Problem::from)?;
+        read(deployment, answer.map(axum::body::Body::new)).await
+    };
+    // A little before the request itself is given up, so that it is told whose fault that is.
+    let most = app.options().deadline.mul_f64(0.9);
+    tokio::time::timeout(most, work).await.unwrap_or_else(|_| {
+        let detail =
+            format!("the plugin's server has not answered to the end within {} s", most.as_secs_f64());
+        Err(Problem::new(ErrorCode::PluginTimeout, detail).into())
+    })
 }
 
 /// Whether a name can stand in a path as it is.
@@ -161,16 +171,33 @@ async fn read(
     answer: Response<axum::body::Body>,
 ) -> Result<HandlerResponse, Refused> {
     let (parts, body) = answer.into_parts();
-    let bytes = axum::body::to_bytes(body, MAX_ANSWER).await.map_err(|_| {
-        let reason = format!("its answer must end, with at most {MAX_ANSWER} bytes");
-        Error::Answer { handler: deployment.plugin.to_string(), reason }
-    })?;
+    let bytes = Limited::new(body, MAX_ANSWER).collect().await;
+    let bytes = bytes.map_err(|error| unread(deployment, error.as_ref()))?.to_bytes();
     let body = match serde_json::from_slice(&bytes) {
         Ok(value) => Body::Json(value),
         Err(_) if bytes.is_empty() => Body::None,
         Err(_) => Body::Bytes(bytes),
     };
     Ok(HandlerResponse { status: parts.status, headers: parts.headers, body })
+}
+
+/// Why an answer that had begun could not be read.
+fn unread(deployment: &Deployment, error: &(dyn std::error::Error + 'static)) -> Refused {
+    if error.is::<LengthLimitError>() {
+        let reason = format!("it has answered with more than {MAX_ANSWER} bytes");
+        return Error::Answer { handler: deployment.plugin.to_string(), reason }.into();
+    }
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let (code, happened) = match causes.find_map(|cause| cause.downcast_ref::<Break>()) {
+        Some(fault @ (Break::Stalled(_) | Break::Late)) => {
+            (ErrorCode::PluginTimeout, format!("did not answer to the end: {fault}"))
+        }
+        Some(Break::TooLarge(max)) => {
+            (ErrorCode::PluginFailed, format!("has answered with more than {max} bytes"))
+        }
+        Some(Break::Source(_)) | None => (ErrorCode::PluginFailed, "broke off while it answered".to_owned()),
+    };
+    Problem::new(code, format!("the plugin's server {happened}")).into()
 }
 
 /// Why there is no answer.
@@ -211,14 +238,14 @@ fn request(action: &str, parameters: Value, metadata: Map<String, Value>) -> Han
 }
 
 impl ActionResult {
-    fn of(action: String, response: &HandlerResponse) -> Self {
-        let data = data(response);
-        if response.status.as_u16() < 400 {
+    fn of(action: String, response: HandlerResponse) -> Self {
+        let status = response.status.as_u16();
+        let data = data(response.body);
+        if status < 400 {
             return Self { success: true, data, error: None, action };
         }
-        let error = data.as_ref().and_then(told).unwrap_or_else(|| {
-            format!("the plugin has answered with the status {}", response.status.as_u16())
-        });
+        let error = data.as_ref().and_then(told);
+        let error = error.unwrap_or_else(|| format!("the plugin has answered with the status {status}"));
         Self::refused(action, error, data.filter(|data| !data.is_string()))
     }
 
@@ -228,12 +255,12 @@ impl ActionResult {
 }
 
 /// What a handler has answered, as JSON.
-fn data(response: &HandlerResponse) -> Option<Value> {
-    match &response.body {
+fn data(body: Body) -> Option<Value> {
+    match body {
         Body::None => None,
-        Body::Json(value) => Some(value.clone()),
-        Body::Text(text) => Some(text.clone().into()),
-        Body::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned().into()),
+        Body::Json(value) => Some(value),
+        Body::Text(text) => Some(text.into()),
+        Body::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned().into()),
     }
 }
 
@@ -255,7 +282,7 @@ mod tests {
     fn result(status: u16, body: Body) -> Value {
         let status = StatusCode::from_u16(status).unwrap();
         let response = HandlerResponse { status, headers: HeaderMap::new(), body };
-        serde_json::to_value(ActionResult::of("pay".into(), &response)).unwrap()
+        serde_json::to_value(ActionResult::of("pay".into(), response)).unwrap()
     }
 
     #[test]

@@ -147,3 +147,10 @@ async fn connectors_stand_in_the_order_of_their_names() {
     let ids: Vec<&str> = listed.iter().map(|info| info.description.id).collect();
     assert!(ids.is_sorted_by(|left, right| left < right), "{ids:?}");
 }
+
+/// The registry goes by the names of modules, and everything else by what a connector says of itself.
+#[tokio::test]
+async fn a_connector_has_the_name_of_its_module() {
+    let said: Vec<&str> = registry().await.iter().map(|info| info.description.id).collect();
+    assert_eq!(said, connectors::IDS);
+}

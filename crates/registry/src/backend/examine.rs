@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::{BackendManifest, Hook, Route, routes};
 use crate::Error;
 
+/// The most that is told to be wrong at once.
+const MAX_VIOLATIONS: usize = 50;
+
+/// How many of the program's handlers are named where one is missing.
+const MAX_NAMED: usize = 10;
+
 /// What runs: a script that leaves its default export in `__plugin`, or a WebAssembly component.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -77,7 +83,8 @@ pub(crate) async fn examine(
     if found.is_empty() { Ok(definition) } else { Err(Error::Manifest(found)) }
 }
 
-/// Holds what a program says of itself, which nobody has checked yet, against the rules.
+/// Holds what a program says of itself, which nobody has checked yet, against the rules. Tells no more than a reader can use,
+/// however much the program says.
 fn check_definition(backend: &BackendManifest, definition: &BackendDefinition) -> Vec<Violation> {
     // The program's own routes have no place in the manifest but the file that they are written in.
     let mut found: Vec<Violation> = routes::check(&definition.routes, &definition.hooks, "")
@@ -87,41 +94,59 @@ fn check_definition(backend: &BackendManifest, definition: &BackendDefinition) -
             Violation::new("/backend/entryPoint", format!("{place} of the program: {}", each.detail))
         })
         .collect();
+    let is_too_much = definition.routes.len().max(definition.hooks.len()) > routes::MAX_LIST;
     if definition.handlers.len() > routes::MAX_HANDLERS {
         let detail = format!("the program must have at most {} handlers", routes::MAX_HANDLERS);
         found.push(Violation::new("/backend/entryPoint", detail));
-        return found;
+    } else if !is_too_much {
+        found.extend(check_handlers(backend, definition));
     }
+    found.truncate(MAX_VIOLATIONS);
+    found
+}
+
+fn check_handlers(backend: &BackendManifest, definition: &BackendDefinition) -> Vec<Violation> {
     let names = definition.handlers.iter().filter_map(|name| {
         let detail = routes::check_handler(name).err()?;
-        let name: String = name.chars().take(100).collect();
-        Some(Violation::new("/backend/entryPoint", format!("the handler {name:?} of the program: {detail}")))
+        let detail = format!("the handler {:?} of the program: {detail}", shown(name));
+        Some(Violation::new("/backend/entryPoint", detail))
     });
-    found.extend(names);
+    let mut found: Vec<Violation> = names.take(MAX_VIOLATIONS).collect();
     let at_manifest = |list: &str, index: usize| format!("/backend/{list}/{index}/handler");
     let at_program = |_: &str, _: usize| "/backend/entryPoint".to_owned();
-    missing(&backend.routes, &backend.hooks, definition, at_manifest, &mut found);
-    missing(&definition.routes, &definition.hooks, definition, at_program, &mut found);
+    found.extend(missing((&backend.routes, &backend.hooks), definition, at_manifest));
+    found.extend(missing((&definition.routes, &definition.hooks), definition, at_program));
     found
 }
 
 fn missing(
-    routes: &[Route],
-    hooks: &[Hook],
+    (routes, hooks): (&[Route], &[Hook]),
     definition: &BackendDefinition,
     pointer: impl Fn(&str, usize) -> String,
-    found: &mut Vec<Violation>,
-) {
+) -> Vec<Violation> {
     let routes = routes.iter().enumerate().map(|(index, route)| ("routes", index, &route.handler));
     let hooks = hooks.iter().enumerate().map(|(index, hook)| ("hooks", index, &hook.handler));
-    for (list, index, handler) in routes.chain(hooks) {
-        if !definition.handlers.contains(handler) {
-            let known: Vec<&str> = definition.handlers.iter().map(String::as_str).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let detail = format!("the program has no handler {handler}; it has {known}");
-            found.push(Violation::new(pointer(list, index), detail));
-        }
+    let missing = routes.chain(hooks).filter(|(.., handler)| !definition.handlers.contains(*handler));
+    let known = known(definition);
+    let told = missing.map(|(list, index, handler)| {
+        let detail = format!("the program has no handler {}; it has {known}", shown(handler));
+        Violation::new(pointer(list, index), detail)
+    });
+    told.take(MAX_VIOLATIONS).collect()
+}
+
+/// The first of the program's handlers.
+fn known(definition: &BackendDefinition) -> String {
+    let names: Vec<String> = definition.handlers.iter().take(MAX_NAMED).map(|name| shown(name)).collect();
+    match definition.handlers.len().saturating_sub(names.len()) {
+        0 if names.is_empty() => "none".to_owned(),
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
     }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(100).collect()
 }
 
 #[cfg(test)]
@@ -149,5 +174,24 @@ mod tests {
             ["/backend/entryPoint", "/backend/routes/1/handler", "/backend/hooks/0/handler"]
         );
         assert_eq!(found[1].detail, "the program has no handler gone; it has list, onInstall");
+    }
+
+    #[test]
+    fn a_program_that_says_much_is_told_little() {
+        let long = "x".repeat(10_000);
+        let route = |index: usize| json!({"method": "get", "path": format!("/{index}"), "handler": format!("{index}{long}")});
+        let hook = |index: usize| json!({"event": format!("a.b{index}"), "handler": format!("gone{index}")});
+        for (routes, hooks, handlers) in [(300, 0, 0), (100, 100, 200), (0, 100, 300), (0, 300, 1)] {
+            let definition: BackendDefinition = serde_json::from_value(json!({
+                "routes": (0..routes).map(route).collect::<Vec<_>>(),
+                "hooks": (0..hooks).map(hook).collect::<Vec<_>>(),
+                "handlers": (0..handlers).map(|index| format!("h{index}{long}")).collect::<Vec<_>>(),
+            }))
+            .unwrap();
+            let found = check_definition(&BackendManifest::default(), &definition);
+            let told: usize = found.iter().map(|each| each.detail.len()).sum();
+            assert!((1..=MAX_VIOLATIONS).contains(&found.len()), "{}", found.len());
+            assert!(told < 100_000, "{told}");
+        }
     }
 }

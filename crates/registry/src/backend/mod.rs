@@ -149,6 +149,9 @@ pub struct Deployment {
     pub enabled: bool,
     /// Whether the tenant has uninstalled it, and it is only there to be told so.
     pub departed: bool,
+    /// Tells this installation from former and later ones of the plugin in a tenant of this name: when it was installed, in
+    /// milliseconds since the Unix epoch; of one that has departed when it was uninstalled, below zero.
+    pub incarnation: i64,
     /// What answers; `None` where the plugin has no backend.
     pub kind: Option<BackendKind>,
     /// Every route, the manifest's before the program's.
@@ -165,6 +168,8 @@ pub struct Deployment {
     pub grants: Grants,
     /// The configuration without its secrets.
     pub configuration: Map<String, Value>,
+    /// The names of the fields of the configuration that are secrets.
+    pub sensitive: BTreeSet<String>,
 }
 
 /// The end of one installation: a plugin may be installed and uninstalled again before its last hook has run.
@@ -176,12 +181,4 @@ pub struct Departure {
     pub plugin_key: String,
     /// When, as the event of the uninstall has it in `uninstalledAt`: tells it from the ends of other installations.
     pub at: Timestamp,
-}
-
-impl Deployment {
-    /// Whether the tenant's admin has consented to its upstream; `false` where it has none.
-    pub fn may_call_upstream(&self) -> bool {
-        let Some(BackendKind::Upstream(url)) = &self.kind else { return false };
-        hosts::of_url(url.as_str()).is_some_and(|host| self.grants.hosts.contains(&host))
-    }
 }

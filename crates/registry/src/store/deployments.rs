@@ -18,6 +18,7 @@ pub(crate) struct DeploymentRow {
     pub(crate) enabled: bool,
     pub(crate) configuration: String,
     pub(crate) consent: Option<String>,
+    pub(crate) incarnation: i64,
 }
 
 macro_rules! deployed_columns {
@@ -33,17 +34,19 @@ pub(crate) async fn find(
     tenant: &TenantId,
     id: &PluginId,
 ) -> Result<Option<DeploymentRow>, Error> {
-    Ok(on!(conn, |c| sqlx::query_as(concat!(
+    Ok(on!(conn, |c| {
+        sqlx::query_as(concat!(
         "SELECT ",
         deployed_columns!(),
-        ", i.enabled FROM installation i JOIN plugin p ON p.key = i.plugin_key \
+        ", i.enabled, i.installed_at AS incarnation FROM installation i JOIN plugin p ON p.key = i.plugin_key \
          JOIN plugin_version v ON v.key = i.version_key WHERE i.tenant = $1 AND p.id = $2 \
          ORDER BY p.owner DESC LIMIT 1"
     ))
     .bind(tenant.as_str())
     .bind(id.as_str())
     .fetch_optional(c)
-    .await)?)
+    .await
+    })?)
 }
 
 /// What is left of the installation of a plugin that `tenant` uninstalled.
@@ -52,16 +55,18 @@ pub(crate) async fn find_departed(
     tenant: &TenantId,
     plugin_key: &str,
 ) -> Result<Option<DeploymentRow>, Error> {
-    Ok(on!(conn, |c| sqlx::query_as(concat!(
+    Ok(on!(conn, |c| {
+        sqlx::query_as(concat!(
         "SELECT ",
         deployed_columns!(),
-        ", FALSE AS enabled FROM uninstalled i JOIN plugin p ON p.key = i.plugin_key \
+        ", FALSE AS enabled, -i.uninstalled_at AS incarnation FROM uninstalled i JOIN plugin p ON p.key = i.plugin_key \
          JOIN plugin_version v ON v.key = i.version_key WHERE i.tenant = $1 AND i.plugin_key = $2"
     ))
     .bind(tenant.as_str())
     .bind(plugin_key)
     .fetch_optional(c)
-    .await)?)
+    .await
+    })?)
 }
 
 /// Keeps what the last hook of an installation needs, ahead of its deletion, in place of what an earlier one has left.
@@ -141,7 +146,6 @@ pub(crate) async fn has_successor(tx: &mut Tx, departure: &Departure) -> Result<
 pub(crate) struct ConfigurationRow {
     pub(crate) configuration: String,
     secrets: Option<Vec<u8>>,
-    pub(crate) manifest: String,
 }
 
 impl ConfigurationRow {
@@ -151,21 +155,26 @@ impl ConfigurationRow {
     }
 }
 
-/// The configuration of an installation, or of one that has departed.
+/// The configuration of this very installation (see [`crate::Deployment::incarnation`]).
 pub(crate) async fn configuration(
     conn: &mut Conn,
     tenant: &TenantId,
     plugin_key: &str,
-    departed: bool,
+    incarnation: i64,
 ) -> Result<Option<ConfigurationRow>, Error> {
-    let sql = if departed {
-        "SELECT i.configuration, i.secrets, v.manifest FROM uninstalled i \
-         JOIN plugin_version v ON v.key = i.version_key WHERE i.tenant = $1 AND i.plugin_key = $2"
+    let sql = if incarnation < 0 {
+        "SELECT configuration, secrets FROM uninstalled \
+         WHERE tenant = $1 AND plugin_key = $2 AND uninstalled_at = $3"
     } else {
-        "SELECT i.configuration, i.secrets, v.manifest FROM installation i \
-         JOIN plugin_version v ON v.key = i.version_key WHERE i.tenant = $1 AND i.plugin_key = $2"
+        "SELECT configuration, secrets FROM installation \
+         WHERE tenant = $1 AND plugin_key = $2 AND installed_at = $3"
     };
-    Ok(on!(conn, |c| sqlx::query_as(sql).bind(tenant.as_str()).bind(plugin_key).fetch_optional(c).await)?)
+    Ok(on!(conn, |c| sqlx::query_as(sql)
+        .bind(tenant.as_str())
+        .bind(plugin_key)
+        .bind(incarnation.abs())
+        .fetch_optional(c)
+        .await)?)
 }
 
 /// Where a version's program and its source map are.

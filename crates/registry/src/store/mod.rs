@@ -7,10 +7,12 @@ pub(crate) mod listings;
 pub(crate) mod plugins;
 pub(crate) mod ratings;
 mod tenant_data;
+mod tenures;
 
 use storage::{Migration, SealedColumn};
 
 pub use tenant_data::TENANT_DATA;
+pub use tenures::{is_current, those_installed};
 
 /// The registry's tables.
 pub const MIGRATIONS: &[Migration] = &[

@@ -14,6 +14,7 @@ use crate::house::{House, SEALED, both, card, named, plugin};
 pub(crate) fn trials() -> Vec<Trial> {
     [
         both("the_last_hook_has_what_it_needs", the_last_hook_has_what_it_needs),
+        both("what_cannot_be_read_blocks_no_uninstall", what_cannot_be_read),
         both("nothing_is_kept_for_a_hook_that_there_is_not", nothing_is_kept),
         both("a_new_installation_keeps_its_own_secrets", a_new_installation),
         both("an_earlier_departure_takes_nothing_from_a_later_one", a_later_departure),
@@ -64,11 +65,36 @@ async fn the_last_hook_has_what_it_needs(house: House) {
     assert_eq!(secret(&house, &departed).await.as_deref(), Some("sk_1"));
     house.registry.program(&departed).await.unwrap();
     assert!(house.registry.departed(&named("other"), &key).await.unwrap().is_none());
+    assert!(departed.incarnation < 0 && is_current(&house, &departed).await && is_known(&house, &key).await);
     let last = departure(&house).await;
     assert!(!has_successor(&house, &last).await);
     house.registry.forget_departed(&last).await.unwrap();
     assert!(house.registry.departed(&named("acme"), &key).await.unwrap().is_none());
     assert!(house.registry.secrets(&departed, &["key"]).await.is_err());
+    assert!(!is_current(&house, &departed).await && !is_known(&house, &key).await);
+}
+
+async fn is_current(house: &House, of: &registry::Deployment) -> bool {
+    let mut conn = house.database.read().await.unwrap();
+    registry::is_current(&mut conn, (&of.tenant, &of.plugin_key), of.incarnation).await.unwrap()
+}
+
+async fn is_known(house: &House, key: &str) -> bool {
+    let mut conn = house.database.read().await.unwrap();
+    let known = registry::those_installed(&mut conn, &[("acme", key), ("other", key), ("acme", "x")]).await;
+    known.unwrap() == [("acme".to_owned(), key.to_owned())].into()
+}
+
+async fn what_cannot_be_read(house: House) {
+    house.handlers(&["onUninstall"]);
+    house.publish(card("1.0.0", json!({}))).await.unwrap();
+    house.install("acme", "card").await;
+    let installed = house.registry.deployment(&named("acme"), &plugin("card")).await.unwrap();
+    assert!(is_current(&house, &installed).await && is_known(&house, &installed.plugin_key).await);
+    house.execute("UPDATE plugin_version SET backend_definition = 'of a later version'").await;
+    house.registry.uninstall(&named("acme"), &plugin("card"), "ada").await.unwrap();
+    assert!(house.registry.departed(&named("acme"), &installed.plugin_key).await.unwrap().is_none());
+    assert!(!is_current(&house, &installed).await && !is_known(&house, &installed.plugin_key).await);
 }
 
 async fn nothing_is_kept(house: House) {

@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::pending::Pending;
 use super::{Line, MAX_KEPT};
 use crate::Installations;
+use crate::orphans::of_installed;
 use crate::store::{Place, lines};
 
 /// How long a line waits for company before it is written.
@@ -150,7 +151,8 @@ impl Shared {
     async fn write(&self, batch: &[(&Place, &Line)]) {
         let written = timeout(WRITE_DEADLINE, async {
             let mut tx = self.database.begin().await?;
-            lines::insert(&mut tx, batch).await?;
+            let batch = of_installed(&mut tx, batch).await?;
+            lines::insert(&mut tx, &batch).await?;
             tx.commit().await
         });
         let trouble = match written.await {

@@ -1,11 +1,12 @@
 //! What plugins keep, by key. Whatever changes it first locks the installation's [`usage`](super::usage). What has expired is
 //! invisible, and goes with the next sweep.
 
-use model::{TenantId, Timestamp};
+use model::Timestamp;
 use sqlx::FromRow;
 use storage::{Conn, Error, Tx, on};
 
 use super::Place;
+use super::places::from_row;
 
 /// A value that is kept.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -153,18 +154,16 @@ fn summed(sizes: &[(i64,)]) -> (i64, i64) {
     (i64::try_from(sizes.len()).unwrap_or(i64::MAX), sizes.iter().map(|(size,)| size).sum())
 }
 
-/// Some installations that have expired values.
+/// Installations that have expired values, those first that have had them for longest.
 pub(crate) async fn with_expired(conn: &mut Conn, now: Timestamp) -> Result<Vec<Place>, Error> {
     let rows: Vec<(String, String)> = on!(conn, |c| sqlx::query_as(
-        "SELECT DISTINCT tenant, plugin_key FROM (SELECT tenant, plugin_key FROM plugin_value \
-         WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1000) AS expired"
+        "SELECT tenant, plugin_key FROM plugin_value WHERE expires_at <= $1 \
+         GROUP BY tenant, plugin_key ORDER BY MIN(expires_at) LIMIT 1000"
     )
     .bind(now.as_millisecond())
     .fetch_all(c)
     .await)?;
-    let place =
-        |(tenant, plugin): (String, String)| Some(Place { tenant: tenant.parse::<TenantId>().ok()?, plugin });
-    Ok(rows.into_iter().filter_map(place).collect())
+    Ok(rows.into_iter().filter_map(from_row).collect())
 }
 
 #[cfg(test)]

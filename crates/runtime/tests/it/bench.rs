@@ -18,6 +18,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
+use crate::installed;
 use crate::place::Place;
 
 /// A clock that a test sets.
@@ -153,6 +154,7 @@ impl Bench {
         let clock = Arc::new(Hands(AtomicI64::new(1_800_000_000_000)));
         let ambient = Ambient::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemRandom));
         let database = place.open(&ambient).await;
+        installed::all(&database).await;
         let vault = Arc::new(Vault {
             secrets: Mutex::default(),
             opened: AtomicU32::new(0),
@@ -242,6 +244,7 @@ pub(crate) fn plugin(tenant: &str, id: &str) -> Deployment {
         version: "1.0.0".into(),
         enabled: true,
         departed: false,
+        incarnation: 1,
         kind: Some(BackendKind::Script),
         routes: Vec::new(),
         hooks: Vec::new(),
@@ -250,6 +253,7 @@ pub(crate) fn plugin(tenant: &str, id: &str) -> Deployment {
         emits: BTreeSet::new(),
         grants: Grants::default(),
         configuration: Map::new(),
+        sensitive: [].into(),
     }
 }
 

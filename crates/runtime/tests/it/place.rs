@@ -11,7 +11,7 @@ use testkit::Postgres;
 static POSTGRES: LazyLock<Postgres> = LazyLock::new(|| Postgres::start().unwrap());
 
 const MIGRATIONS: &[&[Migration]] =
-    &[storage::MIGRATIONS, runtime::MIGRATIONS, runtime::lifecycle::MIGRATIONS];
+    &[storage::MIGRATIONS, registry::MIGRATIONS, runtime::MIGRATIONS, runtime::lifecycle::MIGRATIONS];
 
 /// Makes a test of each function on SQLite, and one on PostgreSQL.
 macro_rules! on_both_databases {

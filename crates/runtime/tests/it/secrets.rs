@@ -56,3 +56,29 @@ async fn no_log_line_has_a_value_also_in_a_later_call() {
         ]
     );
 }
+
+#[tokio::test]
+async fn many_calls_at_once_forget_no_value() {
+    let bench = Bench::new(Place::sqlite()).await;
+    let mut shop = plugin("acme", "shop");
+    let names: Vec<String> = (0..40).map(|index| format!("s{index:02}")).collect();
+    for name in &names {
+        bench.set_secret(name, &format!("value-of-{name}"));
+    }
+    let calls = names.iter().map(|name| {
+        shop.grants.secrets = [name.clone()].into();
+        let call = bench.call(shop.clone());
+        let argument = json!({"name": name});
+        tokio::spawn(async move { call.ask("secrets.get", argument).await.unwrap() })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+    let last = bench.call(shop.clone());
+    for name in &names {
+        last.0.log(Level::Info, format!("value-of-{name}"));
+    }
+    for line in bench.lines("acme", "key-of-shop", names.len()).await {
+        assert_eq!(line.message, "[secret]");
+    }
+}

@@ -21,6 +21,8 @@ on_both_databases!(
     nobody_sees_anothers_values,
     the_quota_is_exact_however_many_write,
     what_expires_is_gone_and_makes_room,
+    what_cannot_be_read_again_is_refused,
+    what_has_expired_of_one_keeps_nobody_waiting,
     what_is_no_value_is_refused,
     what_was_uninstalled_can_be_erased,
     what_is_installed_again_keeps_what_it_keeps_from_then_on,
@@ -330,4 +332,77 @@ async fn what_is_installed_again_keeps_what_it_keeps_from_then_on(place: Place) 
     bench.runtime.erase(&departure("acme", "shop")).await.unwrap();
     assert_eq!(keys(&own, "").await, json!(["new"]));
     assert_eq!(bench.lines("acme", "key-of-shop", 1).await.len(), 1);
+}
+
+async fn what_cannot_be_read_again_is_refused(place: Place) {
+    let bench = Bench::new(place).await;
+    let call = bench.call(plugin("acme", "shop"));
+    let raw = async |operation: &str, value: &str| {
+        let argument = format!(r#"{{"key":"k","expected":null,"value":{value}}}"#);
+        let argument =
+            argument.replace(if operation == "storage.set" { r#""expected":null,"# } else { "~" }, "");
+        call.0.call(operation, argument).await
+    };
+    let deep = format!("{}{}", "[".repeat(130), "]".repeat(130));
+    for value in [r#""\ud800""#, r#"{"\udc00":1}"#, &deep] {
+        for operation in ["storage.set", "storage.compareAndSet"] {
+            let error = raw(operation, value).await.unwrap_err();
+            assert!(error.contains("is no JSON that can be kept"), "{operation} {value}: {error}");
+        }
+    }
+    let fine = format!("{}{}", "[".repeat(127), "]".repeat(127));
+    for value in [r#""\ud83d\ude00""#, &fine] {
+        raw("storage.set", value).await.unwrap();
+        assert_eq!(raw("storage.compareAndSet", "1").await.unwrap(), "false", "{value} is not nothing");
+    }
+    // A sum of halves is the whole number that JavaScript takes it for.
+    let half = json!({"key": "n", "by": 0.5});
+    assert_eq!(call.ask("storage.increment", half.clone()).await, Ok(json!(0.5)));
+    assert_eq!(call.ask("storage.increment", half).await, Ok(json!(1)));
+    let swap = json!({"key": "n", "expected": 1, "value": 2});
+    assert_eq!(call.ask("storage.compareAndSet", swap).await, Ok(json!(true)));
+}
+
+async fn expire(bench: &Bench, plugin: registry::Deployment, count: usize) {
+    // Beyond the bound on the operations of one call.
+    for chunk in 0..count.div_ceil(600) {
+        let call = bench.call(plugin.clone());
+        for index in (chunk * 600)..count.min((chunk + 1) * 600) {
+            let value = json!({"key": format!("k{index}"), "value": 1, "ttl": 60});
+            call.ask("storage.set", value).await.unwrap();
+        }
+    }
+}
+
+async fn what_has_expired_of_one_keeps_nobody_waiting(place: Place) {
+    let bench = Bench::new(place).await;
+    expire(&bench, plugin("acme", "loud"), 1200).await;
+    bench.pass(Duration::from_secs(1));
+    expire(&bench, plugin("acme", "quiet"), 1).await;
+    bench.pass(Duration::from_mins(2));
+    assert_eq!(bench.runtime.sweep().await.unwrap(), 1201);
+    let mut conn = bench.database.read().await.unwrap();
+    let (left,): (i64,) =
+        on!(conn, |c| sqlx::query_as("SELECT COUNT(*) FROM plugin_value").fetch_one(c).await).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_swept_of_one_is_of_others() {
+    let bench = Bench::new(Place::sqlite()).await;
+    expire(&bench, plugin("acme", "loud"), 2).await;
+    bench.pass(Duration::from_secs(1));
+    expire(&bench, plugin("acme", "quiet"), 2).await;
+    let mut tx = bench.database.begin().await.unwrap();
+    on!(tx, |c| sqlx::query(
+        "CREATE TRIGGER stuck BEFORE DELETE ON plugin_value WHEN OLD.plugin_key = 'key-of-loud' \
+         BEGIN SELECT RAISE(ABORT, 'stuck'); END"
+    )
+    .execute(c)
+    .await
+    .map(drop))
+    .unwrap();
+    tx.commit().await.unwrap();
+    bench.pass(Duration::from_mins(2));
+    assert_eq!(bench.runtime.sweep().await.unwrap(), 2, "the other's");
 }

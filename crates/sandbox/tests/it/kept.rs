@@ -1,9 +1,10 @@
 //! Which instances are kept warm, and which are thrown away.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox::{Error, Limits, Settings};
-use serde_json::json;
+use sandbox::{Error, Invocation, Limits, Settings};
+use serde_json::{Value, json};
 
 use crate::world::{World, invocation, owner, script, settings};
 
@@ -132,4 +133,19 @@ async fn compiled_code_is_kept_for_this_user_alone() {
     std::fs::write(file, b"broken").unwrap();
     assert_eq!(World::with(with()).body("h: () => 1", json!({})).await, 1);
     assert!(std::fs::metadata(file).unwrap().len() > 1_000_000);
+}
+
+#[tokio::test]
+async fn a_later_owner_of_the_same_name_begins_anew() {
+    let world = World::new();
+    let script = script(COUNT);
+    for (incarnation, expected) in [(1, 1), (1, 2), (2, 1), (1, 3), (2, 2)] {
+        let call = Invocation { incarnation, ..invocation("h", &json!({})) };
+        let host = Arc::clone(&world.host) as _;
+        let answer = world.sandbox.call(&owner("a"), &script, host, call).await.unwrap();
+        let told: Value = serde_json::from_str(&answer.json).unwrap();
+        assert_eq!(told["body"]["json"], expected, "{incarnation}");
+    }
+    world.sandbox.forget(&owner("a"));
+    assert_eq!(world.sandbox.warm(), (0, 0), "whichever they are of");
 }

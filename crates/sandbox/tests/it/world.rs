@@ -162,5 +162,6 @@ pub(crate) fn invocation(handler: &str, request: &Value) -> Invocation {
             json!({ "tenantId": "acme", "pluginId": "p", "version": "1.0.0", "config": { "a": { "b": 1 } } })
                 .to_string(),
         deadline: None,
+        incarnation: 1,
     }
 }

@@ -77,6 +77,7 @@ pub(super) fn script(tenant: &TenantId, id: &str) -> Deployment {
         version: "1.0.0".into(),
         enabled: true,
         departed: false,
+        incarnation: 1,
         kind: Some(BackendKind::Script),
         routes: Vec::new(),
         hooks: Vec::new(),
@@ -85,6 +86,7 @@ pub(super) fn script(tenant: &TenantId, id: &str) -> Deployment {
         emits: BTreeSet::new(),
         grants: Grants::default(),
         configuration: serde_json::Map::new(),
+        sensitive: [].into(),
     }
 }
 

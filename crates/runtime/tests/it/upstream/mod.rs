@@ -71,6 +71,7 @@ fn deployment(upstream: &Url) -> Deployment {
         version: "1.0.0".into(),
         enabled: true,
         departed: false,
+        incarnation: 1,
         kind: Some(BackendKind::Upstream(upstream.clone())),
         routes: Vec::new(),
         hooks: Vec::new(),
@@ -79,6 +80,7 @@ fn deployment(upstream: &Url) -> Deployment {
         emits: [].into(),
         grants: Grants { hosts: [host].into(), ..Grants::default() },
         configuration: serde_json::Map::new(),
+        sensitive: [].into(),
     }
 }
 
