@@ -166,11 +166,3 @@ pub struct Deployment {
     /// The configuration without its secrets.
     pub configuration: Map<String, Value>,
 }
-
-impl Deployment {
-    /// Whether the tenant's admin has consented to its upstream; `false` where it has none.
-    pub fn may_call_upstream(&self) -> bool {
-        let Some(BackendKind::Upstream(url)) = &self.kind else { return false };
-        hosts::of_url(url.as_str()).is_some_and(|host| self.grants.hosts.contains(&host))
-    }
-}
