@@ -188,7 +188,9 @@ mod tests {
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert_eq!(lookup.asked.load(Ordering::Relaxed), AT_ONCE_OF_DOMAIN + 1);
         let waited = waiting.await.unwrap();
-        assert!(waited.into_iter().all(|found| found.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut)));
+        assert!(
+            waited.into_iter().all(|found| found.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut))
+        );
         assert_eq!(began.elapsed(), DEADLINE);
         // What still takes a thread counts until it does no more.
         assert!(bounded.addresses("another.dead.example").await.is_err());

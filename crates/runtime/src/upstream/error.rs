@@ -43,7 +43,9 @@ pub enum Error {
     )]
     Refused,
     /// Whoever listens on the way there would read all.
-    #[error("the plugin's server must be called by https: http is for hosts that the operator names in OUTBOUND_ALLOW")]
+    #[error(
+        "the plugin's server must be called by https: http is for hosts that the operator names in OUTBOUND_ALLOW"
+    )]
     ClearText,
     /// Nobody answers there.
     #[error("the plugin's server cannot be reached")]

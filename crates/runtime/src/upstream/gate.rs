@@ -300,7 +300,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_begun_before_a_rest_makes_it_no_longer() {
         let gates = gates();
-        let mut early: Vec<_> = (0..THRESHOLD + 1).map(|_| enter(&gates).unwrap()).collect();
+        let mut early: Vec<_> = (0..=THRESHOLD).map(|_| enter(&gates).unwrap()).collect();
         let mut last = early.pop().unwrap();
         for entry in &mut early {
             gates.failed(entry, Failure::Unreachable);

@@ -120,11 +120,7 @@ const SOCKET: [HeaderName; 4] = [
 fn goes_up(name: &HeaderName) -> bool {
     let name = name.as_str();
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if !is_plain
-        || is_of_one_hop(name)
-        || name.starts_with("proxy-")
-        || is_ours(name)
-        || steers_a_proxy(name)
+    if !is_plain || is_of_one_hop(name) || name.starts_with("proxy-") || is_ours(name) || steers_a_proxy(name)
     {
         return false;
     }

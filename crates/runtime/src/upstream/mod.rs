@@ -200,7 +200,8 @@ impl Upstreams {
         let context = self.contexts.header(passage.caller, &deployment.plugin).await?;
         let (mut parts, body) = request.into_parts();
         let wish = socket::wish(&mut parts, body.is_end_stream());
-        let wish = wish.map(|wish| Ok::<_, Error>((wish, self.sockets.take(&deployment.tenant)?))).transpose()?;
+        let wish =
+            wish.map(|wish| Ok::<_, Error>((wish, self.sockets.take(&deployment.tenant)?))).transpose()?;
         let added = self.added(&passage, context);
         let mut headers = headers::to_upstream(std::mem::take(&mut parts.headers), added, wish.is_some());
         if body.is_end_stream() && matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
@@ -261,13 +262,11 @@ impl Upstreams {
                 Ok(answer) => break answer,
                 Err(_) => progress.and_then(|progress| progress.since(since)),
             };
-            match moved {
-                Some(moved) => since = moved,
-                None => {
-                    self.gates.failed(entry, Failure::Slow);
-                    return Err(Error::Slow(self.settings.first_byte));
-                }
-            }
+            let Some(moved) = moved else {
+                self.gates.failed(entry, Failure::Slow);
+                return Err(Error::Slow(self.settings.first_byte));
+            };
+            since = moved;
         };
         let error = match answer {
             Ok(answer) => {

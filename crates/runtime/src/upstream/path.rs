@@ -59,9 +59,13 @@ mod tests {
     #[test]
     fn segments_are_decoded_once() {
         let segments = |text| BackendPath::parse(text).unwrap().segments().join("|");
-        for (text, expected) in
-            [("", ""), ("/", ""), ("/a", "a"), ("/a/", "a"), ("/a%20b/c;v=1/%C3%A4/100%2525", "a b|c;v=1|ä|100%25")]
-        {
+        for (text, expected) in [
+            ("", ""),
+            ("/", ""),
+            ("/a", "a"),
+            ("/a/", "a"),
+            ("/a%20b/c;v=1/%C3%A4/100%2525", "a b|c;v=1|ä|100%25"),
+        ] {
             assert_eq!(segments(text), expected, "{text}");
         }
     }

@@ -306,8 +306,7 @@ mod tests {
     async fn what_may_no_longer_be_called_is_closed_within_a_minute() {
         let is_wanted = Arc::new(AtomicBool::new(true));
         let judged = Arc::clone(&is_wanted);
-        let judge =
-            move || if judged.load(Ordering::Relaxed) { Ok(()) } else { Err(Error::NotConsented) };
+        let judge = move || if judged.load(Ordering::Relaxed) { Ok(()) } else { Err(Error::NotConsented) };
         let (caller, mut server, passing) = passing(CancellationToken::new(), judge);
         tokio::time::sleep(RECHECK.mul_f32(2.5)).await;
         assert!(!passing.is_finished());

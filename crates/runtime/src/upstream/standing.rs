@@ -1,9 +1,9 @@
 //! Whether what was begun with a plugin's server may go on.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use model::{PluginId, TenantId};
 use outbound::Guard;
 use registry::{BackendKind, Deployment, Registry};
@@ -37,7 +37,7 @@ pub(super) fn judge(
     standing: &Arc<dyn Standing>,
     passage: &Passage<'_>,
     guard: &Guard,
-) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Send + 'static {
+) -> impl Fn() -> BoxFuture<'static, Result<(), Error>> + Send + 'static {
     let (standing, guard) = (Arc::clone(standing), guard.clone());
     let begun = Arc::clone(passage.deployment);
     move || {

@@ -25,9 +25,11 @@ pub(super) fn may_be_called(upstream: &Url, grants: &Grants, guard: &Guard) -> R
 fn is_granted(upstream: &Url, grants: &Grants) -> bool {
     let host = upstream.host_str().unwrap_or_default();
     let port = upstream.port_or_known_default().unwrap_or_default();
-    grants.hosts.iter().filter_map(|granted| granted.strip_prefix(host)).any(|rest| match rest.strip_prefix(':') {
-        Some(granted) => granted.parse() == Ok(port),
-        None => rest.is_empty() && port == 443,
+    grants.hosts.iter().filter_map(|granted| granted.strip_prefix(host)).any(|rest| {
+        match rest.strip_prefix(':') {
+            Some(granted) => granted.parse() == Ok(port),
+            None => rest.is_empty() && port == 443,
+        }
     })
 }
 
@@ -179,7 +181,9 @@ mod tests {
             let hosts = [host.to_owned(), format!("{host}:{port}")].into();
             may_be_called(&upstream, &Grants { hosts, ..Grants::default() }, &guard)
         };
-        for text in ["https://a.example", "https://a.example:8443", "http://api.internal", "http://10.1.2.3:81"] {
+        for text in
+            ["https://a.example", "https://a.example:8443", "http://api.internal", "http://10.1.2.3:81"]
+        {
             assert!(judged(text).is_ok(), "{text}");
         }
         for text in ["http://a.example", "http://a.example:8080", "http://1.1.1.1"] {

@@ -173,7 +173,15 @@ async fn what_was_not_consented_to_is_not_called() {
 async fn what_is_not_public_is_not_called() {
     let server = Server::start(Act::Answer(whole("ok"))).await;
     let port = server.url.rsplit(':').next().unwrap();
-    for url in ["http://127.0.0.1", "http://localhost", "https://localhost", "http://[::ffff:127.0.0.1]", "https://2130706433", "http://0x7f.1", "https://0"] {
+    for url in [
+        "http://127.0.0.1",
+        "http://localhost",
+        "https://localhost",
+        "http://[::ffff:127.0.0.1]",
+        "https://2130706433",
+        "http://0x7f.1",
+        "https://0",
+    ] {
         let upstream = format!("{url}:{port}").parse().unwrap();
         let front = Front::of(&upstream, (deployment(&upstream), &guard("10.0.0.0/8")), settings()).await;
         let told = front.get("/x").await;

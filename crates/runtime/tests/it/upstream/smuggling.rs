@@ -28,7 +28,11 @@ async fn no_request_hides_in_another() {
         (0, "Transfer-Encoding: \u{b}chunked\r\n\r\n0\r\n\r\n".to_owned()),
         (1, "X: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned()),
         (1, "Connection: content-length\r\nContent-Length: 0\r\n\r\n".to_owned()),
-        (1, "Connection: upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAAA\r\nContent-Length: 0\r\n\r\n".to_owned()),
+        (
+            1,
+            "Connection: upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAAA\r\nContent-Length: 0\r\n\r\n"
+                .to_owned(),
+        ),
         (1, format!("Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n")),
     ] {
         let (server, front) = front().await;
@@ -44,7 +48,10 @@ async fn no_request_hides_in_another() {
         }
         assert_eq!(server.requests().len(), arriving, "{head:?}: {:?}", server.requests());
         let begins = if arriving == 0 { "HTTP/1.1 400 " } else { "HTTP/1.1 200 " };
-        assert!(told.trim_start_matches("HTTP/1.1 100 Continue\r\n\r\n").starts_with(begins), "{head:?}: {told}");
+        assert!(
+            told.trim_start_matches("HTTP/1.1 100 Continue\r\n\r\n").starts_with(begins),
+            "{head:?}: {told}"
+        );
     }
 }
 
