@@ -18,7 +18,7 @@ use crate::ctx::http::{Asked, Exchanged, Failure, exchange};
 use crate::ctx::message::{MAX_SENT, is_of_the_connection, method};
 use crate::invocation::{Invocation, shown};
 use crate::upstream::{self, BackendPath, fit_for_callers, without_credentials};
-use crate::{Error, Runtime, Who};
+use crate::{Error, Runtime, Who, refusal};
 
 /// By which the log tells a component's lines.
 const NAME: &str = "component";
@@ -60,11 +60,13 @@ impl Runtime {
         let request = prepared(request, &uri, deployment, &who);
         let call = self.invocation(deployment, who, NAME.to_owned());
         let door = Arc::new(ComponentDoor { call: Arc::clone(&call), failures: Arc::default() });
-        let served =
-            self.sandbox.serve(&owner(deployment), &component, door, request, Some(self.deadline)).await;
+        let owner = owner(deployment);
+        let served = self.sandbox.serve(&owner, &component, door, request, Some(self.deadline));
+        let served = refusal::paced(served).await;
         let answer = served.and_then(checked).map_err(|source| {
             let reason = call.redacted(source.to_string());
-            if !matches!(source.code(), ErrorCode::Internal | ErrorCode::Unavailable) {
+            let is_ours = matches!(source.code(), ErrorCode::Internal | ErrorCode::Unavailable);
+            if !is_ours && !refusal::is_one(&source) {
                 call.write(Level::Error, reason.clone());
             }
             Error::Component { plugin: deployment.plugin.to_string(), reason, source }
