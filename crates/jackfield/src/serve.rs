@@ -87,15 +87,14 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let lifecycle = backends::lifecycle((&database, &registry), &runtime, &ambient);
     let forget = parts::forget(&registry, &connections, &runtime);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
-    let upstreams = backends::upstreams(&settings, (&guard, &registry), (&signer, &public_url), &ambient)?;
     let parts = api::Parts {
         ambient: ambient.clone(),
         authenticator,
+        upstreams: backends::upstreams(&settings, (&guard, &registry), (&signer, &public_url), &ambient)?,
         registry,
         connections: connections.clone(),
         connectors,
         runtime: runtime.clone(),
-        upstreams,
         signer,
         lifecycle: lifecycle.clone(),
         tenants: Arc::clone(&tenants),
