@@ -70,7 +70,11 @@ async fn serve(mut stream: TcpStream, act: Act, requests: Arc<Mutex<Vec<String>>
         requests.lock().unwrap().push(request.clone());
         // Who is cut off while it sends has nothing more to do.
         let done = match &act {
-            Act::Answer(bytes) => stream.write_all(bytes).await.is_err(),
+            Act::HangAt(place, _) if request.contains(place) => {
+                tokio::time::sleep(Duration::from_mins(1)).await;
+                true
+            }
+            Act::Answer(bytes) | Act::HangAt(_, bytes) => stream.write_all(bytes).await.is_err(),
             Act::AnswerAndClose(bytes) => {
                 let _ = stream.write_all(bytes).await;
                 true
@@ -89,11 +93,6 @@ async fn serve(mut stream: TcpStream, act: Act, requests: Arc<Mutex<Vec<String>>
                 while stream.write_all(then).await.is_ok() {}
                 true
             }
-            Act::HangAt(place, _) if request.contains(place) => {
-                tokio::time::sleep(Duration::from_mins(1)).await;
-                true
-            }
-            Act::HangAt(_, bytes) => stream.write_all(bytes).await.is_err(),
             Act::Hang(bytes) => {
                 let _ = stream.write_all(bytes).await;
                 tokio::time::sleep(Duration::from_mins(1)).await;
