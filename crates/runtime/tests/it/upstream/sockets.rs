@@ -113,6 +113,7 @@ async fn a_socket_is_a_request_under_way() {
     assert_eq!(front.passed("/chat").await, "rate_limited");
     socket.close(None).await.unwrap();
     while let Some(Ok(_)) = socket.next().await {}
+    drop(socket);
     let mut told = String::new();
     for _ in 0..100 {
         told = front.passed("/elsewhere").await;
