@@ -17,6 +17,7 @@ on_both_backends!(
     servers_that_do_not_end_are_broken_off,
     answers_that_are_none_are_told_as_such,
     no_request_hides_in_another,
+    no_header_passes_in_another_spelling,
     no_path_leads_out,
     what_is_not_public_is_not_reached,
 );
@@ -83,19 +84,20 @@ async fn no_request_hides_in_another(backend: Backend) {
     let (deployment, upstream) = start(backend, |builder| builder).await;
     let hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
     let length = hidden.len();
-    for lines in [
-        format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("Content-Length: 0\r\nContent-Length: {length}\r\n\r\n{hidden}"),
-        format!("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("Connection: close\r\nX-A: b\rX-Evil: yes\r\n\r\n{hidden}"),
-        format!("Connection: close\r\nX-A: b\nContent-Length: {length}\r\n\r\n{hidden}"),
+    // With the number of requests that arrive: none where it is refused.
+    for (arriving, lines) in [
+        (1, format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}")),
+        (1, format!("Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n\r\n0\r\n\r\n{hidden}")),
+        (0, format!("Content-Length: 0\r\nContent-Length: {length}\r\n\r\n{hidden}")),
+        (0, format!("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}")),
+        (0, format!("Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n{hidden}")),
+        (0, format!("Connection: close\r\nX-A: b\rX-Evil: yes\r\n\r\n{hidden}")),
+        (1, format!("Connection: close\r\nX-A: b\nContent-Length: {length}\r\n\r\n{hidden}")),
     ] {
         let lines = format!("{lines}GET / HTTP/1.0\r\n\r\n");
         raw(&deployment, &format!("POST {PROXY}/seen"), &lines).await;
         let asked = upstream.asked();
-        assert!(asked.len() <= 1, "{lines:?}: {asked:?}");
+        assert_eq!(asked.len(), arriving, "{lines:?}: {asked:?}");
         for asked in asked {
             assert_eq!(asked.uri, "/base/seen", "{lines:?}");
             assert!(!asked.headers.contains_key("x-evil"), "{lines:?}: {asked:?}");
@@ -105,6 +107,27 @@ async fn no_request_hides_in_another(backend: Backend) {
             assert_eq!(framings, 1, "{lines:?}: {asked:?}");
         }
     }
+}
+
+async fn no_header_passes_in_another_spelling(backend: Backend) {
+    let (deployment, upstream) = start(backend, |builder| builder).await;
+    let mut request = ann(&deployment, Method::GET, "/x").header("x-own", "1");
+    for name in [
+        "x_jackfield_context",
+        "X_Jackfield-Context",
+        "x_forwarded_for",
+        "x_tenant_id",
+        "x-original-url",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "x-cluster-client-ip",
+    ] {
+        request = request.header(name, "canary");
+    }
+    Answer::of(request).await.expect_text(200, "ok");
+    let asked = upstream.asked();
+    assert_eq!(asked[0].headers["x-own"], "1");
+    assert!(!format!("{asked:?}").contains("canary"), "{asked:?}");
 }
 
 async fn no_path_leads_out(backend: Backend) {

@@ -10,6 +10,7 @@ use serde_json::json;
 use testkit::{Backend, SECRET, token_samples};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -128,7 +129,8 @@ async fn sockets_do_not_keep_the_server_from_ending(backend: Backend) {
     let began = Instant::now();
     deployment.server.signal("TERM").unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(20), open.next()).await.unwrap();
-    assert!(!matches!(ended, Some(Ok(_))), "{ended:?}");
+    let Some(Ok(Message::Close(Some(frame)))) = ended else { panic!("it is closed: {ended:?}") };
+    assert_eq!(frame.code, CloseCode::Away);
     assert!(deployment.server.wait().unwrap().success(), "{}", deployment.server.log());
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }

@@ -10,7 +10,7 @@ use model::Ambient;
 use outbound::Guard;
 use registry::Registry;
 use runtime::lifecycle::{self, Lifecycle};
-use runtime::upstream::{self, Upstreams};
+use runtime::upstream::{self, Standing, Upstreams};
 use runtime::{Log, Quota, Runtime};
 use sandbox::{Limits, Sandbox};
 use storage::{Database, Sealer};
@@ -59,8 +59,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// The way to plugins' own servers.
 pub(crate) fn upstreams(
     settings: &Settings,
-    (guard, signer): (&Guard, &Signer),
-    public_url: &Url,
+    (guard, registry): (&Guard, &Arc<Registry>),
+    (signer, public_url): (&Signer, &Url),
     ambient: &Ambient,
 ) -> anyhow::Result<Upstreams> {
     let bounds = upstream::Settings {
@@ -70,8 +70,9 @@ pub(crate) fn upstreams(
         max_answer: u64::try_from(settings.plugin_proxy_max_answer.0)?,
         concurrency: settings.plugin_proxy_concurrency.try_into()?,
     };
-    let connector = guard.connector(CONNECT_DEADLINE);
-    Ok(Upstreams::new(connector, bounds, (signer.clone(), public_url), ambient.clone()))
+    let installations: Arc<dyn Standing> = Arc::<Registry>::clone(registry);
+    let way = (guard.connector(CONNECT_DEADLINE), installations);
+    Ok(Upstreams::new(way, bounds, (signer.clone(), public_url), ambient.clone()))
 }
 
 /// What runs backends. Must be called within a tokio runtime.

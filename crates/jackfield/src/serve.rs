@@ -92,11 +92,11 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let parts = api::Parts {
         ambient: ambient.clone(),
         authenticator,
+        upstreams: backends::upstreams(&settings, (&guard, &registry), (&signer, &public_url), &ambient)?,
         registry,
         connections: connections.clone(),
         connectors,
         runtime: runtime.clone(),
-        upstreams: backends::upstreams(&settings, (&guard, &signer), &public_url, &ambient)?,
         signer,
         lifecycle: lifecycle.clone(),
         tenants: Arc::clone(&tenants),

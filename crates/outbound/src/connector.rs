@@ -39,6 +39,11 @@ impl Connector {
         Self { guard, tls, timeout }
     }
 
+    /// The judge of what this connects to.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
     async fn connect(self, url: Url) -> Result<Stream, Error> {
         let host = url.host_str().unwrap_or_default();
         // Addresses are now written as the standard does.

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject as _;
 use url::{Host, Url};
 
 use crate::address::is_public;
-use crate::lookup::{Lookup, System};
+use crate::lookup::{Bounded, Lookup, System};
 use crate::{Allow, Client, Connector, Error, Resolver, Settings};
 
 /// The most addresses of a name that are looked at.
@@ -22,7 +22,7 @@ pub struct Guard(Arc<Inner>);
 
 struct Inner {
     allow: Allow,
-    lookup: Arc<dyn Lookup>,
+    lookup: Bounded,
     tls: rustls::ClientConfig,
 }
 
@@ -54,6 +54,7 @@ impl Guard {
         extra_roots: Vec<CertificateDer<'static>>,
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, Error> {
+        let lookup = Bounded::new(lookup);
         Ok(Self(Arc::new(Inner { allow, lookup, tls: tls(extra_roots)? })))
     }
 

@@ -24,6 +24,7 @@ use crate::orphans::Orphans;
 use crate::redact::Redactor;
 use crate::scripts::{Components, Scripts};
 use crate::store::{Place, Tenure};
+use crate::upstream::BackendPath;
 use crate::values::{Quota, Values};
 use crate::{
     Error, HandlerRequest, HandlerResponse, Installations, Matched, Sign, Unified, Who, examine, refusal,
@@ -182,11 +183,11 @@ impl Runtime {
         })
     }
 
-    /// The handler that answers `method` at `path` below the plugin, percent-encoded.
+    /// The handler that answers `method` at `path` below the plugin.
     ///
     /// # Errors
     /// [`Error::Route`].
-    pub fn route(deployment: &Deployment, method: &str, path: &str) -> Result<Matched, Error> {
+    pub fn route(deployment: &Deployment, method: &str, path: &BackendPath) -> Result<Matched, Error> {
         Ok(route::find(&deployment.routes, method, path)?)
     }
 

@@ -105,7 +105,6 @@ impl Coded for Error {
             | Self::NoComponent(_)
             | Self::NoSuchHandler { .. }
             | Self::Route(RouteError::NotFound) => ErrorCode::NotFound,
-            Self::Route(RouteError::Path(_)) => ErrorCode::InvalidRequest,
             Self::Route(RouteError::Method(_)) => ErrorCode::MethodNotAllowed,
             Self::Threw { .. } | Self::Answer { .. } | Self::Damaged => ErrorCode::PluginFailed,
             Self::Sandbox { source, .. } | Self::Component { source, .. } => source.code(),

@@ -33,8 +33,8 @@ pub(super) async fn call(
         None => return Err(runtime::Error::NoBackend(deployment.plugin.to_string()).into()),
     }
     let runtime = app.runtime();
-    let path = if path.as_str().is_empty() { "/" } else { path.as_str() };
     let matched = Runtime::route(deployment, request.method().as_str(), path)?;
+    let path = if path.as_str().is_empty() { "/" } else { path.as_str() };
     let (parts, body) = request.into_parts();
     let bytes = read(body, app.options().max_body_bytes).await?;
     let body = body_of(&parts.headers, bytes)?;

@@ -30,7 +30,7 @@ pub use api::{Api, Upstream};
 pub(crate) use as_is::code_of;
 pub use client::{Http, Settings, SettingsError};
 pub use download::Download;
-pub use path::RawPath;
+pub use path::{MAX_PATH, RawPath, segments};
 pub use payload::Part;
 pub use request::Request;
 pub use vendor::{Refusal, Trouble, Vendor};

@@ -1,9 +1,11 @@
 //! A path that a caller gives for a vendor's API: it stays below the API's root, however the vendor reads it.
 
+use std::borrow::Cow;
+
 use crate::Error;
 
 /// The longest path that is sent, in bytes.
-const MAX_PATH: usize = 4096;
+pub const MAX_PATH: usize = 4096;
 
 /// How often a path may be escaped over and over.
 const MAX_ESCAPED: usize = 4;
@@ -28,12 +30,8 @@ impl RawPath {
         if text.len() > MAX_PATH {
             return Err(Error::Path("must be at most 4096 bytes long"));
         }
-        let last = text.matches('/').count();
-        let segments = text.split('/').enumerate().map(|(index, part)| {
-            // A slash at the end names another thing at some vendors.
-            if part.is_empty() && index == last && index > 0 { Ok(String::new()) } else { segment(part) }
-        });
-        let segments = segments.collect::<Result<Vec<_>, _>>().map_err(Error::Path)?;
+        let segments = segments(text).map(|segment| segment.map(Cow::into_owned));
+        let segments = segments.collect::<Result<_, _>>().map_err(Error::Path)?;
         Ok(Self { text: text.to_owned(), segments })
     }
 
@@ -48,8 +46,22 @@ impl RawPath {
     }
 }
 
+/// The segments of a path, percent-encoded and without the slash in front, decoded as those of [`RawPath`] are, or what is
+/// wrong with them.
+pub fn segments(text: &str) -> impl Iterator<Item = Result<Cow<'_, str>, &'static str>> {
+    let last = text.matches('/').count();
+    text.split('/').enumerate().map(move |(index, part)| {
+        // A slash at the end names another thing at some vendors.
+        if part.is_empty() && index == last && index > 0 { Ok(Cow::Borrowed("")) } else { segment(part) }
+    })
+}
+
 /// One segment, decoded.
-fn segment(text: &str) -> Result<String, &'static str> {
+fn segment(text: &str) -> Result<Cow<'_, str>, &'static str> {
+    if !text.contains('%') {
+        check(text.as_bytes())?;
+        return if text.chars().any(char::is_control) { Err(CONTROL) } else { Ok(Cow::Borrowed(text)) };
+    }
     if !is_well_escaped(text) {
         return Err("must have % only before two hexadecimal digits");
     }
@@ -61,7 +73,7 @@ fn segment(text: &str) -> Result<String, &'static str> {
         if next == bytes {
             let decoded = String::from_utf8(first).map_err(|_| "must be UTF-8 once it is decoded")?;
             let is_clean = !decoded.chars().any(char::is_control);
-            return if is_clean { Ok(decoded) } else { Err(CONTROL) };
+            return if is_clean { Ok(Cow::Owned(decoded)) } else { Err(CONTROL) };
         }
         bytes = next;
     }

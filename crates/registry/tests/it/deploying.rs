@@ -196,6 +196,7 @@ async fn an_upstream_is_a_host(house: House) {
     let found = house.registry.deployment(&named("acme"), &plugin("card")).await.unwrap();
     let url = "https://card.example.com:8443/api/".parse().unwrap();
     assert_eq!(found.kind, Some(BackendKind::Upstream(url)));
+    assert!(found.grants.hosts.contains("card.example.com:8443"));
     assert!(
         matches!(house.registry.program(&found).await, Err(Error::BundleNotFound)),
         "nothing of it is here"

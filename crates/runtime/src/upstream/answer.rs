@@ -27,6 +27,8 @@ pub struct Answer(Option<Passing>);
 #[derive(Debug)]
 struct Passing {
     body: Metered<Incoming>,
+    /// Whether it answers a HEAD: what does not follow has a length that is not told here.
+    is_head: bool,
     deployment: Arc<Deployment>,
     span: Span,
     /// The request is under way for as long as its answer is.
@@ -34,9 +36,14 @@ struct Passing {
 }
 
 impl Answer {
-    pub(super) fn new(body: Incoming, bounds: Bounds, deployment: Arc<Deployment>, entry: Entry) -> Self {
+    pub(super) fn new(
+        (body, is_head): (Incoming, bool),
+        bounds: Bounds,
+        deployment: Arc<Deployment>,
+        entry: Entry,
+    ) -> Self {
         let body = Metered::new(body, bounds);
-        Self(Some(Passing { body, deployment, span: Span::current(), _entry: entry }))
+        Self(Some(Passing { body, is_head, deployment, span: Span::current(), _entry: entry }))
     }
 
     pub(super) fn nothing() -> Self {
@@ -69,7 +76,11 @@ impl Body for Answer {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |passing| passing.body.size_hint())
+        match &self.0 {
+            Some(passing) if passing.is_head => SizeHint::default(),
+            Some(passing) => passing.body.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use model::{Coded, ErrorCode, Timestamp};
 
+use super::Failure;
+
 /// A call of a plugin's server that brought no answer that can be handed on. The text is safe to show to callers: it names no
 /// address and no host.
 #[derive(Debug, thiserror::Error)]
@@ -32,11 +34,19 @@ pub enum Error {
         "an admin must consent to calls of the plugin's server first: look at GET /plugins/{{id}}/consent"
     )]
     NotConsented,
+    /// What was begun ends, because the plugin was switched off, uninstalled, or has another server now.
+    #[error("the plugin is no longer what was called")]
+    Withdrawn,
     /// The guard lets nobody through to where the upstream is.
     #[error(
         "the plugin's server must have a public address, or the operator must allow it in OUTBOUND_ALLOW"
     )]
     Refused,
+    /// Whoever listens on the way there would read all.
+    #[error(
+        "the plugin's server must be called by https: http is for hosts that the operator names in OUTBOUND_ALLOW"
+    )]
+    ClearText,
     /// Nobody answers there.
     #[error("the plugin's server cannot be reached")]
     Unreachable,
@@ -46,12 +56,23 @@ pub enum Error {
     /// What it answered is no HTTP, or no answer that may be handed on.
     #[error("the plugin's server {0}")]
     Answer(&'static str),
-    /// It is left alone after it could not be reached several times.
-    #[error("the plugin's server could not be reached several times, and is left alone for a while")]
-    Resting(Duration),
+    /// It is left alone after it failed several times.
+    #[error("the plugin's server {failure} several times, and is left alone for a while")]
+    Resting {
+        /// How long still.
+        wait: Duration,
+        /// How it failed.
+        failure: Failure,
+    },
     /// As many requests to it as may be are under way.
     #[error("too many requests to this plugin are under way: there may be {max} at once")]
     Busy {
+        /// The most at once.
+        max: usize,
+    },
+    /// As many WebSockets as may be are open.
+    #[error("too many WebSockets to plugins are open: there may be {max} at once")]
+    ManySockets {
         /// The most at once.
         max: usize,
     },
@@ -67,19 +88,20 @@ impl Coded for Error {
             Self::Method => ErrorCode::MethodNotAllowed,
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
             Self::Stalled(_) => ErrorCode::RequestTimeout,
+            Self::Withdrawn => ErrorCode::PluginDisabled,
             Self::NotConsented => ErrorCode::ConsentRequired,
-            Self::Refused | Self::Unreachable | Self::Answer(_) => ErrorCode::PluginFailed,
+            Self::Refused | Self::ClearText | Self::Unreachable | Self::Answer(_) => ErrorCode::PluginFailed,
             Self::Slow(_) => ErrorCode::PluginTimeout,
-            Self::Resting(_) => ErrorCode::PluginUnavailable,
-            Self::Busy { .. } => ErrorCode::RateLimited,
+            Self::Resting { .. } => ErrorCode::PluginUnavailable,
+            Self::Busy { .. } | Self::ManySockets { .. } => ErrorCode::RateLimited,
             Self::Signer(error) => error.code(),
         }
     }
 
     fn retry_after(&self, _now: Timestamp) -> Option<Duration> {
         match self {
-            Self::Resting(wait) => Some(*wait),
-            Self::Busy { .. } => Some(Duration::from_secs(1)),
+            Self::Resting { wait, .. } => Some(*wait),
+            Self::Busy { .. } | Self::ManySockets { .. } => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

@@ -26,11 +26,10 @@ pub(super) struct Added {
 }
 
 /// The caller's headers that go on, and what is added to them. `upgrade` where a WebSocket is asked for.
-pub(super) fn to_upstream(given: HeaderMap, added: Added, upgrade: bool) -> HeaderMap {
-    let options = connection_options(&given);
-    let takes_trailers = takes_trailers(&given);
-    let mut headers = HeaderMap::with_capacity(given.keys_len() + 8);
-    copy(given, &mut headers, |name| goes_up(name) && !options.contains(name));
+pub(super) fn to_upstream(mut headers: HeaderMap, added: Added, upgrade: bool) -> HeaderMap {
+    let options = connection_options(&headers);
+    let takes_trailers = takes_trailers(&headers);
+    keep(&mut headers, |name| goes_up(name) && !options.contains(name));
     if upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -56,10 +55,9 @@ pub(super) fn to_upstream(given: HeaderMap, added: Added, upgrade: bool) -> Head
 }
 
 /// The headers of an answer that come back. Its length is told anew, from what is sent.
-pub(super) fn to_caller(given: HeaderMap, upgrade: bool) -> HeaderMap {
-    let options = connection_options(&given);
-    let mut headers = HeaderMap::with_capacity(given.keys_len() + 8);
-    copy(given, &mut headers, |name| comes_back(name) && !options.contains(name));
+pub(super) fn to_caller(mut headers: HeaderMap, upgrade: bool) -> HeaderMap {
+    let options = connection_options(&headers);
+    keep(&mut headers, |name| comes_back(name) && !options.contains(name));
     if upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -74,8 +72,8 @@ pub(super) fn to_caller(given: HeaderMap, upgrade: bool) -> HeaderMap {
 }
 
 /// The headers of a request that a plugin may see: no credential, and nothing that only this server may say.
-pub fn without_credentials(given: HeaderMap) -> HeaderMap {
-    trailers_to_upstream(given)
+pub fn without_credentials(headers: HeaderMap) -> HeaderMap {
+    going_up(headers)
 }
 
 /// The headers of an answer that a plugin has made, as callers may get them: nothing that would act on this server's origin, and
@@ -85,29 +83,26 @@ pub fn fit_for_callers(given: HeaderMap) -> HeaderMap {
 }
 
 /// The trailers of a request that go on.
-pub(super) fn trailers_to_upstream(given: HeaderMap) -> HeaderMap {
-    let mut trailers = HeaderMap::with_capacity(given.keys_len());
-    copy(given, &mut trailers, |name| goes_up(name) && !SOCKET.contains(name));
-    trailers
+pub(super) fn trailers_to_upstream(trailers: HeaderMap) -> HeaderMap {
+    going_up(trailers)
 }
 
 /// The trailers of an answer that come back.
-pub(super) fn trailers_to_caller(given: HeaderMap) -> HeaderMap {
-    let mut trailers = HeaderMap::with_capacity(given.keys_len());
-    copy(given, &mut trailers, comes_back);
+pub(super) fn trailers_to_caller(mut trailers: HeaderMap) -> HeaderMap {
+    keep(&mut trailers, comes_back);
     trailers
 }
 
-fn copy(given: HeaderMap, to: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
-    let mut last = None;
-    for (name, value) in given {
-        // A further value of the same header comes without its name.
-        if let Some(name) = name {
-            last = goes(&name).then_some(name);
-        }
-        if let Some(name) = &last {
-            to.append(name.clone(), value);
-        }
+fn going_up(mut headers: HeaderMap) -> HeaderMap {
+    keep(&mut headers, |name| goes_up(name) && !SOCKET.contains(name));
+    headers
+}
+
+/// Takes away the headers that do not go: few of many, mostly.
+fn keep(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
+    let refused: Vec<HeaderName> = headers.keys().filter(|name| !goes(name)).cloned().collect();
+    for name in &refused {
+        headers.remove(name);
     }
 }
 
@@ -119,28 +114,36 @@ const SOCKET: [HeaderName; 4] = [
     header::SEC_WEBSOCKET_VERSION,
 ];
 
-/// Whether a header of a request goes on. What proves who the caller is, and what only this server may say, does not.
+/// Whether a header of a request goes on. What proves who the caller is, and what only this server or one before it may say,
+/// does not; nor does a name with more than letters, digits and hyphens in it, because many servers read `X_Tenant_Id` as
+/// `X-Tenant-Id` (RFC 3875, section 4.1.18).
 fn goes_up(name: &HeaderName) -> bool {
     let name = name.as_str();
-    if is_of_one_hop(name) || name.starts_with("proxy-") || is_ours(name) {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !is_plain || is_of_one_hop(name) || name.starts_with("proxy-") || is_ours(name) || steers_a_proxy(name)
+    {
         return false;
     }
     !matches!(
         name,
         "authorization"
+            | "cf-connecting-ip"
+            | "cf-connecting-ipv6"
             | "cookie"
             | "cookie2"
             | "content-length"
             | "expect"
+            | "fastly-client-ip"
             | "forwarded"
             | "host"
             | "max-forwards"
             // The address of the calling page may hold its session token.
             | "referer"
+            | "true-client-ip"
             | "via"
             | "x-client-ip"
-            | "x-original-host"
-            | "x-original-url"
+            | "x-cluster-client-ip"
+            | "x-forwarded"
             | "x-real-ip"
             | "x-request-id"
             | "x-rewrite-url"
@@ -155,6 +158,7 @@ fn comes_back(name: &HeaderName) -> bool {
     if is_of_one_hop(name)
         || name.starts_with("proxy-")
         || is_ours(name)
+        || steers_a_proxy(name)
         || name.starts_with("access-control-")
     {
         return false;
@@ -209,9 +213,18 @@ fn is_of_one_hop(name: &str) -> bool {
     matches!(name, "connection" | "http2-settings" | "keep-alive" | "te" | "transfer-encoding" | "upgrade")
 }
 
-/// Headers that say what only this server may say.
+/// Headers that say what only this server may say, or a proxy before it.
 fn is_ours(name: &str) -> bool {
-    name.starts_with("x-jackfield-") || name.starts_with("x-forwarded-")
+    ["x-jackfield-", "x-forwarded-", "x-original-", "x-envoy-"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Headers by which a server and the proxy or the CDN before it agree on what that does: send a file or the answer of another
+/// address in place of this one, or keep it in spite of `Cache-Control` (RFC 9213).
+fn steers_a_proxy(name: &str) -> bool {
+    let prefixes = ["surrogate-", "x-accel-", "x-lighttpd-", "x-litespeed-", "x-reproxy-", "x-sendfile"];
+    name.ends_with("-cache-control")
+        || prefixes.iter().any(|prefix| name.starts_with(prefix))
+        || matches!(name, "cache-tag" | "edge-cache-tag" | "edge-control")
 }
 
 /// The headers that a `Connection` names as being for the next server alone, besides those that always are.
@@ -294,6 +307,19 @@ mod tests {
             ("x-forwarded-client-cert", "x"),
             ("forwarded", "for=127.0.0.1"),
             ("x-real-ip", "127.0.0.1"),
+            ("true-client-ip", "127.0.0.1"),
+            ("cf-connecting-ip", "127.0.0.1"),
+            ("x-cluster-client-ip", "127.0.0.1"),
+            ("x-original-url", "/admin"),
+            ("x-original-forwarded-for", "127.0.0.1"),
+            ("x-envoy-original-path", "/admin"),
+            ("x-sendfile-type", "X-Accel-Redirect"),
+            ("x-accel-mapping", "/=/"),
+            ("x_jackfield_context", "forged"),
+            ("x_forwarded_for", "127.0.0.1"),
+            ("x_tenant_id", "other"),
+            ("x-tenant_id", "other"),
+            ("x.tenant.id", "other"),
             ("x-request-id", "theirs"),
             ("referer", "https://shop.example/?session_token=x"),
             ("transfer-encoding", "chunked"),
@@ -347,6 +373,17 @@ mod tests {
             ("service-worker-allowed", "/"),
             ("content-security-policy", "default-src *"),
             ("cache-control", "public, max-age=31536000"),
+            ("cdn-cache-control", "max-age=31536000"),
+            ("cloudflare-cdn-cache-control", "max-age=31536000"),
+            ("surrogate-control", "max-age=31536000"),
+            ("edge-control", "max-age=31536000"),
+            ("x-accel-redirect", "/internal/secret"),
+            ("x-accel-expires", "31536000"),
+            ("x-sendfile", "/etc/passwd"),
+            ("x-lighttpd-send-file", "/etc/passwd"),
+            ("x-reproxy-url", "http://127.0.0.1/"),
+            ("x-litespeed-location", "/admin"),
+            ("x-envoy-immediate-health-check-fail", "1"),
             ("www-authenticate", "Basic"),
             ("x-jackfield-context", "x"),
             ("connection", "x-hop"),
@@ -360,20 +397,21 @@ mod tests {
             ("x-own", "2"),
         ]);
         let back = to_caller(given, false);
-        let lines: Vec<String> =
+        let mut lines: Vec<String> =
             back.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        lines.sort();
         assert_eq!(
             lines,
             [
+                "cache-control: no-store",
+                "content-security-policy: default-src 'none'; sandbox; frame-ancestors 'none'",
                 "content-type: text/html",
+                "cross-origin-resource-policy: same-origin",
                 "etag: \"a\"",
                 "trailer: x-sum",
+                "x-content-type-options: nosniff",
                 "x-own: 1",
                 "x-own: 2",
-                "content-security-policy: default-src 'none'; sandbox; frame-ancestors 'none'",
-                "x-content-type-options: nosniff",
-                "cache-control: no-store",
-                "cross-origin-resource-policy: same-origin",
             ]
         );
     }

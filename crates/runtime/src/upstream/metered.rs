@@ -106,6 +106,11 @@ where
         if self.is_over {
             return Poll::Ready(None);
         }
+        // Also where nothing is ever waited for.
+        if self.until <= Instant::now() {
+            self.is_over = true;
+            return Poll::Ready(Some(Err(Break::Late)));
+        }
         let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Pending => Some(Err(ready!(self.poll_timer(cx)))),
             Poll::Ready(Some(Ok(frame))) => Some(self.passed(frame)),
@@ -159,9 +164,13 @@ impl Progress {
         self.began + Duration::from_millis(self.moved.load(Ordering::Relaxed))
     }
 
-    /// Whether the next piece is the caller's to send: the wait for it has a bound of its own.
-    pub(super) fn awaits_caller(&self) -> bool {
-        self.awaits_caller.load(Ordering::Relaxed)
+    /// From when on to wait for the other side, if that is later than `last`. Where the next piece is the caller's to send, it is
+    /// now: the wait for that has a bound of its own.
+    pub(super) fn since(&self, last: Instant) -> Option<Instant> {
+        if self.awaits_caller.load(Ordering::Relaxed) {
+            return Some(Instant::now());
+        }
+        Some(self.moved()).filter(|moved| last < *moved)
     }
 
     fn touch(&self) {
@@ -307,6 +316,16 @@ mod tests {
         let (_, fault) = read(metered(usize::MAX, IDLE.mul_f32(0.9), u64::MAX)).await;
         assert!(matches!(fault, Some(Break::Late)), "{fault:?}");
         assert_eq!(began.elapsed(), DEADLINE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_never_pauses_ends_too() {
+        let endless = stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"0"))));
+        let mut body = Metered::new(StreamBody::new(endless), bounds(u64::MAX));
+        assert!(body.frame().await.unwrap().is_ok());
+        tokio::time::advance(DEADLINE).await;
+        assert!(matches!(body.frame().await, Some(Err(Break::Late))));
+        assert!(body.frame().await.is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,11 +8,14 @@
 mod answer;
 mod context;
 mod error;
+mod frames;
 mod gate;
 mod headers;
 mod metered;
 mod path;
+mod places;
 mod socket;
+mod standing;
 mod target;
 
 use std::net::IpAddr;
@@ -29,12 +32,11 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::Connect;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use identity::Signer;
 use model::{Ambient, Caller};
+use outbound::{Connector, Guard};
 use registry::Deployment;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::{Position, Url};
@@ -42,15 +44,18 @@ use url::{Position, Url};
 pub use answer::Answer;
 pub use context::CONTEXT_TOKEN;
 pub use error::Error;
+pub use gate::Failure;
 pub use headers::{X_JACKFIELD_CONTEXT, fit_for_callers, without_credentials};
 pub use metered::Break;
 pub use path::BackendPath;
+pub use standing::Standing;
 pub(crate) use target::{location, uri};
 
 use context::Contexts;
 use gate::{Entry, Gates};
 use headers::Added;
 use metered::{Bounds, Cause, Fault, Progress, Sent};
+use places::{Place, Sockets};
 use socket::Wish;
 
 /// How long a connection that nobody uses is kept: shorter than the 5 s after which Node's servers close it, so that a request
@@ -63,8 +68,11 @@ const POOL_SIZE: usize = 64;
 /// The most bytes of an answer's head.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// The most WebSockets at once, of all plugins.
+/// The most WebSockets at once, of all tenants.
 const MAX_SOCKETS: usize = 4096;
+
+/// The most WebSockets at once of one tenant.
+const MAX_TENANT_SOCKETS: usize = 512;
 
 /// What bounds the calls of plugins' servers.
 #[derive(Debug, Clone, Copy)]
@@ -117,31 +125,35 @@ pub struct Passage<'a> {
 type Outgoing = Sent<UnsyncBoxBody<Bytes, Cause>>;
 
 /// The way to all plugins' servers. One for the program.
-pub struct Upstreams<C = outbound::Connector> {
-    client: Client<C, Outgoing>,
+pub struct Upstreams {
+    client: Client<Connector, Outgoing>,
+    guard: Guard,
+    standing: Arc<dyn Standing>,
     gates: Gates,
     contexts: Contexts,
-    sockets: Arc<Semaphore>,
+    sockets: Arc<Sockets>,
     settings: Settings,
     /// Where this server is to be reached: host with port, and scheme.
     host: HeaderValue,
     scheme: HeaderValue,
 }
 
-impl<C> std::fmt::Debug for Upstreams<C> {
+impl std::fmt::Debug for Upstreams {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Upstreams").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
-impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
-    /// The way over connections that `connector` makes, which judges where they lead and gives up in time.
+impl Upstreams {
+    /// The way over connections that `connector` makes, which judges where they lead and gives up in time. `standing` tells
+    /// whether an open WebSocket may stay open.
     pub fn new(
-        connector: C,
+        (connector, standing): (Connector, Arc<dyn Standing>),
         settings: Settings,
         (signer, public_url): (Signer, &Url),
         ambient: Ambient,
     ) -> Self {
+        let guard = connector.guard().clone();
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
@@ -153,9 +165,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
         let own = |text: &str| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
         Self {
             client,
-            gates: Gates::new(settings.concurrency.get(), ambient.clone()),
+            guard,
+            standing,
+            gates: Gates::new(settings.concurrency.get(), settings.first_byte, ambient.clone()),
             contexts: Contexts::new(signer, ambient),
-            sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
+            sockets: Arc::new(Sockets::new(MAX_TENANT_SOCKETS, MAX_SOCKETS)),
             settings,
             host: own(&public_url[Position::BeforeHost..Position::AfterPort]),
             scheme: own(public_url.scheme()),
@@ -176,9 +190,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
             return Err(Error::Method);
         }
         let deployment = passage.deployment;
-        if !target::is_granted(passage.upstream, &deployment.grants) {
-            return Err(Error::NotConsented);
-        }
+        target::may_be_called(passage.upstream, &deployment.grants, &self.guard)?;
         let uri = target::uri(passage.upstream, passage.path, request.uri().query())?;
         let max = self.settings.max_request;
         if request.body().size_hint().lower() > max {
@@ -188,19 +200,21 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
         let context = self.contexts.header(passage.caller, &deployment.plugin).await?;
         let (mut parts, body) = request.into_parts();
         let wish = socket::wish(&mut parts, body.is_end_stream());
+        let wish =
+            wish.map(|wish| Ok::<_, Error>((wish, self.sockets.take(&deployment.tenant)?))).transpose()?;
         let added = self.added(&passage, context);
         let mut headers = headers::to_upstream(std::mem::take(&mut parts.headers), added, wish.is_some());
         if body.is_end_stream() && matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
             // Some servers want to be told that there is nothing (RFC 9110, section 8.6).
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let progress = Arc::new(Progress::begin());
-        let mut outgoing = Request::new(self.sent(body, &progress));
+        let (body, progress) = self.sent(body);
+        let mut outgoing = Request::new(body);
         let method = parts.method;
         *outgoing.method_mut() = method.clone();
         *outgoing.uri_mut() = uri.clone();
         *outgoing.headers_mut() = headers;
-        let answer = self.asked(outgoing, &progress, &mut entry).await?;
+        let answer = self.asked(outgoing, progress.as_deref(), &mut entry).await?;
         self.answered(&passage, answer, (&method, &uri), wish, entry)
     }
 
@@ -215,20 +229,22 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
         }
     }
 
-    fn sent<B>(&self, body: B, progress: &Arc<Progress>) -> Outgoing
+    /// The body as it goes on, and how far it is if there is one.
+    fn sent<B>(&self, body: B) -> (Outgoing, Option<Arc<Progress>>)
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Cause>,
     {
         if body.is_end_stream() {
-            return Sent::nothing();
+            return (Sent::nothing(), None);
         }
         let bounds = Bounds {
             bytes: self.settings.max_request,
             idle: self.settings.idle,
             trailers: headers::trailers_to_upstream,
         };
-        Sent::new(UnsyncBoxBody::new(body.map_err(Into::into)), bounds, progress)
+        let progress = Arc::new(Progress::begin());
+        (Sent::new(UnsyncBoxBody::new(body.map_err(Into::into)), bounds, &progress), Some(progress))
     }
 
     /// The head of the answer. It is waited for from when the last piece of the request's body was sent; who waits for the
@@ -236,21 +252,21 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
     async fn asked(
         &self,
         outgoing: Request<Outgoing>,
-        progress: &Progress,
+        progress: Option<&Progress>,
         entry: &mut Entry,
     ) -> Result<Response<Incoming>, Error> {
         let mut answer = pin!(self.client.request(outgoing));
-        let mut since = progress.moved();
+        let mut since = progress.map_or_else(Instant::now, Progress::moved);
         let answer = loop {
-            match tokio::time::timeout_at(since + self.settings.first_byte, &mut answer).await {
+            let moved = match tokio::time::timeout_at(since + self.settings.first_byte, &mut answer).await {
                 Ok(answer) => break answer,
-                Err(_) if progress.awaits_caller() => since = Instant::now(),
-                Err(_) if since < progress.moved() => since = progress.moved(),
-                Err(_) => {
-                    self.gates.failed(entry);
-                    return Err(Error::Slow(self.settings.first_byte));
-                }
-            }
+                Err(_) => progress.and_then(|progress| progress.since(since)),
+            };
+            let Some(moved) = moved else {
+                self.gates.failed(entry, Failure::Slow);
+                return Err(Error::Slow(self.settings.first_byte));
+            };
+            since = moved;
         };
         let error = match answer {
             Ok(answer) => {
@@ -259,7 +275,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
             }
             Err(error) => error,
         };
-        if let Some(fault) = progress.fault() {
+        if let Some(fault) = progress.and_then(Progress::fault) {
             return Err(match fault {
                 Fault::TooLarge => Error::TooLarge { max: self.settings.max_request },
                 Fault::Stalled => Error::Stalled(self.settings.idle),
@@ -267,7 +283,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
             });
         }
         if error.is_connect() {
-            self.gates.failed(entry);
+            self.gates.failed(entry, Failure::Unreachable);
         }
         Err(answer::meant_by(&error))
     }
@@ -277,12 +293,12 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
         passage: &Passage<'_>,
         mut answer: Response<Incoming>,
         (method, uri): (&Method, &Uri),
-        wish: Option<Wish>,
+        wish: Option<(Wish, Place)>,
         entry: Entry,
     ) -> Result<Response<Answer>, Error> {
         if answer.status() == http::StatusCode::SWITCHING_PROTOCOLS {
             let wish = wish.ok_or(Error::Answer("has switched to a protocol that nobody asked for"))?;
-            return self.switched(answer, wish, passage.ending.clone(), entry);
+            return self.switched(passage, answer, wish, entry);
         }
         answer::check(answer.headers())?;
         let max = self.settings.max_answer;
@@ -300,7 +316,8 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
         headers.extend(further.into_iter().filter_map(|(name, value)| Some((name, value?))));
         let status = answer.status();
         let bounds = Bounds { bytes: max, idle: self.settings.idle, trailers: headers::trailers_to_caller };
-        let body = Answer::new(answer.into_body(), bounds, Arc::clone(passage.deployment), entry);
+        let body = (answer.into_body(), method == Method::HEAD);
+        let body = Answer::new(body, bounds, Arc::clone(passage.deployment), entry);
         let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
@@ -310,20 +327,19 @@ impl<C: Connect + Clone + Send + Sync + 'static> Upstreams<C> {
     /// The answer by which both sides switch to a WebSocket.
     fn switched(
         &self,
+        passage: &Passage<'_>,
         mut answer: Response<Incoming>,
-        wish: Wish,
-        ending: CancellationToken,
+        (wish, place): (Wish, Place),
         entry: Entry,
     ) -> Result<Response<Answer>, Error> {
         wish.check(answer.headers())?;
-        let place = Arc::clone(&self.sockets).try_acquire_owned();
-        let place = place.map_err(|_| Error::Busy { max: MAX_SOCKETS })?;
         let switched = answer.extensions_mut().remove::<OnUpgrade>();
         let server = switched.ok_or(Error::Answer("has not switched to a WebSocket"))?;
         let mut response = Response::new(Answer::nothing());
         *response.status_mut() = answer.status();
         *response.headers_mut() = headers::to_caller(std::mem::take(answer.headers_mut()), true);
-        wish.join(server, ending, (entry, place));
+        let judge = standing::judge(&self.standing, passage, &self.guard);
+        wish.join(server, passage.ending.clone(), judge, (entry, place));
         Ok(response)
     }
 }

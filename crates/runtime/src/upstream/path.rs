@@ -1,6 +1,8 @@
 //! The part of a request's path that is the plugin's own.
 
-use connectors::http::RawPath;
+use std::borrow::Cow;
+
+use connectors::http::{MAX_PATH, segments};
 
 use super::Error;
 
@@ -21,11 +23,11 @@ impl BackendPath {
             None if text.is_empty() => "",
             None => return Err(Error::Path("must begin with a slash")),
         };
+        if rest.len() > MAX_PATH {
+            return Err(Error::Path("must be at most 4096 bytes long"));
+        }
         if !rest.is_empty() {
-            RawPath::parse(rest).map_err(|error| match error {
-                connectors::Error::Path(sentence) => Error::Path(sentence),
-                _ => Error::Path("must be a path"),
-            })?;
+            segments(rest).try_for_each(|segment| segment.map(drop)).map_err(Error::Path)?;
         }
         Ok(Self(text.to_owned()))
     }
@@ -33,6 +35,13 @@ impl BackendPath {
     /// As it was sent: empty, or from a slash on.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The segments, decoded. A slash at the end begins none.
+    pub(crate) fn segments(&self) -> Vec<Cow<'_, str>> {
+        let rest = self.0.strip_prefix('/').unwrap_or_default();
+        // They were all looked at when this was made.
+        segments(rest).map_while(Result::ok).filter(|segment| !segment.is_empty()).collect()
     }
 }
 
@@ -44,6 +53,20 @@ mod tests {
     fn what_is_below_the_plugin_is_kept_letter_by_letter() {
         for text in ["", "/", "/a", "/a/", "/a%20b/c;v=1", "/caf%C3%A9", "/100%25", "/a:b@c,d!$&'()*+="] {
             assert_eq!(BackendPath::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn segments_are_decoded_once() {
+        let segments = |text| BackendPath::parse(text).unwrap().segments().join("|");
+        for (text, expected) in [
+            ("", ""),
+            ("/", ""),
+            ("/a", "a"),
+            ("/a/", "a"),
+            ("/a%20b/c;v=1/%C3%A4/100%2525", "a b|c;v=1|ä|100%25"),
+        ] {
+            assert_eq!(segments(text), expected, "{text}");
         }
     }
 
@@ -74,6 +97,9 @@ mod tests {
             "/%",
             "/%zz",
             "/a%c0%af",
+            "/%ff",
+            "/%2525252525252e",
+            &format!("/{}", "a".repeat(4097)),
         ];
         for text in paths {
             assert!(matches!(BackendPath::parse(text), Err(Error::Path(_))), "{text}");

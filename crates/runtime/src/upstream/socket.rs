@@ -12,12 +12,13 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Method, Version, header, request};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirectional};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::Error;
+use super::frames::{self, Frames};
 use super::headers::tokens;
 
 /// How long both sides may be silent. Browsers answer pings by themselves, so a server keeps a quiet socket with one now and
@@ -26,6 +27,15 @@ const IDLE: Duration = Duration::from_mins(5);
 
 /// How long both connections may take to be handed over.
 const HANDOVER: Duration = Duration::from_secs(10);
+
+/// How long one may be open in all. Browsers open another by themselves, which is judged as every request is.
+const LIFE: Duration = Duration::from_hours(1);
+
+/// How often it is judged anew whether it may stay open.
+const RECHECK: Duration = Duration::from_mins(1);
+
+/// How long telling both sides that it ends may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What is put behind a socket's key (RFC 6455, section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -78,14 +88,20 @@ impl Wish {
         }
     }
 
-    /// Passes on what either side sends, in the background, until one ends, both are silent, or `ending`. `held` goes with it.
-    pub(super) fn join(self, server: OnUpgrade, ending: CancellationToken, held: impl Send + 'static) {
+    /// Passes on what either side sends, in the background, until one ends, both are silent, it is `ending`, or `judge` finds
+    /// that it must not go on. `held` goes with it.
+    pub(super) fn join<J: Future<Output = Result<(), Error>> + Send>(
+        self,
+        server: OnUpgrade,
+        ending: CancellationToken,
+        judge: impl Fn() -> J + Send + 'static,
+        held: impl Send + 'static,
+    ) {
         let task = async move {
             let both = timeout(HANDOVER, async { tokio::try_join!(self.caller, server) }).await;
             if let Ok(Ok((caller, server))) = both {
-                let passed = pass(TokioIo::new(caller), TokioIo::new(server));
-                let end = ending.run_until_cancelled(passed).await.unwrap_or("this server ends");
-                tracing::debug!(end, "a WebSocket has ended");
+                let end = pass(TokioIo::new(caller), TokioIo::new(server), ending, judge).await;
+                tracing::debug!(%end, "a WebSocket has ended");
             }
             drop(held);
         };
@@ -93,19 +109,71 @@ impl Wish {
     }
 }
 
+/// What ended a socket.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("both sides have closed it")]
+    Closed,
+    #[error("a side broke off")]
+    Broken,
+    #[error("both sides were silent")]
+    Silent,
+    #[error("it was open for too long")]
+    Old,
+    #[error("this server ends")]
+    Leaving,
+    #[error(transparent)]
+    Unwanted(Error),
+}
+
+impl End {
+    /// What both sides are told (RFC 6455, section 7.4.1), where they do not know.
+    const fn code(&self) -> Option<u16> {
+        match self {
+            Self::Closed | Self::Broken => None,
+            Self::Silent | Self::Old | Self::Leaving => Some(1001),
+            Self::Unwanted(_) => Some(1008),
+        }
+    }
+}
+
 /// Passes on what either side sends, and tells what ended it.
-async fn pass(
+async fn pass<J: Future<Output = Result<(), Error>>>(
     caller: impl AsyncRead + AsyncWrite + Unpin,
     server: impl AsyncRead + AsyncWrite + Unpin,
-) -> &'static str {
+    ending: CancellationToken,
+    judge: impl Fn() -> J,
+) -> End {
     let pulse = Arc::new(Pulse { began: Instant::now(), last: AtomicU64::new(0) });
-    let mut caller = Heard { inner: caller, pulse: Arc::clone(&pulse) };
-    let mut server = Heard { inner: server, pulse: Arc::clone(&pulse) };
-    tokio::select! {
+    let mut caller = Heard { inner: caller, pulse: Arc::clone(&pulse), told: Frames::default() };
+    let mut server = Heard { inner: server, pulse: Arc::clone(&pulse), told: Frames::default() };
+    let end = tokio::select! {
         copied = copy_bidirectional(&mut caller, &mut server) => {
-            if copied.is_ok() { "both sides have closed it" } else { "a side broke off" }
+            if copied.is_ok() { End::Closed } else { End::Broken }
         }
-        () = pulse.silent() => "both sides were silent",
+        () = pulse.silent() => End::Silent,
+        () = ending.cancelled() => End::Leaving,
+        end = judged(judge) => end,
+    };
+    if let Some(code) = end.code() {
+        let farewell = async { tokio::join!(caller.close(code, false), server.close(code, true)) };
+        // Who does not take it is cut off.
+        let _ = timeout(FAREWELL, farewell).await;
+    }
+    end
+}
+
+/// Comes when a socket must not go on.
+async fn judged<J: Future<Output = Result<(), Error>>>(judge: impl Fn() -> J) -> End {
+    let end = Instant::now() + LIFE;
+    loop {
+        sleep_until(end.min(Instant::now() + RECHECK)).await;
+        if end <= Instant::now() {
+            return End::Old;
+        }
+        if let Err(error) = judge().await {
+            return End::Unwanted(error);
+        }
     }
 }
 
@@ -135,10 +203,21 @@ impl Pulse {
     }
 }
 
-/// A side whose signs of life are noted.
+/// A side whose signs of life are noted, and how far what it is sent is.
 struct Heard<S> {
     inner: S,
     pulse: Arc<Pulse>,
+    told: Frames,
+}
+
+impl<S: AsyncWrite + Unpin> Heard<S> {
+    /// Says that this is the end, where that does not stand in the middle of something else.
+    async fn close(&mut self, code: u16, is_server: bool) -> std::io::Result<()> {
+        if self.told.is_between() {
+            self.inner.write_all(&frames::close(code, is_server)).await?;
+        }
+        self.inner.shutdown().await
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
@@ -162,7 +241,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(count)) = written {
+            self.told.pass(bytes.get(..count).unwrap_or_default());
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -176,28 +259,80 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use std::sync::atomic::AtomicBool;
+
+    use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
+    use tokio::task::JoinHandle;
 
     use super::*;
 
+    /// What passes between two ends, and the ends.
+    fn passing(
+        ending: CancellationToken,
+        judge: impl Fn() -> Result<(), Error> + Send + 'static,
+    ) -> (DuplexStream, DuplexStream, JoinHandle<End>) {
+        let ((caller, ours), (theirs, server)) = (duplex(64), duplex(64));
+        let judge = move || std::future::ready(judge());
+        (caller, server, tokio::spawn(async move { pass(ours, theirs, ending, judge).await }))
+    }
+
+    async fn rest(mut side: DuplexStream) -> Vec<u8> {
+        let mut rest = Vec::new();
+        side.read_to_end(&mut rest).await.unwrap();
+        rest
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_either_side_sends_comes_to_the_other_until_both_are_silent() {
-        let ((mut caller, ours), (theirs, mut server)) = (duplex(64), duplex(64));
-        let passing = tokio::spawn(pass(ours, theirs));
+        let (mut caller, mut server, passing) = passing(CancellationToken::new(), || Ok(()));
         let mut read = [0; 4];
         for _ in 0..3 {
             tokio::time::sleep(IDLE.mul_f32(0.9)).await;
-            caller.write_all(b"ping").await.unwrap();
+            caller.write_all(b"\x81\x02ab").await.unwrap();
             server.read_exact(&mut read).await.unwrap();
-            assert_eq!(&read, b"ping");
-            server.write_all(b"pong").await.unwrap();
+            assert_eq!(&read, b"\x81\x02ab");
+            server.write_all(b"\x81\x02cd").await.unwrap();
             caller.read_exact(&mut read).await.unwrap();
-            assert_eq!(&read, b"pong");
+            assert_eq!(&read, b"\x81\x02cd");
         }
         let began = Instant::now();
-        assert_eq!(passing.await.unwrap(), "both sides were silent");
+        assert!(matches!(passing.await.unwrap(), End::Silent));
         assert!(began.elapsed() >= IDLE.mul_f32(0.99) && began.elapsed() <= IDLE.mul_f32(1.01));
-        assert_eq!(caller.read(&mut read).await.unwrap(), 0);
+        assert_eq!(rest(caller).await, frames::close(1001, false));
+        assert_eq!(rest(server).await, frames::close(1001, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_no_longer_be_called_is_closed_within_a_minute() {
+        let is_wanted = Arc::new(AtomicBool::new(true));
+        let judged = Arc::clone(&is_wanted);
+        let judge = move || if judged.load(Ordering::Relaxed) { Ok(()) } else { Err(Error::NotConsented) };
+        let (caller, mut server, passing) = passing(CancellationToken::new(), judge);
+        tokio::time::sleep(RECHECK.mul_f32(2.5)).await;
+        assert!(!passing.is_finished());
+        is_wanted.store(false, Ordering::Relaxed);
+        // In the middle of a message nothing can be said.
+        server.write_all(b"\x81\x05abc").await.unwrap();
+        let began = Instant::now();
+        assert!(matches!(passing.await.unwrap(), End::Unwanted(Error::NotConsented)));
+        assert!(began.elapsed() <= RECHECK);
+        assert_eq!(rest(caller).await, b"\x81\x05abc");
+        assert_eq!(rest(server).await, frames::close(1008, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn none_is_open_for_ever() {
+        let (caller, mut server, passing) = passing(CancellationToken::new(), || Ok(()));
+        let began = Instant::now();
+        let busy = tokio::spawn(async move {
+            while server.write_all(b"\x89\x00").await.is_ok() {
+                tokio::time::sleep(IDLE / 2).await;
+            }
+        });
+        assert!(matches!(passing.await.unwrap(), End::Old));
+        assert_eq!(began.elapsed(), LIFE);
+        assert!(rest(caller).await.ends_with(&frames::close(1001, false)));
+        busy.await.unwrap();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where a request goes, and where an answer says to go on to.
 
 use http::{HeaderValue, Uri};
+use outbound::Guard;
 use registry::Grants;
 use url::{Position, Url, form_urlencoded};
 
@@ -9,14 +10,27 @@ use super::{BackendPath, Error};
 /// Parameters of the query by which callers prove who they are: they are this server's alone.
 const CREDENTIALS: [&str; 1] = ["session_token"];
 
-/// Whether the tenant's admin has consented to the upstream's host.
-pub(super) fn is_granted(upstream: &Url, grants: &Grants) -> bool {
-    let host = upstream.host_str().unwrap_or_default();
-    match upstream.port_or_known_default().unwrap_or_default() {
-        // As it is written in manifests.
-        443 => grants.hosts.contains(host),
-        port => grants.hosts.contains(&format!("{host}:{port}")),
+/// Judges whether `upstream` may be called: an admin has consented to its host, the guard lets it pass, and nobody can listen on
+/// the way there. Where the operator has allowed a host by name, that is the operator's to judge. What a name resolves to is
+/// judged when it is connected to.
+pub(super) fn may_be_called(upstream: &Url, grants: &Grants, guard: &Guard) -> Result<(), Error> {
+    if !is_granted(upstream, grants) {
+        return Err(Error::NotConsented);
     }
+    guard.check(upstream).map_err(|_| Error::Refused)?;
+    if upstream.scheme() == "https" || guard.is_allowed(upstream) { Ok(()) } else { Err(Error::ClearText) }
+}
+
+/// Whether the tenant's admin has consented to the upstream's host, as it is written in manifests.
+fn is_granted(upstream: &Url, grants: &Grants) -> bool {
+    let host = upstream.host_str().unwrap_or_default();
+    let port = upstream.port_or_known_default().unwrap_or_default();
+    grants.hosts.iter().filter_map(|granted| granted.strip_prefix(host)).any(|rest| {
+        match rest.strip_prefix(':') {
+            Some(granted) => granted.parse() == Ok(port),
+            None => rest.is_empty() && port == 443,
+        }
+    })
 }
 
 /// `path` below the base of `upstream`, with the caller's query.
@@ -153,6 +167,30 @@ mod tests {
         assert!(is_granted(&url("http://a.example"), &grants(&["a.example:80"])));
         assert!(!is_granted(&url("http://a.example"), &grants(&["a.example"])));
         assert!(!is_granted(&url("https://a.example"), &grants(&["b.example"])));
+        assert!(!is_granted(&url("https://a.example"), &grants(&["a.example.evil", "a.example:8443"])));
         assert!(!is_granted(&url("https://a.example"), &grants(&[])));
+    }
+
+    #[test]
+    fn only_where_the_operator_says_so_is_anything_sent_in_clear_text() {
+        let guard = Guard::new("api.internal, 10.0.0.0/8".parse().unwrap(), Vec::new()).unwrap();
+        let judged = |text: &str| {
+            let upstream = url(text);
+            let host = upstream.host_str().unwrap();
+            let port = upstream.port_or_known_default().unwrap();
+            let hosts = [host.to_owned(), format!("{host}:{port}")].into();
+            may_be_called(&upstream, &Grants { hosts, ..Grants::default() }, &guard)
+        };
+        for text in
+            ["https://a.example", "https://a.example:8443", "http://api.internal", "http://10.1.2.3:81"]
+        {
+            assert!(judged(text).is_ok(), "{text}");
+        }
+        for text in ["http://a.example", "http://a.example:8080", "http://1.1.1.1"] {
+            assert!(matches!(judged(text), Err(Error::ClearText)), "{text}");
+        }
+        assert!(matches!(judged("https://127.0.0.1"), Err(Error::Refused)));
+        let nothing = may_be_called(&url("https://a.example"), &Grants::default(), &guard);
+        assert!(matches!(nothing, Err(Error::NotConsented)));
     }
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::server::{Act, Server, whole};
-use super::{Front, MOUNT, deployment, guard, settings};
+use super::{Front, MOUNT, deployment, guard, later, settings};
 
 async fn post(front: &Front, headers: &str, pieces: &[&[u8]], pause: Duration) -> String {
     let mut stream = TcpStream::connect(&front.address).await.unwrap();
@@ -115,6 +115,47 @@ async fn a_server_that_is_away_is_left_alone() {
     assert!(told.contains("refused plugin_unavailable "), "{told}");
     let wait: u64 = told.rsplit(' ').next().unwrap().parse().unwrap();
     assert!((8..=12).contains(&wait), "{told}");
+    // Once it is there again it is called again.
+    let server = Server::start_at(url.strip_prefix("http://").unwrap(), Act::Answer(whole("back"))).await;
+    later(Duration::from_secs(13)).await;
+    for _ in 0..10 {
+        assert!(front.get("/x").await.ends_with("back"));
+    }
+    assert_eq!(server.requests().len(), 10);
+}
+
+#[tokio::test]
+async fn what_one_tenant_does_to_a_server_is_not_another_tenants_matter() {
+    const PLACES: usize = 256;
+    let server = Server::start(Act::HangAt("/hang", whole("ok"))).await;
+    let concurrency = NonZeroUsize::new(PLACES).unwrap();
+    let bounds = Settings { first_byte: Duration::from_secs(30), concurrency, ..settings() };
+    let front = Front::before(&server.url, bounds).await;
+    let other = front.beside("globex").await;
+    let flood = join_all((0..2000).map(|_| front.passed("/hang")));
+    let calls = async {
+        while server.requests().len() < PLACES {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        for _ in 0..50 {
+            assert_eq!(other.passed("/x").await, "200");
+        }
+        later(bounds.first_byte).await;
+    };
+    let (flood, ()) = tokio::join!(flood, calls);
+    let count = |code: &str| flood.iter().filter(|told| *told == code).count();
+    assert_eq!(count("plugin_timeout"), PLACES);
+    assert_eq!(count("rate_limited"), 2000 - PLACES);
+    assert_eq!(front.passed("/x").await, "plugin_unavailable");
+    assert_eq!(other.passed("/x").await, "200", "its server is not left alone");
+}
+
+#[tokio::test]
+async fn nothing_is_sent_in_clear_text_to_where_the_operator_does_not_say_so() {
+    let upstream = "http://1.1.1.1:8080".parse().unwrap();
+    let front = Front::of(&upstream, (deployment(&upstream), &guard("127.0.0.0/8")), settings()).await;
+    let told = front.get("/x").await;
+    assert!(told.contains("refused plugin_failed ") && told.contains("by https"), "{told}");
 }
 
 #[tokio::test]
@@ -132,11 +173,19 @@ async fn what_was_not_consented_to_is_not_called() {
 async fn what_is_not_public_is_not_called() {
     let server = Server::start(Act::Answer(whole("ok"))).await;
     let port = server.url.rsplit(':').next().unwrap();
-    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "0"] {
-        let upstream = format!("http://{host}:{port}").parse().unwrap();
+    for url in [
+        "http://127.0.0.1",
+        "http://localhost",
+        "https://localhost",
+        "http://[::ffff:127.0.0.1]",
+        "https://2130706433",
+        "http://0x7f.1",
+        "https://0",
+    ] {
+        let upstream = format!("{url}:{port}").parse().unwrap();
         let front = Front::of(&upstream, (deployment(&upstream), &guard("10.0.0.0/8")), settings()).await;
         let told = front.get("/x").await;
-        assert!(told.contains("refused plugin_failed ") && told.contains("OUTBOUND_ALLOW"), "{host}: {told}");
+        assert!(told.contains("refused plugin_failed ") && told.contains("OUTBOUND_ALLOW"), "{url}: {told}");
     }
     assert_eq!(server.connections(), 0);
 }

@@ -10,15 +10,16 @@ mod sockets;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use identity::Signer;
-use model::{Ambient, Caller, Coded as _, CredentialKind, Principal, Role, Scope};
+use model::{Ambient, Caller, Coded as _, CredentialKind, PluginId, Principal, Role, Scope, TenantId};
 use outbound::Guard;
 use registry::{BackendKind, Deployment, Grants};
-use runtime::upstream::{BackendPath, Error, Passage, Settings, Upstreams};
+use runtime::upstream::{Answer, BackendPath, Error, Passage, Settings, Standing, Upstreams};
 use storage::{Database, DatabaseUrl, MasterKey, Sealer};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -34,15 +35,26 @@ struct Front {
     address: String,
     ending: CancellationToken,
     signer: Signer,
-    _folder: TempDir,
+    inner: Arc<Inner>,
+    folder: Arc<TempDir>,
 }
 
 struct Inner {
-    upstreams: Upstreams,
+    upstreams: Arc<Upstreams>,
     deployment: Arc<Deployment>,
     upstream: Url,
     caller: Caller,
     ending: CancellationToken,
+}
+
+/// Where everything is uninstalled by the time somebody asks.
+struct Gone;
+
+#[async_trait]
+impl Standing for Gone {
+    async fn deployment(&self, _: &TenantId, id: &PluginId) -> Result<Arc<Deployment>, registry::Error> {
+        Err(registry::Error::NotInstalled(id.to_string()))
+    }
 }
 
 /// A client that waits for no answer for ever.
@@ -84,9 +96,9 @@ fn deployment(upstream: &Url) -> Deployment {
     }
 }
 
-fn caller() -> Caller {
+fn caller(tenant: &TenantId) -> Caller {
     let principal = Principal {
-        scope: Scope::Tenant("acme".parse().unwrap()),
+        scope: Scope::Tenant(tenant.clone()),
         subject: "u1".into(),
         email: Some("ann@acme.example".into()),
         name: Some("Ann Ą".into()),
@@ -120,22 +132,51 @@ impl Front {
         let ambient = Ambient::system();
         let folder = TempDir::new().unwrap();
         let signer = signer(&folder, &ambient).await;
-        let connector = guard.connector(Duration::from_millis(300));
+        let connector = guard.connector(Duration::from_secs(5));
         let public_url = "https://plugins.example".parse().unwrap();
         let parts = (signer.clone(), &public_url);
         let ending = CancellationToken::new();
-        let inner = Arc::new(Inner {
-            upstreams: Upstreams::new(connector, settings, parts, ambient),
+        let inner = Inner {
+            upstreams: Arc::new(Upstreams::new((connector, Arc::new(Gone)), settings, parts, ambient)),
+            caller: caller(&deployment.tenant),
             deployment: Arc::new(deployment),
             upstream: upstream.clone(),
-            caller: caller(),
             ending: ending.clone(),
-        });
-        let router = Router::new().fallback(forward).with_state(inner);
+        };
+        Self::serving(inner, signer, Arc::new(folder)).await
+    }
+
+    /// The same program and the same plugin for another tenant.
+    async fn beside(&self, tenant: &str) -> Self {
+        let tenant: TenantId = tenant.parse().unwrap();
+        let Inner { upstreams, deployment, upstream, ending, .. } = &*self.inner;
+        let inner = Inner {
+            upstreams: Arc::clone(upstreams),
+            caller: caller(&tenant),
+            deployment: Arc::new(Deployment { tenant, ..Deployment::clone(deployment) }),
+            upstream: upstream.clone(),
+            ending: ending.clone(),
+        };
+        Self::serving(inner, self.signer.clone(), Arc::clone(&self.folder)).await
+    }
+
+    async fn serving(inner: Inner, signer: Signer, folder: Arc<TempDir>) -> Self {
+        let ending = inner.ending.clone();
+        let inner = Arc::new(inner);
+        let router = Router::new().fallback(forward).with_state(Arc::clone(&inner));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, ending, signer, _folder: folder }
+        Self { address, ending, signer, inner, folder }
+    }
+
+    /// What a `GET` comes to that is passed on without a connection to this server: the status or the code of the error.
+    async fn passed(&self, path: &str) -> String {
+        let request = Request::get(format!("{MOUNT}{path}")).body(Body::empty()).unwrap();
+        match self.inner.pass(request).await {
+            Ok(answer) => answer.status().as_str().to_owned(),
+            Err(error) => error.code().as_str().to_owned(),
+        }
     }
 
     /// The address of what is at `path` of the plugin.
@@ -161,26 +202,36 @@ impl Front {
     }
 }
 
-async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response {
-    let passed = async {
+impl Inner {
+    async fn pass(&self, request: Request) -> Result<http::Response<Answer>, Error> {
         let path = request.uri().path().strip_prefix(MOUNT).ok_or(Error::Path("must be below the plugin"))?;
         let path = BackendPath::parse(path)?;
         let passage = Passage {
-            deployment: &inner.deployment,
-            upstream: &inner.upstream,
-            caller: &inner.caller,
+            deployment: &self.deployment,
+            upstream: &self.upstream,
+            caller: &self.caller,
             path: &path,
             mount: MOUNT,
             client: "203.0.113.9".parse().ok(),
             request_id: "r1",
-            ending: inner.ending.clone(),
+            ending: self.ending.clone(),
         };
-        inner.upstreams.pass(passage, request).await
-    };
-    match passed.await {
+        self.upstreams.pass(passage, request).await
+    }
+}
+
+async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    match inner.pass(request).await {
         Ok(answer) => answer.map(Body::new),
         Err(error) => refusal(&error),
     }
+}
+
+/// Lets time pass at once: what is due within `time` is due now.
+async fn later(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
 
 /// A refusal as these tests read it: its code and its sentence.

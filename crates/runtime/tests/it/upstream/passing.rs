@@ -119,6 +119,17 @@ async fn the_head_alone_tells_the_length_of_what_does_not_follow() {
     assert_eq!(server.connections(), 1, "connections are used again");
 }
 
+#[tokio::test]
+async fn a_head_tells_no_length_that_is_not_known() {
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Own: 1\r\n\r\n".to_vec();
+    let server = Server::start(Act::Answer(chunked)).await;
+    let front = Front::before(&server.url, settings()).await;
+    let request = format!("HEAD {MOUNT}/x HTTP/1.1\r\nHost: front\r\nConnection: close\r\n\r\n");
+    let told = front.raw(request.as_bytes()).await.to_ascii_lowercase();
+    assert!(told.contains("x-own: 1\r\n") && told.ends_with("\r\n\r\n"), "{told}");
+    assert!(!told.contains("content-length"), "{told}");
+}
+
 /// A server in the usual way.
 async fn served(router: Router) -> Front {
     served_within(router, settings()).await
@@ -180,6 +191,22 @@ async fn what_nobody_takes_is_not_read() {
         .await
         .unwrap();
     assert_eq!(whole, PIECES * 64 * 1024);
+}
+
+#[tokio::test]
+async fn a_caller_may_take_its_time() {
+    const SIZE: usize = 32 * 1024 * 1024;
+    let large = |_: Request| async { Response::new(Body::from(vec![b'x'; SIZE])) };
+    let bounds = Settings { max_answer: 1 << 30, ..settings() };
+    let front = served_within(Router::new().fallback(large), bounds).await;
+    let mut answer = client().get(front.url("/large")).send().await.unwrap();
+    let mut bytes = answer.chunk().await.unwrap().unwrap().len();
+    // The bound of silence is the server's, which now waits for the caller.
+    tokio::time::sleep(bounds.idle * 3).await;
+    while let Some(piece) = answer.chunk().await.unwrap() {
+        bytes += piece.len();
+    }
+    assert_eq!(bytes, SIZE);
 }
 
 #[tokio::test]

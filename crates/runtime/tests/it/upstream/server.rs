@@ -19,6 +19,8 @@ pub(super) enum Act {
     Flood(Vec<u8>, Vec<u8>),
     /// Sends these bytes and nothing more.
     Hang(Vec<u8>),
+    /// Sends nothing where this stands in the request, and these bytes otherwise.
+    HangAt(&'static str, Vec<u8>),
 }
 
 /// The server.
@@ -35,7 +37,11 @@ pub(super) fn whole(body: &str) -> Vec<u8> {
 
 impl Server {
     pub(super) async fn start(act: Act) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", act).await
+    }
+
+    pub(super) async fn start_at(address: &str, act: Act) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(Mutex::new(0));
@@ -61,10 +67,14 @@ impl Server {
 
 async fn serve(mut stream: TcpStream, act: Act, requests: Arc<Mutex<Vec<String>>>) {
     while let Some(request) = read(&mut stream).await {
-        requests.lock().unwrap().push(request);
+        requests.lock().unwrap().push(request.clone());
         // Who is cut off while it sends has nothing more to do.
         let done = match &act {
-            Act::Answer(bytes) => stream.write_all(bytes).await.is_err(),
+            Act::HangAt(place, _) if request.contains(place) => {
+                tokio::time::sleep(Duration::from_mins(1)).await;
+                true
+            }
+            Act::Answer(bytes) | Act::HangAt(_, bytes) => stream.write_all(bytes).await.is_err(),
             Act::AnswerAndClose(bytes) => {
                 let _ = stream.write_all(bytes).await;
                 true

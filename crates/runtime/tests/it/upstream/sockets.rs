@@ -1,5 +1,6 @@
 //! WebSockets through the front.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,15 +10,17 @@ use axum::routing::any;
 use futures::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio_tungstenite::WebSocketStream;
+use runtime::upstream::Settings;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::server::{Act, Server, whole};
-use super::{Front, MOUNT, settings};
+use super::{Front, MOUNT, later, settings};
 
 /// Sends back what it is sent, after the headers that it was asked with.
 async fn echo(mut request: Request) -> Response {
@@ -41,11 +44,15 @@ async fn echo(mut request: Request) -> Response {
 }
 
 async fn echoing() -> Front {
+    echoing_within(settings()).await
+}
+
+async fn echoing_within(bounds: Settings) -> Front {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().route("/chat", any(echo));
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    Front::before(&url, settings()).await
+    Front::before(&url, bounds).await
 }
 
 fn wish(front: &Front) -> http::Request<()> {
@@ -77,8 +84,45 @@ async fn a_socket_ends_with_this_server() {
     let (mut socket, _) = tokio_tungstenite::connect_async(wish(&front)).await.unwrap();
     assert!(socket.next().await.unwrap().is_ok());
     front.ending.cancel();
-    let ended = tokio::time::timeout(Duration::from_secs(5), socket.next()).await.unwrap();
-    assert!(!matches!(ended, Some(Ok(Message::Text(_)))), "{ended:?}");
+    assert_eq!(closed(&mut socket).await, CloseCode::Away);
+}
+
+/// The code with which a socket is closed.
+async fn closed(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) -> CloseCode {
+    match tokio::time::timeout(Duration::from_secs(5), socket.next()).await.unwrap() {
+        Some(Ok(Message::Close(Some(frame)))) => frame.code,
+        other => panic!("it is closed: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_socket_ends_with_the_installation() {
+    let front = echoing().await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(wish(&front)).await.unwrap();
+    assert!(socket.next().await.unwrap().is_ok());
+    // By then it is uninstalled.
+    later(Duration::from_secs(61)).await;
+    assert_eq!(closed(&mut socket).await, CloseCode::Policy);
+}
+
+#[tokio::test]
+async fn a_socket_is_a_request_under_way() {
+    let front = echoing_within(Settings { concurrency: NonZeroUsize::MIN, ..settings() }).await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(wish(&front)).await.unwrap();
+    assert!(socket.next().await.unwrap().is_ok());
+    assert_eq!(front.passed("/chat").await, "rate_limited");
+    socket.close(None).await.unwrap();
+    while let Some(Ok(_)) = socket.next().await {}
+    drop(socket);
+    let mut told = String::new();
+    for _ in 0..100 {
+        told = front.passed("/elsewhere").await;
+        if told == "404" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(told, "404", "its place comes free");
 }
 
 #[tokio::test]
