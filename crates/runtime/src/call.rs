@@ -15,6 +15,7 @@ use storage::Database;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::ctx::shares::Shares;
 use crate::ctx::{PlatformApi, platform_client};
 use crate::invocation::{Door, Invocation, shown};
 use crate::log::Log;
@@ -87,6 +88,7 @@ pub(crate) struct Shared {
     pub(crate) signer: Arc<dyn Sign>,
     pub(crate) log: Log,
     pub(crate) values: Values,
+    pub(crate) shares: Shares,
     pub(crate) platform: Option<PlatformApi>,
     pub(crate) redactors: moka::sync::Cache<Place, Arc<Redactor>>,
     pub(crate) ambient: Ambient,
@@ -139,6 +141,7 @@ impl Runtime {
         let client = platform_client(settings.platform_roots, deadline).map_err(Error::Platform)?;
         let platform = settings.platform.map(|base| PlatformApi { base, client });
         let shared = Shared {
+            shares: Shares::new(),
             values: Values::new(database.clone(), settings.quota, ambient.clone()),
             redactors: moka::sync::Cache::builder()
                 .max_capacity(MAX_REDACTORS)

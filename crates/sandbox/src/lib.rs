@@ -3,6 +3,7 @@
 //!
 //! Knows no tenant's rules, no database and no HTTP: what a program may do beside computing is what its [`Host`] lets it.
 
+mod bounds;
 mod cache;
 mod component;
 mod engine;
@@ -32,4 +33,5 @@ pub use program::{
     Answer, DeclaredHook, DeclaredRoute, Definition, Invocation, Lifecycle, Owner, Script, Target,
 };
 pub use sandbox::Sandbox;
+pub use source_map::SourceMap;
 pub use settings::{Admission, Limits, Rest, Settings};

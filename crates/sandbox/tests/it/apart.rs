@@ -9,7 +9,7 @@ use crate::world::{World, owner, script};
 async fn the_state_of_a_script_is_its_owners_alone() {
     let world = World::new();
     let script = script(
-        "h: () => { globalThis.count = (globalThis.count ?? 0) + 1; Array.prototype.seen = 1; return globalThis.count }",
+        "h: () => { globalThis.count = (globalThis.count ?? 0) + 1; return globalThis.count }",
     );
     let other_plugin = Owner { plugin: "q".into(), ..owner("a") };
     for (owner, expected) in [
