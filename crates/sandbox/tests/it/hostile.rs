@@ -225,7 +225,7 @@ async fn options_are_those_that_were_given_and_not_every_objects() {
         const got = await ctx.http.get('https://a.test', {});
         const fetched = await (await fetch('https://a.test', {})).json();
         const connected = await ctx.connections.get('gmail', {}).list();
-        return [got.body, fetched, connected.asked.user === 'bad', (await ctx.storage.list('')).length, new Response('a', {}).status, req.body] }";
+        return [got.body, fetched, Object.hasOwn(connected.asked, 'user'), (await ctx.storage.list('')).length, new Response('a', {}).status, req.body] }";
     let told = world.body(code, json!({ "path": "/", "body": null })).await;
     let plain = json!({ "method": "GET", "url": "https://a.test", "headers": {} });
     assert_eq!(told, json!([plain, plain, false, 0, 200, null]));
