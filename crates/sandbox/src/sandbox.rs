@@ -109,8 +109,8 @@ impl Sandbox {
 
     /// Calls a function of `script` for `owner`, in a warm instance if there is one.
     ///
-    /// If the future is dropped, the call ends and its instance is thrown away. So is one that failed, and one whose call
-    /// left something under way.
+    /// If the future is dropped, the call ends and its instance is thrown away. So is one that has met a limit, one whose call
+    /// has left something under way, and one that has changed the language's own prototypes.
     pub async fn call(
         &self,
         owner: &Owner,
