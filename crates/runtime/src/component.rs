@@ -135,13 +135,13 @@ impl ComponentHost for ComponentDoor {
             done.map(|Exchanged { answered, body, redactor, room: _room }| {
                 answered.to_response(body, redactor.as_ref())
             })
-                .map_err(|failure| {
-                    let (error, level) = told(&failure);
-                    if failures.fetch_add(1, Ordering::Relaxed) < MAX_TOLD {
-                        call.write(level, format!("a request to {host}: {}", failure.sentence()));
-                    }
-                    error
-                })
+            .map_err(|failure| {
+                let (error, level) = told(&failure);
+                if failures.fetch_add(1, Ordering::Relaxed) < MAX_TOLD {
+                    call.write(level, format!("a request to {host}: {}", failure.sentence()));
+                }
+                error
+            })
         })
     }
 

@@ -81,7 +81,9 @@ pub enum Error {
     #[error("the plugin's backend has failed too often and is left alone: try again in {} s", .0.as_secs().max(1))]
     Resting(Duration),
     /// What runs for the tenant has all the memory that there is for one.
-    #[error("this organization's backends need more memory at once than there is for them: try again later, or do less in one call")]
+    #[error(
+        "this organization's backends need more memory at once than there is for them: try again later, or do less in one call"
+    )]
     Crowded,
     /// All programs together have all the memory that there is for them.
     #[error("the server has no memory left for plugins' backends: try again later")]

@@ -106,7 +106,8 @@ impl Instance {
             if answer.len() > output { Err(Error::OutputTooLarge(output)) } else { Ok(answer) }
         });
         let has_ended = match &answer {
-            Ok(_) | Err(Error::Threw(_) | Error::Answer(_) | Error::NoHandler(_) | Error::OutputTooLarge(_)) => {
+            Ok(_)
+            | Err(Error::Threw(_) | Error::Answer(_) | Error::NoHandler(_) | Error::OutputTooLarge(_)) => {
                 leftover == Leftover::None
             }
             Err(_) => false,

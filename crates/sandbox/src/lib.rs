@@ -33,5 +33,5 @@ pub use program::{
     Answer, DeclaredHook, DeclaredRoute, Definition, Invocation, Lifecycle, Owner, Script, Target,
 };
 pub use sandbox::Sandbox;
-pub use source_map::SourceMap;
 pub use settings::{Admission, Limits, Rest, Settings};
+pub use source_map::SourceMap;

@@ -153,7 +153,12 @@ impl Records {
 
 impl Owners {
     /// The record of an owner, new if there was none.
-    fn record(&mut self, owner: &Owner, script: &Arc<str>, (now, kept): (Timestamp, Duration)) -> &mut Record {
+    fn record(
+        &mut self,
+        owner: &Owner,
+        script: &Arc<str>,
+        (now, kept): (Timestamp, Duration),
+    ) -> &mut Record {
         if self.records.len() >= self.sweep_at && !self.records.contains_key(owner) {
             let since = now.minus(kept);
             self.records.retain(|_, record| record.heard > since);
@@ -346,12 +351,14 @@ mod tests {
 
     /// The lane in which calls begin, until they begin in the fast one.
     fn slow_calls(records: &Arc<Records>) -> u8 {
-        (0..10).take_while(|_| {
-            let pass = admit(records).unwrap();
-            let lane = pass.lane;
-            pass.done(Conduct::Good, Effort::Light);
-            lane == Lane::Slow
-        }).fold(0, |count, _| count + 1)
+        (0..10)
+            .take_while(|_| {
+                let pass = admit(records).unwrap();
+                let lane = pass.lane;
+                pass.done(Conduct::Good, Effort::Light);
+                lane == Lane::Slow
+            })
+            .fold(0, |count, _| count + 1)
     }
 
     #[test]

@@ -279,7 +279,12 @@ impl Inner {
         done.await.map_err(|_| Error::WallDeadline(wall))??
     }
 
-    async fn work(self: Arc<Self>, warm: Option<Instance>, call: Call, meter: Arc<Meter>) -> Result<String, Error> {
+    async fn work(
+        self: Arc<Self>,
+        warm: Option<Instance>,
+        call: Call,
+        meter: Arc<Meter>,
+    ) -> Result<String, Error> {
         let start = if warm.is_some() { "warm" } else { "cold" };
         metrics::counter!("jackfield_sandbox_starts_total", "start" => start).increment(1);
         let Call { key, script, host, invocation, runtime } = call;

@@ -171,11 +171,12 @@ mod tests {
     #[test]
     fn the_last_token_before_a_place_tells_it() {
         // Line 1: columns 0 and 4 from a.ts 1:1 and 2:1. Line 3: column 2 from a.ts 3:1. Line 2 has none.
-        let map = SourceMap::new(r#"{"version":3,"sources":["a.ts"],"names":[],"mappings":"AAAA,IACA;;EACA"}"#);
-        let line = |line, column| {
-            map.original(&Frame { function: "", line, column }).and_then(|place| place.line)
-        };
-        let told = [line(1, 1), line(1, 4), line(1, 5), line(1, 99), line(2, 1), line(3, 2), line(3, 3), line(4, 1)];
+        let map =
+            SourceMap::new(r#"{"version":3,"sources":["a.ts"],"names":[],"mappings":"AAAA,IACA;;EACA"}"#);
+        let line =
+            |line, column| map.original(&Frame { function: "", line, column }).and_then(|place| place.line);
+        let told =
+            [line(1, 1), line(1, 4), line(1, 5), line(1, 99), line(2, 1), line(3, 2), line(3, 3), line(4, 1)];
         assert_eq!(told, [Some(1), Some(1), Some(2), Some(2), None, None, Some(3), None]);
         assert!(map.clone().read.get().is_some(), "clones share what was read");
     }

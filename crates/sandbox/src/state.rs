@@ -19,7 +19,8 @@ use crate::{Host, Level, Limits};
 const MOST_UNREAD: usize = 1_024;
 
 /// What a script is told that holds very much at once, or has come when others do.
-const NO_ROOM: &str = "there is no memory left for what this hands over: await other calls first, or try again later";
+const NO_ROOM: &str =
+    "there is no memory left for what this hands over: await other calls first, or try again later";
 
 /// The answer that crosses to a script.
 pub(crate) type Crossing = Result<String, String>;

@@ -280,7 +280,10 @@ async fn how_an_error_is_told_is_not_the_scripts_to_choose() {
             "let n = 0; throw { get message() { return n++ ? 'x'.repeat(1e6) : 'first' }, get name() { return { toString: () => 'n' } } }",
             "the plugin failed: n: first",
         ),
-        ("const e = new Error('mine'); e.stack = ('    at ' + 'f'.repeat(500) + ' (<input>:1:1)\\n').repeat(100); throw e", "the plugin failed: Error: mine"),
+        (
+            "const e = new Error('mine'); e.stack = ('    at ' + 'f'.repeat(500) + ' (<input>:1:1)\\n').repeat(100); throw e",
+            "the plugin failed: Error: mine",
+        ),
     ] {
         let error = world.run(&format!("h: () => {{ {code} }}"), "h", json!({})).await.unwrap_err();
         assert!(error.to_string().starts_with(expected), "{code}: {error}");
@@ -302,7 +305,11 @@ async fn tools_take_so_much_at_once() {
         let Error::Threw(thrown) = &error else { panic!("{code}: {error:?}") };
         assert!(thrown.name == "RangeError" && thrown.message.contains(expected), "{code}: {thrown:?}");
     }
-    for code in ["base64Encode(new Uint8Array(7 << 20))", "utf8Decode(new Uint8Array(7 << 20), true)", "digest('SHA-1', new Uint8Array(7 << 20))"] {
+    for code in [
+        "base64Encode(new Uint8Array(7 << 20))",
+        "utf8Decode(new Uint8Array(7 << 20), true)",
+        "digest('SHA-1', new Uint8Array(7 << 20))",
+    ] {
         let code = format!("const raw = await import('jackfield:sandbox/tools@1.0.0'); raw.{code}; return 1");
         let error = fails(settings(), &code).await;
         assert!(matches!(error, Error::MessageTooLarge(_)), "{code}: {error:?}");

@@ -34,7 +34,11 @@ async fn their_memory_is_counted_and_given_back() {
     assert!((1..6).contains(&instances) && bytes <= 8 << 20, "{instances} of {bytes}");
     assert_eq!(world.sandbox.memory(), bytes, "nothing else has memory");
     world.run_as(&owner("large"), &script, "h", json!({ "bytes": 16 << 20 })).await.unwrap();
-    assert_eq!(world.sandbox.warm(), (instances, bytes), "one that has very much is not kept, and drives out no other");
+    assert_eq!(
+        world.sandbox.warm(),
+        (instances, bytes),
+        "one that has very much is not kept, and drives out no other"
+    );
     assert_eq!(world.sandbox.memory(), bytes);
 }
 
