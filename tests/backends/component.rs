@@ -12,6 +12,7 @@ use super::{act, lines};
 use crate::deployment::{ADMIN, Answer, Deployment, PLATFORM, USER, Who, manifest, on_both_backends, with};
 
 on_both_backends!(
+    the_example_in_rust_answers,
     a_component_answers_below_the_proxy_and_to_actions,
     a_component_calls_where_it_was_consented_to,
     a_component_of_bad_will_harms_nobody,
@@ -68,6 +69,29 @@ async fn a_component_answers_below_the_proxy_and_to_actions(backend: Backend) {
     assert!(told.contains(&"a line") && told.contains(&"and a rest"), "{told:?}");
     deployment.put(ADMIN, "/plugins/shop/status", &json!({"enabled": false})).await.expect(200);
     get(&deployment, USER, "shop").await.problem("plugin_disabled");
+}
+
+async fn the_example_in_rust_answers(backend: Backend) {
+    let deployment = Deployment::start(backend);
+    let manifest: Value =
+        serde_json::from_str(include_str!("../../examples/plugins/iban-check/plugin.json")).unwrap();
+    let bytes = include_bytes!("../../examples/plugins/iban-check/backend.wasm");
+    let files = json!({"files": {"backend.wasm": {"content": STANDARD.encode(bytes), "encoding": "base64"}}});
+    deployment.post(PLATFORM, "/plugins", &with(manifest, &files)).await.expect(201);
+    deployment.install(ADMIN, "iban-check").await;
+    for (iban, is_valid) in [
+        ("DE89370400440532013000", true),
+        ("gb82%20WEST%201234%205698%207654%2032", true),
+        ("DE89370400440532013001", false),
+    ] {
+        let told = get(&deployment, USER, &format!("iban-check/ibans/{iban}?x")).await;
+        assert_eq!(told.headers["content-type"], "application/json");
+        assert_eq!(told.expect(200)["valid"], is_valid, "{iban}");
+    }
+    get(&deployment, USER, "iban-check/ibans/short").await.expect(404);
+    let done = act(&deployment, USER, "iban-check", "ibans", json!({})).await.expect(200);
+    assert_eq!(done["success"], false, "it has no actions: {done:#}");
+    assert_eq!(lines(&deployment, "iban-check", 5).await[0]["message"], "200 for tenant acme");
 }
 
 async fn a_component_calls_where_it_was_consented_to(backend: Backend) {

@@ -3,6 +3,8 @@
 mod actions;
 mod component;
 mod connections;
+mod flood;
+mod hostile;
 mod outbound;
 
 use serde_json::{Value, json};

@@ -1,11 +1,11 @@
 //! What every request gets: an id, a line in the log, its place in the metrics, and problems with the id in them.
 
+use std::future::Future;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, Method, header};
 use model::TenantId;
@@ -23,13 +23,14 @@ pub struct RequestContext(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     id: String,
+    route: OnceLock<MatchedPath>,
     tenant: OnceLock<TenantId>,
 }
 
 impl RequestContext {
     /// A request of which nothing but its id is known.
     pub(crate) fn new(id: String) -> Self {
-        Self(Arc::new(Inner { id, tenant: OnceLock::new() }))
+        Self(Arc::new(Inner { id, route: OnceLock::new(), tenant: OnceLock::new() }))
     }
 
     /// The request's id.
@@ -44,16 +45,30 @@ impl RequestContext {
     }
 }
 
-/// The layer that accounts for a request. The log line never has the query string, which may hold tokens, nor headers.
-pub(crate) async fn account(State(app): State<App>, mut request: Request, next: Next) -> Response {
+/// Notes the route that a request has come to.
+pub(crate) fn note_route(request: Request) -> Request {
+    let extensions = request.extensions();
+    if let (Some(context), Some(route)) =
+        (extensions.get::<RequestContext>(), extensions.get::<MatchedPath>())
+    {
+        let _ = context.0.route.set(route.clone());
+    }
+    request
+}
+
+/// Accounts for a request that `answer` answers. The log line never has the query string, which may hold tokens, nor headers.
+pub(crate) async fn account<A: Future<Output = Response>>(
+    app: &App,
+    mut request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Response {
     let started = Instant::now();
-    let context = RequestContext::new(request_id(&app, &request));
+    let context = RequestContext::new(request_id(app, &request));
     let method = method_label(request.method());
-    let route = request.extensions().get::<MatchedPath>().cloned();
     request.extensions_mut().insert(context.clone());
 
     let span = tracing::info_span!("request", request.id = context.id());
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = answer(request).instrument(span).await;
 
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let body = problem.body(Some(context.id()));
@@ -63,48 +78,35 @@ pub(crate) async fn account(State(app): State<App>, mut request: Request, next: 
     if let Ok(id) = HeaderValue::from_str(context.id()) {
         response.headers_mut().insert(X_REQUEST_ID.clone(), id);
     }
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let route = context.0.route.get().map_or("unmatched", MatchedPath::as_str);
     let status = response.status().as_u16();
-    record(method, route, status, started);
-    // To the microsecond: more digits are noise.
-    let duration_ms = (started.elapsed().as_secs_f64() * 1_000_000.0).round() / 1000.0;
-    let tenant = context.0.tenant.get().map(TenantId::as_str);
-    span.in_scope(|| log(method, route, status, duration_ms, tenant));
+    let duration = started.elapsed();
+    app.request_metrics().record(method, route, status, duration);
+    log(&context, method, route, status, duration);
     response
 }
 
-fn log(method: &str, route: &str, status: u16, duration_ms: f64, tenant: Option<&str>) {
+/// Writes the request's line. It is no part of the request's span, so that what the span knows need not be read once more.
+fn log(context: &RequestContext, method: &str, route: &str, status: u16, duration: Duration) {
+    // To the microsecond: more digits are noise.
+    let duration_ms = (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0;
+    let tenant = context.0.tenant.get().map(TenantId::as_str);
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                request.id = context.id(),
+                http.method = method,
+                http.route = route,
+                http.status = status,
+                duration_ms,
+                tenant,
+                "answered"
+            )
+        };
+    }
     // Probes and scrapes come every few seconds and say nothing new.
     let routine = matches!(route, "/health" | "/health/ready" | "/metrics") && status < 400;
-    if routine {
-        tracing::debug!(
-            http.method = method,
-            http.route = route,
-            http.status = status,
-            duration_ms,
-            tenant,
-            "answered"
-        );
-    } else {
-        tracing::info!(
-            http.method = method,
-            http.route = route,
-            http.status = status,
-            duration_ms,
-            tenant,
-            "answered"
-        );
-    }
-}
-
-fn record(method: &'static str, route: &str, status: u16, started: Instant) {
-    let labels = [
-        ("method", metrics::SharedString::const_str(method)),
-        ("route", metrics::SharedString::from_owned(route.to_owned())),
-        ("status", metrics::SharedString::from_owned(status.to_string())),
-    ];
-    metrics::counter!("http_requests_total", &labels).increment(1);
-    metrics::histogram!("http_request_duration_seconds", &labels).record(started.elapsed().as_secs_f64());
+    if routine { line!(debug) } else { line!(info) }
 }
 
 /// The caller's own id where it is a plain word of at most 64 characters, else a new one.

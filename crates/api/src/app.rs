@@ -25,6 +25,7 @@ use crate::health::Probe;
 use crate::lexmodo::LexmodoPlugin;
 use crate::origins::Origins;
 use crate::rate_limit::RateLimits;
+use crate::request_metrics::RequestMetrics;
 
 /// How the HTTP surface behaves.
 #[derive(Debug)]
@@ -90,18 +91,28 @@ pub struct App(Arc<Inner>);
 struct Inner {
     options: Options,
     parts: Parts,
+    request_metrics: RequestMetrics,
     warned_of_proxy: AtomicBool,
 }
 
 impl App {
     /// The surface over `parts`.
     pub fn new(options: Options, parts: Parts) -> Self {
-        Self(Arc::new(Inner { options, parts, warned_of_proxy: AtomicBool::new(false) }))
+        Self(Arc::new(Inner {
+            options,
+            parts,
+            request_metrics: RequestMetrics::default(),
+            warned_of_proxy: AtomicBool::new(false),
+        }))
     }
 
     /// Forgets what is no longer needed: to be called every minute.
     pub fn sweep(&self) {
         self.0.options.rate_limits.sweep();
+    }
+
+    /// Sums up what was measured since it was called last, which takes memory until then: to be called every few seconds.
+    pub fn sum_up_metrics(&self) {
         self.0.parts.metrics.run_upkeep();
     }
 
@@ -145,11 +156,12 @@ impl App {
         &self.0.options.return_to
     }
 
-    /// Runs plugins' backends.
+    /// Tells backends of what becomes of their installations.
     pub(crate) fn lifecycle(&self) -> &Lifecycle {
         &self.0.parts.lifecycle
     }
 
+    /// Runs plugins' backends.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.0.parts.runtime
     }
@@ -170,6 +182,11 @@ impl App {
 
     pub(crate) fn metrics(&self) -> &PrometheusHandle {
         &self.0.parts.metrics
+    }
+
+    /// What answered requests are counted in.
+    pub(crate) fn request_metrics(&self) -> &RequestMetrics {
+        &self.0.request_metrics
     }
 
     pub(crate) fn rate_limits(&self) -> &RateLimits {

@@ -1,11 +1,13 @@
 //! The layers around routes: deadlines, caught panics, compression, security headers.
 
-use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use model::ErrorCode;
 use tower_http::CompressionLevel;
@@ -31,15 +33,17 @@ pub(crate) async fn deadline(State(limit): State<Deadline>, request: Request, ne
     }
 }
 
-/// The answer to a request whose handler panicked: a bug of ours.
-#[expect(clippy::needless_pass_by_value, reason = "tower-http hands the panic over by value")]
-pub(crate) fn caught_panic(panic: Box<dyn Any + Send>) -> Response {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
-    Problem::new(ErrorCode::Internal, format!("a handler panicked: {text}")).into_response()
+/// What `answer` answers; a problem where its handler panics: a bug of ours.
+pub(crate) async fn caught(answer: impl Future<Output = Response>) -> Response {
+    let answered = AssertUnwindSafe(answer).catch_unwind().await;
+    answered.unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Problem::new(ErrorCode::Internal, format!("a handler panicked: {text}")).into_response()
+    })
 }
 
 /// Marks an answer that another server has made: it is handed on byte by byte, at the moment when it comes.
@@ -74,7 +78,7 @@ impl Predicate for IsJson {
 pub(crate) struct MayBeFramed;
 
 /// Headers that keep a browser from guessing, framing and leaking; a handler's own value stands.
-pub(crate) async fn security_headers(State(app): State<App>, mut response: Response) -> Response {
+pub(crate) fn security_headers<B>(app: &App, mut response: http::Response<B>) -> http::Response<B> {
     let may_be_framed = response.extensions().get::<MayBeFramed>().is_some();
     let headers = response.headers_mut();
     put(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -102,15 +106,14 @@ mod tests {
     use axum::middleware::from_fn_with_state;
     use axum::routing::get;
     use tower::ServiceExt as _;
-    use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
 
     #[tokio::test]
     async fn a_panic_becomes_a_problem_that_does_not_tell() {
         let handler = || async { Err::<(), _>(panics_with("the key is hush")) };
-        let router = Router::new().route("/", get(handler)).layer(CatchPanicLayer::custom(caught_panic));
-        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        let router = Router::new().route("/", get(handler));
+        let response = caught(router.oneshot(Request::new(Body::empty())).map(Result::unwrap)).await;
         assert_eq!(response.status(), 500);
         let body = to_bytes(response.into_body(), 65_536).await.unwrap();
         let text = String::from_utf8(body.to_vec()).unwrap();

@@ -21,6 +21,7 @@ mod plugin_proxy;
 mod plugins;
 pub mod problem;
 pub mod rate_limit;
+mod request_metrics;
 pub mod return_to;
 mod router;
 mod service;

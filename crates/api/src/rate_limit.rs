@@ -1,13 +1,13 @@
 //! Rate limits per address and per tenant, told to callers in `RateLimit` and `Retry-After` headers.
 
+use std::future::Future;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::keyed::DashMapStateStore;
@@ -49,11 +49,12 @@ impl RateLimits {
 
     /// Counts a request made for `tenant`.
     pub(crate) fn count_tenant(&self, tenant: &TenantId) -> Result<(), Problem> {
-        self.tenant.as_ref().map_or(Ok(()), |limit| limit.count(tenant.as_str()).map(drop))
+        self.tenant.as_ref().map_or(Ok(()), |limit| limit.check(tenant.as_str()).map(drop))
     }
 
     fn count_address(&self, address: IpAddr) -> Result<Option<HeaderMap>, Problem> {
-        self.address.as_ref().map(|limit| limit.count(party(address))).transpose()
+        let limit = self.address.as_ref();
+        limit.map(|limit| Ok(limit.headers(&limit.check(party(address))?))).transpose()
     }
 
     /// Forgets the parties that have been quiet long enough to have their whole quota again. To be called every
@@ -86,11 +87,11 @@ impl Limit {
         }
     }
 
-    /// Counts one request; gives the headers that tell how many remain.
-    fn count(&self, party: impl Hash) -> Result<HeaderMap, Problem> {
+    /// Counts one request; gives what remains.
+    fn check(&self, party: impl Hash) -> Result<StateSnapshot, Problem> {
         let slot = self.hasher.hash_one(party) % SLOTS;
         match self.limiter.check_key(&slot) {
-            Ok(snapshot) => Ok(self.headers(&snapshot)),
+            Ok(snapshot) => Ok(snapshot),
             Err(refusal) => {
                 let wait = refusal.wait_time_from(self.clock.now());
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -124,20 +125,23 @@ impl Limit {
     }
 }
 
-/// The layer that counts requests by the client's address.
-pub(crate) async fn by_address(
-    State(app): State<App>,
+/// Counts a request by the client's address; has `answer` answer it if it is not one too many.
+pub(crate) async fn by_address<A: Future<Output = Response>>(
+    app: &App,
     request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let headers = count_address(&app, request.extensions(), request.headers())?;
-    let mut response = next.run(request).await;
+    answer: impl FnOnce(Request) -> A,
+) -> Response {
+    let headers = match count_address(app, request.extensions(), request.headers()) {
+        Ok(headers) => headers,
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = answer(request).await;
     if let Some(headers) = headers {
         for (name, value) in &headers {
             response.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
     }
-    Ok(response)
+    response
 }
 
 /// Counts a request against its address; gives the headers that tell how many remain.
@@ -154,8 +158,6 @@ pub(crate) fn count_address(
 
 #[cfg(test)]
 mod tests {
-    use axum::response::IntoResponse;
-
     use super::*;
 
     fn limits(per_minute: u32) -> RateLimits {

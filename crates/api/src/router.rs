@@ -1,14 +1,17 @@
 //! Every route, and the layers around them.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use tower::limit::GlobalConcurrencyLimitLayer;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::util::MapRequestLayer;
+use tower::{Service, ServiceBuilder};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -91,18 +94,36 @@ pub fn router(app: App, mounted: Router) -> Router {
     let hosted = limited(hosted, options.deadline, options.max_body_bytes)
         .method_not_allowed_fallback(problem::method_not_allowed);
 
-    let accounted = guarded
-        .merge(open)
-        .merge(hosted)
-        .fallback(problem::not_found)
-        .layer(from_fn_with_state(app.clone(), rate_limit::by_address))
-        .layer(CatchPanicLayer::custom(layers::caught_panic))
-        .layer(from_fn_with_state(app.clone(), access::account))
+    let surface = guarded.merge(open).merge(hosted).fallback(problem::not_found);
+    let surface = surface.layer(MapRequestLayer::new(access::note_route)).with_state(app.clone());
+    // Bundles stand outside every layer: they are asked for most and need none. What they serve is public, precompressed and in
+    // memory, and they set their own headers.
+    bundles::routes().with_state(app.clone()).fallback_service(around(app, surface))
+}
+
+/// What every request to `surface` goes through, around it all rather than around each route: axum copies a route with its layers
+/// for each request.
+fn around(
+    app: App,
+    surface: Router,
+) -> impl Service<Request, Response: IntoResponse, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+    let https = app.clone();
+    ServiceBuilder::new()
+        .map_response(move |response| layers::security_headers(&https, response))
         .layer(layers::compression())
-        .layer(map_response_with_state(app.clone(), layers::security_headers));
-    // Bundles stand outside every layer above: they are asked for most and need none. What they serve is public,
-    // precompressed and in memory, and they set their own headers.
-    accounted.merge(bundles::routes()).with_state(app)
+        .service_fn(move |request| {
+            let (app, mut surface) = (app.clone(), surface.clone());
+            async move {
+                let answer = |request| async move {
+                    // A router is always ready, and never fails.
+                    let Ok(response) = surface.call(request).await;
+                    response
+                };
+                let counted = |request| layers::caught(rate_limit::by_address(&app, request, answer));
+                Ok::<Response, Infallible>(access::account(&app, request, counted).await)
+            }
+        })
 }
 
 /// Routes that take no longer and no more than this.

@@ -54,7 +54,8 @@ impl Authenticator {
         if let Some(bearer) = credentials.bearer() {
             let token = bearer?;
             let principal = if token.starts_with(PREFIX) {
-                self.keys.authenticate(token).await?
+                // Boxed, as other requests' futures would be larger for it.
+                Box::pin(self.keys.authenticate(token)).await?
             } else {
                 self.tokens.verify(token).await?
             };

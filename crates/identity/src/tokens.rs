@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use model::{Ambient, Principal};
+use moka::sync::Cache;
 use secrecy::ExposeSecret;
 
 use crate::claims::{Claims, Vouched};
@@ -11,11 +13,17 @@ use crate::compact::{Encrypted, Signed, Token, decode};
 use crate::issuer::Issuer;
 use crate::key_set::verifies;
 use crate::session::SessionKeys;
-use crate::{Config, Error, fetch};
+use crate::{Config, Error, MAX_CREDENTIAL_BYTES, fetch};
+
+/// Of how many tokens it is remembered what they say: some 4 MB.
+const REMEMBERED_CLAIMS: u64 = 4096;
 
 /// Verifies JWS and JWE tokens.
 pub(crate) struct Tokens {
     hs256: Option<DecodingKey>,
+    /// What tokens signed with the one symmetric key say, by their SHA-256: a caller sends the same one with each request. Whether
+    /// it is their time is asked each time.
+    claims: Cache<Vec<u8>, Arc<Claims>>,
     sessions: SessionKeys,
     issuers: Vec<Arc<Issuer>>,
     audience: String,
@@ -38,6 +46,7 @@ impl Tokens {
         let secret = config.jwt_secret.as_ref();
         Ok(Self {
             hs256: secret.map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes())),
+            claims: Cache::new(REMEMBERED_CLAIMS),
             sessions: SessionKeys::derive(config.v4_secret(), config.v5_secret())
                 .map_err(|_| failed("no key can be derived from the session secrets"))?,
             issuers,
@@ -48,8 +57,15 @@ impl Tokens {
 
     /// The principal of a token sent as Bearer, of whichever kind it is.
     pub(crate) async fn verify(&self, token: &str) -> Result<Principal, Error> {
+        if token.len() > MAX_CREDENTIAL_BYTES {
+            return Err(Error::TooLong { max: MAX_CREDENTIAL_BYTES });
+        }
+        let digest = digest::digest(&digest::SHA256, token.as_bytes());
+        if let Some(claims) = self.claims.get(digest.as_ref()) {
+            return claims.vouch(self.ambient.now()).map(|vouched| vouched.principal);
+        }
         let vouched = match Token::parse(token)? {
-            Token::Signed(token) => self.verify_signed(&token).await?,
+            Token::Signed(token) => self.verify_signed(&token, digest.as_ref()).await?,
             Token::Encrypted(token) => self.open_session(&token, None)?,
         };
         Ok(vouched.principal)
@@ -65,20 +81,25 @@ impl Tokens {
         }
     }
 
-    async fn verify_signed(&self, token: &Signed<'_>) -> Result<Vouched, Error> {
+    async fn verify_signed(&self, token: &Signed<'_>, digest: &[u8]) -> Result<Vouched, Error> {
         match token.header.signature()? {
-            Algorithm::HS256 => self.verify_hs256(token),
-            algorithm => self.verify_issued(token, algorithm).await,
+            Algorithm::HS256 => {
+                let claims = Arc::new(self.verify_hs256(token)?);
+                let vouched = claims.vouch(self.ambient.now())?;
+                self.claims.insert(digest.to_vec(), claims);
+                Ok(vouched)
+            }
+            algorithm => Box::pin(self.verify_issued(token, algorithm)).await,
         }
     }
 
     /// The one symmetric algorithm has the one key `JWT_SECRET`; no published key is ever used with it.
-    fn verify_hs256(&self, token: &Signed<'_>) -> Result<Vouched, Error> {
+    fn verify_hs256(&self, token: &Signed<'_>) -> Result<Claims, Error> {
         let key = self.hs256.as_ref().ok_or_else(|| token.header.refused())?;
         if !verifies(token, key, Algorithm::HS256) {
             return Err(Error::Signature);
         }
-        Claims::parse(&decode(token.payload)?)?.vouch(self.ambient.now())
+        Claims::parse(&decode(token.payload)?)
     }
 
     /// The unverified `iss` only chooses among the trusted issuers; then that issuer's key must have signed it.

@@ -16,6 +16,9 @@ use tokio::time::MissedTickBehavior;
 /// How often what is no longer needed is forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
+/// How often what was measured is summed up.
+const METRICS_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How often tokens that end soon are looked for.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -47,6 +50,7 @@ impl Background {
         tasks.spawn(prepare(self.scripts.clone()));
         tasks.spawn(vault::refresher::run(self.connections.vault().clone(), REFRESH_INTERVAL));
         tasks.spawn(self.lifecycle.clone().run());
+        tasks.spawn(sum_up_metrics(self.app.clone()));
         tasks.spawn(self.sweep());
         tasks
     }
@@ -70,6 +74,15 @@ impl Background {
                 tracing::info!(blobs, "removed the blobs of publishes that did not end");
             }
         }
+    }
+}
+
+async fn sum_up_metrics(app: api::App) {
+    let mut interval = tokio::time::interval(METRICS_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        app.sum_up_metrics();
     }
 }
 

@@ -133,7 +133,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::ComponentCompiler => return Ok(::sandbox::compile()),
         Command::Serve(args) => {
             let loaded = load(cli.config.as_deref())?;
-            logging::start(&loaded.settings);
+            let _flush = logging::start(&loaded.settings)?;
             runtime()?.block_on(serve::run(loaded, &args))?;
         }
         Command::Keys(command) => {

@@ -10,6 +10,7 @@ mod connections;
 mod keys;
 mod lexmodo;
 mod logging;
+mod open_files;
 mod parts;
 mod plugin;
 mod rotate;

@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
+use crate::open_files;
+
 /// How long a connection may be idle, or take to send a request's head. Longer than the 60 s for which usual proxies
 /// keep a connection, so that the proxy closes it and never sends into a closing one.
 const HEAD_DEADLINE: Duration = Duration::from_secs(75);
@@ -72,6 +74,7 @@ pub(crate) async fn serve(
     bounds: Bounds,
     stop: impl Future<Output = ()>,
 ) -> usize {
+    open_files::allow(bounds.connections);
     let places = Arc::new(Semaphore::new(usize::try_from(bounds.connections.get()).unwrap_or(usize::MAX)));
     let signals = Signals::default();
     let mut stop = pin!(stop);

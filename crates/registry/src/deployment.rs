@@ -104,7 +104,9 @@ impl Registry {
             let row = row.ok_or_else(|| Error::NotInstalled(id.to_string()))?;
             deployment(tenant, row, false).map(Arc::new)
         };
-        let found = kept.try_get_with(Key(tenant.clone(), id.clone()), load).await.map_err(shared)?;
+        // Boxed, as it is seldom needed and would make every request's future larger.
+        let load = Box::pin(kept.try_get_with(Key(tenant.clone(), id.clone()), load));
+        let found = load.await.map_err(shared)?;
         if self.deployed.forgotten.load(Ordering::SeqCst) != seen {
             kept.invalidate(&Asked(tenant.as_str(), id.as_str())).await;
         }

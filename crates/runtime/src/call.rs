@@ -24,7 +24,8 @@ use crate::scripts::{Components, Scripts};
 use crate::store::Place;
 use crate::values::{Quota, Values};
 use crate::{
-    Error, HandlerRequest, HandlerResponse, Installations, Matched, Sign, Unified, Who, examine, route,
+    Error, HandlerRequest, HandlerResponse, Installations, Matched, Sign, Unified, Who, examine, refusal,
+    route,
 };
 
 /// How long reaching another server may take.
@@ -267,7 +268,7 @@ impl Runtime {
             deadline: Some(self.deadline),
         };
         let door = Arc::new(Door(Arc::clone(call)));
-        let answered = self.sandbox.call(&owner, &script, door, invocation).await;
+        let answered = refusal::paced(self.sandbox.call(&owner, &script, door, invocation)).await;
         answered.map(|answer| answer.json).map_err(|error| failed(call, error))
     }
 
@@ -361,7 +362,7 @@ fn failed(call: &Invocation, error: sandbox::Error) -> Error {
         error => {
             let reason = call.redacted(error.to_string());
             let is_ours = matches!(error.code(), ErrorCode::Internal | ErrorCode::Unavailable);
-            if !is_ours {
+            if !is_ours && !refusal::is_one(&error) {
                 call.write(Level::Error, reason.clone());
             }
             Error::Sandbox { handler, reason, source: error }

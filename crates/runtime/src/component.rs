@@ -18,7 +18,7 @@ use crate::ctx::http::{Asked, Exchanged, Failure, exchange};
 use crate::ctx::message::{MAX_SENT, is_of_the_connection, method};
 use crate::invocation::{Invocation, shown};
 use crate::upstream::{self, BackendPath, fit_for_callers, without_credentials};
-use crate::{Error, Runtime, Who};
+use crate::{Error, Runtime, Who, refusal};
 
 /// By which the log tells a component's lines.
 const NAME: &str = "component";
@@ -59,12 +59,13 @@ impl Runtime {
         let component = component.map_err(unshared)?;
         let request = prepared(request, &uri, deployment, &who);
         // The clock of what it sends runs from when it can be run: compiling may take longer than an answer.
-        let compiled = self.sandbox.prepare_component(&component).await;
+        let compiled = refusal::paced(self.sandbox.prepare_component(&component)).await;
         let call = self.invocation(deployment, who, NAME.to_owned());
         compiled.map_err(|source| failed(&call, source))?;
         let door = Arc::new(ComponentDoor { call: Arc::clone(&call), failures: Arc::default() });
-        let served =
-            self.sandbox.serve(&owner(deployment), &component, door, request, Some(self.deadline)).await;
+        let owner = owner(deployment);
+        let served = self.sandbox.serve(&owner, &component, door, request, Some(self.deadline));
+        let served = refusal::paced(served).await;
         let answer = served.and_then(checked).map_err(|source| failed(&call, source))?;
         let (mut parts, body) = answer.into_parts();
         let location = parts.headers.get(header::LOCATION);
@@ -78,7 +79,8 @@ impl Runtime {
 /// What became of a request that has no answer, with a line in the plugin's log where that is the plugin's to know.
 fn failed(call: &Invocation, source: sandbox::Error) -> Error {
     let reason = call.redacted(source.to_string());
-    if !matches!(source.code(), ErrorCode::Internal | ErrorCode::Unavailable) {
+    let is_ours = matches!(source.code(), ErrorCode::Internal | ErrorCode::Unavailable);
+    if !is_ours && !refusal::is_one(&source) {
         call.write(Level::Error, reason.clone());
     }
     Error::Component { plugin: call.deployment.plugin.to_string(), reason, source }

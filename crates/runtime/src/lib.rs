@@ -13,6 +13,7 @@ mod invocation;
 pub mod lifecycle;
 mod log;
 mod redact;
+mod refusal;
 mod request;
 mod route;
 mod scripts;

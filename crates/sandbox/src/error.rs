@@ -1,5 +1,6 @@
 //! What goes wrong with programs, told so that their authors know what would be right.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,10 +40,10 @@ pub enum Error {
     #[error("the plugin's answer cannot be used: {0}")]
     Answer(String),
     /// The answer is too large.
-    #[error("the plugin's answer is larger than the {0} bytes that are allowed: answer in pages")]
+    #[error("the plugin's answer is larger than the {} that are allowed: answer in pages", Size(*.0))]
     OutputTooLarge(usize),
     /// It handed more to the host at once than is taken.
-    #[error("the plugin handed more than {0} bytes to the host at once: hand over less")]
+    #[error("the plugin handed more than {} to the host at once: hand over less", Size(*.0))]
     MessageTooLarge(usize),
     /// It left very many host calls without reading their answers.
     #[error("the plugin began very many host calls at once: await them")]
@@ -54,7 +55,7 @@ pub enum Error {
     #[error("the plugin computed for more than {0:?}: do less in one call")]
     CpuDeadline(Duration),
     /// It needed more memory than it may have.
-    #[error("the plugin needed more than the {0} bytes of memory that it may have: keep less at once")]
+    #[error("the plugin needed more than the {} of memory that it may have: keep less at once", Size(*.0))]
     Memory(usize),
     /// It called itself too deeply.
     #[error("the plugin failed: maximum call stack size exceeded: recurse less deeply")]
@@ -72,7 +73,7 @@ pub enum Error {
     #[error("the plugin's component broke off: {0}")]
     Trapped(String),
     /// The script is larger than scripts may be.
-    #[error("the plugin's backend is larger than the {0} bytes that are allowed: import less into it")]
+    #[error("the plugin's backend is larger than the {} that are allowed: import less into it", Size(*.0))]
     ScriptTooLarge(usize),
     /// More calls than are taken.
     #[error("too many calls of this plugin's backend at once: try again in {} s", .0.as_secs().max(1))]
@@ -93,6 +94,23 @@ pub enum Error {
     Internal(#[source] Fault),
 }
 
+/// An amount of bytes in the largest unit that tells it whole.
+struct Size(usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(bytes) = *self;
+        let whole = |unit: usize| bytes >= unit && bytes.is_multiple_of(unit);
+        if whole(1 << 20) {
+            write!(f, "{} MiB", bytes >> 20)
+        } else if whole(1 << 10) {
+            write!(f, "{} KiB", bytes >> 10)
+        } else {
+            write!(f, "{bytes} bytes")
+        }
+    }
+}
+
 /// A fault of the sandbox itself, for the log of the server.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
@@ -100,7 +118,7 @@ pub struct Fault(Arc<str>);
 
 impl Error {
     /// A fault of the engine, not of a program.
-    pub(crate) fn engine(error: impl std::fmt::Display) -> Self {
+    pub(crate) fn engine(error: impl fmt::Display) -> Self {
         Self::internal(format!("{error:#}"))
     }
 
@@ -210,5 +228,20 @@ impl Thrown {
         let Some(place) = &self.place else { return self.text() };
         let line = place.line.map(|line| format!(":{line}")).unwrap_or_default();
         format!("{} (at {}{line})", self.text(), place.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_in_the_largest_unit_that_tells_them_whole() {
+        let told =
+            [1, 1023, 1024, 1536, 65536, 64 << 20, (64 << 20) + 1].map(|bytes| Size(bytes).to_string());
+        assert_eq!(
+            told,
+            ["1 bytes", "1023 bytes", "1 KiB", "1536 bytes", "64 KiB", "64 MiB", "67108865 bytes"]
+        );
     }
 }

@@ -104,12 +104,12 @@ async fn answer(State(app): State<App>, request: Request) -> Result<Response, Pr
         Some(BackendKind::Component) => {
             let request = Request::from_parts(parts, body);
             let work = component::serve(&app, (&caller, &deployment), (&path, &mount, request_id), request);
-            return within(deadline, work).await;
+            return within(deadline, Box::pin(work)).await;
         }
         _ => {
             let request = Request::from_parts(parts, body);
             let work = handler::call(&app, (&caller, &deployment), (&path, request_id), request);
-            return within(deadline, work).await;
+            return within(deadline, Box::pin(work)).await;
         }
     };
     let passage = Passage {

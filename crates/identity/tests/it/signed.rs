@@ -115,6 +115,23 @@ async fn time_is_told_by_the_clock_passed_in() {
 }
 
 #[tokio::test]
+async fn what_was_good_before_is_not_good_for_ever() {
+    let config = config();
+    let fixture = Fixture::new(&config).await;
+    let token = sign(&config, &claims());
+    for _ in 0..2 {
+        assert_eq!(fixture.bearer(&token).await.unwrap().subject, "user-42");
+    }
+    let signature = token.rsplit_once('.').unwrap().1;
+    let mut altered = claims();
+    altered["tenantId"] = "other".into();
+    let forged = forge(&json!({"alg": "HS256", "typ": "JWT"}), &altered, signature);
+    assert!(matches!(fixture.bearer(&forged).await, Err(Error::Signature)));
+    fixture.clock.advance(Duration::from_hours(1));
+    assert!(matches!(fixture.bearer(&token).await, Err(Error::Expired)));
+}
+
+#[tokio::test]
 async fn claims_that_are_missing_are_named() {
     let config = config();
     let fixture = Fixture::new(&config).await;

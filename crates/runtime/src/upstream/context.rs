@@ -106,7 +106,8 @@ impl Contexts {
             tenant_id: tenant,
             plugin_id: plugin,
         };
-        let signed = self.signer.sign(CONTEXT_TOKEN, LIFETIME, &claims).await?;
+        // Boxed, as it is seldom needed and would make every request's future larger.
+        let signed = Box::pin(self.signer.sign(CONTEXT_TOKEN, LIFETIME, &claims)).await?;
         let value = HeaderValue::try_from(signed.token.expose_secret());
         let mut value = value.map_err(|_| identity::Error::Signing)?;
         value.set_sensitive(true);
