@@ -121,13 +121,17 @@ impl Account {
         if self.total.take(bytes) {
             return Ok(());
         }
-        self.share.iter().for_each(|share| share.give(bytes));
+        if let Some(share) = &self.share {
+            share.give(bytes);
+        }
         Err(Refused::Everybodys)
     }
 
     fn give(&self, bytes: usize) {
         self.total.all.give(bytes);
-        self.share.iter().for_each(|share| share.give(bytes));
+        if let Some(share) = &self.share {
+            share.give(bytes);
+        }
     }
 }
 
@@ -169,17 +173,22 @@ impl Footprint {
 
     /// From now on it runs for the tenant of this share, or for none.
     pub(crate) fn belong_to(&mut self, share: Option<Arc<Tally>>) {
-        self.account.share.iter().for_each(|share| share.give(self.bytes));
+        if let Some(former) = &self.account.share {
+            former.give(self.bytes);
+        }
         // What it has already it keeps: beyond the bound it gets no more.
-        share.iter().for_each(|share| share.add(self.bytes));
+        if let Some(share) = &share {
+            share.add(self.bytes);
+        }
         self.account.share = share;
     }
 
     /// Whether it may have `more` bytes; it has them then.
     pub(crate) fn grow(&mut self, more: usize) -> bool {
-        let granted = match self.bytes.saturating_add(more) <= self.most {
-            true => self.account.take(more),
-            false => Err(Refused::Own),
+        let granted = if self.bytes.saturating_add(more) <= self.most {
+            self.account.take(more)
+        } else {
+            Err(Refused::Own)
         };
         match granted {
             Ok(()) => self.bytes += more,

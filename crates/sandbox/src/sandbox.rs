@@ -161,7 +161,7 @@ impl Sandbox {
         deadline: Option<Duration>,
     ) -> Result<Response<Bytes>, Error> {
         let started = Instant::now();
-        let result = self.served(owner, component, host, (request, deadline)).await;
+        let result = Box::pin(self.served(owner, component, host, (request, deadline))).await;
         count(&result, "component", started);
         result
     }
@@ -288,16 +288,13 @@ impl Inner {
         let start = if warm.is_some() { "warm" } else { "cold" };
         metrics::counter!("jackfield_sandbox_starts_total", "start" => start).increment(1);
         let Call { key, script, host, invocation, runtime } = call;
-        let mut instance = match warm {
-            Some(mut instance) => {
-                meter.skip_load();
-                instance.belong_to(Some(self.total.share(&key.owner.tenant)));
-                instance
-            }
-            None => {
-                let footprint = self.footprint(&key.owner.tenant);
-                self.load(&script, &meter, (footprint, self.limits.cpu)).await?
-            }
+        let mut instance = if let Some(mut instance) = warm {
+            meter.skip_load();
+            instance.belong_to(Some(self.total.share(&key.owner.tenant)));
+            instance
+        } else {
+            let footprint = self.footprint(&key.owner.tenant);
+            self.load(&script, &meter, (footprint, self.limits.cpu)).await?
         };
         meter.restart(Allowance { limit: self.limits.cpu, patience: self.settings.slow_after });
         let (answer, after) = instance.call(&script, invocation, host, runtime).await;

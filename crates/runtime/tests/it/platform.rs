@@ -19,14 +19,14 @@ type Seen = Arc<Mutex<Option<String>>>;
 /// A product that tells what it is asked, credentials included, and sends elsewhere on request.
 async fn product() -> (String, Seen) {
     let seen = Seen::default();
-    let sees = Arc::clone(&seen);
+    let noted = Arc::clone(&seen);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Router::new().fallback(move |request: Request| async move {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, 65_536).await.unwrap();
         let header = |name| parts.headers.get(name).map(|value: &axum::http::HeaderValue| value.to_str().unwrap().to_owned());
-        *sees.lock().unwrap() = header("authorization");
+        *noted.lock().unwrap() = header("authorization");
         if parts.uri.path() == "/v1/away" {
             return (StatusCode::FOUND, [(header::LOCATION, "http://127.0.0.1:1/")]).into_response();
         }
