@@ -23,6 +23,9 @@ use crate::{
     sources::{MAX_DIAGNOSTICS, Reading, Script, Sources},
 };
 
+/// The most bytes of a backend's source map: it is read where the backend fails.
+const MAP_BYTES: u64 = 4 << 20;
+
 /// Builds a backend.
 pub(crate) async fn build(
     request: BackendRequest,
@@ -49,7 +52,7 @@ pub(crate) async fn build(
     let input = Arc::new(Input { tree, entry, plugin_id: String::new(), css: BTreeMap::new(), jsx_in_ts });
     let built = bundle(Arc::clone(&input), Variant::Backend).await;
     let built = built.map_err(|failure| explain(&input.tree, failure))?;
-    check_size(&built, output_bytes)?;
+    check_size(&built, output_bytes, MAP_BYTES)?;
     let mut all = warnings;
     for warning in &built.warnings {
         if !all.contains(warning) {

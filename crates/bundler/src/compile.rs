@@ -65,8 +65,9 @@ pub(crate) async fn build(
     let served = served.await.map_err(|_| vec![Diagnostic::error("bundler_failed", "the bundler failed")])?;
     let served = served.map_err(|failure| explain(&input.tree, failure))?;
     let bare = bare.map_err(|failure| explain(&input.tree, failure))?;
-    check_size(&served, output_bytes)?;
-    check_size(&bare, output_bytes)?;
+    let map_bytes = output_bytes.saturating_mul(MAPS_PER_SCRIPT);
+    check_size(&served, output_bytes, map_bytes)?;
+    check_size(&bare, output_bytes, map_bytes)?;
     check_definition(&found.definition, &input.entry)?;
     warnings.extend(found.warnings);
     merge(&mut warnings, &served.warnings);
@@ -129,15 +130,14 @@ fn check_definition(definition: &Definition, entry: &str) -> Result<(), Vec<Diag
 }
 
 /// Refuses a bundle that is larger than allowed.
-pub(crate) fn check_size(bundle: &Bundle, output_bytes: u64) -> Result<(), Failed> {
+pub(crate) fn check_size(bundle: &Bundle, output_bytes: u64, map_bytes: u64) -> Result<(), Failed> {
     let size = |kind| -> u64 {
         let files = bundle.artifacts.iter().filter(|file| file.kind == kind);
         files.map(|file| file.content.len() as u64).sum()
     };
-    let maps = output_bytes.saturating_mul(MAPS_PER_SCRIPT);
     for (kind, limit, allowed) in [
         (ArtifactKind::Script, Limit::OutputBytes, output_bytes),
-        (ArtifactKind::SourceMap, Limit::SourceMapBytes, maps),
+        (ArtifactKind::SourceMap, Limit::SourceMapBytes, map_bytes),
     ] {
         let actual = size(kind);
         if actual > allowed {

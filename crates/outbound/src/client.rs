@@ -110,13 +110,26 @@ impl fmt::Debug for Client {
 ///
 /// # Errors
 /// [`Error::TooLarge`] for more than `max` bytes; [`Error::Broken`] and [`Error::TimedOut`] where it breaks off.
-pub async fn read(mut response: Response, max: usize) -> Result<Bytes, Error> {
+pub async fn read(response: Response, max: usize) -> Result<Bytes, Error> {
+    read_counted(response, max, |_| Ok(())).await
+}
+
+/// Does the same, and asks `count` before each piece, by its length, whether there is room for it.
+///
+/// # Errors
+/// Those of [`read`], and what `count` says.
+pub async fn read_counted<E: From<Error>>(
+    mut response: Response,
+    max: usize,
+    mut count: impl FnMut(usize) -> Result<(), E>,
+) -> Result<Bytes, E> {
     let host = host(response.url());
     let mut body = BytesMut::new();
     while let Some(piece) = response.chunk().await.map_err(|error| failure(&error, &host))? {
         if body.len() + piece.len() > max {
-            return Err(Error::TooLarge { host, max });
+            return Err(Error::TooLarge { host, max }.into());
         }
+        count(piece.len())?;
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())

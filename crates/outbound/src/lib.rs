@@ -18,7 +18,7 @@ mod lookup;
 mod resolver;
 
 pub use allow::{Allow, Rule, RuleError};
-pub use client::{Client, Settings, read};
+pub use client::{Client, Settings, read, read_counted};
 pub use connector::{Connector, Stream};
 pub use error::Error;
 pub use guard::{Guard, roots};

@@ -17,6 +17,7 @@ use storage::Database;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::ctx::shares::Shares;
 use crate::ctx::{PlatformApi, platform_client};
 use crate::invocation::{Door, Invocation, shown};
 use crate::log::Log;
@@ -94,6 +95,7 @@ pub(crate) struct Shared {
     pub(crate) signer: Arc<dyn Sign>,
     pub(crate) log: Log,
     pub(crate) values: Values,
+    pub(crate) shares: Shares,
     pub(crate) platform: Option<PlatformApi>,
     pub(crate) orphans: Orphans,
     pub(crate) redactors: moka::sync::Cache<Tenure, Arc<Redactor>>,
@@ -162,6 +164,7 @@ impl Runtime {
         let client = platform_client(settings.platform_roots, deadline).map_err(Error::Platform)?;
         let platform = settings.platform.map(|base| PlatformApi { base, client });
         let shared = Shared {
+            shares: Shares::new(),
             values: Values::new(database.clone(), settings.quota, ambient.clone()),
             redactors: redactors(&sandbox),
             orphans: Orphans::default(),

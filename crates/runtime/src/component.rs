@@ -58,19 +58,15 @@ impl Runtime {
         let component = self.components.get(self.shared.installations.as_ref(), deployment).await;
         let component = component?;
         let request = prepared(request, &uri, deployment, &who);
+        // The clock of what it sends runs from when it can be run: compiling may take longer than an answer.
+        let compiled = refusal::paced(self.sandbox.prepare_component(&component)).await;
         let call = self.invocation(deployment, who, NAME.to_owned());
+        compiled.map_err(|source| failed(&call, source))?;
         let door = Arc::new(ComponentDoor { call: Arc::clone(&call), failures: Arc::default() });
         let owner = owner(&call.place);
         let served = self.sandbox.serve(&owner, &component, door, request, Some(self.deadline));
         let served = refusal::paced(served).await;
-        let answer = served.and_then(checked).map_err(|source| {
-            let reason = call.redacted(source.to_string());
-            let is_ours = matches!(source.code(), ErrorCode::Internal | ErrorCode::Unavailable);
-            if !is_ours && !refusal::is_one(&source) {
-                call.write(Level::Error, reason.clone());
-            }
-            Error::Component { plugin: deployment.plugin.to_string(), reason, source }
-        })?;
+        let answer = served.and_then(checked).map_err(|source| failed(&call, source))?;
         let (mut parts, body) = answer.into_parts();
         let location = parts.headers.get(header::LOCATION);
         let location = location.and_then(|value| upstream::location(value, &uri, base, mount));
@@ -78,6 +74,16 @@ impl Runtime {
         parts.headers.extend(location.map(|location| (header::LOCATION, location)));
         Ok(Response::from_parts(parts, body))
     }
+}
+
+/// What became of a request that has no answer, with a line in the plugin's log where that is the plugin's to know.
+fn failed(call: &Invocation, source: sandbox::Error) -> Error {
+    let reason = call.redacted(source.to_string());
+    let is_ours = matches!(source.code(), ErrorCode::Internal | ErrorCode::Unavailable);
+    if !is_ours && !refusal::is_one(&source) {
+        call.write(Level::Error, reason.clone());
+    }
+    Error::Component { plugin: call.deployment.plugin.to_string(), reason, source }
 }
 
 /// The request as the component finds it.
@@ -128,14 +134,16 @@ impl ComponentHost for ComponentDoor {
             let host = shown(request.uri().host().unwrap_or_default());
             let work = async { exchange(&call, asked(request, timeout)?).await };
             let done = timeout_at(call.deadline, work).await.map_err(|_| RequestError::TimedOut)?;
-            done.map(|Exchanged { answered, body, redactor }| answered.to_response(body, redactor.as_ref()))
-                .map_err(|failure| {
-                    let (error, level) = told(&failure);
-                    if failures.fetch_add(1, Ordering::Relaxed) < MAX_TOLD {
-                        call.write(level, format!("a request to {host}: {}", failure.sentence()));
-                    }
-                    error
-                })
+            done.map(|Exchanged { answered, body, redactor, room: _room }| {
+                answered.to_response(body, redactor.as_ref())
+            })
+            .map_err(|failure| {
+                let (error, level) = told(&failure);
+                if failures.fetch_add(1, Ordering::Relaxed) < MAX_TOLD {
+                    call.write(level, format!("a request to {host}: {}", failure.sentence()));
+                }
+                error
+            })
         })
     }
 

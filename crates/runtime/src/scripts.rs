@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use registry::{Deployment, Program};
-use sandbox::{Component, Script};
+use sandbox::{Component, Script, SourceMap};
 
 use crate::{Error, Installations};
 
@@ -21,7 +21,7 @@ pub(crate) struct Scripts(Cache<String, Script>);
 impl Scripts {
     pub(crate) fn new() -> Self {
         let weight = |_: &String, script: &Script| {
-            let map = script.source_map.as_ref().map_or(0, |map| map.len());
+            let map = script.source_map.as_ref().map_or(0, SourceMap::memory);
             u32::try_from(script.source.len() + map).unwrap_or(u32::MAX)
         };
         Self(Cache::builder().max_capacity(MAX_BYTES).time_to_idle(IDLE).weigher(weight).build())
@@ -79,6 +79,6 @@ pub(crate) fn script(id: &str, program: &Program) -> Result<Script, Error> {
     Ok(Script {
         id: id.into(),
         source: text(&program.bytes)?,
-        source_map: program.source_map.as_deref().map(text).transpose()?,
+        source_map: program.source_map.as_deref().map(text).transpose()?.map(SourceMap::new),
     })
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use model::{Coded, ErrorCode, Place, Timestamp, Violation};
 
+use crate::meter::Effort;
+
 /// What a program threw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thrown {
@@ -79,6 +81,11 @@ pub enum Error {
     /// Its calls have used up their limits so often that it is left alone.
     #[error("the plugin's backend has failed too often and is left alone: try again in {} s", .0.as_secs().max(1))]
     Resting(Duration),
+    /// What runs for the tenant has all the memory that there is for one.
+    #[error(
+        "this organization's backends need more memory at once than there is for them: try again later, or do less in one call"
+    )]
+    Crowded,
     /// All programs together have all the memory that there is for them.
     #[error("the server has no memory left for plugins' backends: try again later")]
     Exhausted,
@@ -119,17 +126,18 @@ impl Error {
         Self::Internal(Fault(what.into()))
     }
 
-    /// Whether it is of the kind that burdens others, so that the owner is left alone if it goes on.
-    pub(crate) fn is_burden(&self) -> bool {
-        matches!(
-            self,
-            Self::WallDeadline(_)
-                | Self::CpuDeadline(_)
-                | Self::Memory(_)
-                | Self::Stack
-                | Self::TooManyCalls
-                | Self::MessageTooLarge(_)
-        )
+    /// Whether it is of the kind that burdens others after this effort, so that the owner is left alone if it goes on. Waiting
+    /// in vain for another server burdens nobody.
+    pub(crate) fn is_burden(&self, effort: Effort) -> bool {
+        match self {
+            Self::WallDeadline(_) => effort == Effort::Heavy,
+            Self::CpuDeadline(_)
+            | Self::Memory(_)
+            | Self::Stack
+            | Self::TooManyCalls
+            | Self::MessageTooLarge(_) => true,
+            _ => false,
+        }
     }
 
     /// The word for it in metrics.
@@ -154,6 +162,7 @@ impl Error {
             Self::ScriptTooLarge(_) => "script_size",
             Self::Busy(_) => "busy",
             Self::Resting(_) => "resting",
+            Self::Crowded => "crowded",
             Self::Exhausted => "exhausted",
             Self::Internal(_) => "internal",
         }
@@ -179,7 +188,7 @@ impl Coded for Error {
             | Self::ScriptTooLarge(_) => ErrorCode::PluginFailed,
             Self::NoHandler(_) => ErrorCode::NotFound,
             Self::WallDeadline(_) | Self::CpuDeadline(_) => ErrorCode::PluginTimeout,
-            Self::Busy(_) => ErrorCode::RateLimited,
+            Self::Busy(_) | Self::Crowded => ErrorCode::RateLimited,
             Self::Resting(_) => ErrorCode::PluginUnavailable,
             Self::Exhausted => ErrorCode::Unavailable,
             Self::Internal(_) => ErrorCode::Internal,
@@ -189,6 +198,7 @@ impl Coded for Error {
     fn retry_after(&self, _now: Timestamp) -> Option<Duration> {
         match self {
             Self::Busy(after) | Self::Resting(after) => Some(*after),
+            Self::Crowded => Some(Duration::from_secs(1)),
             Self::Exhausted => Some(Duration::from_secs(5)),
             _ => None,
         }

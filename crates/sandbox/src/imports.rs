@@ -3,7 +3,7 @@
 use wasmtime::component::{Access, FutureReader, HasSelf};
 
 use crate::state::{Crossing, State};
-use crate::tools;
+use crate::tools::{self, bounded};
 
 wasmtime::component::bindgen!({
     path: "component/wit",
@@ -25,6 +25,11 @@ const MOST_RANDOM: u32 = 65_536;
 impl Host for State {
     fn log(&mut self, level: String, message: String) -> wasmtime::Result<()> {
         State::log(self, &level, message);
+        Ok(())
+    }
+
+    fn taint(&mut self) -> wasmtime::Result<()> {
+        State::taint(self);
         Ok(())
     }
 
@@ -63,11 +68,11 @@ impl Tools for State {
         Ok(tools::url_set(&href, &part, &value))
     }
 
-    fn form_parse(&mut self, input: String) -> wasmtime::Result<String> {
+    fn form_parse(&mut self, input: String) -> wasmtime::Result<Option<String>> {
         Ok(tools::form_parse(&input))
     }
 
-    fn form_serialize(&mut self, pairs: String) -> wasmtime::Result<String> {
+    fn form_serialize(&mut self, pairs: String) -> wasmtime::Result<Option<String>> {
         Ok(tools::form_serialize(&pairs))
     }
 
@@ -76,23 +81,24 @@ impl Tools for State {
     }
 
     fn utf8_decode(&mut self, bytes: Vec<u8>, flush: bool) -> wasmtime::Result<(String, u32, bool)> {
-        Ok(tools::utf8_decode(&bytes, flush))
+        Ok(tools::utf8_decode(bounded(&bytes)?, flush))
     }
 
     fn base64_encode(&mut self, bytes: Vec<u8>) -> wasmtime::Result<String> {
-        Ok(tools::base64_encode(&bytes))
+        Ok(tools::base64_encode(bounded(&bytes)?))
     }
 
     fn base64_decode(&mut self, text: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        bounded(text.as_bytes())?;
         Ok(tools::base64_decode(&text))
     }
 
     fn digest(&mut self, algorithm: String, bytes: Vec<u8>) -> wasmtime::Result<Option<Vec<u8>>> {
-        Ok(tools::digest(&algorithm, &bytes))
+        Ok(tools::digest(&algorithm, bounded(&bytes)?))
     }
 
     fn hmac_sign(&mut self, hash: String, key: Vec<u8>, bytes: Vec<u8>) -> wasmtime::Result<Option<Vec<u8>>> {
-        Ok(tools::hmac_sign(&hash, &key, &bytes))
+        Ok(tools::hmac_sign(&hash, bounded(&key)?, bounded(&bytes)?))
     }
 
     fn hmac_verify(
@@ -102,6 +108,6 @@ impl Tools for State {
         bytes: Vec<u8>,
         signature: Vec<u8>,
     ) -> wasmtime::Result<Option<bool>> {
-        Ok(tools::hmac_verify(&hash, &key, &bytes, &signature))
+        Ok(tools::hmac_verify(&hash, bounded(&key)?, bounded(&bytes)?, &signature))
     }
 }

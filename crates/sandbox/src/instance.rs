@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::runtime::Handle;
-use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime::{Store, Trap};
 
+use crate::bounds::{self, Bounded as _};
 use crate::error::Error;
-use crate::footprint::{Footprint, Refused, Total};
+use crate::footprint::{Footprint, Tally};
 use crate::imports::{Backend, BackendPre};
-use crate::meter::{Meter, Overrun};
+use crate::meter::Meter;
 use crate::source_map::{RawError, told};
-use crate::state::{Crossing, Leftover, State, Unread};
+use crate::state::{Crossing, Leftover, State, Unread, cut};
 use crate::{Definition, Host, Invocation, Limits, Script};
 
-/// Bytes that cross to this side in one go; beyond, the instance is stopped. More than `tools.js` of the component lets
-/// through, so that scripts meet an error of their own before.
-pub(crate) const CROSSING: usize = 13 << 20;
+/// Bytes that are told of an error of a script, which its author chooses.
+const MOST_NAME: usize = 128;
+const MOST_MESSAGE: usize = 2 << 10;
+const MOST_STACK: usize = 8 << 10;
 
 /// An instance, with a script loaded once [`load`](Self::load) has succeeded. What failed must not be used again.
 pub(crate) struct Instance {
@@ -38,24 +40,21 @@ impl Instance {
         program: &BackendPre<State>,
         limits: &Arc<Limits>,
         meter: &Arc<Meter>,
-        total: &Arc<Total>,
+        footprint: Footprint,
     ) -> Result<Self, Error> {
-        let footprint = Footprint::new(total, limits.memory);
         let state = State::new(Arc::clone(limits), Arc::clone(meter), footprint);
-        let mut store = Store::new(program.engine(), state);
-        store.limiter(|state| &mut state.footprint);
-        store.set_hostcall_fuel(CROSSING);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|context| {
-            context.data().meter.check()?;
-            Ok(UpdateDeadline::Yield(1))
-        });
+        let mut store = bounds::store(program.engine(), state);
         let backend = program.instantiate_async(&mut store).await;
         let backend = backend.map_err(|error| match store.data().footprint.refused() {
-            Some(Refused::Everybodys) => Error::Exhausted,
-            _ => Error::engine(error),
+            Some(refused) => bounds::memory(refused, limits),
+            None => Error::engine(error),
         })?;
         Ok(Self { store, backend, limits: Arc::clone(limits) })
+    }
+
+    /// From now on its memory counts for the tenant of this share, or for none.
+    pub(crate) fn belong_to(&mut self, share: Option<Arc<Tally>>) {
+        self.store.data_mut().footprint_mut().belong_to(share);
     }
 
     pub(crate) fn meter(&self) -> Arc<Meter> {
@@ -91,7 +90,7 @@ impl Instance {
         invocation: Invocation,
         host: Arc<dyn Host>,
         runtime: Handle,
-    ) -> Result<(String, After), Error> {
+    ) -> (Result<String, Error>, After) {
         let state = self.store.data_mut();
         state.begin(host, runtime);
         let Invocation { target, request, context, .. } = invocation;
@@ -103,13 +102,19 @@ impl Instance {
             .run_concurrent(async move |access| backend.call_handle(access, how, request, context).await)
             .await;
         let leftover = self.store.data_mut().end();
-        let answer = self.settled(handled, script, Error::Threw)?;
-        if answer.len() > output {
-            return Err(Error::OutputTooLarge(output));
-        }
+        let answer = self.settled(handled, script, Error::Threw).and_then(|answer| {
+            if answer.len() > output { Err(Error::OutputTooLarge(output)) } else { Ok(answer) }
+        });
+        let has_ended = match &answer {
+            Ok(_)
+            | Err(Error::Threw(_) | Error::Answer(_) | Error::NoHandler(_) | Error::OutputTooLarge(_)) => {
+                leftover == Leftover::None
+            }
+            Err(_) => false,
+        };
         // Who has met its bound of memory may go on in a broken state.
-        let is_whole = leftover == Leftover::None && self.store.data().footprint.refused().is_none();
-        Ok((answer, if is_whole { After::Keep } else { After::Discard }))
+        let is_whole = has_ended && self.store.data().footprint.refused().is_none();
+        (answer, if is_whole { After::Keep } else { After::Discard })
     }
 
     fn settled(
@@ -128,11 +133,14 @@ impl Instance {
     /// What the component's own script says went wrong.
     fn refusal(&self, raw: &str, script: &Script, threw: fn(Box<crate::Thrown>) -> Error) -> Error {
         if let Some(refused) = self.store.data().footprint.refused() {
-            return self.memory(refused);
+            return bounds::memory(refused, &self.limits);
         }
-        let Ok(raw) = serde_json::from_str::<RawError>(raw) else {
+        let Ok(mut raw) = serde_json::from_str::<RawError>(raw) else {
             return Error::BrokeOff("what it threw cannot be told");
         };
+        cut(&mut raw.name, MOST_NAME);
+        cut(&mut raw.message, MOST_MESSAGE);
+        cut(&mut raw.stack, MOST_STACK);
         match raw.kind.as_str() {
             "definition" => Error::Definition(raw.message),
             "no_handler" => Error::NoHandler(raw.message),
@@ -144,30 +152,18 @@ impl Instance {
 
     /// Why the engine stopped it.
     fn fault(&self, error: &wasmtime::Error) -> Error {
-        if error.is::<Overrun>() {
-            return Error::CpuDeadline(self.limits.cpu);
-        }
         if error.is::<Unread>() {
             return Error::TooManyCalls;
         }
-        if let Some(refused) = self.store.data().footprint.refused() {
-            return self.memory(refused);
+        if let Some(met) = bounds::met(error, self.store.data(), &self.limits) {
+            return met;
         }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::StackOverflow) => Error::Stack,
             Some(Trap::NoAsyncResult | Trap::AsyncDeadlock) => Error::NeverSettled,
             Some(_) => Error::BrokeOff(
                 "an import of the host was given a value of another type, or the engine met an error of its own",
             ),
-            None if format!("{error:#}").contains("fuel") => Error::MessageTooLarge(CROSSING),
             None => Error::engine(error),
-        }
-    }
-
-    fn memory(&self, refused: Refused) -> Error {
-        match refused {
-            Refused::Own => Error::Memory(self.limits.memory),
-            Refused::Everybodys => Error::Exhausted,
         }
     }
 }

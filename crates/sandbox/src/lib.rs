@@ -3,6 +3,7 @@
 //!
 //! Knows no tenant's rules, no database and no HTTP: what a program may do beside computing is what its [`Host`] lets it.
 
+mod bounds;
 mod cache;
 mod component;
 mod engine;
@@ -33,3 +34,4 @@ pub use program::{
 };
 pub use sandbox::Sandbox;
 pub use settings::{Admission, Limits, Rest, Settings};
+pub use source_map::SourceMap;

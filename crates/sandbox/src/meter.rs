@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +19,19 @@ pub(crate) struct Meter {
     limit: AtomicU64,
     /// Nanoseconds beyond which it goes on in the slow lane.
     patience: AtomicU64,
+    /// The loading of the script took long for a call, if not for a load.
+    is_long_load: AtomicBool,
+}
+
+/// How much of the processor a call was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// A little.
+    Light,
+    /// As much as loading a script may be, which only matters where it is done over and over.
+    Loading,
+    /// So much that it was one for the slow lane.
+    Heavy,
 }
 
 /// How much may be computed.
@@ -41,10 +54,22 @@ fn thread_clock() -> u64 {
     seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanoseconds.unwrap_or(0))
 }
 
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl Meter {
+    /// One that says that a call was heavy, and used more than the half of its time if `is_half_used`.
+    #[cfg(test)]
+    pub(crate) fn heavy(is_half_used: bool) -> Arc<Self> {
+        let meter = Self::default();
+        meter.before.store(2, Ordering::Relaxed);
+        meter.limit.store(if is_half_used { 3 } else { 4 }, Ordering::Relaxed);
+        Arc::new(meter)
+    }
+
     /// Begins to count anew, from within a poll.
     pub(crate) fn restart(&self, allowance: Allowance) {
-        let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.before.store(0, Ordering::Relaxed);
         self.began.store(thread_clock(), Ordering::Relaxed);
         self.limit.store(nanoseconds(allowance.limit), Ordering::Relaxed);
@@ -56,11 +81,39 @@ impl Meter {
         self.before.load(Ordering::Relaxed) >= self.patience.load(Ordering::Relaxed)
     }
 
+    /// Notes how much the loading of a script was, from within a poll, against what would be long for a call.
+    pub(crate) fn end_load(&self, patience: Duration) {
+        self.is_long_load.store(self.used() >= nanoseconds(patience), Ordering::Relaxed);
+    }
+
+    /// Notes that no script is loaded this time.
+    pub(crate) fn skip_load(&self) {
+        self.is_long_load.store(false, Ordering::Relaxed);
+    }
+
+    /// How much was used until the last poll ended.
+    pub(crate) fn effort(&self) -> Effort {
+        match (self.is_heavy(), self.is_long_load.load(Ordering::Relaxed)) {
+            (true, _) => Effort::Heavy,
+            (false, true) => Effort::Loading,
+            (false, false) => Effort::Light,
+        }
+    }
+
+    /// Whether more than the half of what may be used was used until the last poll ended.
+    pub(crate) fn is_half_used(&self) -> bool {
+        self.before.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed) / 2
+    }
+
     /// Whether more may be used, asked from within a poll.
     pub(crate) fn check(&self) -> Result<(), Overrun> {
+        if self.used() > self.limit.load(Ordering::Relaxed) { Err(Overrun) } else { Ok(()) }
+    }
+
+    /// From within a poll.
+    fn used(&self) -> u64 {
         let within = thread_clock().saturating_sub(self.began.load(Ordering::Relaxed));
-        let used = self.before.load(Ordering::Relaxed).saturating_add(within);
-        if used > self.limit.load(Ordering::Relaxed) { Err(Overrun) } else { Ok(()) }
+        self.before.load(Ordering::Relaxed).saturating_add(within)
     }
 
     fn begin(&self) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::SourceMap;
+
 /// A built backend: a classic script that leaves its default export in `__plugin`.
 #[derive(Debug, Clone)]
 pub struct Script {
@@ -13,7 +15,7 @@ pub struct Script {
     /// The script.
     pub source: Arc<str>,
     /// Its source map (ECMA-426), by which errors are told in the author's own lines.
-    pub source_map: Option<Arc<str>>,
+    pub source_map: Option<SourceMap>,
 }
 
 /// Whose instance it is. Instances are never shared by two of these.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use http::{Request, Response};
 use model::Ambient;
 use tokio::runtime::Handle;
@@ -12,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::component::ScriptComponent;
 use crate::engine::engine;
-use crate::footprint::Total;
+use crate::footprint::{Footprint, Total};
 use crate::http_component::{self, Component, ComponentHost, Components};
 use crate::instance::{After, Instance};
 use crate::lane::{Lane, Lanes};
@@ -22,8 +21,13 @@ use crate::turn::Turns;
 use crate::warm::{Key, Warm};
 use crate::{Answer, Definition, Error, Host, Invocation, Limits, Owner, Script, Settings};
 
-/// Scripts that are examined at once.
-const EXAMINED_AT_ONCE: usize = 2;
+/// Scripts that are examined at once, and the part of a call's computing that each may do: others wait for that.
+const EXAMINED_AT_ONCE: u32 = 2;
+const EXAMINED_PART: u32 = 2;
+
+/// The part of the memory for what runs that one tenant may have, and the instances that it may in any case.
+const TENANTS_PART: usize = 4;
+const TENANTS_INSTANCES: usize = 2;
 
 /// Runs scripts, each owner's in instances of its own. Cheap to clone.
 #[derive(Clone)]
@@ -37,7 +41,7 @@ struct Inner {
     component: ScriptComponent,
     components: Components,
     lanes: Lanes,
-    warm: Warm<Instance>,
+    warm: Arc<Warm<Instance>>,
     total: Arc<Total>,
     turns: Arc<Turns>,
     records: Arc<Records>,
@@ -51,16 +55,22 @@ impl Sandbox {
     /// [`Error::Internal`], where the machine gives no address space or threads.
     pub fn new(settings: Settings, ambient: Ambient) -> Result<Self, Error> {
         let engine = engine(&settings)?;
+        let for_running = settings.total_memory.saturating_sub(settings.warm_memory);
+        let of_tenant = settings.limits.memory.saturating_mul(TENANTS_INSTANCES);
+        let total = Total::new(settings.total_memory, (for_running / TENANTS_PART).max(of_tenant));
+        let warm = Arc::new(Warm::<Instance>::new(settings.warm_instances, settings.warm_memory));
+        let idle = Arc::downgrade(&warm);
+        total.relieve_by(Box::new(move |bytes| idle.upgrade().iter().for_each(|idle| idle.relieve(bytes))));
         let inner = Inner {
             limits: Arc::new(settings.limits.clone()),
             components: Components::new(engine.clone(), &settings, ambient.clone()),
             component: ScriptComponent::new(engine, settings.cache_dir.clone()),
             lanes: Lanes::new(settings.slow_threads)?,
-            warm: Warm::new(settings.warm_instances, settings.warm_memory),
-            total: Total::new(settings.total_memory),
+            warm,
+            total,
             turns: Turns::new(settings.admission.clone()),
             records: Records::new(settings.rest.clone(), ambient),
-            examining: Semaphore::new(EXAMINED_AT_ONCE),
+            examining: Semaphore::new(EXAMINED_AT_ONCE as usize),
             settings,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -76,29 +86,31 @@ impl Sandbox {
     /// # Errors
     /// Why it cannot be used: [`Error::DoesNotLoad`], [`Error::Definition`], or a limit.
     pub async fn examine(&self, script: &Script) -> Result<Definition, Error> {
-        let permit =
-            tokio::time::timeout(self.inner.settings.admission.queue_wait, self.inner.examining.acquire());
-        let _permit =
-            permit.await.map_err(|_| Error::Busy(Duration::from_secs(1)))?.map_err(Error::engine)?;
         self.check_size(script)?;
         let (inner, script) = (Arc::clone(&self.inner), script.clone());
+        let Limits { wall, cpu, .. } = *inner.limits;
+        // Who comes while others are examined that take as long as they may has a turn after them.
+        let wait = inner.settings.admission.queue_wait.max(wall * EXAMINED_AT_ONCE);
+        let permit = tokio::time::timeout(wait, self.inner.examining.acquire());
+        let _permit =
+            permit.await.map_err(|_| Error::Busy(Duration::from_secs(1)))?.map_err(Error::engine)?;
         inner.component.get().await?;
         let meter = Arc::new(Meter::default());
         let work = {
             let (inner, meter) = (Arc::clone(&inner), Arc::clone(&meter));
             async move {
-                let mut instance = inner.load(&script, &meter).await?;
+                let footprint = Footprint::new(&inner.total, inner.limits.memory);
+                let mut instance = inner.load(&script, &meter, (footprint, cpu / EXAMINED_PART)).await?;
                 instance.define(&script).await
             }
         };
-        let wall = self.inner.limits.wall;
-        inner.lanes.run(within(wall, work), meter, Lane::Fast).await?
+        inner.within(wall, work, meter, Lane::Fast).await
     }
 
     /// Calls a function of `script` for `owner`, in a warm instance if there is one.
     ///
-    /// If the future is dropped, the call ends and its instance is thrown away. So is one that failed, and one whose call
-    /// left something under way.
+    /// If the future is dropped, the call ends and its instance is thrown away. So is one that has met a limit, one whose call
+    /// has left something under way, and one that has changed the language's own prototypes.
     pub async fn call(
         &self,
         owner: &Owner,
@@ -120,24 +132,18 @@ impl Sandbox {
         invocation: Invocation,
     ) -> Result<Answer, Error> {
         self.check_size(script)?;
-        let pass = self.inner.records.admit(owner)?;
-        let turn = self.inner.turns.take(owner).await?;
-        self.inner.component.get().await?;
+        let inner = &self.inner;
+        let pass = inner.records.admit(owner, &script.id)?;
+        let _turn = inner.turns.take(owner).await?;
+        inner.component.get().await?;
         let key =
             Key { owner: owner.clone(), incarnation: invocation.incarnation, script: Arc::clone(&script.id) };
-        let warm = self.inner.warm.take(&key);
+        let warm = inner.warm.take(&key);
         let meter = warm.as_ref().map_or_else(Arc::default, Instance::meter);
-        let wall =
-            invocation.deadline.map_or(self.inner.limits.wall, |each| each.min(self.inner.limits.wall));
-        let inner = Arc::clone(&self.inner);
-        let work = inner.work(warm, script.clone(), host, invocation, Arc::clone(&meter), Handle::current());
-        let (json, kept) = self.inner.run(pass, meter, wall, work).await?;
-        if let Some(instance) = kept {
-            let bytes = instance.bytes();
-            self.inner.warm.put(key, instance, bytes);
-        }
-        drop(turn);
-        Ok(Answer { json })
+        let wall = invocation.deadline.map_or(inner.limits.wall, |each| each.min(inner.limits.wall));
+        let call = Call { key, script: script.clone(), host, invocation, runtime: Handle::current() };
+        let work = Arc::clone(inner).work(warm, call, Arc::clone(&meter));
+        inner.run(pass, meter, wall, work).await.map(|json| Answer { json })
     }
 
     /// Has `component` answer a request for `owner`, in an instance of its own that is thrown away. What it has answered is whole,
@@ -156,7 +162,7 @@ impl Sandbox {
         deadline: Option<Duration>,
     ) -> Result<Response<Bytes>, Error> {
         let started = Instant::now();
-        let result = self.served(owner, component, host, (request, deadline)).await;
+        let result = Box::pin(self.served(owner, component, host, (request, deadline))).await;
         count(&result, "component", started);
         result
     }
@@ -169,27 +175,34 @@ impl Sandbox {
         (request, deadline): (Request<Bytes>, Option<Duration>),
     ) -> Result<Response<Bytes>, Error> {
         let inner = &self.inner;
-        let pass = inner.records.admit(owner)?;
+        let pass = inner.records.admit(owner, &component.id)?;
         // Who waits for it to be compiled has no turn, which others could use.
         let made = inner.components.get(component).await?;
         let _turn = inner.turns.take(owner).await?;
-        inner.make_room();
         let (limits, meter) = (Arc::clone(&inner.limits), Arc::<Meter>::default());
         let wall = deadline.map_or(limits.wall, |each| each.min(limits.wall));
-        let allowance = inner.allowance(inner.settings.slow_after);
+        let allowance = Allowance { limit: limits.cpu, patience: inner.settings.slow_after };
         let call = http_component::Call {
             request,
             host,
             runtime: Handle::current(),
             limits,
             meter: Arc::clone(&meter),
-            total: Arc::clone(&inner.total),
+            footprint: inner.footprint(&owner.tenant),
         };
         let work = async move {
             call.meter.restart(allowance);
             http_component::serve(made, call).await
         };
         inner.run(pass, meter, wall, work).await
+    }
+
+    /// Compiles `component`, or loads what was compiled before, so that [`serve`](Self::serve) need not wait for that.
+    ///
+    /// # Errors
+    /// [`Error::Component`] for what cannot be run at all, and [`Error::Busy`].
+    pub async fn prepare_component(&self, component: &Component) -> Result<(), Error> {
+        self.inner.components.get(component).await.map(drop)
     }
 
     /// Checks that `component` can be run: it is looked at, and compiled.
@@ -200,14 +213,16 @@ impl Sandbox {
         self.inner.components.check(component).await
     }
 
-    /// Drops the warm instances of an owner, such as one whose plugin was uninstalled.
+    /// Drops the warm instances of an owner, such as one whose plugin was uninstalled, and what is remembered of its calls.
     pub fn forget(&self, owner: &Owner) {
         self.inner.warm.forget(|each| each == owner);
+        self.inner.records.forget(|each| each == owner);
     }
 
-    /// Drops the warm instances of all programs of a tenant.
+    /// Does the same for all programs of a tenant.
     pub fn forget_tenant(&self, tenant: &str) {
         self.inner.warm.forget(|owner| *owner.tenant == *tenant);
+        self.inner.records.forget(|owner| *owner.tenant == *tenant);
     }
 
     /// How many instances are kept warm, and their bytes of memory.
@@ -226,69 +241,93 @@ impl Sandbox {
     }
 }
 
+/// A call of a script.
+struct Call {
+    key: Key,
+    script: Script,
+    host: Arc<dyn Host>,
+    invocation: Invocation,
+    /// Where the host's operations run.
+    runtime: Handle,
+}
+
 impl Inner {
     /// Runs `work`, which `meter` counts, for at most `wall`, and notes how it went.
     async fn run<T: Send + 'static>(
         &self,
-        pass: Pass,
+        mut pass: Pass,
         meter: Arc<Meter>,
         wall: Duration,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let done = self.lanes.run(within(wall, work), Arc::clone(&meter), pass.lane).await?;
-        let conduct = if done.as_ref().is_err_and(Error::is_burden) { Conduct::Bad } else { Conduct::Good };
-        pass.done(conduct, meter.is_heavy());
+        pass.watch(&meter);
+        let done = self.within(wall, work, Arc::clone(&meter), pass.lane).await;
+        let effort = meter.effort();
+        let is_burden = done.as_ref().is_err_and(|error| error.is_burden(effort));
+        pass.done(if is_burden { Conduct::Bad } else { Conduct::Good }, effort);
         done
     }
 
-    /// Drops warm instances if there is no memory for another one.
-    fn make_room(&self) {
-        if self.total.bytes().saturating_add(self.limits.memory) > self.settings.total_memory {
-            self.warm.relieve(self.limits.memory);
-        }
+    /// Runs `work`, which `meter` counts, and gives it up after `wall`, however busy the slow lane is.
+    async fn within<T: Send + 'static>(
+        &self,
+        wall: Duration,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+        meter: Arc<Meter>,
+        lane: Lane,
+    ) -> Result<T, Error> {
+        let done = tokio::time::timeout(wall, self.lanes.run(Box::pin(work), meter, lane));
+        done.await.map_err(|_| Error::WallDeadline(wall))??
     }
 
     async fn work(
         self: Arc<Self>,
         warm: Option<Instance>,
-        script: Script,
-        host: Arc<dyn Host>,
-        invocation: Invocation,
+        call: Call,
         meter: Arc<Meter>,
-        runtime: Handle,
-    ) -> Result<(String, Option<Instance>), Error> {
+    ) -> Result<String, Error> {
         let start = if warm.is_some() { "warm" } else { "cold" };
         metrics::counter!("jackfield_sandbox_starts_total", "start" => start).increment(1);
-        let mut instance = match warm {
-            Some(instance) => instance,
-            None => self.load(&script, &meter).await?,
+        let Call { key, script, host, invocation, runtime } = call;
+        let mut instance = if let Some(mut instance) = warm {
+            meter.skip_load();
+            instance.belong_to(Some(self.total.share(&key.owner.tenant)));
+            instance
+        } else {
+            let footprint = self.footprint(&key.owner.tenant);
+            self.load(&script, &meter, (footprint, self.limits.cpu)).await?
         };
-        meter.restart(self.allowance(self.settings.slow_after));
-        let (json, after) = instance.call(&script, invocation, host, runtime).await?;
-        Ok((json, (after == After::Keep).then_some(instance)))
+        meter.restart(Allowance { limit: self.limits.cpu, patience: self.settings.slow_after });
+        let (answer, after) = instance.call(&script, invocation, host, runtime).await;
+        if after == After::Keep {
+            instance.belong_to(None);
+            let bytes = instance.bytes();
+            self.warm.put(key, instance, bytes);
+        }
+        answer
     }
 
-    fn allowance(&self, patience: Duration) -> Allowance {
-        Allowance { limit: self.limits.cpu, patience }
+    /// Of an instance that runs for a tenant.
+    fn footprint(&self, tenant: &Arc<str>) -> Footprint {
+        let mut footprint = Footprint::new(&self.total, self.limits.memory);
+        footprint.belong_to(Some(self.total.share(tenant)));
+        footprint
     }
 
-    /// A fresh instance with the script loaded.
-    async fn load(&self, script: &Script, meter: &Arc<Meter>) -> Result<Instance, Error> {
+    /// A fresh instance with the script loaded, which may take so much computing.
+    async fn load(
+        &self,
+        script: &Script,
+        meter: &Arc<Meter>,
+        (footprint, limit): (Footprint, Duration),
+    ) -> Result<Instance, Error> {
         let component = self.component.get().await?;
-        self.make_room();
-        meter.restart(self.allowance(self.settings.slow_load_after));
-        let mut instance = Instance::new(component, &self.limits, meter, &self.total).await?;
-        instance.load(script).await?;
-        Ok(instance)
+        meter.restart(Allowance { limit, patience: self.settings.slow_load_after });
+        let mut instance = Instance::new(component, &self.limits, meter, footprint).await?;
+        let loaded = instance.load(script).await;
+        meter.end_load(self.settings.slow_after);
+        loaded.map(|()| instance)
     }
-}
-
-/// `work`, given up after `wall`.
-fn within<T: Send + 'static>(
-    wall: Duration,
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> BoxFuture<'static, Result<T, Error>> {
-    Box::pin(async move { tokio::time::timeout(wall, work).await.unwrap_or(Err(Error::WallDeadline(wall))) })
 }
 
 /// Counts a call that began at `started`, and tells the log of the server what is its own fault.

@@ -10,12 +10,17 @@ use tokio_util::task::AbortOnDropHandle;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::bounds::Bounded;
 use crate::footprint::Footprint;
 use crate::meter::Meter;
 use crate::{Host, Level, Limits};
 
 /// Host calls whose answers may lie unread. Beyond, the instance is stopped: a script of good will awaits them.
 const MOST_UNREAD: usize = 1_024;
+
+/// What a script is told that holds very much at once, or has come when others do.
+const NO_ROOM: &str =
+    "there is no memory left for what this hands over: await other calls first, or try again later";
 
 /// The answer that crosses to a script.
 pub(crate) type Crossing = Result<String, String>;
@@ -41,6 +46,8 @@ pub(crate) struct State {
     pub(crate) footprint: Footprint,
     limits: Arc<Limits>,
     current: Option<Current>,
+    /// The script has changed what its next call would find in the language itself.
+    is_tainted: bool,
     /// Host calls that are not answered, or whose answer was not read.
     unread: Arc<AtomicUsize>,
     calls: Arc<AtomicUsize>,
@@ -79,6 +86,7 @@ impl State {
             footprint,
             limits,
             current: None,
+            is_tainted: false,
             unread: Arc::default(),
             calls: Arc::default(),
             timers: Arc::default(),
@@ -90,10 +98,16 @@ impl State {
         self.current = Some(Current { host, runtime, lines: 0 });
     }
 
-    /// Ends the call; whether it left something under way.
+    /// Ends the call; whether it left something that the next one would find.
     pub(crate) fn end(&mut self) -> Leftover {
         self.current = None;
-        if self.unread.load(Ordering::Relaxed) == 0 { Leftover::None } else { Leftover::Some }
+        let is_clean = self.unread.load(Ordering::Relaxed) == 0 && !self.is_tainted;
+        if is_clean { Leftover::None } else { Leftover::Some }
+    }
+
+    /// Notes that no other call may be served.
+    pub(crate) fn taint(&mut self) {
+        self.is_tainted = true;
     }
 
     pub(crate) fn log(&mut self, level: &str, mut message: String) {
@@ -145,14 +159,22 @@ impl State {
             return Err(format!("what is handed over has at most {longest} bytes: hand over less"));
         }
         let host = Arc::clone(&current.host);
-        let call = current.runtime.spawn(async move { host.call(&operation, argument).await });
-        let call = AbortOnDropHandle::new(call);
-        Ok(Box::pin(async move {
-            let _counted = counted;
-            let answer = call.await.map_err(|_| "the host failed to do this".to_owned())??;
+        let lender = self.footprint.lender();
+        let asked = lender.lend(argument.len()).ok_or_else(|| NO_ROOM.to_owned())?;
+        // What is done, and what comes of it until the script reads that, is counted as memory.
+        let call = current.runtime.spawn(async move {
+            let answer = host.call(&operation, argument).await?;
+            drop(asked);
             if answer.len() > longest {
                 return Err(format!("the answer has more than {longest} bytes: ask for less"));
             }
+            let loan = lender.lend(answer.len()).ok_or_else(|| NO_ROOM.to_owned())?;
+            Ok((answer, loan))
+        });
+        let call = AbortOnDropHandle::new(call);
+        Ok(Box::pin(async move {
+            let _counted = counted;
+            let (answer, _loan) = call.await.map_err(|_| "the host failed to do this".to_owned())??;
             Ok(answer)
         }))
     }
@@ -178,7 +200,7 @@ impl State {
     }
 }
 
-/// Whether an ended call left host calls or timers under way.
+/// Whether an ended call left host calls or timers under way, or a language that it has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leftover {
     None,
@@ -190,6 +212,20 @@ pub(crate) fn cut(text: &mut String, most: usize) {
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most));
         text.push('…');
+    }
+}
+
+impl Bounded for State {
+    fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    fn footprint(&self) -> &Footprint {
+        &self.footprint
+    }
+
+    fn footprint_mut(&mut self) -> &mut Footprint {
+        &mut self.footprint
     }
 }
 

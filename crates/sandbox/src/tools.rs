@@ -4,11 +4,18 @@ use aws_lc_rs::{constant_time, digest, hmac};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
+use serde::Serializer as _;
 use serde_json::json;
 use url::{Url, form_urlencoded, quirks};
 
-/// Longer URLs are none.
+use crate::bounds::TooLarge;
+
+/// Longer URLs are none, and longer forms neither: what comes of them has many times their memory.
 const LONGEST_URL: usize = 64 * 1024;
+const LONGEST_FORM: usize = 64 * 1024;
+
+/// The most bytes that anything else takes: the largest answer of another server, in base64.
+const MOST: usize = 6 << 20;
 
 /// Takes padding or none, as `atob` does.
 const FORGIVING: GeneralPurpose = GeneralPurpose::new(
@@ -68,15 +75,29 @@ pub(crate) fn url_set(href: &str, part: &str, value: &str) -> Option<String> {
     Some(parts(&url))
 }
 
-pub(crate) fn form_parse(input: &str) -> String {
-    let pairs: Vec<(String, String)> = form_urlencoded::parse(input.as_bytes()).into_owned().collect();
-    json!(pairs).to_string()
+/// The pairs as JSON; nothing if the form is too long.
+pub(crate) fn form_parse(input: &str) -> Option<String> {
+    if input.len() > LONGEST_FORM {
+        return None;
+    }
+    let mut json = Vec::new();
+    let pairs = form_urlencoded::parse(input.as_bytes());
+    serde_json::Serializer::new(&mut json).collect_seq(pairs).ok()?;
+    String::from_utf8(json).ok()
 }
 
-/// What is not pairs of texts is no form, and empty.
-pub(crate) fn form_serialize(pairs: &str) -> String {
+/// The form; nothing if the pairs are too long. What is not pairs of texts is no form, and empty.
+pub(crate) fn form_serialize(pairs: &str) -> Option<String> {
+    if pairs.len() > LONGEST_FORM {
+        return None;
+    }
     let pairs: Vec<(String, String)> = serde_json::from_str(pairs).unwrap_or_default();
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    Some(form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+}
+
+/// Refuses more bytes than any tool takes.
+pub(crate) fn bounded(bytes: &[u8]) -> Result<&[u8], TooLarge> {
+    if bytes.len() > MOST { Err(TooLarge(MOST)) } else { Ok(bytes) }
 }
 
 /// See `utf8-decode` of the WIT.
@@ -158,6 +179,16 @@ mod tests {
         assert_eq!(url_set("http://a.test:81/b", "port", "x").unwrap(), parts);
         assert_eq!(url_set("http://a.test/", "nothing", "x"), None);
         assert_eq!(url_parse("/b", None), None);
+    }
+
+    #[test]
+    fn forms_have_a_bound() {
+        assert_eq!(form_parse("a=1&b=%C3%A4+%22").unwrap(), json!([["a", "1"], ["b", "ä \""]]).to_string());
+        assert_eq!(form_serialize(r#"[["a","1&"],["b"," "]]"#).as_deref(), Some("a=1%26&b=+"));
+        assert!(form_parse(&"&".repeat(LONGEST_FORM)).is_some());
+        assert_eq!(form_parse(&"&".repeat(LONGEST_FORM + 1)), None);
+        assert_eq!(form_serialize(&" ".repeat(LONGEST_FORM + 1)), None);
+        assert!(bounded(&vec![0; MOST]).is_ok() && bounded(&vec![0; MOST + 1]).is_err());
     }
 
     #[test]

@@ -14,7 +14,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::argument::read;
-use super::message::{self, Answered, MAX_READ, SentBody, admit, time_left};
+use super::message::{self, Answered, SentBody, admit, time_left};
+use super::shares::Share;
 use crate::invocation::{Invocation, shown};
 use crate::redact::Redactor;
 
@@ -49,8 +50,9 @@ pub(super) async fn request(call: &Invocation, argument: &str) -> Result<String,
         body: body.map(SentBody::bytes).transpose()?,
         timeout: message::milliseconds(timeout),
     };
-    let Exchanged { answered, body, redactor } = exchange(call, asked).await.map_err(Failure::sentence)?;
-    Ok(answered.to_json(body.into(), redactor.as_ref()))
+    let Exchanged { answered, body, redactor, room: _room } =
+        exchange(call, asked).await.map_err(Failure::sentence)?;
+    answered.to_json(body.into(), redactor.as_ref())
 }
 
 /// A request that a plugin wants to send.
@@ -67,6 +69,8 @@ pub(crate) struct Exchanged {
     pub(crate) answered: Answered,
     pub(crate) body: Bytes,
     pub(crate) redactor: Option<Redactor>,
+    /// The memory that it takes up.
+    pub(crate) room: Vec<Share>,
 }
 
 /// Why nothing came back: a sentence for the plugin's author.
@@ -93,6 +97,13 @@ impl From<String> for Failure {
     }
 }
 
+impl From<outbound::Error> for Failure {
+    fn from(error: outbound::Error) -> Self {
+        let sentence = error.to_string();
+        Self::Failed(error, sentence)
+    }
+}
+
 /// Sends a request where it was consented to, with the secrets that its host's rule names.
 pub(crate) async fn exchange(call: &Invocation, asked: Asked) -> Result<Exchanged, Failure> {
     let Asked { method, url, headers, body, timeout: wanted } = asked;
@@ -115,17 +126,19 @@ pub(crate) async fn exchange(call: &Invocation, asked: Asked) -> Result<Exchange
         let response = client.send_following_to(sent, MAX_REDIRECTS, may_follow).await?;
         let answered = Answered::of(&response);
         let is_plain = is_plain(response.headers());
-        Ok::<_, outbound::Error>((answered, is_plain, outbound::read(response, MAX_READ).await?))
+        Ok::<_, Failure>((answered, is_plain, message::body_of(call, response).await?))
     };
     let host = &rule.host;
     let done = timeout(time_left(call, wanted), work).await;
     let done = done.map_err(|_| Failure::Late(format!("{host} did not answer in time")))?;
-    let (answered, is_plain, body) = done.map_err(|error| {
-        let sentence = injected.redactor.text(&error.to_string()).into_owned();
-        Failure::Failed(error, sentence)
+    let (answered, is_plain, (body, room)) = done.map_err(|failure| match failure {
+        Failure::Failed(error, sentence) => {
+            Failure::Failed(error, injected.redactor.text(&sentence).into_owned())
+        }
+        other => other,
     })?;
     if injected.is_empty() {
-        return Ok(Exchanged { answered, body, redactor: None });
+        return Ok(Exchanged { answered, body, redactor: None, room });
     }
     if !is_plain {
         let sentence = format!(
@@ -133,7 +146,7 @@ pub(crate) async fn exchange(call: &Invocation, asked: Asked) -> Result<Exchange
         );
         return Err(Failure::Refused(sentence));
     }
-    Ok(Exchanged { answered, body, redactor: Some(injected.redactor) })
+    Ok(Exchanged { answered, body, redactor: Some(injected.redactor), room })
 }
 
 /// Whether a body is as it is, not compressed.

@@ -1,6 +1,8 @@
 //! Requests that a plugin sends to other servers, and what they answer, as JSON.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,9 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use outbound::NOT_SETTABLE;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 
+use super::http::Failure;
+use super::shares::Share;
 use crate::invocation::{Invocation, shown};
 use crate::redact::Redactor;
 
@@ -19,6 +22,17 @@ pub(crate) const MAX_SENT: usize = 1 << 20;
 
 /// The largest answer that is read, in bytes.
 pub(super) const MAX_READ: usize = 4 << 20;
+
+/// The largest answer as JSON, in bytes: what the sandbox hands to a script.
+const MAX_JSON: usize = 8 << 20;
+
+/// How often the bytes of an answer are in memory at most: as they came, searched for secrets, and as JSON.
+const TIMES: usize = 3;
+
+/// Bytes of an answer for which room is taken at once.
+const STEP: usize = 64 << 10;
+
+const NO_ROOM: &str = "too many and too large answers have come at once: ask for less, or try again later";
 
 /// How many requests one call may make.
 const MAX_REQUESTS: u32 = 64;
@@ -146,37 +160,105 @@ impl Answered {
         response
     }
 
-    pub(super) fn to_json(&self, body: Vec<u8>, redactor: Option<&Redactor>) -> String {
-        let text = |text: &str| redactor.map_or_else(|| text.to_owned(), |it| it.text(text).into_owned());
-        let mut headers = Map::new();
+    /// The answer as JSON.
+    ///
+    /// # Errors
+    /// A sentence if it is larger than what a script gets.
+    pub(super) fn to_json(&self, body: Vec<u8>, redactor: Option<&Redactor>) -> Result<String, String> {
+        let mut headers: BTreeMap<&str, String> = BTreeMap::new();
         for (name, value) in &self.headers {
             if matches!(name.as_str(), "connection" | "keep-alive" | "transfer-encoding" | "trailer") {
                 continue;
             }
-            let value = text(&String::from_utf8_lossy(value.as_bytes()));
-            match headers.get_mut(name.as_str()) {
-                Some(Value::String(so_far)) => {
-                    so_far.push_str(", ");
-                    so_far.push_str(&value);
-                }
-                _ => drop(headers.insert(name.as_str().to_owned(), value.into())),
+            let joined = headers.entry(name.as_str()).or_default();
+            if !joined.is_empty() {
+                joined.push_str(", ");
             }
+            joined.push_str(&without(redactor, &String::from_utf8_lossy(value.as_bytes())));
         }
         let body = match redactor {
             Some(redactor) => redactor.bytes(body),
             None => body,
         };
         let body = match String::from_utf8(body) {
-            Ok(text) => json!({"text": text}),
-            Err(error) => json!({"base64": STANDARD.encode(error.as_bytes())}),
+            Ok(text) => WireBody::Text(text),
+            Err(error) => WireBody::Base64(STANDARD.encode(error.as_bytes())),
         };
-        json!({"status": self.status, "headers": headers, "url": text(&self.url), "body": body}).to_string()
+        written(&Wire { status: self.status, headers, url: without(redactor, &self.url), body })
     }
+}
+
+fn without<'a>(redactor: Option<&Redactor>, text: &'a str) -> Cow<'a, str> {
+    redactor.map_or(Cow::Borrowed(text), |redactor| redactor.text(text))
+}
+
+/// An answer on its way to a script.
+#[derive(Serialize)]
+struct Wire<'a> {
+    status: u16,
+    headers: BTreeMap<&'a str, String>,
+    url: Cow<'a, str>,
+    body: WireBody,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum WireBody {
+    Text(String),
+    Base64(String),
+}
+
+fn written(wire: &Wire<'_>) -> Result<String, String> {
+    let mut json = Bounded(Vec::new());
+    let done = serde_json::to_writer(&mut json, wire).ok().and_then(|()| String::from_utf8(json.0).ok());
+    done.ok_or_else(|| format!("the answer has more than {MAX_JSON} bytes as JSON: ask for less"))
+}
+
+/// Text that ends in an error once it is too long, and not later.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_JSON {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The whole body of an answer, and the room that it and what is made of it take up. As much room is taken as has come: who
+/// answers slowly keeps nothing from others.
+///
+/// # Errors
+/// [`Failure::Failed`] where it breaks off or is too large; [`Failure::Refused`] where there is no room.
+pub(super) async fn body_of(
+    call: &Invocation,
+    response: reqwest::Response,
+) -> Result<(Bytes, Vec<Share>), Failure> {
+    let (mut shares, mut left) = (Vec::new(), 0_usize);
+    let count = |bytes: usize| {
+        if bytes > left {
+            let step = bytes.max(STEP);
+            let share = call.shared.shares.room(&call.place.tenant, TIMES * step);
+            shares.push(share.ok_or_else(|| Failure::Refused(NO_ROOM.to_owned()))?);
+            left += step;
+        }
+        left -= bytes;
+        Ok::<_, Failure>(())
+    };
+    let body = outbound::read_counted(response, MAX_READ, count).await?;
+    Ok((body, shares))
 }
 
 #[cfg(test)]
 mod tests {
     use secrecy::SecretString;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -214,12 +296,21 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-echo", HeaderValue::from_static("Bearer sk_live_12345"));
         let answered = Answered { status: 200, headers, url: "https://a.example/?key=sk_live_12345".into() };
-        let told = answered.to_json(br#"{"you":"sk_live_12345"}"#.to_vec(), Some(&redactor));
+        let told = answered.to_json(br#"{"you":"sk_live_12345"}"#.to_vec(), Some(&redactor)).unwrap();
         assert!(!told.contains("sk_live"), "{told}");
         let told: Value = serde_json::from_str(&told).unwrap();
         assert_eq!(told["body"], json!({"text": r#"{"you":"[secret]"}"#}));
         assert_eq!(told["url"], "https://a.example/?key=[secret]");
-        let bytes = answered.to_json(b"\xffsk_live_12345".to_vec(), Some(&redactor));
+        let bytes = answered.to_json(b"\xffsk_live_12345".to_vec(), Some(&redactor)).unwrap();
         assert!(!bytes.contains(&STANDARD.encode(b"\xffsk_live_12345")), "{bytes}");
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_as_json_is_not_written_to_its_end() {
+        let answered = Answered { status: 200, headers: HeaderMap::new(), url: String::new() };
+        let told = answered.to_json(vec![0; MAX_READ], None);
+        assert!(told.unwrap_err().contains("ask for less"), "each of these takes six bytes");
+        assert!(answered.to_json(vec![b'a'; MAX_READ], None).is_ok());
+        assert!(answered.to_json(vec![0xff; MAX_READ], None).is_ok());
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod message;
 mod platform;
 mod secrets;
+pub(crate) mod shares;
 mod storage;
 
 pub(crate) use platform::{PlatformApi, platform_client};

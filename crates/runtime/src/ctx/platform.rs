@@ -9,15 +9,17 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 use url::Url;
 
 use super::argument::read;
-use super::message::{self, Answered, MAX_READ, SentBody, admit, time_left};
+use super::http::Failure;
+use super::message::{self, Answered, SentBody, admit, time_left};
 use crate::invocation::Invocation;
+use crate::redact::Redactor;
 
 /// How long a token lives.
 const LIFETIME: Duration = Duration::from_mins(1);
@@ -79,25 +81,30 @@ pub(super) async fn request(call: &Invocation, argument: &str) -> Result<String,
     let body = body.map(SentBody::bytes).transpose()?;
     let _room = admit(call).await?;
 
-    headers.insert(AUTHORIZATION, token(call, &platform.base).await?);
+    let token = token(call, &platform.base).await?;
+    headers.insert(AUTHORIZATION, bearer(&token)?);
+    // The product may echo what it was sent.
+    let redactor = Redactor::new([&token]);
     let sent = platform.client.request(method, url).headers(headers);
     let sent = match body {
         Some(body) => sent.body(body),
         None => sent,
     };
     let work = async {
-        let response = sent.send().await.map_err(|error| trouble(&error))?;
+        let response = sent.send().await.map_err(trouble)?;
         let answered = Answered::of(&response);
-        let body = outbound::read(response, MAX_READ).await.map_err(|error| error.to_string())?;
-        Ok::<_, String>(answered.to_json(body.into(), None))
+        let (body, _room) = message::body_of(call, response).await.map_err(Failure::sentence)?;
+        answered.to_json(body.into(), Some(&redactor))
     };
     timeout(time_left(call, message::milliseconds(wanted)), work)
         .await
         .map_err(|_| "the product did not answer in time".to_owned())?
 }
 
-fn trouble(error: &reqwest::Error) -> String {
-    tracing::warn!(error = error as &dyn std::error::Error, "the product's API cannot be reached");
+fn trouble(error: reqwest::Error) -> String {
+    // Its query is the plugin's, and what stands there is not the log's to know.
+    let error = error.without_url();
+    tracing::warn!(error = &error as &dyn std::error::Error, "the product's API cannot be reached");
     "the product cannot be reached at the moment".to_owned()
 }
 
@@ -130,13 +137,16 @@ fn below(base: &Url, path: &str) -> Result<Url, String> {
 }
 
 /// The token with which the product is called.
-async fn token(call: &Invocation, base: &Url) -> Result<HeaderValue, String> {
+async fn token(call: &Invocation, base: &Url) -> Result<SecretString, String> {
     let claims = claims(call, base);
-    let signed = call.shared.signer.sign(KIND, LIFETIME, &claims).await.map_err(|error| {
+    call.shared.signer.sign(KIND, LIFETIME, &claims).await.map_err(|error| {
         tracing::warn!(error = &error as &dyn std::error::Error, "no token for the product can be signed");
         "no token for the product can be had at the moment: try again".to_owned()
-    })?;
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", signed.expose_secret()))
+    })
+}
+
+fn bearer(token: &SecretString) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
         .map_err(|_| "no token for the product can be had".to_owned())?;
     value.set_sensitive(true);
     Ok(value)

@@ -1,5 +1,7 @@
 //! The host product's API, with a token that says for whom.
 
+use std::sync::{Arc, Mutex};
+
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
@@ -11,14 +13,20 @@ use tokio::net::TcpListener;
 use crate::bench::{Bench, plugin};
 use crate::place::Place;
 
-/// A product that tells what it is asked, and sends elsewhere on request.
-async fn product() -> String {
+/// The credentials that a product has last been sent.
+type Seen = Arc<Mutex<Option<String>>>;
+
+/// A product that tells what it is asked, credentials included, and sends elsewhere on request.
+async fn product() -> (String, Seen) {
+    let seen = Seen::default();
+    let noted = Arc::clone(&seen);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = Router::new().fallback(|request: Request| async move {
+    let router = Router::new().fallback(move |request: Request| async move {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, 65_536).await.unwrap();
         let header = |name| parts.headers.get(name).map(|value: &axum::http::HeaderValue| value.to_str().unwrap().to_owned());
+        *noted.lock().unwrap() = header("authorization");
         if parts.uri.path() == "/v1/away" {
             return (StatusCode::FOUND, [(header::LOCATION, "http://127.0.0.1:1/")]).into_response();
         }
@@ -29,18 +37,18 @@ async fn product() -> String {
         .into_response()
     });
     tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://{address}/v1/")
+    (format!("http://{address}/v1/"), seen)
 }
 
-async fn bench() -> (Bench, String) {
-    let base = product().await;
+async fn bench() -> (Bench, String, Seen) {
+    let (base, seen) = product().await;
     let settings = Settings { platform: Some(base.parse().unwrap()), ..Settings::default() };
-    (Bench::with(Place::sqlite(), "", settings).await, base)
+    (Bench::with(Place::sqlite(), "", settings).await, base, seen)
 }
 
 #[tokio::test]
 async fn the_product_learns_which_plugin_asks_and_for_whom() {
-    let (bench, base) = bench().await;
+    let (bench, base, seen) = bench().await;
     let mut shop = plugin("acme", "shop");
     shop.grants.permissions.insert("orders:read".into());
     let call = bench.call_by(shop, Some("ann@acme.example"));
@@ -55,8 +63,9 @@ async fn the_product_learns_which_plugin_asks_and_for_whom() {
         (&json!("POST"), &json!("/v1/orders?since=1"), &json!("hello"))
     );
     assert_eq!(told["order"], "7");
-    let token = told["token"].as_str().unwrap().strip_prefix("Bearer ").unwrap();
-    let token: Value = serde_json::from_str(token).unwrap();
+    assert_eq!(told["token"], "Bearer [secret]", "the plugin does not get what the product echoes of it");
+    let seen = seen.lock().unwrap().take().unwrap();
+    let token: Value = serde_json::from_str(seen.strip_prefix("Bearer ").unwrap()).unwrap();
     let origin = base.strip_suffix("/v1/").unwrap();
     assert_eq!(
         token,
@@ -73,7 +82,7 @@ async fn the_product_learns_which_plugin_asks_and_for_whom() {
 
 #[tokio::test]
 async fn a_plugin_cannot_speak_for_another_or_leave_the_base() {
-    let (bench, _) = bench().await;
+    let (bench, _, _) = bench().await;
     let ask = async |call: &crate::bench::Call, path: &str, headers: Value| {
         call.ask("platform.request", json!({"method": "GET", "path": path, "headers": headers})).await
     };

@@ -1,5 +1,5 @@
 // What a handler gave, as the host takes it: {status, headers, body: {json} | {text} | {base64}}, body absent if there is none.
-import { bytesOf, isInteger, keys, stringify, text } from "./primordials.js";
+import { bytesOf, isInteger, keys, member, stringify, text } from "./primordials.js";
 import { toBase64 } from "./encoding.js";
 import { Refusal } from "./errors.js";
 import { contentOf, Response } from "./fetch.js";
@@ -23,7 +23,7 @@ const body = (value) => {
 };
 
 const isResponse = (value) => {
-  if (typeof value !== "object" || value === null || typeof value.status !== "number") return false;
+  if (typeof value !== "object" || value === null || typeof member(value, "status") !== "number") return false;
   const names = keys(value);
   for (let index = 0; index < names.length; index++) {
     if (names[index] !== "status" && names[index] !== "body" && names[index] !== "headers") return false;
@@ -49,6 +49,7 @@ export const answerOf = (value, mayBeNothing) => {
     return wire(checkedStatus(value.status), plainHeaders(value.headers), content && stringify(content));
   }
   if (!isResponse(value)) return wire(200, {}, body(value));
-  const isEmpty = value.body === undefined || value.body === null;
-  return wire(checkedStatus(value.status), plainHeaders(value.headers), isEmpty ? undefined : body(value.body));
+  const content = member(value, "body");
+  const isEmpty = content === undefined || content === null;
+  return wire(checkedStatus(member(value, "status")), plainHeaders(member(value, "headers")), isEmpty ? undefined : body(content));
 };

@@ -1,5 +1,5 @@
 // The backend that a script exports: its handlers, wherever they stand, and what it declares.
-import { ObjectPrototype, PlainPromise, getPrototypeOf, hasOwn, isArray, join, keys, push, slice, text } from "./primordials.js";
+import { ObjectPrototype, PlainPromise, getPrototypeOf, isArray, join, member, push, slice, text } from "./primordials.js";
 import { Refusal } from "./errors.js";
 
 const LIFECYCLE = ["onInstall", "onUninstall", "onEnable", "onDisable"];
@@ -16,14 +16,6 @@ export const backendOf = (left) => {
   return found;
 };
 
-/** A member that is the object's own or its class's, but not every object's. */
-const member = (object, name) => {
-  for (let at = object; at && at !== ObjectPrototype; at = getPrototypeOf(at)) {
-    if (hasOwn(at, name)) return name === "constructor" ? undefined : object[name];
-  }
-  return undefined;
-};
-
 const isSpecial = (name) => name === "handlers" || name === "routes" || name === "hooks" || isLifecycle(name);
 const isLifecycle = (name) => {
   for (let index = 0; index < LIFECYCLE.length; index++) if (LIFECYCLE[index] === name) return true;
@@ -32,7 +24,7 @@ const isLifecycle = (name) => {
 
 /** The function of this name and what it is a member of, as `{called, self}`; else `undefined`. */
 export const handler = (backend, name) => {
-  if (isLifecycle(name) || name === "handlers") return undefined;
+  if (isLifecycle(name) || name === "handlers" || name === "constructor") return undefined;
   const { handlers } = backend;
   const own = isObject(handlers) ? member(handlers, name) : undefined;
   if (typeof own === "function") return { called: own, self: handlers };

@@ -1,5 +1,5 @@
 // What a handler gets as `ctx`: made anew for each call and frozen, so that nothing of one call reaches the next.
-import { freeze, hasOwn, keys, parse, push, text } from "./primordials.js";
+import { PlainRangeError, freeze, hasOwn, isFinite, keys, member, parse, push, text } from "./primordials.js";
 import { ask, log } from "./host.js";
 import { line } from "./inspect.js";
 import { methods } from "./http.js";
@@ -7,9 +7,20 @@ import { methods } from "./http.js";
 const MOST_KEYS = 10000;
 const LEVELS = ["debug", "info", "warn", "error"];
 
+/** A number as JSON has it: what is none would be written as null. */
+const number = (value, what) => {
+  if (typeof value !== "number" || !isFinite(value)) throw new PlainRangeError(`${what} is a finite number`);
+  return value;
+};
+
+const ttlOf = (options) => {
+  const ttl = member(options, "ttl");
+  return ttl === undefined || ttl === null ? undefined : number(ttl, "ttl");
+};
+
 const storage = (call) => ({
   get: (key) => ask(call, "storage.get", { key: text(key) }),
-  set: (key, value, options) => ask(call, "storage.set", { key: text(key), value: value === undefined ? null : value, ttl: options?.ttl }),
+  set: async (key, value, options) => ask(call, "storage.set", { key: text(key), value: value === undefined ? null : value, ttl: ttlOf(options) }),
   delete: (key) => ask(call, "storage.delete", { key: text(key) }),
   list: async (prefix = "") => {
     const all = [];
@@ -17,11 +28,11 @@ const storage = (call) => ({
     do {
       const page = await ask(call, "storage.list", { prefix: text(prefix), limit: MOST_KEYS - all.length, after });
       for (let index = 0; index < page.keys.length; index++) push(all, page.keys[index]);
-      after = page.keys.length ? page.next : undefined;
+      after = page.keys.length ? member(page, "next") : undefined;
     } while (after !== undefined && after !== null && all.length < MOST_KEYS);
     return all;
   },
-  increment: (key, by = 1) => ask(call, "storage.increment", { key: text(key), by }),
+  increment: async (key, by = 1) => ask(call, "storage.increment", { key: text(key), by: number(by, "what is added") }),
   compareAndSet: (key, expected, value) =>
     ask(call, "storage.compareAndSet", { key: text(key), expected: expected === undefined ? null : expected, value: value === undefined ? null : value }),
 });
@@ -56,7 +67,7 @@ export const context = (call, given) => {
     secrets: freeze({ get: (name) => ask(call, "secrets.get", { name: text(name) }) }),
     storage: freeze(storage(call)),
     events: freeze({ emit: (type, data) => ask(call, "events.emit", { type: text(type), data: data === undefined ? null : data }) }),
-    connections: freeze({ get: (connector, options) => connection(call, text(connector), options?.user) }),
+    connections: freeze({ get: (connector, options) => connection(call, text(connector), member(options, "user")) }),
     logger: freeze(logger()),
   };
   const known = parse(given);

@@ -1,5 +1,5 @@
 // Web Crypto (https://w3c.github.io/webcrypto): random values, digests and HMAC.
-import { Bytes, PlainTypeError, bytesOf, freeze, isView, join, push, slice, text, upper } from "./primordials.js";
+import { Bytes, PlainTypeError, bytesOf, freeze, isView, join, member, push, slice, text, upper } from "./primordials.js";
 import { randomBytes } from "./host.js";
 import { DOMException } from "./exception.js";
 import { digest, hmacSign, hmacVerify } from "./tools.js";
@@ -11,7 +11,7 @@ const bytes = (value, what) => {
   if (!found) throw new PlainTypeError(`${what} is an ArrayBuffer or a view of one`);
   return found;
 };
-const nameOf = (algorithm) => upper(text(typeof algorithm === "object" && algorithm !== null ? algorithm.name : algorithm));
+const nameOf = (algorithm) => upper(text(typeof algorithm === "object" && algorithm !== null ? member(algorithm, "name") : algorithm));
 const notSupported = (what) => new DOMException(`${slice(text(what), 0, 60)} is not supported: there are SHA-1, SHA-256, SHA-384, SHA-512 and HMAC with them`, "NotSupportedError");
 const known = (value, what) => {
   if (value === null || value === undefined) throw notSupported(what);
@@ -48,7 +48,7 @@ const subtle = freeze({
   },
   async importKey(format, data, algorithm, extractable, usages) {
     if (format !== "raw" || nameOf(algorithm) !== "HMAC") throw notSupported(`importKey of ${format} for ${nameOf(algorithm)}`);
-    const hash = nameOf(algorithm.hash);
+    const hash = nameOf(member(algorithm, "hash"));
     known(digest(hash, new Bytes(0)), hash);
     return new CryptoKey(bytes(data, "a raw key").slice(), hash, extractable, usages);
   },
@@ -58,9 +58,10 @@ const subtle = freeze({
   },
   async generateKey(algorithm, extractable, usages) {
     if (nameOf(algorithm) !== "HMAC") throw notSupported(`generateKey for ${nameOf(algorithm)}`);
-    const hash = nameOf(algorithm.hash);
+    const hash = nameOf(member(algorithm, "hash"));
     known(digest(hash, new Bytes(0)), hash);
-    return new CryptoKey(randomBytes(algorithm.length ? algorithm.length >> 3 : 64), hash, extractable, usages);
+    const bits = member(algorithm, "length");
+    return new CryptoKey(randomBytes(bits ? bits >> 3 : 64), hash, extractable, usages);
   },
   async sign(algorithm, key, data) {
     return buffer(known(hmacSign(key.algorithm.hash.name, raw(key, "sign"), bytes(data, "what is signed")), nameOf(algorithm)));

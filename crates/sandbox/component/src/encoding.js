@@ -1,5 +1,5 @@
 // TextEncoder and TextDecoder (https://encoding.spec.whatwg.org) for UTF-8, atob and btoa.
-import { Bytes, PlainRangeError, PlainString, PlainTypeError, bytesOf, join, lower, push, slice, text } from "./primordials.js";
+import { Bytes, PlainRangeError, PlainString, PlainTypeError, bytesOf, join, lower, member, push, slice, text } from "./primordials.js";
 import { DOMException } from "./exception.js";
 import { base64Decode, base64Encode, utf8Decode, utf8Encode } from "./tools.js";
 
@@ -35,17 +35,18 @@ export class TextDecoder {
   #rest = new Bytes(0);
   #isBegun = false;
 
-  constructor(label = "utf-8", { fatal = false, ignoreBOM = false } = {}) {
+  constructor(label = "utf-8", options) {
     const name = lower(trim(text(label)));
     if (name !== "utf-8" && name !== "utf8" && name !== "unicode-1-1-utf-8") throw new PlainRangeError(`only UTF-8 is decoded here, not ${slice(name, 0, 40)}`);
-    this.#fatal = !!fatal;
-    this.#ignoreBOM = !!ignoreBOM;
+    this.#fatal = !!member(options, "fatal");
+    this.#ignoreBOM = !!member(options, "ignoreBOM");
   }
   get encoding() { return "utf-8"; }
   get fatal() { return this.#fatal; }
   get ignoreBOM() { return this.#ignoreBOM; }
 
-  decode(input, { stream = false } = {}) {
+  decode(input, options) {
+    const stream = !!member(options, "stream");
     const given = input === undefined ? new Bytes(0) : bytesOf(input);
     if (!given) throw new PlainTypeError("decode takes an ArrayBuffer or a view of one");
     const bytes = new Bytes(this.#rest.length + given.length);

@@ -1,5 +1,5 @@
 // What a plugin threw, as JSON, whatever it was.
-import { PlainString, slice, stringify, text } from "./primordials.js";
+import { PlainString, assign, create, slice, stringify, text } from "./primordials.js";
 import { inspect } from "./inspect.js";
 
 const MAX_MESSAGE = 2048;
@@ -7,6 +7,9 @@ const MAX_STACK = 8192;
 
 /** An error of the prelude's own making, told to the host by its kind. */
 export class Refusal {
+  // Its own before they are set, so that no setter of every object's is called.
+  kind;
+  message;
   constructor(kind, message) {
     this.kind = kind;
     this.message = message;
@@ -30,11 +33,19 @@ const isError = (value) => {
   }
 };
 
+/** Without a prototype, whose `toJSON` would be asked. */
+const told = (kind, name, message, stack) => stringify(assign(create(null), { kind, name, message: slice(message, 0, MAX_MESSAGE), stack }));
+
+const tell = (value) => {
+  if (value instanceof Refusal) return told(value.kind, "", text(value.message), "");
+  if (isError(value)) return told("threw", field(value, "name", 128) || "Error", field(value, "message", MAX_MESSAGE), field(value, "stack", MAX_STACK));
+  return told("threw", "", typeof value === "string" ? text(value) : text(inspect(value)), "");
+};
+
 export const describe = (value) => {
-  if (value instanceof Refusal) return stringify({ kind: value.kind, name: "", message: slice(text(value.message), 0, MAX_MESSAGE), stack: "" });
-  if (isError(value)) {
-    return stringify({ kind: "threw", name: field(value, "name", 128) || "Error", message: field(value, "message", MAX_MESSAGE), stack: field(value, "stack", MAX_STACK) });
+  try {
+    return tell(value);
+  } catch {
+    return told("threw", "", "[a value that cannot be shown]", "");
   }
-  const message = typeof value === "string" ? text(value) : inspect(value);
-  return stringify({ kind: "threw", name: "", message: slice(message, 0, MAX_MESSAGE), stack: "" });
 };

@@ -1,5 +1,5 @@
 // fetch and Response (https://fetch.spec.whatwg.org), with bodies that are whole.
-import { PlainRangeError, PlainTypeError, isInteger, parse, stringify, text, upper } from "./primordials.js";
+import { PlainRangeError, PlainTypeError, isInteger, member, parse, stringify, text, upper } from "./primordials.js";
 import { currentCall } from "./host.js";
 import { decode, encode, fromBase64 } from "./encoding.js";
 import { Headers } from "./headers.js";
@@ -11,21 +11,23 @@ export class Response {
   #isUsed = false;
   #url = "";
 
-  constructor(body, { status = 200, statusText = "", headers } = {}) {
+  constructor(body, init) {
+    const { status, statusText } = { status: member(init, "status") ?? 200, statusText: member(init, "statusText") ?? "" };
     if (!isInteger(status) || status < 200 || status > 599) throw new PlainRangeError("a Response's status is from 200 to 599");
     const { content, type } = bodyOf(body);
     this.#body = content;
     this.status = status;
     this.statusText = text(statusText);
-    this.headers = new Headers(headers);
+    this.headers = new Headers(member(init, "headers"));
     if (type && !this.headers.has("content-type")) this.headers.set("content-type", type);
   }
-  static json(value, init = {}) {
-    const headers = new Headers(init.headers);
+  static json(value, init) {
+    const headers = new Headers(member(init, "headers"));
     if (!headers.has("content-type")) headers.set("content-type", "application/json");
-    return new Response(stringify(value), { ...init, headers });
+    return new Response(stringify(value), { status: member(init, "status"), statusText: member(init, "statusText"), headers });
   }
-  static received({ status, headers, body, url }) {
+  static received(found) {
+    const { status, headers, body, url } = { status: found.status, headers: member(found, "headers"), body: member(found, "body"), url: member(found, "url") };
     const made = new Response(null, { status: status < 200 ? 200 : status, headers });
     made.#body = body;
     made.#url = url ?? "";
@@ -50,13 +52,15 @@ export class Response {
   async text() {
     this.#use();
     const body = this.#body;
-    return !body ? "" : body.base64 === undefined ? body.text : decode(fromBase64(body.base64));
+    const base64 = member(body, "base64");
+    return !body ? "" : base64 === undefined ? body.text : decode(fromBase64(base64));
   }
   async json() { return parse(await this.text()); }
   async bytes() {
     this.#use();
     const body = this.#body;
-    return !body ? encode("") : body.base64 === undefined ? encode(body.text) : fromBase64(body.base64);
+    const base64 = member(body, "base64");
+    return !body ? encode("") : base64 === undefined ? encode(body.text) : fromBase64(base64);
   }
   async arrayBuffer() {
     const bytes = await this.bytes();
@@ -76,11 +80,11 @@ const standardBody = (body) => {
   return text(body);
 };
 
-export const fetch = async (input, init = {}) => {
-  const isRequest = typeof input === "object" && input !== null && !(input instanceof URL) && "url" in input;
-  const given = isRequest ? { ...input, ...init } : init;
-  const method = upper(text(given.method ?? "GET"));
-  const target = { url: text(isRequest ? input.url : input) };
-  const found = await request(currentCall(), "http.request", target, { method, headers: given.headers, body: standardBody(given.body), signal: given.signal });
+export const fetch = async (input, init) => {
+  const url = input instanceof URL ? undefined : member(input, "url");
+  const given = (name) => member(init, name) ?? (url === undefined ? undefined : member(input, name));
+  const method = upper(text(given("method") ?? "GET"));
+  const target = { url: text(url ?? input) };
+  const found = await request(currentCall(), "http.request", target, { method, headers: given("headers"), body: standardBody(given("body")), timeout: undefined, signal: given("signal") });
   return received(found);
 };

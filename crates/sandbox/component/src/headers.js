@@ -1,5 +1,5 @@
 // Headers (https://fetch.spec.whatwg.org/#headers-class).
-import { PlainMap, PlainTypeError, lower, slice, text } from "./primordials.js";
+import { PlainMap, PlainTypeError, lower, member, slice, text } from "./primordials.js";
 
 const NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
 const VALUE = /[\0\r\n]/;
@@ -21,7 +21,7 @@ export class Headers {
 
   constructor(init) {
     if (init === undefined || init === null) return;
-    for (const [name, value] of typeof init[Symbol.iterator] === "function" ? init : entries(init)) this.append(name, value);
+    for (const [name, value] of typeof member(init, Symbol.iterator) === "function" ? init : entries(init)) this.append(name, value);
   }
   append(name, value) {
     const old = this.get(name);

@@ -5,7 +5,7 @@ import { PlainError, PlainPromise, PlainRangeError, PlainSet, parse, push, setAd
 /** Characters of an argument. The host has a bound of its own; beyond this, the engine would stop the whole call. */
 const MOST_CHARACTERS = 4 << 20;
 
-const { call: hostCall, sleep: hostSleep, randomBytes: hostRandomBytes, log: hostLog } = raw;
+const { call: hostCall, sleep: hostSleep, randomBytes: hostRandomBytes, log: hostLog, taint: hostTaint } = raw;
 
 /** The call of the plugin that is under way: `{open, calls, running, waiting}`, or null while a script loads. */
 let current = null;
@@ -28,6 +28,11 @@ const cancel = (future) => {
   // A future whose value has just come can be neither cancelled nor dropped twice.
   try { future.cancelRead(); } catch {}
   try { future.drop(); } catch {}
+};
+
+/** Cancels a future that is being read: what it stands for ends. */
+const stop = (future) => {
+  if (setDelete(reading, future)) cancel(future);
 };
 
 const read = async (future) => {
@@ -54,8 +59,11 @@ const release = (call) => {
   else call.running--;
 };
 
-/** Does `operation` for `call`; answers its value or throws an Error with the host's sentence. */
-export const ask = async (call, operation, argument) => {
+/**
+ * Does `operation` for `call`; answers its value or throws an Error with the host's sentence. `abort`, if there is one, gets a
+ * `now` by which it is given up.
+ */
+export const ask = async (call, operation, argument, abort) => {
   // Made while the author's code is on the stack, for the line that it tells.
   const failure = new PlainError();
   const json = stringify(argument);
@@ -63,7 +71,10 @@ export const ask = async (call, operation, argument) => {
   await place(checked(call, operation));
   try {
     checked(call, operation);
-    const result = await read(hostCall(operation, json));
+    if (abort?.isAborted) throw failure;
+    const future = hostCall(operation, json);
+    if (abort) abort.now = () => stop(future);
+    const result = await read(future);
     if (result.tag === "err") {
       failure.message = result.val;
       throw failure;
@@ -87,16 +98,26 @@ export const withinCall = (what) => checked(current, what);
 export const pause = (milliseconds) => {
   const call = checked(current, "a timer");
   const future = hostSleep(milliseconds);
+  let isGivenUp = false;
   const passed = (async () => {
-    const result = await read(future);
+    let result;
+    try {
+      result = await read(future);
+    } catch (error) {
+      // A read that was cancelled fails.
+      if (isGivenUp || !call.open) return false;
+      throw error;
+    }
     if (result?.tag === "err") throw new PlainRangeError(result.val);
-    return call.open;
+    return call.open && !isGivenUp;
   })();
   const giveUp = () => {
-    if (setDelete(reading, future)) cancel(future);
+    isGivenUp = true;
+    stop(future);
   };
   return { passed, giveUp };
 };
 
 export const randomBytes = (count) => hostRandomBytes(count);
+export const taint = () => hostTaint();
 export const log = (level, message) => hostLog(level, message);

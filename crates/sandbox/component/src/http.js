@@ -1,5 +1,5 @@
 // What `fetch`, `ctx.http` and `ctx.platform` have in common: a request as the host takes it.
-import { PlainPromise, assign, bytesOf, create, entries, keys, lower, parse, stringify, text } from "./primordials.js";
+import { PlainPromise, assign, bytesOf, create, entries, isArray, keys, lower, member, parse, stringify, text, then } from "./primordials.js";
 import { ask } from "./host.js";
 import { fromBase64, decode, toBase64 } from "./encoding.js";
 import { Headers } from "./headers.js";
@@ -9,7 +9,7 @@ import { URLSearchParams } from "./url.js";
 export const plainHeaders = (given) => {
   const plain = create(null);
   if (given === undefined || given === null) return plain;
-  if (given instanceof Headers || typeof given[Symbol.iterator] === "function") {
+  if (given instanceof Headers || typeof member(given, Symbol.iterator) === "function") {
     for (const [name, value] of given) plain[lower(text(name))] = text(value);
   } else {
     const names = keys(given);
@@ -23,7 +23,7 @@ export const plainHeaders = (given) => {
 
 /** A body as the host takes it, with the media type that it has by itself. An object that is none of the known kinds is JSON. */
 export const bodyOf = (body) => {
-  if (body === undefined || body === null) return {};
+  if (body === undefined || body === null) return { content: undefined, type: undefined };
   if (typeof body === "string") return { content: { text: text(body) }, type: "text/plain; charset=utf-8" };
   const bytes = bytesOf(body);
   if (bytes) return { content: { base64: toBase64(bytes) }, type: "application/octet-stream" };
@@ -36,22 +36,26 @@ export const request = async (call, operation, target, { method, headers, body, 
   const sent = plainHeaders(headers);
   if (type && !sent["content-type"]) sent["content-type"] = type;
   const argument = assign({ method, headers: sent }, target, content && { body: content }, timeout !== undefined && { timeout: +timeout });
-  return orAborted(signal, () => ask(call, operation, argument));
-};
-
-const orAborted = (signal, start) => {
-  if (!signal) return start();
+  if (!signal) return ask(call, operation, argument);
   signal.throwIfAborted();
   return new PlainPromise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
+    const abort = { isAborted: false, now: undefined };
+    const stop = () => {
+      reject(signal.reason);
+      abort.isAborted = true;
+      abort.now?.();
+    };
+    const ended = () => signal.removeEventListener("abort", stop);
     signal.addEventListener("abort", stop);
-    start().then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+    const asked = ask(call, operation, argument, abort);
+    then(asked, resolve, reject);
+    then(asked, ended, ended);
   });
 };
 
 const textOfBody = (body) => {
-  if (!body) return "";
-  return body.base64 === undefined ? (body.text ?? "") : decode(fromBase64(body.base64));
+  const base64 = member(body, "base64");
+  return base64 === undefined ? (member(body, "text") ?? "") : decode(fromBase64(base64));
 };
 
 const isJson = (headers) => {
@@ -61,8 +65,8 @@ const isJson = (headers) => {
 
 /** The answer as `ctx.http` gives it: `{status, ok, headers, body, text}`. */
 export const answer = (found) => {
-  const headers = plainHeaders(found.headers);
-  const content = textOfBody(found.body);
+  const headers = plainHeaders(member(found, "headers"));
+  const content = textOfBody(member(found, "body"));
   let body = content;
   if (isJson(headers)) {
     try { body = parse(content); } catch { body = content; }
@@ -87,7 +91,7 @@ const valuesOf = (query) => {
   if (typeof query !== "object") return query;
   const pairs = [];
   for (const [name, value] of entries(query)) {
-    for (const each of Array.isArray(value) ? value : [value]) if (each !== undefined && each !== null) pairs.push([name, each]);
+    for (const each of isArray(value) ? value : [value]) if (each !== undefined && each !== null) pairs.push([name, each]);
   }
   return pairs;
 };
@@ -95,9 +99,9 @@ const valuesOf = (query) => {
 /** `get(url, options)` … `patch(url, body, options)` over `operation`, whose argument names its target as `key`. */
 export const methods = (call, operation, key) => {
   const send = async (method, target, body, options) => {
-    const { headers, query, timeout, signal } = options ?? {};
-    const url = withQuery(text(target), query);
-    return answer(await request(call, operation, { [key]: url }, { method, headers, body, timeout, signal }));
+    const url = withQuery(text(target), member(options, "query"));
+    const given = { method, headers: member(options, "headers"), body, timeout: member(options, "timeout"), signal: member(options, "signal") };
+    return answer(await request(call, operation, { [key]: url }, given));
   };
   const bare = (method) => (target, options) => send(method, target, undefined, options);
   const full = (method) => (target, body, options) => send(method, target, body, options);

@@ -1,5 +1,5 @@
 // The component's exports. Everything that a plugin does not bring itself comes from the files beside this.
-import { apply, join, parse, slice, stringify, text } from "./primordials.js";
+import { apply, hasOwn, join, parse, slice, stringify, text } from "./primordials.js";
 import { begin, end } from "./host.js";
 import { describe, Refusal } from "./errors.js";
 import { clearTimers } from "./timers.js";
@@ -9,6 +9,7 @@ import { backendOf, definition, handler, handlerNames, lifecycle } from "./backe
 import { fromBase64 } from "./encoding.js";
 import { begun } from "./performance.js";
 import { provide } from "./globals.js";
+import { compare, remember } from "./unchanged.js";
 
 provide(consoleOf());
 
@@ -23,6 +24,7 @@ const guarded = async (run) => {
   } finally {
     clearTimers();
     end();
+    compare();
   }
 };
 
@@ -32,6 +34,7 @@ export const load = (source) =>
     // On one line before the script's first, so that lines are counted as the script's source map counts them.
     const left = evaluate(`(function(){${source}\n;return typeof __plugin==="undefined"?undefined:__plugin})`)();
     backend = backendOf(left);
+    remember();
     return "null";
   });
 
@@ -46,7 +49,7 @@ const find = ({ kind, name }) => {
 
 const requestOf = (json) => {
   const request = parse(json);
-  if (typeof request?.bodyBase64 !== "string") return request;
+  if (typeof request !== "object" || request === null || !hasOwn(request, "bodyBase64") || typeof request.bodyBase64 !== "string") return request;
   const { bodyBase64, ...rest } = request;
   return { ...rest, body: fromBase64(bodyBase64) };
 };

@@ -1,12 +1,15 @@
-// The language as it was before a plugin could change it. What the prelude uses during calls comes from here.
+// The language as it was before a plugin could change it: what decides during a call comes from here. What merely computes for
+// the plugin itself (`for … of`, spreading, the methods of URLSearchParams) is looked up when it is used, and after a plugin has
+// changed it does what the plugin has made of it, for that plugin alone. An instance whose built-in prototypes a call has changed
+// serves no other call (`unchanged.js`).
 const uncurry = (f) => Function.prototype.call.bind(f);
 const getter = (object, key) => uncurry(Object.getOwnPropertyDescriptor(object, key).get);
 
 export const { parse, stringify } = JSON;
-export const { assign, create, defineProperty, entries, freeze, getPrototypeOf, hasOwn, keys } = Object;
-export const { apply } = Reflect;
+export const { assign, create, defineProperty, entries, freeze, getOwnPropertyDescriptor, getPrototypeOf, hasOwn, keys } = Object;
+export const { apply, ownKeys } = Reflect;
 export const { isArray } = Array;
-export const { isInteger } = Number;
+export const { isFinite, isInteger } = Number;
 export const ObjectPrototype = Object.prototype;
 export const [PlainArray, PlainDate, PlainError, PlainMap, PlainPromise, PlainSet, PlainString, PlainNumber] = [Array, Date, Error, Map, Promise, Set, String, Number];
 export const [PlainTypeError, PlainRangeError, Bytes, Buffer] = [TypeError, RangeError, Uint8Array, ArrayBuffer];
@@ -36,6 +39,15 @@ export const then = uncurry(Promise.prototype.then);
 
 /** Any value as text that may cross to the host: one without lone surrogates. */
 export const text = (value) => toWellFormed(typeof value === "string" ? value : PlainString(value));
+
+/** What `object` or its class has under `name`, but not what every object has: that is anybody's who could change it before. */
+export const member = (object, name) => {
+  if ((typeof object !== "object" && typeof object !== "function") || object === null) return undefined;
+  for (let at = object; at && at !== ObjectPrototype; at = getPrototypeOf(at)) {
+    if (hasOwn(at, name)) return object[name];
+  }
+  return undefined;
+};
 
 /** A view of a buffer, a buffer or a list of bytes as bytes, or `undefined`. */
 export const bytesOf = (value) => {

@@ -1,5 +1,5 @@
 // URL and URLSearchParams (https://url.spec.whatwg.org) over the host's parser.
-import { PlainTypeError, entries, isArray, parse, push, slice, startsWith, stringify, text } from "./primordials.js";
+import { PlainTypeError, entries, isArray, member, parse, push, slice, startsWith, stringify, text } from "./primordials.js";
 import { formParse, formSerialize, urlParse, urlSet } from "./tools.js";
 
 const PARTS = ["protocol", "username", "password", "host", "hostname", "port", "pathname", "hash"];
@@ -11,7 +11,7 @@ const pairsOf = (init) => {
     return parse(formParse(startsWith(query, "?") ? slice(query, 1) : query));
   }
   const pairs = [];
-  for (const pair of init[Symbol.iterator] ? init : entries(init)) {
+  for (const pair of member(init, Symbol.iterator) ? init : entries(init)) {
     if (!isArray(pair) || pair.length !== 2) throw new PlainTypeError("URLSearchParams takes pairs of a name and a value");
     push(pairs, [text(pair[0]), text(pair[1])]);
   }

@@ -28,6 +28,10 @@ const MOST_KEPT: u64 = 512 << 20;
 const MOST_IN_MEMORY: u64 = 256 << 20;
 const IDLE: Duration = Duration::from_mins(10);
 
+/// How many components that cannot be run are remembered, and for how long: they are not compiled again for every request.
+const MOST_REFUSED: u64 = 1_000;
+const REFUSED: Duration = Duration::from_mins(1);
+
 /// What is told of an error of the linker, in characters.
 const TOLD: usize = 500;
 
@@ -38,6 +42,7 @@ const FOLDER: &str = "components";
 pub(crate) struct Components {
     inner: Arc<Inner>,
     ready: Cache<Arc<str>, Ready>,
+    refused: Cache<Arc<str>, Error>,
 }
 
 struct Inner {
@@ -69,7 +74,8 @@ impl Components {
         };
         let weigh = |_: &Arc<str>, ready: &Ready| ready.bytes;
         let ready = Cache::builder().max_capacity(MOST_IN_MEMORY).time_to_idle(IDLE).weigher(weigh).build();
-        Self { inner: Arc::new(inner), ready }
+        let refused = Cache::builder().max_capacity(MOST_REFUSED).time_to_live(REFUSED).build();
+        Self { inner: Arc::new(inner), ready, refused }
     }
 
     /// What instances of `component` are made of. All who ask for it meanwhile wait for one compilation, which goes on if they do
@@ -78,9 +84,19 @@ impl Components {
         if let Some(ready) = self.ready.get(&component.id).await {
             return Ok(ready.made);
         }
+        if let Some(error) = self.refused.get(&component.id).await {
+            return Err(error);
+        }
         let make = self.make(component.bytes.clone());
         let ready = self.ready.try_get_with(Arc::clone(&component.id), make).await;
-        ready.map(|ready| ready.made).map_err(|error| Error::clone(&error))
+        let error = match ready {
+            Ok(ready) => return Ok(ready.made),
+            Err(error) => Error::clone(&error),
+        };
+        if matches!(error, Error::Component(_)) {
+            self.refused.insert(Arc::clone(&component.id), error.clone()).await;
+        }
+        Err(error)
     }
 
     /// Whether `bytes` are a component that can be run. It is compiled for that.
@@ -96,8 +112,6 @@ impl Components {
 
 impl Inner {
     async fn compiled(self: Arc<Self>, bytes: Bytes) -> Result<Ready, Error> {
-        let place = Arc::clone(&self.waiting).try_acquire_owned();
-        let _place = place.map_err(|_| Error::Busy(Duration::from_secs(5)))?;
         let (inner, component) = (Arc::clone(&self), bytes.clone());
         let found =
             tokio::task::spawn_blocking(move || inner.found(&component)).await.map_err(Error::engine)??;
@@ -105,6 +119,8 @@ impl Inner {
             Found::Ready(ready) => return Ok(ready),
             Found::Nothing(name) => name,
         };
+        let place = Arc::clone(&self.waiting).try_acquire_owned();
+        let _place = place.map_err(|_| Error::Busy(Duration::from_secs(5)))?;
         let _turn = self.compiling.acquire().await.map_err(Error::engine)?;
         let command =
             self.command.as_ref().ok_or_else(|| Error::internal("there is no compiler of components"))?;

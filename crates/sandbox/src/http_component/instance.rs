@@ -9,7 +9,7 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
@@ -17,9 +17,9 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use super::ComponentHost;
 use super::state::State;
-use crate::footprint::{Footprint, Refused, Total};
-use crate::instance::CROSSING;
-use crate::meter::{Meter, Overrun};
+use crate::bounds;
+use crate::footprint::Footprint;
+use crate::meter::Meter;
 use crate::{Error, Limits};
 
 /// What is told of a component's own words, in characters.
@@ -34,22 +34,14 @@ pub(crate) struct Call {
     pub(crate) runtime: Handle,
     pub(crate) limits: Arc<Limits>,
     pub(crate) meter: Arc<Meter>,
-    pub(crate) total: Arc<Total>,
+    pub(crate) footprint: Footprint,
 }
 
 /// Has a fresh instance answer, to the end: it has returned, and its answer is whole.
 pub(crate) async fn serve(made: ProxyPre<State>, call: Call) -> Result<Response<Bytes>, Error> {
-    let Call { request, host, runtime, limits, meter, total } = call;
-    let footprint = Footprint::new(&total, limits.memory);
+    let Call { request, host, runtime, limits, meter, footprint } = call;
     let state = State::new(&host, runtime, &limits, (meter, footprint));
-    let mut store = Store::new(made.engine(), state);
-    store.limiter(|state| &mut state.footprint);
-    store.set_hostcall_fuel(CROSSING);
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|context| {
-        context.data().meter.check()?;
-        Ok(UpdateDeadline::Yield(1))
-    });
+    let mut store = bounds::store(made.engine(), state);
     let (sender, receiver) = oneshot::channel();
     let run = async {
         let done = handle(&made, &mut store, request, sender).await;
@@ -122,24 +114,15 @@ where
 
 /// Why the engine stopped it.
 fn fault(error: &wasmtime::Error, state: &State, limits: &Limits) -> Error {
-    if error.is::<Overrun>() {
-        return Error::CpuDeadline(limits.cpu);
-    }
-    match state.footprint.refused() {
-        Some(Refused::Own) => return Error::Memory(limits.memory),
-        Some(Refused::Everybodys) => return Error::Exhausted,
-        None => {}
+    if let Some(met) = bounds::met(error, state, limits) {
+        return met;
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
-        return if *trap == Trap::StackOverflow { Error::Stack } else { Error::Trapped(trap.to_string()) };
+        return Error::Trapped(trap.to_string());
     }
     if error.is::<I32Exit>() {
         return Error::Trapped("it has ended itself: return from the handler".to_owned());
     }
-    let told = format!("{error:#}");
-    if told.contains("fuel") {
-        return Error::MessageTooLarge(CROSSING);
-    }
-    tracing::debug!(error = told, "a component was stopped by an interface of the host");
+    tracing::debug!(error = format!("{error:#}"), "a component was stopped by an interface of the host");
     Error::BrokeOff("it used an interface of the host in a way that is not meant, or held too much of it")
 }

@@ -1,7 +1,7 @@
 //! What belongs to one instance of a component: nothing of the machine, and a way out that the host guards.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +18,8 @@ use wasmtime_wasi_http::{
 
 use super::output::{Count, Output};
 use super::{ComponentHost, RequestError};
-use crate::footprint::Footprint;
+use crate::bounds::Bounded;
+use crate::footprint::{Footprint, Lender, Loan};
 use crate::meter::Meter;
 use crate::{Level, Limits};
 
@@ -48,8 +49,8 @@ pub(crate) struct State {
     table: ResourceTable,
     outgoing: Outgoing,
     outputs: [Output; 2],
-    pub(super) meter: Arc<Meter>,
-    pub(super) footprint: Footprint,
+    meter: Arc<Meter>,
+    footprint: Footprint,
 }
 
 impl State {
@@ -82,6 +83,8 @@ impl State {
             runtime,
             at_once: Arc::new(Semaphore::new(limits.calls_in_flight)),
             received: Arc::default(),
+            lender: footprint.lender(),
+            loans: Arc::default(),
         };
         Self { wasi, http, table, outgoing, outputs, meter, footprint }
     }
@@ -89,6 +92,20 @@ impl State {
     /// Ends the call: what it has left in its outputs is logged.
     pub(super) fn end(&self) {
         self.outputs.iter().for_each(Output::end);
+    }
+}
+
+impl Bounded for State {
+    fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    fn footprint(&self) -> &Footprint {
+        &self.footprint
+    }
+
+    fn footprint_mut(&mut self) -> &mut Footprint {
+        &mut self.footprint
     }
 }
 
@@ -112,6 +129,9 @@ struct Outgoing {
     at_once: Arc<Semaphore>,
     /// Bytes that came back so far.
     received: Arc<AtomicUsize>,
+    lender: Lender,
+    /// What came back counts as memory until the call ends: the component says when it reads it.
+    loans: Arc<Mutex<Vec<Loan>>>,
 }
 
 /// What `wasi:http` wants of a request that is sent: the answer, and what goes on behind it, which is nothing.
@@ -131,6 +151,7 @@ impl WasiHttpHooks for Outgoing {
     ) -> Box<dyn Future<Output = Answered> + Send> {
         let (host, runtime) = (Arc::clone(&self.host), self.runtime.clone());
         let (at_once, received) = (Arc::clone(&self.at_once), Arc::clone(&self.received));
+        let (lender, loans) = (self.lender.clone(), Arc::clone(&self.loans));
         Box::new(async move {
             let _place = at_once.try_acquire().map_err(|_| HttpError::ConnectionLimitReached)?;
             let (parts, body) = request.into_parts();
@@ -143,6 +164,8 @@ impl WasiHttpHooks for Outgoing {
             if so_far.saturating_add(answer.body().len()) > MOST_RECEIVED {
                 return Err(HttpError::HttpResponseBodySize(Some(MOST_RECEIVED as u64)));
             }
+            let loan = lender.lend(answer.body().len()).ok_or(HttpError::InternalError(None))?;
+            loans.lock().unwrap_or_else(PoisonError::into_inner).push(loan);
             let answer = answer.map(|bytes: Bytes| Full::new(bytes).map_err(HttpError::from).boxed_unsync());
             Ok((answer, Box::new(async { Ok(()) }) as _))
         })

@@ -1,6 +1,6 @@
 //! Errors told in the author's lines.
 
-use sandbox::{Error, Script};
+use sandbox::{Error, Script, SourceMap};
 use serde_json::json;
 
 use crate::world::{World, bare, owner};
@@ -11,7 +11,7 @@ const MAP: &str = r#"{"version":3,"sources":["src/pay.ts"],"names":[],"mappings"
 
 #[tokio::test]
 async fn what_a_handler_throws_is_told_in_its_source() {
-    let script = Script { source_map: Some(MAP.into()), ..bare(SOURCE) };
+    let script = Script { source_map: Some(SourceMap::new(MAP)), ..bare(SOURCE) };
     let world = World::new();
     let error = world.run_as(&owner("a"), &script, "h", json!({ "amount": 7 })).await.unwrap_err();
     let Error::Threw(thrown) = &error else { panic!("{error:?}") };

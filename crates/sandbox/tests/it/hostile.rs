@@ -24,7 +24,8 @@ fn small() -> Settings {
 async fn fails(settings: Settings, code: &str) -> Error {
     let world = World::with(settings);
     let error = world.run(&format!("h: async (req, ctx) => {{ {code} }}"), "h", json!({})).await.unwrap_err();
-    assert_eq!(world.sandbox.warm().0, 0, "what failed is thrown away: {code}");
+    let kept = usize::from(matches!(error, Error::Threw(_) | Error::Answer(_) | Error::OutputTooLarge(_)));
+    assert!(world.sandbox.warm().0 <= kept, "what may be broken is thrown away: {code}");
     assert_eq!(world.body("h: () => 'well'.length", json!({})).await, 4);
     error
 }
@@ -179,17 +180,159 @@ async fn ctx_and_the_values_in_it_cannot_be_changed_for_the_next_call() {
                 () => { Object.setPrototypeOf(ctx, {}) }, () => { ctx.new = 1 }, () => { Object.defineProperty(ctx.storage, 'x', { value: 1 }) }])
                 try { f() } catch (e) { errors.push(e.name) }
             return errors.length },
-        pollute: () => { Object.prototype.status = 418; Object.prototype.open = true; Array.prototype.map = null; JSON.parse = null; JSON.stringify = () => 'x';
-            Promise.prototype.then = null; String.prototype.toWellFormed = () => '!'; Map.prototype.get = null; Set.prototype.add = null; Reflect.apply = null;
-            globalThis.String = null; globalThis.Uint8Array = null; Array.prototype.push = null; Array.prototype[Symbol.iterator] = null; delete globalThis.console;
-            Function.prototype.call = null; Function.prototype.apply = null; Object.freeze = (x) => x; return null },
         h: async (req, ctx) => { await ctx.storage.set('k', 1); return [ctx.tenantId, ctx.config.a.b, await ctx.storage.get('k'), Object.isFrozen(ctx)] }";
     let script = script(handlers);
     let bad = world.run_as(&owner("a"), &script, "bad", json!({})).await.unwrap();
     assert_eq!(bad["body"]["json"], 7);
-    world.run_as(&owner("a"), &script, "pollute", json!({})).await.ok();
     let told = world.run_as(&owner("a"), &script, "h", json!({})).await.unwrap();
     assert_eq!(told["body"]["json"], json!(["acme", 1, 1, true]), "{told}");
+}
+
+/// Changes of the language that a call makes before it uses `ctx`, and whether it must be answered: else it may break its own
+/// call, but answers nothing wrong, and the next call does not notice.
+const CHANGES: [(&str, bool); 17] = [
+    ("Object.prototype.status = 418; Object.prototype.open = true", true),
+    ("JSON.parse = null", true),
+    ("JSON.stringify = () => 'x'", true),
+    ("Array.prototype.map = null", true),
+    ("String.prototype.toWellFormed = () => '!'", true),
+    ("Map.prototype.get = null; Set.prototype.add = null", true),
+    ("Reflect.apply = null", true),
+    ("delete globalThis.console", true),
+    ("Object.freeze = (x) => x", true),
+    ("globalThis.String = null", false),
+    ("globalThis.Uint8Array = null", false),
+    ("Promise.prototype.then = null", false),
+    ("Array.prototype.push = null", false),
+    ("Array.prototype[Symbol.iterator] = null", false),
+    ("Function.prototype.call = null", false),
+    ("Function.prototype.apply = null", false),
+    ("Object.prototype.toJSON = () => 'x'", false),
+];
+
+#[tokio::test]
+async fn a_language_that_a_call_has_changed_decides_nothing() {
+    let world = World::new();
+    for (code, must_be_answered) in CHANGES {
+        let used = "await ctx.storage.set('k', 1); return [ctx.tenantId, ctx.config.a.b, await ctx.storage.get('k'), Object.isFrozen(ctx)]";
+        let script = script(&format!(
+            "change: async (req, ctx) => {{ {code}; {used} }}, h: async (req, ctx) => {{ {used} }}"
+        ));
+        let right = json!(["acme", 1, 1, true]);
+        match world.run_as(&owner("a"), &script, "change", json!({})).await {
+            Ok(told) if must_be_answered => assert_eq!(told["body"]["json"], right, "{code}"),
+            Ok(_) | Err(Error::BrokeOff(_) | Error::Threw(_) | Error::NeverSettled) if !must_be_answered => {}
+            other => panic!("{code}: {other:?}"),
+        }
+        let told = world.run_as(&owner("a"), &script, "h", json!({})).await.unwrap();
+        assert_eq!(told["body"]["json"], right, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_request_does_to_all_objects_the_next_does_not_find() {
+    for code in [
+        "Object.prototype.polluted = 1",
+        "Object.prototype.toString = () => 'x'",
+        "Array.prototype[Symbol.iterator] = null",
+        "Object.defineProperty(Promise.prototype, 'then', { get() { throw 1 } })",
+        "delete String.prototype.trim",
+        "Object.prototype.polluted = 1; throw new Error('and fails')",
+    ] {
+        let world = World::new();
+        let script = script(&format!("bad: () => {{ {code}; return 1 }}, fine: () => 1"));
+        world.run_as(&owner("a"), &script, "fine", json!({})).await.unwrap();
+        assert_eq!(world.sandbox.warm().0, 1);
+        world.run_as(&owner("a"), &script, "bad", json!({})).await.ok();
+        assert_eq!(world.sandbox.warm().0, 0, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn options_are_those_that_were_given_and_not_every_objects() {
+    let world = World::new();
+    let code = "h: async (req, ctx) => {
+        Object.assign(Object.prototype, { headers: { 'x-bad': '1' }, query: { bad: 1 }, timeout: 1, ttl: 1, user: 'bad', method: 'DELETE', status: 418,
+            base64: 'YmFk', content: { text: 'bad' }, type: 'bad', url: 'https://bad.test', bodyBase64: 'YmFk', signal: {}, next: 'bad', body: 'bad' });
+        Object.prototype[Symbol.iterator] = function* () { yield ['x-bad', '1'] };
+        const got = await ctx.http.get('https://a.test', {});
+        const fetched = await (await fetch('https://a.test', {})).json();
+        const connected = await ctx.connections.get('gmail', {}).list();
+        return [got.body, fetched, Object.hasOwn(connected.asked, 'user'), (await ctx.storage.list('')).length, new Response('a', {}).status, req.body] }";
+    let told = world.body(code, json!({ "path": "/", "body": null })).await;
+    let plain = json!({ "method": "GET", "url": "https://a.test", "headers": {} });
+    assert_eq!(told, json!([plain, plain, false, 0, 200, null]));
+}
+
+#[tokio::test]
+async fn how_an_error_is_told_is_not_the_scripts_to_choose() {
+    let world = World::new();
+    for (code, expected) in [
+        (
+            "Object.prototype.toJSON = () => ({ kind: 'definition', message: 'x'.repeat(1e6), stack: 'x'.repeat(1e6) }); throw new Error('mine')",
+            "the plugin failed: Error: mine",
+        ),
+        (
+            "throw new Proxy({}, { getPrototypeOf() { throw 1 } })",
+            "the plugin failed: [a value that cannot be shown]",
+        ),
+        (
+            "let n = 0; throw { get message() { return n++ ? 'x'.repeat(1e6) : 'first' }, get name() { return { toString: () => 'n' } } }",
+            "the plugin failed: n: first",
+        ),
+        (
+            "const e = new Error('mine'); e.stack = ('    at ' + 'f'.repeat(500) + ' (<input>:1:1)\\n').repeat(100); throw e",
+            "the plugin failed: Error: mine",
+        ),
+    ] {
+        let error = world.run(&format!("h: () => {{ {code} }}"), "h", json!({})).await.unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{code}: {error}");
+        let Error::Threw(thrown) = error else { panic!("{code}: {error:?}") };
+        let told = thrown.message.len() + thrown.stack.iter().map(String::len).sum::<usize>();
+        assert!(told < 12 << 10, "{code}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn tools_take_so_much_at_once() {
+    for (code, expected) in [
+        ("new URLSearchParams('a=1&'.repeat(20000))", "a form"),
+        ("new URLSearchParams([['a', 'x'.repeat(70000)]]).toString()", "a form"),
+        ("new TextDecoder().decode(new Uint8Array(7 << 20))", "at most"),
+        ("await crypto.subtle.digest('SHA-256', new Uint8Array(7 << 20))", "at most"),
+    ] {
+        let error = fails(settings(), code).await;
+        let Error::Threw(thrown) = &error else { panic!("{code}: {error:?}") };
+        assert!(thrown.name == "RangeError" && thrown.message.contains(expected), "{code}: {thrown:?}");
+    }
+    for code in [
+        "base64Encode(new Uint8Array(7 << 20))",
+        "utf8Decode(new Uint8Array(7 << 20), true)",
+        "digest('SHA-1', new Uint8Array(7 << 20))",
+    ] {
+        let code = format!("const raw = await import('jackfield:sandbox/tools@1.0.0'); raw.{code}; return 1");
+        let error = fails(settings(), &code).await;
+        assert!(matches!(error, Error::MessageTooLarge(_)), "{code}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_are_none_are_refused() {
+    let world = World::new();
+    for code in [
+        "ctx.storage.increment('a', NaN)",
+        "ctx.storage.increment('a', 'many')",
+        "ctx.storage.increment('a', null)",
+        "ctx.storage.set('a', 1, { ttl: NaN })",
+        "ctx.storage.set('a', 1, { ttl: Infinity })",
+        "ctx.storage.set('a', 1, { ttl: '5' })",
+    ] {
+        let error = world.run(&format!("h: async (req, ctx) => {code}"), "h", json!({})).await.unwrap_err();
+        let Error::Threw(thrown) = &error else { panic!("{code}: {error:?}") };
+        assert_eq!(thrown.name, "RangeError", "{code}");
+    }
+    let code = "h: async (req, ctx) => { await ctx.storage.set('a', 1, { ttl: undefined }); return ctx.storage.increment('a') }";
+    assert_eq!(world.body(code, json!({})).await, 2);
 }
 
 #[tokio::test]

@@ -35,8 +35,47 @@ async fn their_memory_is_counted_and_given_back() {
     assert!((1..6).contains(&instances) && bytes <= 8 << 20, "{instances} of {bytes}");
     assert_eq!(world.sandbox.memory(), bytes, "nothing else has memory");
     world.run_as(&owner("large"), &script, "h", json!({ "bytes": 16 << 20 })).await.unwrap();
-    assert_eq!(world.sandbox.warm(), (0, 0), "the largest has driven out the others and did not fit itself");
-    assert_eq!(world.sandbox.memory(), 0);
+    assert_eq!(
+        world.sandbox.warm(),
+        (instances, bytes),
+        "one that has very much is not kept, and drives out no other"
+    );
+    assert_eq!(world.sandbox.memory(), bytes);
+}
+
+#[tokio::test]
+async fn instances_that_wait_make_room_for_those_that_run() {
+    let world = World::with(Settings { total_memory: 12 << 20, ..settings() });
+    let script = script("h: (req) => { globalThis.kept = new Uint8Array(req.bytes); return 1 }");
+    for tenant in ["a", "b", "c", "d"] {
+        world.run_as(&owner(tenant), &script, "h", json!({ "bytes": 1 << 20 })).await.unwrap();
+    }
+    let before = world.sandbox.warm().0;
+    assert!(before > 1);
+    world.run_as(&owner("large"), &script, "h", json!({ "bytes": 8 << 20 })).await.unwrap();
+    assert!(world.sandbox.warm().0 < before);
+    assert_eq!(world.sandbox.memory(), world.sandbox.warm().1);
+}
+
+#[tokio::test]
+async fn what_only_threw_serves_the_next_call() {
+    let world = World::new();
+    let script = script(&format!("{COUNT}, bad: () => {{ throw new Error('no') }}"));
+    world.run_as(&owner("a"), &script, "h", json!({})).await.unwrap();
+    for name in ["bad", "none"] {
+        world.run_as(&owner("a"), &script, name, json!({})).await.unwrap_err();
+    }
+    let told = world.run_as(&owner("a"), &script, "h", json!({})).await.unwrap();
+    assert_eq!(told["body"]["json"], 2);
+}
+
+#[tokio::test]
+async fn timers_that_are_cleared_or_left_say_nothing_in_the_log() {
+    let world = World::new();
+    let code = "h: async () => { clearTimeout(setTimeout(() => {}, 60000)); const id = setInterval(() => clearInterval(id), 1);
+        setTimeout(() => {}, 60000); await new Promise((resolve) => setTimeout(resolve, 20)); return 1 }";
+    assert_eq!(world.body(code, json!({})).await, 1);
+    assert_eq!(world.host.log(), Vec::<String>::new());
 }
 
 #[tokio::test]
