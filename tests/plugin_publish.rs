@@ -2,10 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::TestServer;
 
-use crate::plugin_cli::{command, done, json, plugin, stderr, stdout, with_card};
+use crate::plugin_cli::{self, command, done, plugin, stderr, stdout, with_card};
 
 fn served() -> TestServer {
     crate::server().arg("--dev").start().unwrap()
@@ -14,7 +14,7 @@ fn served() -> TestServer {
 #[tokio::test]
 async fn a_new_plugin_is_published_and_installed() {
     let (server, folder) = (served(), with_card());
-    let built = json(&done(folder.path(), &["build", "card", "--json"]));
+    let built = plugin_cli::json(&done(folder.path(), &["build", "card", "--json"]));
     let publish = ["publish", "card", "--url", server.base(), "--tenant", "acme"];
     let text = stdout(&done(folder.path(), &[&publish[..], &["--install"]].concat()));
     assert!(
@@ -142,21 +142,30 @@ fn exchange(listener: &std::net::TcpListener, answer: &str) -> String {
 
 const BUSY: &str =
     "HTTP/1.1 503 Service Unavailable\r\nretry-after: 0\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+const PLUGIN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 46\r\nconnection: close\r\n\r\n{\"version\":\"1.2.0\",\"grants\":{\"hosts\":[\"a.b\"]}}";
 const INSTALLED: &str = "HTTP/1.1 201 Created\r\ncontent-length: 35\r\nconnection: close\r\n\r\n{\"version\":\"1.2.0\",\"tenantId\":\"a\"} ";
 
 #[test]
 fn a_busy_server_is_asked_again() {
-    let (url, server) = scripted(vec![BUSY, BUSY, INSTALLED]);
+    let (url, server) = scripted(vec![BUSY, PLUGIN, BUSY, INSTALLED]);
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path(), &["install", "card", "--tenant", "a"]);
     let output = command.env("JACKFIELD_URL", url).env("JACKFIELD_TOKEN", "jf_secret").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(stdout(&output), "installed card 1.2.0 for a\n");
     assert_eq!(stderr(&output).matches("the server is busy; trying again").count(), 2, "{output:?}");
-    for request in server.join().unwrap() {
-        assert!(request.starts_with("POST /plugins/install HTTP/1.1\r\n"), "{request}");
+    assert!(stderr(&output).contains("consented to hosts: a.b"), "{output:?}");
+    let requests = server.join().unwrap();
+    for request in &requests {
         assert!(request.contains("authorization: Bearer jf_secret\r\nx-tenant-id: a\r\n"), "{request}");
-        assert!(request.ends_with("{\"pluginId\":\"card\"}"), "{request}");
+    }
+    for request in &requests[..2] {
+        assert!(request.starts_with("GET /plugins/card HTTP/1.1\r\n"), "{request}");
+    }
+    for request in &requests[2..] {
+        assert!(request.starts_with("POST /plugins/install HTTP/1.1\r\n"), "{request}");
+        let body: Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert_eq!(body, json!({"pluginId": "card", "version": "1.2.0", "consent": {"hosts": ["a.b"]}}));
     }
 }
 

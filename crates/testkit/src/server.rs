@@ -1,9 +1,11 @@
 //! A running server.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +21,9 @@ use crate::token::{SECRET, token};
 
 /// How long a server may take to start or to end.
 const DEADLINE: Duration = Duration::from_mins(1);
+
+/// How long a line of the log may take after its request is answered.
+const CATCH_UP: Duration = Duration::from_secs(5);
 
 /// A server in the making.
 #[derive(Debug, Clone)]
@@ -108,7 +113,7 @@ impl Builder {
         let mut server = TestServer { child, base: String::new(), client, log, builder: self };
         match told.recv_timeout(DEADLINE) {
             Ok(address) => server.base = format!("http://{address}"),
-            Err(_) => bail!("the server does not listen; it wrote:\n{}", server.log()),
+            Err(_) => bail!("the server does not listen; it wrote:\n{}", server.written()),
         }
         Ok(server)
     }
@@ -184,9 +189,33 @@ impl TestServer {
         self.child.id()
     }
 
-    /// What the server has logged so far.
+    /// What the server has logged so far: of all requests that were answered, while it still takes some.
     pub fn log(&self) -> String {
+        // One that takes no requests any more has written what it will.
+        let _ = self.catch_up();
+        self.written()
+    }
+
+    fn written(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes a request and waits for its line: lines are written in order, and a moment after they are made.
+    fn catch_up(&self) -> anyhow::Result<()> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let id = format!("catch-up-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let address = self.base.strip_prefix("http://").context("it does not listen")?;
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(CATCH_UP))?;
+        let head = format!("Host: {address}\r\nX-Request-Id: {id}\r\nConnection: close");
+        stream.write_all(format!("GET /catch-up HTTP/1.1\r\n{head}\r\n\r\n").as_bytes())?;
+        stream.read_to_end(&mut Vec::new())?;
+        let started = Instant::now();
+        while !self.written().contains(&id) {
+            ensure!(started.elapsed() < CATCH_UP, "no line tells of {id}");
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// What it has logged once `text` is among it: a line is written after its request is answered.
@@ -196,7 +225,7 @@ impl TestServer {
     pub fn log_with(&self, text: &str) -> anyhow::Result<String> {
         let started = Instant::now();
         loop {
-            let log = self.log();
+            let log = self.written();
             if log.contains(text) {
                 return Ok(log);
             }

@@ -142,7 +142,9 @@ impl Bench {
 
     /// A runtime with these settings; `allow` is what OUTBOUND_ALLOW would say.
     pub(crate) async fn with(place: Place, allow: &str, settings: Settings) -> Self {
-        Self::on(Arc::new(place), allow, settings).await
+        let bench = Self::on(Arc::new(place), allow, settings).await;
+        installed::all(&bench.database).await;
+        bench
     }
 
     /// Another process on the same database.
@@ -154,7 +156,6 @@ impl Bench {
         let clock = Arc::new(Hands(AtomicI64::new(1_800_000_000_000)));
         let ambient = Ambient::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemRandom));
         let database = place.open(&ambient).await;
-        installed::all(&database).await;
         let vault = Arc::new(Vault {
             secrets: Mutex::default(),
             opened: AtomicU32::new(0),

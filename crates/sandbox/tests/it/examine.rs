@@ -28,7 +28,7 @@ async fn a_backend_tells_what_it_has() {
 
 #[tokio::test]
 async fn what_is_no_backend_says_what_would_be() {
-    let limits = Limits { cpu: std::time::Duration::from_millis(150), memory: 24 << 20, ..Limits::default() };
+    let limits = Limits { cpu: std::time::Duration::from_millis(800), memory: 24 << 20, ..Limits::default() };
     let world = World::with(Settings { limits, ..settings() });
     for (source, expected) in [
         ("", "has no default export"),
