@@ -179,7 +179,7 @@ impl<'a> Session<'a> {
             report::warn(&ready.prepared.warnings);
         }
         let manifest = &ready.prepared.manifest;
-        self.stamp = self.ambient.now().as_millisecond().div_euclid(1000).max(self.stamp + 1);
+        self.stamp = self.ambient.now().as_millisecond().max(self.stamp + 1);
         let (id, version) = (manifest.id.clone(), dev_version(&manifest.version, self.stamp));
         if self.log.is_none() && !self.args.once {
             let mut log = Follow::new(&id);
@@ -304,12 +304,12 @@ mod tests {
     #[test]
     fn a_version_in_the_making_comes_before_its_release() {
         for (version, made) in [
-            ("1.1.0", "1.1.0-dev.1763755200"),
-            ("1.1.0+build.7", "1.1.0-dev.1763755200"),
-            ("1.1.0-beta.2", "1.1.0-beta.2.dev.1763755200"),
-            ("1.1.0+a-b", "1.1.0-dev.1763755200"),
+            ("1.1.0", "1.1.0-dev.1763755200123"),
+            ("1.1.0+build.7", "1.1.0-dev.1763755200123"),
+            ("1.1.0-beta.2", "1.1.0-beta.2.dev.1763755200123"),
+            ("1.1.0+a-b", "1.1.0-dev.1763755200123"),
         ] {
-            assert_eq!(dev_version(version, 1_763_755_200), made);
+            assert_eq!(dev_version(version, 1_763_755_200_123), made);
             assert!(made.parse::<registry::Version>().is_ok(), "{made}");
         }
     }

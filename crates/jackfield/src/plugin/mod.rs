@@ -61,7 +61,7 @@ pub(crate) enum PluginCommand {
     Install(InstallArgs),
     /// Publish and install a plugin again whenever a file of it changes, and show what its backend writes.
     #[command(
-        after_help = "Examples:\n  jackfield plugin dev\n  jackfield plugin dev plugins/pay-later --tenant acme\n  jackfield plugin dev --once --json\n\nEach change becomes a version such as 1.1.0-dev.1763755200, which is installed with consent to all that it asks for. Such versions come before the release and stay on the server, which takes 1,000 of a plugin: use a server of your own."
+        after_help = "Examples:\n  jackfield plugin dev\n  jackfield plugin dev plugins/pay-later --tenant acme\n  jackfield plugin dev --once --json\n\nEach change becomes a version such as 1.1.0-dev.1763755200123, which is installed with consent to all that it asks for. Such versions come before the release and stay on the server, which takes 1,000 of a plugin: use a server of your own."
     )]
     Dev(DevArgs),
     /// Show what a plugin's backend has written for the tenant.
