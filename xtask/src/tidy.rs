@@ -10,13 +10,27 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Which crate of the workspace may use which, from the ground floor up. What is not here is forbidden: nothing
 /// imports upwards, and on the middle floor the arrows are registry → bundler, connectors → connections, and runtime →
-/// registry, connectors, connections, identity, sandbox.
+/// registry, connectors, connections, events, identity, sandbox.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("api", &["bundler", "connections", "connectors", "identity", "model", "registry", "runtime", "storage"]),
+    (
+        "api",
+        &[
+            "bundler",
+            "connections",
+            "connectors",
+            "events",
+            "identity",
+            "model",
+            "registry",
+            "runtime",
+            "storage",
+        ],
+    ),
     ("bench", &["bundler", "connections", "connectors", "model", "sandbox", "storage"]),
     ("bundler", &["model"]),
     ("connections", &["model", "outbound", "storage"]),
     ("connectors", &["connections", "model", "outbound", "storage"]),
+    ("events", &["model", "outbound", "storage"]),
     ("identity", &["model", "storage"]),
     (
         "jackfield",
@@ -25,6 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "bundler",
             "connections",
             "connectors",
+            "events",
             "identity",
             "model",
             "outbound",
@@ -40,7 +55,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("registry", &["bundler", "model", "outbound", "storage"]),
     (
         "runtime",
-        &["connections", "connectors", "identity", "model", "outbound", "registry", "sandbox", "storage"],
+        &[
+            "connections",
+            "connectors",
+            "events",
+            "identity",
+            "model",
+            "outbound",
+            "registry",
+            "sandbox",
+            "storage",
+        ],
     ),
     ("sandbox", &["model"]),
     ("sandbox_provider", &["model"]),

@@ -6,13 +6,15 @@
 mod ambient;
 mod error;
 mod event;
+mod event_type;
 mod id;
 mod principal;
 mod timestamp;
 
 pub use ambient::{Ambient, Clock, Random, SystemClock, SystemRandom};
 pub use error::{Coded, ErrorCode, Extensions, Place, Violation};
-pub use event::{Emitted, Event, EventKind, EventType, EventTypeError};
+pub use event::{Event, EventKind, Published, Sender};
+pub use event_type::{EventPattern, EventPatternError, EventType, EventTypeError};
 pub use id::{IdError, PluginId, TenantId, new_id};
 pub use principal::{Caller, CredentialKind, Principal, Role, Scope};
 pub use timestamp::Timestamp;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use model::{Ambient, Emitted, Event};
+use model::{Ambient, Event, Published};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -112,7 +112,7 @@ impl Database {
         Ok(Tx {
             conn: Conn { held },
             events: Vec::new(),
-            emitted: Vec::new(),
+            published: Vec::new(),
             recorded,
             ambient: self.ambient.clone(),
         })
@@ -259,7 +259,7 @@ impl Conn {
 pub struct Tx {
     conn: Conn,
     events: Vec<Event>,
-    emitted: Vec<Emitted>,
+    published: Vec<Published>,
     recorded: watch::Sender<()>,
     ambient: Ambient,
 }
@@ -273,20 +273,20 @@ impl Tx {
         self.events.push(event);
     }
 
-    /// Puts what a plugin emits into the log, as [`Tx::record`] does.
-    pub fn record_emitted(&mut self, emitted: Emitted) {
-        self.emitted.push(emitted);
+    /// Puts what somebody else says into the log, as [`Tx::record`] does; once for each id of a source in a tenant.
+    pub fn publish(&mut self, event: Published) {
+        self.published.push(event);
     }
 
     /// Makes everything done in this transaction durable.
     pub async fn commit(mut self) -> Result<(), Error> {
-        event_log::append(&mut self.conn, (&self.events, &self.emitted), &self.ambient).await?;
+        event_log::append(&mut self.conn, (&self.events, &self.published), &self.ambient).await?;
         match self.conn.held {
             Held::SqliteTx(tx) => tx.commit().await?,
             Held::PostgresTx(tx) => tx.commit().await?,
             Held::SqliteReader(_) | Held::PostgresReader(_) => {}
         }
-        if !self.events.is_empty() || !self.emitted.is_empty() {
+        if !self.events.is_empty() || !self.published.is_empty() {
             self.recorded.send_replace(());
         }
         Ok(())

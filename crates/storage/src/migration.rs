@@ -96,6 +96,22 @@ pub const MIGRATIONS: &[Migration] = &[
         );
     ",
     },
+    Migration {
+        version: 2026_11_21_48,
+        name: "events that others publish",
+        // What this server says itself has no source, no source_id and no sender. `ordering_key` is the subject where there
+        // is none.
+        sql: "
+        ALTER TABLE event ADD COLUMN source TEXT;
+        ALTER TABLE event ADD COLUMN source_id TEXT;
+        ALTER TABLE event ADD COLUMN ordering_key TEXT;
+        ALTER TABLE event ADD COLUMN sender TEXT;
+        ALTER TABLE event ADD COLUMN hops BIGINT NOT NULL DEFAULT 0;
+        ALTER TABLE event ADD COLUMN attributes TEXT;
+        ALTER TABLE event ADD COLUMN size BIGINT NOT NULL DEFAULT 0;
+        CREATE UNIQUE INDEX event_by_source ON event (tenant, source, source_id) WHERE source_id IS NOT NULL;
+    ",
+    },
 ];
 
 /// All steps in this database's words.

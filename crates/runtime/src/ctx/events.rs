@@ -1,6 +1,6 @@
 //! `ctx.events`: what a plugin tells others in its tenant.
 
-use model::{Emitted, EventType, new_id};
+use model::{EventType, Published, Sender, new_id};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -38,16 +38,21 @@ pub(super) async fn emit(call: &Invocation, argument: &str) -> Result<String, St
     }
     call.used.events.take(MAX_EVENTS, "events")?;
     let id = new_id(&call.shared.ambient);
-    let emitted = Emitted {
-        id: id.clone(),
+    let published = Published {
         tenant: deployment.tenant.clone(),
         kind,
-        subject: deployment.plugin.to_string(),
+        source: format!("jackfield/plugins/{}", deployment.plugin),
+        id: id.clone(),
+        subject: Some(deployment.plugin.to_string()),
+        key: None,
+        sender: Sender::Plugin(deployment.plugin.clone()),
+        hops: 0,
+        attributes: Value::Null,
         data,
     };
     let recorded = async {
         let mut tx = call.shared.database.begin().await?;
-        tx.record_emitted(emitted);
+        tx.publish(published);
         tx.commit().await
     };
     recorded.await.map_err(|error: storage::Error| {

@@ -1,0 +1,1 @@
+//! Reading the log: in pages, and as it grows.

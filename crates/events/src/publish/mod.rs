@@ -1,0 +1,1 @@
+//! Putting events of others into the log.

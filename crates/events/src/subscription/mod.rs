@@ -1,0 +1,1 @@
+//! Who wants which events, and where.

@@ -1,0 +1,1 @@
+//! Taking what others send to plugins: verified, stored, then delivered.

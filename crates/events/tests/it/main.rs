@@ -1,0 +1,1 @@
+//! Events, subscriptions, deliveries and webhooks on both databases.
