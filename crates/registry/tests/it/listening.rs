@@ -94,7 +94,7 @@ async fn hooks_are_asked_for(house: House) {
     let hooks: Vec<&str> = listeners[0].hooks.iter().map(|hook| hook.event.as_str()).collect();
     assert_eq!(hooks, ["shop.closed", "orders.*"]);
     let listened = house.registry.listened(&named("acme")).await.unwrap();
-    assert_eq!(listened.iter().map(|each| each.as_str()).collect::<Vec<_>>(), asked);
+    assert_eq!(listened.iter().map(model::EventPattern::as_str).collect::<Vec<_>>(), asked);
     house.registry.set_enabled(&named("acme"), &plugin("card"), false, "u1").await.unwrap();
     assert!(house.registry.listeners(&named("acme")).await.unwrap().is_empty(), "it is switched off");
     assert!(house.registry.listened(&named("other")).await.unwrap().is_empty());
