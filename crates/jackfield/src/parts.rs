@@ -108,7 +108,8 @@ pub(crate) fn compiler() -> anyhow::Result<CompilerCommand> {
 /// What makes programs of plugins' sources, and looks at them.
 pub(crate) fn toolchain(bundler: Bundler, sandbox: Sandbox) -> Toolchain {
     let connectors = connectors::IDS.iter().map(ToString::to_string).collect();
-    Toolchain { bundler, examine: Arc::new(Examiner::new(sandbox)), connectors, webhook: |_| Vec::new() }
+    let webhook = |webhook: &_| events::webhook::Manifest::from_json(webhook).err().unwrap_or_default();
+    Toolchain { bundler, examine: Arc::new(Examiner::new(sandbox)), connectors, webhook }
 }
 
 /// What seals tenants' secrets, once the master key has proven to be that of the database.
