@@ -29,7 +29,7 @@ mod ticket;
 pub use blobs::{BlobKey, Blobs, Folder, S3, S3Config};
 pub use database::{Conn, Database, DatabaseUrl, Engine, Tx};
 pub use error::Error;
-pub use event_log::{LoggedEvent, events_after};
+pub use event_log::{LoggedEvent, events_after, events_at};
 pub use log_page::{LogPage, Wanted, events_between, last_event, log_page};
 pub use log_reader::{Batch, LogReader, Next};
 pub use master_key::MasterKey;

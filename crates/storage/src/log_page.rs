@@ -63,7 +63,8 @@ pub async fn last_event(conn: &mut Conn) -> Result<i64, Error> {
 pub async fn log_page(conn: &mut Conn, wanted: &Wanted, after: i64, limit: i64) -> Result<LogPage, Error> {
     // Read first: all that is before it is there to be seen from here on.
     let end = last_place(conn).await?;
-    let examined = if wanted.types.is_empty() { None } else { place_of(conn, wanted, (after, EXAMINED)).await? };
+    let examined =
+        if wanted.types.is_empty() { None } else { place_of(conn, wanted, (after, EXAMINED)).await? };
     let through = examined.unwrap_or(end);
     if wanted.is_none() || through <= after {
         return Ok(LogPage { events: Vec::new(), next: through.max(after), is_last: examined.is_none() });
@@ -91,7 +92,12 @@ pub async fn events_between(
 ) -> Result<Vec<LoggedEvent>, Error> {
     Ok(on!(conn, |c| {
         let mut query = QueryBuilder::new("SELECT ");
-        query.push(COLUMNS).push(" FROM event WHERE seq > ").push_bind(after).push(" AND seq <= ").push_bind(through);
+        query
+            .push(COLUMNS)
+            .push(" FROM event WHERE seq > ")
+            .push_bind(after)
+            .push(" AND seq <= ")
+            .push_bind(through);
         if let Some(tenants) = tenants {
             query.push(" AND tenant IN (");
             let mut places = query.separated(", ");
@@ -116,7 +122,11 @@ fn fitting(sizes: &[(i64, i64)]) -> usize {
 }
 
 /// The place of the event that is the `count`th after `after`; `None` where there are not as many.
-async fn place_of(conn: &mut Conn, wanted: &Wanted, (after, count): (i64, i64)) -> Result<Option<i64>, Error> {
+async fn place_of(
+    conn: &mut Conn,
+    wanted: &Wanted,
+    (after, count): (i64, i64),
+) -> Result<Option<i64>, Error> {
     let row: Option<(i64,)> = on!(conn, |c| {
         let mut query = QueryBuilder::new("SELECT seq FROM event WHERE seq > ");
         query.push_bind(after);
