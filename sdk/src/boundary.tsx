@@ -5,6 +5,8 @@ import { Component, type ErrorInfo, type ReactNode } from "react";
 interface PluginBoundaryProps {
   onCatch(error: unknown, componentStack: string | undefined): void;
   fallback(error: unknown): ReactNode;
+  /** Where this is another, what has failed is tried again. */
+  resetBy?: unknown;
   children?: ReactNode;
 }
 
@@ -23,6 +25,10 @@ export class PluginBoundary extends Component<PluginBoundaryProps, PluginBoundar
 
   override componentDidCatch(error: unknown, info: ErrorInfo): void {
     this.props.onCatch(error, info.componentStack ?? undefined);
+  }
+
+  override componentDidUpdate(before: PluginBoundaryProps): void {
+    if (this.state.failed && before.resetBy !== this.props.resetBy) this.setState({ failed: false, error: undefined });
   }
 
   override render(): ReactNode {

@@ -1,4 +1,5 @@
 /** What a host page asks of a Jackfield server. */
+import type { CloudEvent, EmitOptions, Emitted } from "./event-types.js";
 import { readEnabledPlugins } from "./listing.js";
 import { withRetries } from "./retry.js";
 import type { EnabledPlugin, PluginConfiguration } from "./types.js";
@@ -15,9 +16,10 @@ export interface ClientOptions {
 export interface JackfieldClient {
   /**
    * The plugins enabled for a tenant at an extension point, lowest `metadata.priority` first, then by name.
-   * With a token from `/plugins/installed`; otherwise from the public list. Tried three times within 10 s.
+   * With a token from `/plugins/installed`; otherwise from the public list. Tried three times within 10 s. Calls share one request,
+   * unless that belongs to a `round` before theirs.
    */
-  listEnabled(tenantId: string, extensionPoint: string): Promise<readonly EnabledPlugin[]>;
+  listEnabled(tenantId: string, extensionPoint: string, round?: number): Promise<readonly EnabledPlugin[]>;
   /** `GET /plugins/{id}/config`: sensitive fields come masked. For administrators. */
   readConfiguration(tenantId: string, pluginId: string): Promise<PluginConfiguration>;
   /** `PUT /plugins/{id}/config`: replaces the configuration. For administrators. */
@@ -26,7 +28,24 @@ export interface JackfieldClient {
   fetchFromPlugin(tenantId: string, pluginId: string, path: string, init?: RequestInit): Promise<Response>;
   /** `POST /plugins/{id}/actions`: runs a handler of the plugin's backend; see `PluginBackend.action`. */
   runAction(tenantId: string, pluginId: string, action: string, parameters: object): Promise<unknown>;
+  /**
+   * `GET /plugins/stream`, or the public one where there is no token: what becomes of the tenant's installations, as
+   * `text/event-stream`, from behind the id `after` (from now if it is empty).
+   */
+  openPluginStream(tenantId: string, after: string, signal: AbortSignal): Promise<Response>;
+  /** `GET /events/stream`: the tenant's events of these types and patterns, likewise. */
+  openEventStream(tenantId: string, types: readonly string[], after: string, signal: AbortSignal): Promise<Response>;
+  /** `POST /plugins/{id}/events`: emits as the plugin's page; see `PlatformSDK.emit`. */
+  emitAsPlugin(tenantId: string, pluginId: string, type: string, data: unknown, options?: EmitOptions): Promise<Emitted>;
+  /**
+   * `POST /events`: publishes an event of the host product itself. For administrators. Tried three times within 10 s, under one id, so
+   * that it is there once. Types of the server's own (`jackfield.…`) are refused.
+   */
+  publish(tenantId: string, event: NewEvent): Promise<Emitted>;
 }
+
+/** An event of the host product: `type` and what else is known of it. */
+export type NewEvent = Pick<CloudEvent, "type"> & Partial<Pick<CloudEvent, "id" | "source" | "time" | "subject" | "data">>;
 
 /** Raised when the server answers with an error (RFC 9457), or with something that is no answer. */
 export class JackfieldRequestError extends Error {
@@ -55,7 +74,7 @@ const MAX_PLAIN_MESSAGE = 300;
 /** @throws TypeError if `server` is not an http or https address. */
 export function createClient(options: ClientOptions): JackfieldClient {
   const base = serverBase(options.server);
-  const installed = new Map<string, Promise<unknown>>();
+  const installed = new Map<string, { round: number; list: Promise<unknown> }>();
 
   const headers = async (tenantId: string, more?: HeadersInit): Promise<Headers> => {
     const all = new Headers(more);
@@ -68,21 +87,27 @@ export function createClient(options: ClientOptions): JackfieldClient {
   const configAddress = (pluginId: string) => new URL(`plugins/${encodeURIComponent(pluginId)}/config`, base);
 
   // Every extension point of a page asks at once; they share one request.
-  const listInstalled = (tenantId: string, token: string): Promise<unknown> => {
+  const listInstalled = (tenantId: string, token: string, round: number): Promise<unknown> => {
     const known = installed.get(tenantId);
-    if (known !== undefined) return known;
-    const asked = getList(new URL("plugins/installed", base), {
+    if (known !== undefined && known.round >= round) return known.list;
+    const list = getList(new URL("plugins/installed", base), {
       authorization: `Bearer ${token}`,
       "x-tenant-id": tenantId,
-    }).finally(() => installed.delete(tenantId));
-    installed.set(tenantId, asked);
-    return asked;
+    }).finally(() => installed.get(tenantId)?.list === list && installed.delete(tenantId));
+    installed.set(tenantId, { round, list });
+    return list;
+  };
+
+  const openStream = (address: URL, given: Headers, after: string, signal: AbortSignal): Promise<Response> => {
+    given.set("accept", "text/event-stream");
+    if (after !== "") given.set("last-event-id", after);
+    return fetch(address, { headers: given, signal, cache: "no-store" });
   };
 
   return {
-    async listEnabled(tenantId, extensionPoint) {
+    async listEnabled(tenantId, extensionPoint, round = 0) {
       const token = (await options.getToken?.()) ?? null;
-      if (token !== null) return readEnabledPlugins(await listInstalled(tenantId, token), extensionPoint, base);
+      if (token !== null) return readEnabledPlugins(await listInstalled(tenantId, token, round), extensionPoint, base);
       const address = new URL("plugins/public/organizations/enabled", base);
       address.searchParams.set("organizationId", tenantId);
       address.searchParams.set("extensionPoint", extensionPoint);
@@ -122,7 +147,50 @@ export function createClient(options: ClientOptions): JackfieldClient {
       if ("error" in result) throw new JackfieldRequestError(result.error, response.status, "", [], result.said);
       return result.data;
     },
+
+    async openPluginStream(tenantId, after, signal) {
+      const given = await headers(tenantId);
+      if (given.has("authorization")) return openStream(new URL("plugins/stream", base), given, after, signal);
+      const address = new URL("plugins/public/organizations/stream", base);
+      address.searchParams.set("organizationId", tenantId);
+      return openStream(address, new Headers(), after, signal);
+    },
+
+    async openEventStream(tenantId, types, after, signal) {
+      const address = new URL("events/stream", base);
+      address.searchParams.set("type", types.join(","));
+      return openStream(address, await headers(tenantId), after, signal);
+    },
+
+    async emitAsPlugin(tenantId, pluginId, type, data, { subject } = {}) {
+      const response = await fetch(new URL(`plugins/${encodeURIComponent(pluginId)}/events`, base), {
+        method: "POST",
+        headers: await headers(tenantId, { "content-type": "application/json" }),
+        // JSON has no undefined, and an event always carries something.
+        body: JSON.stringify({ type, data: data ?? null, ...(subject === undefined ? {} : { subject }) }),
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+      return accept(response, emitted);
+    },
+
+    async publish(tenantId, event) {
+      const source = globalThis.location?.origin ?? "host";
+      const whole = { specversion: "1.0", id: crypto.randomUUID(), source, time: new Date().toISOString(), ...event };
+      const body = JSON.stringify(whole);
+      const attempt = async (_: number, signal: AbortSignal) => {
+        const given = await headers(tenantId, { "content-type": "application/cloudevents+json" });
+        const response = await fetch(new URL("events", base), { method: "POST", headers: given, body, signal });
+        if (!response.ok) throw await refusal(response);
+        return { id: whole.id };
+      };
+      return withRetries(attempt, isPassing, LIST_LIMITS);
+    },
   };
+}
+
+function emitted(body: unknown): Emitted {
+  const { id } = asRecord(body);
+  return { id: typeof id === "string" ? id : "" };
 }
 
 function serverBase(server: string): URL {
@@ -146,11 +214,12 @@ function pluginAddress(base: URL, pluginId: string, path: string): URL {
 
 function getList(address: URL, headers: HeadersInit = {}): Promise<unknown> {
   const attempt = async (_: number, signal: AbortSignal) => accept(await fetch(address, { headers, signal }), (body) => body);
-  // fetch rejects with TypeError when the network fails; 4xx other than 429 will not change by asking again.
-  const again = (failure: unknown) =>
-    failure instanceof TypeError ||
-    (failure instanceof JackfieldRequestError && (failure.status >= 500 || failure.status === 429));
-  return withRetries(attempt, again, LIST_LIMITS);
+  return withRetries(attempt, isPassing, LIST_LIMITS);
+}
+
+/** Whether asking again may help: fetch rejects with TypeError when the network fails; 4xx other than 429 will not change. */
+function isPassing(failure: unknown): boolean {
+  return failure instanceof TypeError || (failure instanceof JackfieldRequestError && (failure.status >= 500 || failure.status === 429));
 }
 
 async function accept<T>(response: Response, read: (body: unknown) => T): Promise<T> {

@@ -37,7 +37,8 @@ export type PropsForPlugins<Name extends string> = Name extends keyof ExtensionP
 
 /**
  * Asks the server which plugins are enabled here for the tenant, and shows each, lowest `metadata.priority` first. Each has its
- * own error boundary and Suspense: one that throws, or does not load, leaves the others standing.
+ * own error boundary and Suspense: one that throws, or does not load, leaves the others standing. What is installed, upgraded,
+ * configured, switched on or off and removed meanwhile changes at once, unless the provider's `live` is false.
  */
 export function ExtensionPoint<Name extends string>(
   props: ExtensionPointSettings<Name> & PropsForPlugins<Name>,
@@ -95,7 +96,10 @@ export function useEnabledPlugins(extensionPoint: string, tenant?: string): List
 
 function useListing(tenantId: string, point: string): Listing {
   const { directory } = useJackfield();
-  useEffect(() => directory.want(tenantId, point), [directory, tenantId, point]);
+  useEffect(() => {
+    directory.want(tenantId, point);
+    return directory.follow(tenantId);
+  }, [directory, tenantId, point]);
   return useSyncExternalStore(
     directory.subscribe,
     () => directory.read(tenantId, point),
@@ -124,6 +128,8 @@ function PluginSlot({ plugin, point, tenantId, given, renderPlugin, whileLoading
     <div data-jackfield-plugin={plugin.id} data-jackfield-point={point}>
       <PluginBoundary
         key={attempt}
+        // What an administrator has set right is tried again by itself.
+        resetBy={plugin}
         onCatch={(error, stack) =>
           onFailure({ ...failureOf(error), ...(stack === undefined ? {} : { componentStack: stack }) })
         }

@@ -1,6 +1,7 @@
 /** The host's side of the SDK: showing plugins in a page. */
-export { type ClientOptions, createClient, type JackfieldClient, JackfieldRequestError } from "./client.js";
+export { type ClientOptions, createClient, type JackfieldClient, JackfieldRequestError, type NewEvent } from "./client.js";
 export type { Directory, Listing } from "./directory.js";
+export type * from "./event-types.js";
 export {
   ExtensionPoint,
   type ExtensionPointSettings,
@@ -18,6 +19,9 @@ export {
   PluginLoadError,
   type PluginLoader,
 } from "./load.js";
+export type { StreamState } from "./live/follow.js";
+export type { EventHub, EventListener } from "./live/hub.js";
+export { type EventFeed, useEvents, type UseEventsOptions } from "./live/use-events.js";
 export {
   HOST_SYMBOL,
   type HostModules,

@@ -6,4 +6,5 @@ export { createExtensionPoint, definePlugin, registerExtensionPoint } from "./de
 export * from "./host.js";
 export { type PluginConfig, usePlatformSDK, usePluginConfig } from "./scope.js";
 // By `export *`, because TypeScript merges `declare module "@jackfield/plugin-sdk"` only with names that come so.
+export type * from "./event-types.js";
 export type * from "./types.js";

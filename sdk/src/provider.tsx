@@ -3,6 +3,7 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef } from "react";
 import { type ClientOptions, createClient, type JackfieldClient } from "./client.js";
 import { createDirectory, type Directory } from "./directory.js";
+import { createEventHub, type EventHub } from "./live/hub.js";
 import { loadPlugin, type PluginLoader } from "./load.js";
 import type { Platform, PluginFailure } from "./types.js";
 
@@ -16,6 +17,11 @@ export interface JackfieldProviderProps extends ClientOptions {
   onError?: ((failure: PluginFailure) => void) | undefined;
   /** How bundles are loaded; `loadPlugin` if not given. */
   loader?: PluginLoader | undefined;
+  /**
+   * Whether plugins appear, change and go while the page is open, as they are installed, configured and removed; true if not given.
+   * Costs one connection for each tenant that is shown.
+   */
+  live?: boolean | undefined;
   children?: ReactNode;
 }
 
@@ -24,6 +30,8 @@ export interface Jackfield {
   readonly tenantId: string;
   readonly client: JackfieldClient;
   readonly directory: Directory;
+  /** The tenant's events; components read them by `useEvents`. */
+  readonly events: EventHub;
   readonly loader: PluginLoader;
   readonly platform: Platform;
   report(failure: PluginFailure): void;
@@ -33,7 +41,7 @@ const JackfieldContext = createContext<Jackfield | null>(null);
 
 /** Connects the page below it to a Jackfield server, for one tenant. Change its `key` when the user changes. */
 export function JackfieldProvider(props: JackfieldProviderProps): ReactNode {
-  const { server, tenant, platform, loader = loadPlugin, children } = props;
+  const { server, tenant, platform, loader = loadPlugin, live = true, children } = props;
   // Functions are usually new at each render; the client must not be, or every render would ask the server.
   const latest = useRef(props);
   useEffect(() => {
@@ -41,8 +49,8 @@ export function JackfieldProvider(props: JackfieldProviderProps): ReactNode {
   });
   const connection = useMemo(() => {
     const client = createClient({ server, getToken: async () => (await latest.current.getToken?.()) ?? null });
-    return { client, directory: createDirectory(client) };
-  }, [server]);
+    return { client, directory: createDirectory(client, { live }), events: createEventHub(client) };
+  }, [server, live]);
   const value = useMemo<Jackfield>(
     () => ({
       ...connection,

@@ -5,13 +5,15 @@ import { createBackend } from "./backend.js";
 import { useJackfield } from "./provider.js";
 import type { EnabledPlugin, PlatformSDK, PluginConfiguration } from "./types.js";
 
-interface Scope {
+/** See {@link ScopeContext}. */
+export interface Scope {
   readonly sdk: PlatformSDK;
   readonly config: PluginConfiguration;
   save(configuration: PluginConfiguration): Promise<void>;
 }
 
-const ScopeContext = createContext<Scope | null>(null);
+/** What the component is shown with; null in the host's own. */
+export const ScopeContext = createContext<Scope | null>(null);
 
 /** Props of `<PluginScope>`. */
 export interface PluginScopeProps {
@@ -35,7 +37,8 @@ export function PluginScope({ plugin, extensionPoint, tenant, children }: Plugin
   const calls = useMemo(() => {
     const fetch = (path: string, init?: RequestInit) => client.fetchFromPlugin(tenantId, pluginId, path, init);
     const act = (action: string, parameters: object) => client.runAction(tenantId, pluginId, action, parameters);
-    return { fetch, backend: createBackend(fetch, act) };
+    const emit: PlatformSDK["emit"] = (type, data, options) => client.emitAsPlugin(tenantId, pluginId, type, data, options);
+    return { fetch, emit, backend: createBackend(fetch, act) };
   }, [client, pluginId, tenantId]);
   const sdk = useMemo<PlatformSDK>(
     () => ({ ...platform, tenantId, pluginId, extensionPoint, ...calls }),

@@ -75,6 +75,7 @@ function Page({ children, getToken }: { children: ReactNode; getToken?: () => st
       platform={platform}
       loader={loader}
       getToken={getToken}
+      live={false}
       onError={(failure) => failures.push(failure)}
     >
       {children}
