@@ -3,7 +3,7 @@ import { type ReactNode, useEffect, useState } from "react";
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
 import { type CloudEvent, createClient, JackfieldProvider, PluginScope, useEvents, usePlatformSDK } from "../src/index.js";
 import { createEventHub, type EventHub, isOf } from "../src/live/hub.js";
-import { CUT, sent, startStreamServer, type StreamServer } from "./stream-server.js";
+import { BUSY, sent, startStreamServer, type StreamServer } from "./stream-server.js";
 
 declare module "../src/event-types.js" {
   interface EventMap {
@@ -253,11 +253,11 @@ describe("emitting", () => {
     await expect(client.emitAsPlugin("acme", "board", "x", 1)).rejects.toMatchObject({ name: "JackfieldRequestError", status: 404 });
   });
 
-  it("of the host is sent again under the same id where no answer came", async () => {
+  it("of the host is sent again under the same id while the server is too busy", async () => {
     const bodies: Record<string, unknown>[] = [];
     server.other((line, body) => {
       if (line !== "POST /events") return undefined;
-      return bodies.push(JSON.parse(body) as Record<string, unknown>) === 1 ? CUT : { accepted: 1 };
+      return bodies.push(JSON.parse(body) as Record<string, unknown>) === 1 ? BUSY : { accepted: 1 };
     });
     const client = createClient({ server: server.url, getToken: () => "t0ken" });
     const { id } = await client.publish("acme", { type: "order.created", subject: "7", source: "/shop", data: { id: 7 } });
