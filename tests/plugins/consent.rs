@@ -33,6 +33,7 @@ fn grants(hosts: &[&str], uses: &Value, access: &str) -> Value {
     json!({
         "permissions": ["orders:read"], "hosts": hosts, "secrets": ["pin"], "secretUses": uses,
         "connections": [{"connector": "slack", "access": access, "whose": "tenant"}],
+        "events": [],
     })
 }
 
@@ -47,7 +48,7 @@ async fn what_a_plugin_asks_for_is_shown_before_it_is_installed(backend: Backend
     let installed = deployment.install(ADMIN, "card").await;
     assert_eq!(installed["grants"], asked);
     let consent = deployment.get_as(ADMIN, "/plugins/card/consent").await.expect(200);
-    let nothing = json!({"permissions": [], "hosts": [], "secrets": [], "secretUses": [], "connections": []});
+    let nothing = json!({"permissions": [], "hosts": [], "secrets": [], "secretUses": [], "connections": [], "events": []});
     assert_eq!(consent, json!({"asked": asked, "consented": asked, "missing": nothing}));
     deployment.get_as(USER, "/plugins/card/consent").await.problem("insufficient_role");
     deployment.get_as(("other", ADMIN.1), "/plugins/card/consent").await.problem("not_found");

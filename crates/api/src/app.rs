@@ -73,7 +73,7 @@ pub struct Parts {
     /// Tells backends of what becomes of their installations.
     pub lifecycle: Lifecycle,
     /// The way to plugins' own servers.
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
     /// Signs what others are to believe of this server.
     pub signer: Signer,
     /// Deletes tenants.

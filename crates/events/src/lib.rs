@@ -9,8 +9,10 @@ mod error;
 pub mod feed;
 mod plugins;
 pub mod publish;
+mod schema;
 pub mod subscription;
 pub mod webhook;
 
 pub use error::Error;
 pub use plugins::{Answer, Cause, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
+pub use schema::{MIGRATIONS, SEALED, TENANT_DATA};

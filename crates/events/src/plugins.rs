@@ -65,7 +65,7 @@ pub struct Answer {
 /// What led to a call of a handler, so that loops of events end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cause {
-    /// How many events led here: what the handler emits has one more; of a webhook 0.
+    /// How many events led to what the handler is given: the event's own hops; of a webhook 0.
     pub hops: u32,
 }
 

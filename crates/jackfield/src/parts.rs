@@ -39,10 +39,12 @@ const MIGRATIONS: &[&[Migration]] = &[
     connections::MIGRATIONS,
     runtime::MIGRATIONS,
     runtime::lifecycle::MIGRATIONS,
+    events::MIGRATIONS,
 ];
 
 /// The sealed columns of every part: what rotating keys seals anew.
-pub(crate) const SEALED: &[&[SealedColumn]] = &[registry::SEALED, connections::SEALED, identity::SEALED];
+pub(crate) const SEALED: &[&[SealedColumn]] =
+    &[registry::SEALED, connections::SEALED, identity::SEALED, events::SEALED];
 
 /// What every part keeps of a tenant: what deleting it deletes. The log is the last.
 const TENANT_DATA: &[&[TenantData]] = &[
@@ -50,6 +52,7 @@ const TENANT_DATA: &[&[TenantData]] = &[
     connections::TENANT_DATA,
     runtime::TENANT_DATA,
     runtime::lifecycle::TENANT_DATA,
+    events::TENANT_DATA,
     identity::TENANT_DATA,
     storage::TENANT_DATA,
 ];
@@ -105,7 +108,8 @@ pub(crate) fn compiler() -> anyhow::Result<CompilerCommand> {
 /// What makes programs of plugins' sources, and looks at them.
 pub(crate) fn toolchain(bundler: Bundler, sandbox: Sandbox) -> Toolchain {
     let connectors = connectors::IDS.iter().map(ToString::to_string).collect();
-    Toolchain { bundler, examine: Arc::new(Examiner::new(sandbox)), connectors }
+    let webhook = |webhook: &_| events::webhook::Manifest::from_json(webhook).err().unwrap_or_default();
+    Toolchain { bundler, examine: Arc::new(Examiner::new(sandbox)), connectors, webhook }
 }
 
 /// What seals tenants' secrets, once the master key has proven to be that of the database.

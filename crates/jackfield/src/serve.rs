@@ -86,13 +86,15 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         (&connectors, &guard, &signer),
         &ambient,
     )?;
+    let upstreams = backends::upstreams(&settings, (&guard, &registry), (&signer, &public_url), &ambient)?;
+    let upstreams = Arc::new(upstreams);
     let lifecycle = backends::lifecycle((&database, &registry), &runtime, &ambient);
     let forget = parts::forget(&registry, &connections, &runtime);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
         ambient: ambient.clone(),
         authenticator,
-        upstreams: backends::upstreams(&settings, (&guard, &registry), (&signer, &public_url), &ambient)?,
+        upstreams,
         registry,
         connections: connections.clone(),
         connectors,

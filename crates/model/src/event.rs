@@ -186,11 +186,16 @@ pub struct Published {
     pub key: Option<String>,
     /// Who has published it.
     pub sender: Sender,
-    /// How many events led to it, one after the other.
+    /// How many events led to it, one after the other; at most [`Published::MAX_HOPS`].
     pub hops: u32,
     /// The other attributes of CloudEvents: `datacontenttype`, `dataschema`, `time` and extensions; an object. Where
     /// `data_base64` is true among them, the data is a text of Base64.
     pub attributes: Value,
     /// The particulars.
     pub data: Value,
+}
+
+impl Published {
+    /// How many events may lead to one another: what would be beyond is a loop, and is refused.
+    pub const MAX_HOPS: u32 = 8;
 }

@@ -90,7 +90,7 @@ impl FromStr for EventPattern {
     fn from_str(text: &str) -> Result<Self, EventPatternError> {
         let is_known = match text.strip_suffix('*') {
             Some("") => true,
-            Some(prefix) => prefix.strip_suffix('.').is_some_and(|words| is_of_the_alphabet(words)),
+            Some(prefix) => prefix.strip_suffix('.').is_some_and(is_of_the_alphabet),
             None => is_of_the_alphabet(text),
         };
         if is_known && text.len() <= MAX { Ok(Self(text.to_owned())) } else { Err(EventPatternError) }

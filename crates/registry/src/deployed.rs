@@ -182,6 +182,7 @@ mod tests {
             handlers: [].into(),
             hosts: Vec::new(),
             emits: [].into(),
+            webhook: None,
             grants: Grants::default(),
             configuration: serde_json::Map::new(),
             sensitive: [].into(),

@@ -130,7 +130,8 @@ pub(crate) fn wants_last_hook(definition: Option<&str>) -> bool {
     definition.is_some_and(|definition| definition.handlers.contains(ON_UNINSTALL))
 }
 
-fn deployment(tenant: &TenantId, row: DeploymentRow, departed: bool) -> Result<Deployment, Error> {
+/// The installation that the row tells of.
+pub(crate) fn deployment(tenant: &TenantId, row: DeploymentRow, departed: bool) -> Result<Deployment, Error> {
     let manifest = Manifest::from_stored(&row.manifest).map_err(Error::Corrupt)?;
     let definition: BackendDefinition = match &row.backend_definition {
         Some(text) => serde_json::from_str(text).map_err(Error::Corrupt)?,
@@ -164,10 +165,11 @@ fn deployment(tenant: &TenantId, row: DeploymentRow, departed: bool) -> Result<D
         incarnation: row.incarnation,
         kind,
         routes: merged(backend.routes, definition.routes),
-        hooks,
+        hooks: hooks.into_iter().filter(|hook| grants.covers_events(&hook.event)).collect(),
         handlers: definition.handlers,
         hosts: manifest.hosts.into_iter().filter(|rule| is_granted(rule, &grants)).collect(),
         emits: manifest.emits.into_iter().collect(),
+        webhook: manifest.webhook,
         grants,
         configuration,
         sensitive,

@@ -235,6 +235,12 @@ impl Registry {
         };
         let schema = current.plugin.manifest.config_schema.as_ref();
         let split = configuration::accept(schema, wanted, (&current.configuration, former.as_ref()))?;
+        self.keep_former_webhook_secret(
+            &mut tx,
+            (tenant, &current.plugin),
+            (former.as_ref(), split.secret.as_ref()),
+        )
+        .await?;
         let sealed = match &split.secret {
             Some(secret) => {
                 let secret = secrecy::ExposeSecret::expose_secret(secret);

@@ -14,6 +14,7 @@ mod encoding;
 mod error;
 mod fetch;
 mod installation;
+mod listeners;
 mod manifest;
 mod plugin;
 mod prepare;
@@ -25,6 +26,7 @@ mod source;
 mod store;
 mod unknown_keys;
 mod version;
+mod webhooks;
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,7 +37,7 @@ use url::Url;
 
 pub use backend::{
     Access, BackendDefinition, BackendKind, BackendManifest, ConnectionAsk, Departure, Deployment, Examine,
-    ExamineError, Grants, Hook, HostRule, Program, Route, SecretUse, Whose,
+    ExamineError, Grants, Hook, HostRule, Program, Route, SecretUse, Whose, webhook_handler,
 };
 pub use bundles::{BundleFile, FilePath};
 pub use catalog::{Page, PageRequest, SearchRequest, Sort};

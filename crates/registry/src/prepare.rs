@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bundler::{ArtifactKind, BackendRequest, BuildRequest, Bundler, Definition, Diagnostic, SourceTree};
 use bytes::Bytes;
 use model::Violation;
+use serde_json::Value;
 
 use crate::backend::{self, BackendDefinition, Examine, Program};
 use crate::encoding::{Encoding, encode_all};
@@ -33,6 +34,8 @@ pub struct Toolchain {
     pub examine: Arc<dyn Examine>,
     /// The ids of the connectors that plugins may ask for.
     pub connectors: Vec<String>,
+    /// What is wrong with a manifest's `webhook`, by pointers within it.
+    pub webhook: fn(&Value) -> Vec<Violation>,
 }
 
 /// A backend that runs here, ready to be stored.
@@ -105,6 +108,7 @@ pub async fn prepare(toolchain: &Toolchain, draft: Draft) -> Result<Prepared, Er
     let Draft { mut manifest, source, .. } = draft;
     let checked = manifest.check()?;
     refuse_unknown_connectors(&manifest, &toolchain.connectors)?;
+    refuse_unusable_webhook(&manifest, toolchain.webhook)?;
     refuse_backend_without_sources(&manifest, source.as_ref())?;
     let bundler = &toolchain.bundler;
     let mut warnings = Vec::new();
@@ -120,6 +124,8 @@ pub async fn prepare(toolchain: &Toolchain, draft: Draft) -> Result<Prepared, Er
             warnings.extend(found.into_iter().chain(more));
             if let (Some(program), Some(described)) = (program, described) {
                 let definition = backend::examine(toolchain.examine.as_ref(), &described, &program).await?;
+                backend::refuse_webhook_without_handler(&manifest, &definition)?;
+                backend::complete_listens(&mut manifest, &definition);
                 backend = Some(Backend { program, definition });
             }
             Some(runnable)
@@ -143,6 +149,13 @@ fn refuse_unknown_connectors(manifest: &Manifest, known: &[String]) -> Result<()
         })
         .collect();
     if unknown.is_empty() { Ok(()) } else { Err(Error::Manifest(unknown)) }
+}
+
+fn refuse_unusable_webhook(manifest: &Manifest, check: fn(&Value) -> Vec<Violation>) -> Result<(), Error> {
+    let found = manifest.webhook.as_ref().map(check).unwrap_or_default().into_iter();
+    let found: Vec<_> =
+        found.map(|found| Violation::new(format!("/webhook{}", found.pointer), found.detail)).collect();
+    if found.is_empty() { Ok(()) } else { Err(Error::Manifest(found)) }
 }
 
 /// Refuses a backend that is to be built where there is nothing to build it from.

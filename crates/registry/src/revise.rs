@@ -30,7 +30,7 @@ impl Registry {
             )]));
         }
         let merged = merge(&current.manifest, fields).map_err(Error::Corrupt)?;
-        let draft = Draft::from_json(Value::Object(merged))?;
+        let mut draft = Draft::from_json(Value::Object(merged))?;
         let is_new_version = draft.manifest.version != current.manifest.version;
         if draft.source.is_some()
             || draft.manifest.remote_entry != current.manifest.remote_entry
@@ -42,6 +42,8 @@ impl Registry {
             return Err(Error::SourceMissing);
         }
         refuse_other_behavior(&current.manifest, &draft.manifest)?;
+        // What the program's hooks want is among it, though the author has not written it.
+        draft.manifest.listens.clone_from(&current.manifest.listens);
         self.redescribe(author, &current, draft).await
     }
 
@@ -115,6 +117,8 @@ fn refuse_other_behavior(published: &Manifest, wanted: &Manifest) -> Result<(), 
         ("requiredSecrets", published.required_secrets != wanted.required_secrets),
         ("requiredPermissions", published.required_permissions != wanted.required_permissions),
         ("emits", published.emits != wanted.emits),
+        ("listens", wanted.listens.iter().any(|pattern| !published.listens.contains(pattern))),
+        ("webhook", published.webhook != wanted.webhook),
         ("configSchema/sensitiveFields", sensitive_fields(published) != sensitive_fields(wanted)),
     ];
     let changed = changed.into_iter().filter(|(_, is_changed)| *is_changed);

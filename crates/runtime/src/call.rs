@@ -218,6 +218,19 @@ impl Runtime {
         })
     }
 
+    /// Refuses a handler that is told of events or takes webhooks to whoever asks for it by its name: what it is given is true
+    /// because this server gives it.
+    ///
+    /// # Errors
+    /// [`Error::Disabled`], [`Error::NoSuchHandler`].
+    pub fn refuse_told(deployment: &Deployment, handler: &str) -> Result<(), Error> {
+        if !is_told(deployment, handler) {
+            return Ok(());
+        }
+        check(deployment)?;
+        Err(no_handler(deployment, handler))
+    }
+
     /// Tells a handler of an event. What it returns says nothing.
     ///
     /// # Errors
@@ -365,6 +378,12 @@ fn check(deployment: &Deployment) -> Result<(), Error> {
     }
 }
 
+/// Whether a handler is told of events, or takes webhooks.
+fn is_told(deployment: &Deployment, handler: &str) -> bool {
+    deployment.hooks.iter().any(|hook| hook.handler == handler)
+        || deployment.webhook.as_ref().is_some_and(|webhook| registry::webhook_handler(webhook) == handler)
+}
+
 /// What a handler finds in its context beside what it may do.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -391,7 +410,8 @@ fn context(deployment: &Deployment, event: Option<&Value>) -> String {
 }
 
 fn no_handler(deployment: &Deployment, name: &str) -> Error {
-    let known = deployment.handlers.iter().filter(|name| !examine::is_lifecycle(name));
+    let known = deployment.handlers.iter();
+    let known = known.filter(|name| !examine::is_lifecycle(name) && !is_told(deployment, name));
     Error::NoSuchHandler { name: shown(name), known: known.cloned().collect() }
 }
 

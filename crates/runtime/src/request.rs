@@ -19,6 +19,8 @@ pub struct Who {
     pub user: Option<User>,
     /// The id of the request, for the log.
     pub request_id: Option<String>,
+    /// How many events led to the call, one after the other: what it emits says so.
+    pub hops: u32,
 }
 
 /// The user whose request a handler answers.
@@ -283,7 +285,7 @@ mod tests {
             ..HandlerRequest::default()
         };
         let user = User { id: "u".into(), email: None, name: None, role: "user" };
-        let told = request.to_json(&Who { user: Some(user), request_id: None });
+        let told = request.to_json(&Who { user: Some(user), request_id: None, hops: 0 });
         let told: Value = serde_json::from_str(&told).unwrap();
         assert_eq!(
             told,

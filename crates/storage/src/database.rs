@@ -118,9 +118,27 @@ impl Database {
         })
     }
 
-    /// Changes whenever this process has put something into the log. Of what others put there it knows nothing.
+    /// Changes whenever this process has put something into the log; of what others put there it knows as far as
+    /// [`Database::listen`] is running.
     pub fn recorded(&self) -> watch::Receiver<()> {
         self.recorded.subscribe()
+    }
+
+    /// Tells those who wait for it that there may be more in the log.
+    pub(crate) fn note_recorded(&self) {
+        self.recorded.send_replace(());
+    }
+
+    /// How PostgreSQL is connected to; `None` on SQLite.
+    pub(crate) fn postgres_options(&self) -> Option<PgConnectOptions> {
+        match &self.pools {
+            Pools::Sqlite { .. } => None,
+            Pools::Postgres(pool) => Some(pool.connect_options().as_ref().clone()),
+        }
+    }
+
+    pub(crate) fn ambient(&self) -> &Ambient {
+        &self.ambient
     }
 
     /// Answers if the database does.

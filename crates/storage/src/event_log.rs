@@ -179,7 +179,25 @@ pub(crate) async fn last_place(conn: &mut Conn) -> Result<i64, Error> {
     Ok(last.unwrap_or(0))
 }
 
-/// The events of these kinds after one place and through another, oldest first; at most 1,000 at a time.
+/// The events at these places, at most 1,000 of them, in any order. Those that are no longer kept are left out.
+pub async fn events_at(conn: &mut Conn, places: &[i64]) -> Result<Vec<LoggedEvent>, Error> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on!(conn, |c| {
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(COLUMNS).push(" FROM event WHERE seq IN (");
+        let mut list = query.separated(", ");
+        for place in places.iter().take(ROWS * 10) {
+            list.push_bind(*place);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?)
+}
+
+/// The events of these kinds, or of all where there are none, after one place and through another, oldest first; at most 1,000 at
+/// a time.
 pub(crate) async fn events_of(
     conn: &mut Conn,
     kinds: &[EventKind],
@@ -192,13 +210,16 @@ pub(crate) async fn events_of(
             .push(" FROM event WHERE seq > ")
             .push_bind(after)
             .push(" AND seq <= ")
-            .push_bind(through)
-            .push(" AND kind IN (");
-        let mut places = query.separated(", ");
-        for kind in kinds {
-            places.push_bind(kind.as_str());
+            .push_bind(through);
+        if !kinds.is_empty() {
+            query.push(" AND kind IN (");
+            let mut places = query.separated(", ");
+            for kind in kinds {
+                places.push_bind(kind.as_str());
+            }
+            query.push(")");
         }
-        query.push(") ORDER BY seq LIMIT ").push_bind(PAGE);
+        query.push(" ORDER BY seq LIMIT ").push_bind(PAGE);
         query.build_query_as().fetch_all(c).await
     })?)
 }

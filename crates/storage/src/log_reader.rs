@@ -64,7 +64,7 @@ impl fmt::Debug for Batch {
 }
 
 impl LogReader {
-    /// The reader of this name, which takes the events of these `kinds`, at least one.
+    /// The reader of this name, which takes the events of these `kinds`, or of all where there are none.
     pub fn new(
         name: &'static str,
         kinds: &'static [EventKind],
@@ -133,6 +133,23 @@ impl LogReader {
         .await
         .map(|done| done.rows_affected()))?;
         Ok(moved == 1)
+    }
+
+    /// Takes the reader within a transaction, so that no other process moves its cursor before the transaction has ended, and
+    /// tells the cursor. `None` where another process reads.
+    pub async fn hold(&self, tx: &mut Tx) -> Result<Option<i64>, Error> {
+        let now = self.ambient.now();
+        let row: Option<(i64,)> = on!(tx, |c| sqlx::query_as(
+            "UPDATE log_reader SET holder = $2, lease_until = $4 \
+             WHERE name = $1 AND (holder = $2 OR lease_until <= $3) RETURNING cursor"
+        )
+        .bind(self.name)
+        .bind(&self.holder)
+        .bind(now.as_millisecond())
+        .bind(now.plus(LEASE).as_millisecond())
+        .fetch_optional(c)
+        .await)?;
+        Ok(row.map(|(cursor,)| cursor))
     }
 
     /// Lets another process read at once.

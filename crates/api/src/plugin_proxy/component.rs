@@ -23,7 +23,11 @@ pub(super) async fn serve(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let bytes = read(body, app.options().max_body_bytes).await?;
-    let who = Who { user: Some(Acting::from(caller.principal())), request_id: Some(request_id.to_owned()) };
+    let who = Who {
+        user: Some(Acting::from(caller.principal())),
+        request_id: Some(request_id.to_owned()),
+        hops: 0,
+    };
     let request = Request::from_parts(parts, bytes);
     let answer = app.runtime().serve(deployment, who, (path, mount), request).await?;
     Ok(answer.map(Body::from))

@@ -51,7 +51,7 @@ pub(super) async fn call(
         ..HandlerRequest::default()
     };
     let user = Acting::from(caller.principal());
-    let who = Who { user: Some(user), request_id: Some(request_id.to_owned()) };
+    let who = Who { user: Some(user), request_id: Some(request_id.to_owned()), hops: 0 };
     let answer = runtime.call(deployment, who, request).await?;
     let mut response = Response::new(Body::from(answer.bytes()));
     *response.status_mut() = answer.status;

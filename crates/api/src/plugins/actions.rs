@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use model::ErrorCode;
 use registry::{BackendKind, Deployment};
 use runtime::upstream::{BackendPath, Break, Passage};
-use runtime::{Body, Error, HandlerRequest, HandlerResponse, User as Acting, Who};
+use runtime::{Body, Error, HandlerRequest, HandlerResponse, Runtime, User as Acting, Who};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -101,7 +101,7 @@ async fn answer(
     (action, parameters, metadata): (&str, Value, Map<String, Value>),
 ) -> Result<HandlerResponse, Refused> {
     let user = Acting::from(caller.principal());
-    let who = Who { user: Some(user), request_id: Some(context.id().to_owned()) };
+    let who = Who { user: Some(user), request_id: Some(context.id().to_owned()), hops: 0 };
     let mount =
         || format!("{}/plugins/{}", app.options().public_url.path().trim_end_matches('/'), deployment.plugin);
     let upstream = match &deployment.kind {
@@ -112,7 +112,10 @@ async fn answer(
             let answer = app.runtime().serve(deployment, who, (&path, &mount()), request).await?;
             return read(deployment, answer.map(axum::body::Body::from)).await;
         }
-        _ => return Ok(app.runtime().call(deployment, who, request(action, parameters, metadata)).await?),
+        _ => {
+            Runtime::refuse_told(deployment, action)?;
+            return Ok(app.runtime().call(deployment, who, request(action, parameters, metadata)).await?);
+        }
     };
     if !deployment.enabled {
         return Err(Error::Disabled(deployment.plugin.to_string()).into());

@@ -27,6 +27,8 @@ pub(crate) struct GrantsBody {
     secret_uses: Vec<SecretUseBody>,
     /// The connectors that its backend may use.
     connections: Vec<ConnectionBody>,
+    /// The events of the tenant that it and its pages may see: types, or patterns such as `order.*`.
+    events: BTreeSet<String>,
 }
 
 /// A secret that is put into requests to a host.
@@ -57,7 +59,7 @@ struct ConnectionBody {
 
 impl From<Grants> for GrantsBody {
     fn from(grants: Grants) -> Self {
-        let Grants { permissions, hosts, secrets, secret_uses, connections } = grants;
+        let Grants { permissions, hosts, secrets, secret_uses, connections, events } = grants;
         let secret_use = |each: registry::SecretUse| SecretUseBody { secret: each.secret, host: each.host };
         let connection = |ask: registry::ConnectionAsk| ConnectionBody {
             connector: ask.connector,
@@ -70,13 +72,14 @@ impl From<Grants> for GrantsBody {
             secrets,
             secret_uses: secret_uses.into_iter().map(secret_use).collect(),
             connections: connections.into_iter().map(connection).collect(),
+            events,
         }
     }
 }
 
 impl From<GrantsBody> for Grants {
     fn from(body: GrantsBody) -> Self {
-        let GrantsBody { permissions, hosts, secrets, secret_uses, connections } = body;
+        let GrantsBody { permissions, hosts, secrets, secret_uses, connections, events } = body;
         let secret_use = |each: SecretUseBody| registry::SecretUse { secret: each.secret, host: each.host };
         let connection = |ask: ConnectionBody| registry::ConnectionAsk {
             connector: ask.connector,
@@ -89,6 +92,7 @@ impl From<GrantsBody> for Grants {
             secrets,
             secret_uses: secret_uses.into_iter().map(secret_use).collect(),
             connections: connections.into_iter().map(connection).collect(),
+            events,
         }
     }
 }

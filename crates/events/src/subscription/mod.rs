@@ -1,1 +1,5 @@
-//! Who wants which events, and where.
+//! Subscriptions: who wants which events, and where they are to go.
+
+mod schema;
+
+pub(crate) use schema::{ROWS, SECRET, SECRET_ROWS, SUBSCRIPTIONS};

@@ -1,1 +1,6 @@
-//! Taking what others send to plugins: verified, stored, then delivered.
+//! Webhooks that come in from outside: proven, kept as they came, and given to a plugin once.
+
+pub mod manifest;
+pub mod scheme;
+
+pub use manifest::{Manifest, Mode};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::Violation;
+use model::{EventPattern, Violation};
 use serde::{Deserialize, Serialize};
 
 use super::{Access, ConnectionAsk, HostRule, Whose, hosts};
@@ -22,6 +22,8 @@ pub struct Grants {
     pub secret_uses: BTreeSet<SecretUse>,
     /// The connectors that it may use.
     pub connections: BTreeSet<ConnectionAsk>,
+    /// The events of the tenant that it and its pages may see, as patterns of types.
+    pub events: BTreeSet<String>,
 }
 
 /// A secret that is put into requests to a host.
@@ -46,6 +48,7 @@ impl Grants {
             secrets: manifest.required_secrets.iter().cloned().collect(),
             secret_uses: manifest.hosts.iter().flat_map(HostRule::secret_uses).collect(),
             connections: manifest.connections.iter().cloned().collect(),
+            events: manifest.listens.iter().cloned().collect(),
         }
     }
 
@@ -74,7 +77,15 @@ impl Grants {
             secrets: kept(&self.secrets, |each| keep(consented.secrets.contains(each))),
             secret_uses: kept(&self.secret_uses, |each| keep(consented.covers_use(each))),
             connections: kept(&self.connections, |each| keep(consented.covers_connection(each))),
+            events: kept(&self.events, |each| keep(consented.covers_events(each))),
         }
+    }
+
+    /// Whether events of this type, or all that this pattern wants, may be seen.
+    pub fn covers_events(&self, wanted: &str) -> bool {
+        let Ok(wanted) = wanted.parse::<EventPattern>() else { return false };
+        let known = self.events.iter().filter_map(|known| known.parse::<EventPattern>().ok());
+        known.into_iter().any(|known| known.covers(&wanted))
     }
 
     fn covers_host(&self, host: &str) -> bool {
@@ -108,7 +119,16 @@ impl Grants {
             at("secretUses", format!("sends the secret {secret} to {host}, without reading it"))
         });
         let connections = self.connections.iter().map(|each| at("connections", connection(each)));
-        permissions.chain(hosts).chain(secrets).chain(uses).chain(connections).collect()
+        let events = self.events.iter().map(|each| at("events", events(each)));
+        permissions.chain(hosts).chain(secrets).chain(uses).chain(connections).chain(events).collect()
+    }
+}
+
+fn events(pattern: &str) -> String {
+    if pattern == "*" {
+        "sees every event of the tenant".to_owned()
+    } else {
+        format!("sees the tenant's events of type {pattern}")
     }
 }
 
@@ -145,7 +165,7 @@ mod tests {
         let manifest = Manifest::from_json(json!({
             "id": "card", "name": "Card", "version": "1.0.0", "category": "payment",
             "requiredPermissions": ["orders:read"], "requiredSecrets": ["pin"], "connections": ["gmail"],
-            "backend": {"upstream": "https://card.example.com:8443/api"},
+            "listens": ["orders.*"], "backend": {"upstream": "https://card.example.com:8443/api"},
             "hosts": ["api.tax.example.com",
                       {"host": "API.stripe.com:443", "headers": {"authorization": "Bearer ${secretKey}"}}],
         }));
@@ -156,6 +176,7 @@ mod tests {
                 "hosts": ["api.stripe.com", "api.tax.example.com", "card.example.com:8443"],
                 "secretUses": [{"secret": "secretKey", "host": "api.stripe.com"}],
                 "connections": [{"connector": "gmail", "access": "read", "whose": "caller"}],
+                "events": ["orders.*"],
             })),
         );
     }
@@ -166,12 +187,14 @@ mod tests {
             "hosts": ["*.example.com"], "secrets": ["a"],
             "secretUses": [{"secret": "key", "host": "*.example.com"}],
             "connections": [{"connector": "slack", "access": "write", "whose": "caller"}],
+            "events": ["orders.*"],
         }));
         let asked = grants(json!({
             "permissions": ["orders:write"], "hosts": ["api.example.com", "example.com", "api.example.com:8443"],
             "secrets": ["a", "b"],
             "secretUses": [{"secret": "key", "host": "api.example.com"}, {"secret": "pin", "host": "api.example.com"}],
             "connections": [{"connector": "slack"}, {"connector": "slack", "access": "write", "whose": "tenant"}],
+            "events": ["orders.paid", "orders.*", "payments.settled"],
         }));
         let missing = asked.missing_from(&consented);
         let sentences: Vec<String> = missing.sentences().into_iter().map(|each| each.detail).collect();
@@ -184,6 +207,7 @@ mod tests {
                 "may read the secret b",
                 "sends the secret pin to api.example.com, without reading it",
                 "may change things in slack for anybody in the tenant",
+                "sees the tenant's events of type payments.settled",
             ]
         );
         let within = asked.within(&consented);

@@ -6,6 +6,7 @@ mod hosts;
 mod routes;
 mod rules;
 mod shape;
+mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,8 @@ pub use examine::{BackendDefinition, Examine, ExamineError, Program};
 pub use grants::{Grants, SecretUse};
 pub(crate) use rules::check;
 pub(crate) use shape::{normalize, restore};
+pub use webhook::handler as webhook_handler;
+pub(crate) use webhook::{complete_listens, refuse_webhook_without_handler, secret_field};
 
 /// `backend` of a manifest: exactly one of `entry_point`, `upstream` and `component`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,7 +60,7 @@ pub struct Route {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hook {
-    /// The type of the event.
+    /// The type of the event, or a pattern of types such as `order.*`.
     pub event: String,
     /// The name of the handler.
     pub handler: String,
@@ -164,6 +167,8 @@ pub struct Deployment {
     pub hosts: Vec<HostRule>,
     /// The event types that it may emit.
     pub emits: BTreeSet<String>,
+    /// How it takes webhooks, as its manifest has it; `None` where it takes none.
+    pub webhook: Option<Value>,
     /// What the tenant's admin has consented to, as far as this version asks for it.
     pub grants: Grants,
     /// The configuration without its secrets.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::Violation;
+use model::{EventPattern, Violation};
 
 use super::{Hook, Route};
 
@@ -44,7 +44,7 @@ pub(super) fn check(routes: &[Route], hooks: &[Hook], pointer: &str) -> Vec<Viol
     }
     for (index, hook) in hooks.iter().enumerate().take(MAX_LIST) {
         let at = |key: &str| format!("{pointer}/hooks/{index}/{key}");
-        found.extend(check_event(&hook.event).err().map(|detail| Violation::new(at("event"), detail)));
+        found.extend(check_pattern(&hook.event).err().map(|detail| Violation::new(at("event"), detail)));
         found.extend(check_handler(&hook.handler).err().map(|detail| Violation::new(at("handler"), detail)));
         if hooks.iter().take(index).any(|other| other == hook) {
             found.push(Violation::new(at("event"), "the handler gets this event already"));
@@ -81,6 +81,11 @@ pub(super) fn check_event(text: &str) -> Result<(), String> {
         Err("must be a type of events such as orders.order_paid: lower-case words separated by dots"
             .to_owned())
     }
+}
+
+/// A pattern of types of events.
+pub(super) fn check_pattern(text: &str) -> Result<(), String> {
+    text.parse::<EventPattern>().map(drop).map_err(|error| format!("must be of the right form: {error}"))
 }
 
 /// The path with every parameter alike, by which two routes are told to be the same.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::Violation;
 use url::Url;
 
-use super::{BackendManifest, hosts, routes};
+use super::{BackendManifest, hosts, routes, webhook};
 use crate::{Manifest, configuration};
 
 /// The most connectors that a manifest may ask for.
@@ -37,6 +37,11 @@ pub(crate) fn check(manifest: &Manifest) -> Vec<Violation> {
             found.push(Violation::new(pointer, "types that begin with jackfield. are the server's own"));
         }
     }
+    for (index, pattern) in manifest.listens.iter().enumerate() {
+        let detail = routes::check_pattern(pattern).err();
+        found.extend(detail.map(|detail| Violation::new(format!("/listens/{index}"), detail)));
+    }
+    found.extend(webhook::check(manifest, &sensitive));
     check_connections(manifest, &mut found);
     found
 }

@@ -49,6 +49,21 @@ pub(crate) async fn find(
     })?)
 }
 
+/// All that `tenant` has installed and switched on.
+pub(crate) async fn enabled(conn: &mut Conn, tenant: &TenantId) -> Result<Vec<DeploymentRow>, Error> {
+    Ok(on!(conn, |c| {
+        sqlx::query_as(concat!(
+        "SELECT ",
+        deployed_columns!(),
+        ", i.enabled, i.installed_at AS incarnation FROM installation i JOIN plugin p ON p.key = i.plugin_key \
+         JOIN plugin_version v ON v.key = i.version_key WHERE i.tenant = $1 AND i.enabled ORDER BY i.installed_at, p.key"
+    ))
+    .bind(tenant.as_str())
+    .fetch_all(c)
+    .await
+    })?)
+}
+
 /// What is left of the installation of a plugin that `tenant` uninstalled.
 pub(crate) async fn find_departed(
     conn: &mut Conn,

@@ -8,6 +8,7 @@ pub(crate) mod plugins;
 pub(crate) mod ratings;
 mod tenant_data;
 mod tenures;
+pub(crate) mod webhook_secrets;
 
 use storage::{Migration, SealedColumn};
 
@@ -130,6 +131,14 @@ pub const MIGRATIONS: &[Migration] = &[
         CREATE INDEX uninstalled_by_version ON uninstalled (version_key);
     ",
     },
+    Migration {
+        version: 2026_11_21_15,
+        name: "the secret that webhooks were signed with before the one that is configured",
+        sql: "
+        ALTER TABLE installation ADD COLUMN former_webhook_secret {bytes};
+        ALTER TABLE installation ADD COLUMN former_webhook_secret_until BIGINT NOT NULL DEFAULT 0;
+    ",
+    },
 ];
 
 /// The secret part of an installation's configuration.
@@ -144,8 +153,16 @@ pub(crate) const CONFIGURATION: SealedColumn = SealedColumn {
 /// and moves as it is.
 const DEPARTED: SealedColumn = SealedColumn { table: "uninstalled", ..CONFIGURATION };
 
+/// What webhooks were signed with before, for as long as it may still be used.
+pub(crate) const FORMER_WEBHOOK_SECRET: SealedColumn = SealedColumn {
+    table: "installation",
+    keys: &["plugin_key"],
+    column: "former_webhook_secret",
+    purpose: "installation {plugin_key} former webhook secret",
+};
+
 /// The registry's sealed columns.
-pub const SEALED: &[SealedColumn] = &[CONFIGURATION, DEPARTED];
+pub const SEALED: &[SealedColumn] = &[CONFIGURATION, DEPARTED, FORMER_WEBHOOK_SECRET];
 
 /// The owner column of the shared catalog; no tenant id is empty.
 pub(crate) const SHARED: &str = "";

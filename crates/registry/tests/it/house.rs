@@ -87,6 +87,7 @@ impl House {
             bundler: BUNDLER.clone(),
             examine: Arc::new(Given(Arc::clone(&saying))),
             connectors: vec!["gmail".to_owned(), "slack".to_owned()],
+            webhook: |_| Vec::new(),
         };
         let platform = Platform {
             version: "1.0.0".parse().unwrap(),
@@ -107,10 +108,16 @@ impl House {
 
     /// Another process on the same storage.
     pub(crate) fn beside(&self) -> Registry {
+        self.beside_at(Ambient::system())
+    }
+
+    /// Another process on the same storage, with a time of its own.
+    pub(crate) fn beside_at(&self, ambient: Ambient) -> Registry {
         let toolchain = Toolchain {
             bundler: BUNDLER.clone(),
             examine: Arc::new(Given(Arc::clone(&self.saying))),
             connectors: Vec::new(),
+            webhook: |_| Vec::new(),
         };
         let platform = self.registry.platform().clone();
         let blobs = Arc::clone(&self.blobs);
@@ -120,7 +127,7 @@ impl House {
             self.sealer.clone(),
             toolchain,
             platform,
-            Ambient::system(),
+            ambient,
             client(),
         )
     }

@@ -13,6 +13,7 @@
 mod departing;
 mod deploying;
 mod house;
+mod listening;
 mod publishing;
 
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(house::WORKER) {
         return bundler::worker::main();
     }
-    let groups = [departing::trials(), deploying::trials(), publishing::trials()];
+    let groups = [departing::trials(), deploying::trials(), listening::trials(), publishing::trials()];
     let trials: Vec<Trial> = groups.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -20,10 +20,15 @@ struct Emit {
     kind: String,
     #[serde(default)]
     data: Value,
+    subject: Option<String>,
+    key: Option<String>,
 }
 
+/// The longest subject, and the longest key, in bytes.
+const MAX_TEXT: usize = 256;
+
 pub(super) async fn emit(call: &Invocation, argument: &str) -> Result<String, String> {
-    let Emit { kind, data } = read("events.emit", argument)?;
+    let Emit { kind, data, subject, key } = read("events.emit", argument)?;
     let deployment = &call.deployment;
     if !deployment.emits.contains(&kind) {
         let kind = shown(&kind);
@@ -36,6 +41,18 @@ pub(super) async fn emit(call: &Invocation, argument: &str) -> Result<String, St
             "the data of the event has {size} bytes as JSON; it may have at most {MAX_DATA}"
         ));
     }
+    for (name, text) in [("subject", &subject), ("key", &key)] {
+        if text.as_ref().is_some_and(|text| text.is_empty() || text.len() > MAX_TEXT) {
+            return Err(format!("the {name} of the event must have 1 to {MAX_TEXT} bytes, or be left out"));
+        }
+    }
+    if call.who.hops > Published::MAX_HOPS {
+        return Err(format!(
+            "the event is refused: {} events led to it one after the other, so it looks like a loop of plugins that \
+             answer each other's events",
+            call.who.hops
+        ));
+    }
     call.used.events.take(MAX_EVENTS, "events")?;
     let id = new_id(&call.shared.ambient);
     let published = Published {
@@ -43,10 +60,10 @@ pub(super) async fn emit(call: &Invocation, argument: &str) -> Result<String, St
         kind,
         source: format!("jackfield/plugins/{}", deployment.plugin),
         id: id.clone(),
-        subject: Some(deployment.plugin.to_string()),
-        key: None,
+        subject: Some(subject.unwrap_or_else(|| deployment.plugin.to_string())),
+        key,
         sender: Sender::Plugin(deployment.plugin.clone()),
-        hops: 0,
+        hops: call.who.hops,
         attributes: Value::Null,
         data,
     };

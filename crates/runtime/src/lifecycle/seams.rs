@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Coded as _, ErrorCode, PluginId, TenantId};
+use model::{PluginId, TenantId};
 use registry::{Departure, Deployment, Registry};
 use serde_json::Value;
 
 use super::Hook;
 use crate::Runtime;
+use crate::trouble::Trouble;
 
 /// Longer than lines of plugins' logs usually take to be written.
 const LINES_ON_THEIR_WAY: Duration = Duration::from_secs(1);
@@ -113,19 +114,9 @@ impl Installed for Registry {
 impl Hooks for Runtime {
     async fn call(&self, deployment: Arc<Deployment>, hook: Hook, data: Value) -> Result<(), HookError> {
         let Err(error) = self.lifecycle(&deployment, hook.into(), &data).await else { return Ok(()) };
-        let is_internal = matches!(error.code(), ErrorCode::Internal | ErrorCode::Unavailable);
-        let message = if is_internal {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                plugin.id = %deployment.plugin, hook = hook.as_str(),
-                "a plugin's hook could not be run"
-            );
-            "the server could not run the hook".to_owned()
-        } else {
-            error.to_string()
-        };
-        let is_ours = is_internal || has_no_room(&error);
-        Err(HookError { message, retry_after: error.retry_after(self.now()), is_ours })
+        let Trouble { message, retry_after, is_ours, .. } =
+            Trouble::of(&error, (&deployment, hook.as_str()), self.now());
+        Err(HookError { message, retry_after, is_ours })
     }
 
     fn longest(&self) -> Duration {
@@ -137,12 +128,6 @@ impl Hooks for Runtime {
         tokio::time::sleep(LINES_ON_THEIR_WAY).await;
         self.erase(departure).await
     }
-}
-
-/// Whether the hook was not even begun for want of room.
-fn has_no_room(error: &crate::Error) -> bool {
-    let crate::Error::Sandbox { source, .. } = error else { return false };
-    matches!(source, sandbox::Error::Busy(_) | sandbox::Error::Exhausted)
 }
 
 impl From<Hook> for sandbox::Lifecycle {

@@ -92,6 +92,7 @@ mod tests {
             handlers: [].into(),
             hosts: Vec::new(),
             emits: [].into(),
+            webhook: None,
             grants: Grants { hosts: ["a.example".into()].into(), ..Grants::default() },
             configuration: Map::new(),
             sensitive: [].into(),

@@ -198,7 +198,7 @@ impl Bench {
             name: None,
             role: "user",
         });
-        let who = Who { user, request_id: Some("r1".into()) };
+        let who = Who { user, request_id: Some("r1".into()), hops: 0 };
         Call(self.runtime.host(&Arc::new(plugin), who, "test"))
     }
 
@@ -252,6 +252,7 @@ pub(crate) fn plugin(tenant: &str, id: &str) -> Deployment {
         handlers: BTreeSet::new(),
         hosts: Vec::new(),
         emits: BTreeSet::new(),
+        webhook: None,
         grants: Grants::default(),
         configuration: Map::new(),
         sensitive: [].into(),

@@ -66,7 +66,15 @@ export const context = (call, given) => {
     platform: freeze(methods(call, "platform.request", "path")),
     secrets: freeze({ get: (name) => ask(call, "secrets.get", { name: text(name) }) }),
     storage: freeze(storage(call)),
-    events: freeze({ emit: (type, data) => ask(call, "events.emit", { type: text(type), data: data === undefined ? null : data }) }),
+    events: freeze({
+      emit: (type, data, options) =>
+        ask(call, "events.emit", {
+          type: text(type),
+          data: data === undefined ? null : data,
+          subject: member(options, "subject"),
+          key: member(options, "key"),
+        }),
+    }),
     connections: freeze({ get: (connector, options) => connection(call, text(connector), member(options, "user")) }),
     logger: freeze(logger()),
   };

@@ -84,6 +84,7 @@ pub(super) fn script(tenant: &TenantId, id: &str) -> Deployment {
         handlers: hooks.into_iter().map(str::to_owned).collect(),
         hosts: Vec::new(),
         emits: BTreeSet::new(),
+        webhook: None,
         grants: Grants::default(),
         configuration: serde_json::Map::new(),
         sensitive: [].into(),

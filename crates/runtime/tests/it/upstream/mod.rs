@@ -90,6 +90,7 @@ fn deployment(upstream: &Url) -> Deployment {
         handlers: [].into(),
         hosts: Vec::new(),
         emits: [].into(),
+        webhook: None,
         grants: Grants { hosts: [host].into(), ..Grants::default() },
         configuration: serde_json::Map::new(),
         sensitive: [].into(),

@@ -1,0 +1,15 @@
+//! What the parts of this crate keep, collected: their tables, what deleting a tenant deletes, and what is sealed.
+
+use storage::{Migration, SealedColumn, TenantData};
+
+use crate::{delivery, subscription};
+
+/// The tables of this crate.
+pub const MIGRATIONS: &[Migration] = &[delivery::DELIVERIES, subscription::SUBSCRIPTIONS];
+
+/// The rows that this crate has of a tenant, in an order in which they can be deleted.
+pub const TENANT_DATA: &[TenantData] =
+    &[delivery::DELIVERY_ROWS, delivery::QUEUE_ROWS, subscription::SECRET_ROWS, subscription::ROWS];
+
+/// The columns of this crate that hold sealed values.
+pub const SEALED: &[SealedColumn] = &[subscription::SECRET];

@@ -1,0 +1,419 @@
+//! Plugins as receivers of events and webhooks.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use events::{Answer, Cause, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body_util::{BodyExt as _, Full, Limited};
+use model::{Ambient, Caller, CredentialKind, PluginId, Principal, Role, Scope, TenantId, new_id};
+use moka::future::Cache;
+use registry::{BackendKind, Deployment, Registry, webhook_handler};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+use url::{Url, form_urlencoded};
+
+use crate::trouble::Trouble;
+use crate::upstream::{BackendPath, Passage, Upstreams, fit_for_callers};
+use crate::{Body, HandlerRequest, HandlerResponse, Runtime, Who};
+
+/// Who calls a plugin's own server with a webhook, in the token that says who is calling.
+const WEBHOOK: &str = "jackfield:webhook";
+
+/// Where webhooks are, of what answers requests.
+const MOUNT: &str = "/webhooks";
+
+/// How long a plugin's own server may take.
+const UPSTREAM_DEADLINE: Duration = Duration::from_secs(15);
+
+/// The most bytes of an answer to a webhook.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// How long it is remembered how an installation takes webhooks, its secrets with it.
+const DOOR_KEPT_FOR: Duration = Duration::from_secs(1);
+
+/// Of how many installations.
+const MAX_DOORS: u64 = 10_000;
+
+type Door = Option<Arc<WebhookDoor>>;
+
+/// Gives events and webhooks to the backends of installed plugins.
+pub struct Receivers {
+    registry: Arc<Registry>,
+    runtime: Runtime,
+    upstreams: Arc<Upstreams>,
+    doors: Cache<(TenantId, PluginId), Door>,
+    ambient: Ambient,
+}
+
+impl fmt::Debug for Receivers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Receivers")
+    }
+}
+
+impl Receivers {
+    /// The backends of what `registry` has installed.
+    pub fn new(
+        registry: Arc<Registry>,
+        runtime: Runtime,
+        upstreams: Arc<Upstreams>,
+        ambient: Ambient,
+    ) -> Self {
+        let doors = Cache::builder().max_capacity(MAX_DOORS).time_to_live(DOOR_KEPT_FOR).build();
+        Self { registry, runtime, upstreams, doors, ambient }
+    }
+
+    async fn door(&self, tenant: &TenantId, plugin: &PluginId) -> Result<Door, registry::Error> {
+        let deployment = match self.registry.deployment(tenant, plugin).await {
+            Err(registry::Error::NotInstalled(_)) => return Ok(None),
+            found => found?,
+        };
+        let secrets = match self.registry.webhook_secrets(&deployment).await {
+            Err(registry::Error::NotInstalled(_)) => return Ok(None),
+            found => found?,
+        };
+        Ok(Some(Arc::new(WebhookDoor {
+            plugin_key: deployment.plugin_key.clone(),
+            enabled: deployment.enabled,
+            manifest: deployment.webhook.clone(),
+            secrets,
+        })))
+    }
+
+    /// The installation that something is for.
+    async fn deployment(
+        &self,
+        tenant: &TenantId,
+        (plugin, plugin_key): (&PluginId, &str),
+    ) -> Result<Arc<Deployment>, ReceiveError> {
+        let deployment = match self.registry.deployment(tenant, plugin).await {
+            Err(registry::Error::NotInstalled(_)) => {
+                return Err(gone("the plugin is not installed any more"));
+            }
+            found => found.map_err(|error| unreadable(&error))?,
+        };
+        if deployment.plugin_key != plugin_key {
+            return Err(gone("another plugin of this id is installed now"));
+        }
+        if !deployment.enabled {
+            return Err(gone("the plugin is switched off"));
+        }
+        Ok(deployment)
+    }
+
+    async fn tell(
+        &self,
+        tenant: &TenantId,
+        hook: &Hook,
+        event: &Value,
+        cause: Cause,
+    ) -> Result<(), ReceiveError> {
+        let found = self.deployment(tenant, (&hook.plugin, &hook.plugin_key)).await;
+        let found = found.and_then(|deployment| {
+            let wants =
+                |each: &registry::Hook| each.handler == hook.handler && each.event == hook.pattern.as_str();
+            let is_wanted = deployment.hooks.iter().any(wants);
+            is_wanted
+                .then_some(deployment)
+                .ok_or_else(|| gone("the plugin does not want such events any more"))
+        });
+        let deployment = match found {
+            Ok(deployment) => deployment,
+            Err(error) => return Err(self.once_more(tenant, hook, error).await),
+        };
+        let who = Who { hops: cause.hops.saturating_add(1), ..Who::default() };
+        let called = self.runtime.hook(&deployment, (&hook.handler, event), who).await;
+        called.map_err(|error| self.refused(&error, (&deployment, &hook.handler)))
+    }
+
+    /// What was found may be a second old. Only what the database says now makes an end of a delivery.
+    async fn once_more(&self, tenant: &TenantId, hook: &Hook, error: ReceiveError) -> ReceiveError {
+        if error.refusal != Refusal::Gone {
+            return error;
+        }
+        match self.hooks(tenant).await {
+            Ok(hooks) if hooks.contains(hook) => {
+                not_now("the plugin has just been changed", Some(DOOR_KEPT_FOR))
+            }
+            Ok(_) => error,
+            Err(unreadable) => unreadable,
+        }
+    }
+
+    fn refused(&self, error: &crate::Error, called: (&Deployment, &str)) -> ReceiveError {
+        let Trouble { message, retry_after, is_ours, is_resting } =
+            Trouble::of(error, called, self.ambient.now());
+        let refusal = if is_ours || is_resting { Refusal::NotNow } else { Refusal::Failed };
+        ReceiveError { message, refusal, retry_after }
+    }
+
+    async fn give(
+        &self,
+        deployment: &Arc<Deployment>,
+        request: Request,
+        cause: Cause,
+    ) -> Result<Answer, ReceiveError> {
+        let Some(webhook) = &deployment.webhook else {
+            return Err(gone("the installed version of the plugin takes no webhooks"));
+        };
+        let who = Who { hops: cause.hops, ..Who::default() };
+        match &deployment.kind {
+            None => Err(gone("the installed version of the plugin has no backend")),
+            Some(BackendKind::Script) => {
+                let handler = webhook_handler(webhook).to_owned();
+                let called = self.runtime.call(deployment, who, handled(&handler, &request)).await;
+                called.map(answer_of).map_err(|error| self.refused(&error, (deployment, &handler)))
+            }
+            Some(BackendKind::Component) => {
+                let path = path_of(&request)?;
+                let served = self.runtime.serve(deployment, who, (&path, MOUNT), posted(&request)).await;
+                let answer = served.map_err(|error| self.refused(&error, (deployment, "component")))?;
+                let (parts, body) = answer.into_parts();
+                Ok(answered(parts.status.as_u16(), &parts.headers, body))
+            }
+            Some(BackendKind::Upstream(upstream)) => self.pass(deployment, upstream, &request).await,
+        }
+    }
+
+    async fn pass(
+        &self,
+        deployment: &Arc<Deployment>,
+        upstream: &Url,
+        request: &Request,
+    ) -> Result<Answer, ReceiveError> {
+        let principal = Principal {
+            scope: Scope::Tenant(deployment.tenant.clone()),
+            subject: WEBHOOK.to_owned(),
+            email: None,
+            name: None,
+            role: Role::User,
+            credential: CredentialKind::ApiKey,
+        };
+        // A credential always holds in its own tenant.
+        let Some(caller) = Caller::new(principal, None) else {
+            return Err(failed("there is nobody to call"));
+        };
+        let (path, request_id) = (path_of(request)?, new_id(&self.ambient));
+        let passage = Passage {
+            deployment,
+            upstream,
+            caller: &caller,
+            path: &path,
+            mount: MOUNT,
+            client: None,
+            request_id: &request_id,
+            ending: CancellationToken::default(),
+        };
+        let passed = self.upstreams.pass(passage, posted(request).map(Full::new)).await;
+        let (parts, body) = passed.map_err(|error| failed(&error.to_string()))?.into_parts();
+        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        let body =
+            body.map_err(|_| failed("the plugin's server broke off its answer, or it has more than 1 MiB"))?;
+        Ok(answered(parts.status.as_u16(), &parts.headers, body.to_bytes()))
+    }
+}
+
+#[async_trait]
+impl Plugins for Receivers {
+    async fn hooks(&self, tenant: &TenantId) -> Result<Vec<Hook>, ReceiveError> {
+        let listeners = self.registry.listeners(tenant).await.map_err(|error| unreadable(&error))?;
+        let hooks = listeners.iter().filter(|deployment| deployment.kind == Some(BackendKind::Script));
+        let hooks = hooks.flat_map(|deployment| {
+            deployment.hooks.iter().filter_map(|hook| {
+                Some(Hook {
+                    plugin: deployment.plugin.clone(),
+                    plugin_key: deployment.plugin_key.clone(),
+                    pattern: hook.event.parse().ok()?,
+                    handler: hook.handler.clone(),
+                })
+            })
+        });
+        Ok(hooks.collect())
+    }
+
+    async fn webhook_door(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginId,
+    ) -> Result<Option<WebhookDoor>, ReceiveError> {
+        let key = (tenant.clone(), plugin.clone());
+        let door = self.doors.try_get_with(key, self.door(tenant, plugin)).await;
+        Ok(door.map_err(|error| unreadable(&error))?.map(|door| WebhookDoor::clone(&door)))
+    }
+
+    async fn event(
+        &self,
+        tenant: &TenantId,
+        hook: &Hook,
+        event: &Value,
+        cause: Cause,
+    ) -> Result<(), ReceiveError> {
+        // Boxed, as it is large and waited for in many tasks at once.
+        in_time(self.longest(), Box::pin(self.tell(tenant, hook, event, cause))).await
+    }
+
+    async fn webhook(
+        &self,
+        tenant: &TenantId,
+        plugin: (&PluginId, &str),
+        request: Request,
+        cause: Cause,
+    ) -> Result<Answer, ReceiveError> {
+        let given = async {
+            let deployment = self.deployment(tenant, plugin).await?;
+            self.give(&deployment, request, cause).await
+        };
+        in_time(self.longest(), Box::pin(given)).await
+    }
+
+    fn longest(&self) -> Duration {
+        self.runtime.longest().max(UPSTREAM_DEADLINE)
+    }
+}
+
+async fn in_time<T>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, ReceiveError>>,
+) -> Result<T, ReceiveError> {
+    let done = tokio::time::timeout(deadline, work).await;
+    done.unwrap_or_else(|_| Err(failed("the plugin took too long")))
+}
+
+fn gone(message: &str) -> ReceiveError {
+    ReceiveError { message: message.to_owned(), refusal: Refusal::Gone, retry_after: None }
+}
+
+fn failed(message: &str) -> ReceiveError {
+    ReceiveError { message: message.to_owned(), refusal: Refusal::Failed, retry_after: None }
+}
+
+fn not_now(message: &str, retry_after: Option<Duration>) -> ReceiveError {
+    ReceiveError { message: message.to_owned(), refusal: Refusal::NotNow, retry_after }
+}
+
+fn unreadable(error: &registry::Error) -> ReceiveError {
+    tracing::warn!(error = error as &dyn std::error::Error, "an installation cannot be read");
+    not_now("the server could not read the installation", None)
+}
+
+/// The request as a handler of a script is given it: with the bytes that were signed as `rawBody`, where they are text.
+fn handled(handler: &str, request: &Request) -> HandlerRequest {
+    let raw = std::str::from_utf8(&request.body).ok();
+    let headers = headers_of(request);
+    let is_json =
+        headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| {
+            let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            kind == "application/json" || kind.ends_with("+json")
+        });
+    let json = is_json.then(|| serde_json::from_slice(&request.body).ok()).flatten();
+    let body = match (json, raw) {
+        _ if request.body.is_empty() => Body::None,
+        (Some(value), _) => Body::Json(value),
+        (None, Some(text)) => Body::Text(text.to_owned()),
+        (None, None) => Body::Bytes(request.body.clone()),
+    };
+    let mut more = Map::new();
+    more.extend(raw.map(|text| ("rawBody".to_owned(), json!(text))));
+    let query = form_urlencoded::parse(request.query.as_bytes());
+    HandlerRequest {
+        handler: handler.to_owned(),
+        method: request.method.clone(),
+        path: request.path.clone(),
+        query: query.map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
+        headers,
+        params: BTreeMap::new(),
+        body,
+        more,
+    }
+}
+
+fn headers_of(request: &Request) -> HeaderMap {
+    let pairs = request.headers.iter().filter_map(|(name, value)| {
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+    });
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers.append(name, value);
+    }
+    headers
+}
+
+/// Where a component or a plugin's own server is given a webhook.
+fn path_of(request: &Request) -> Result<BackendPath, ReceiveError> {
+    let rest = request.path.strip_suffix('/').unwrap_or(&request.path);
+    BackendPath::parse(&format!("{MOUNT}{rest}"))
+        .map_err(|_| gone("the path of the webhook cannot be passed on"))
+}
+
+fn posted(request: &Request) -> http::Request<Bytes> {
+    let mut posted = http::Request::new(request.body.clone());
+    *posted.headers_mut() = headers_of(request);
+    if let Ok(method) = request.method.parse() {
+        *posted.method_mut() = method;
+    }
+    let target = if request.query.is_empty() { "/".to_owned() } else { format!("/?{}", request.query) };
+    if let Ok(uri) = target.parse() {
+        *posted.uri_mut() = uri;
+    }
+    posted
+}
+
+fn answer_of(response: HandlerResponse) -> Answer {
+    let body = response.bytes();
+    answered(response.status.as_u16(), &fit_for_callers(response.headers), body)
+}
+
+fn answered(status: u16, headers: &HeaderMap, body: Bytes) -> Answer {
+    let texts = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    Answer { status, headers: texts.collect(), body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(content_type: &str, body: &'static [u8]) -> Request {
+        Request {
+            method: "POST".into(),
+            path: "/charges".into(),
+            query: "a=1&a=2".into(),
+            headers: vec![("content-type".into(), content_type.into())],
+            body: Bytes::from_static(body),
+        }
+    }
+
+    #[test]
+    fn a_handler_is_given_the_bytes_that_were_signed() {
+        let given = handled("webhook", &request("application/json; charset=utf-8", b"{\"a\": 1.0}"));
+        assert_eq!(
+            (given.body, given.more["rawBody"].as_str()),
+            (Body::Json(json!({"a": 1.0})), Some("{\"a\": 1.0}"))
+        );
+        assert_eq!(given.query.len(), 2);
+        let torn = handled("webhook", &request("application/json", b"{"));
+        assert_eq!(torn.body, Body::Text("{".into()), "who signs what is no JSON is still heard");
+        let raw = handled("webhook", &request("application/json", b"\xff\xfe"));
+        assert_eq!((raw.body, raw.more.get("rawBody")), (Body::Bytes(Bytes::from_static(b"\xff\xfe")), None));
+        assert_eq!(handled("webhook", &request("text/plain", b"")).body, Body::None);
+    }
+
+    #[test]
+    fn other_backends_are_given_webhooks_below_a_path_of_their_own() {
+        let path = |text: &str| {
+            let request = Request { path: text.into(), ..request("text/plain", b"") };
+            path_of(&request).ok().map(|path| path.as_str().to_owned())
+        };
+        assert_eq!(path("/").as_deref(), Some("/webhooks"));
+        assert_eq!(path("/charges").as_deref(), Some("/webhooks/charges"));
+        assert_eq!(path("/../admin"), None);
+        let posted = posted(&request("text/plain", b"x"));
+        assert_eq!((posted.method().as_str(), posted.uri().query()), ("POST", Some("a=1&a=2")));
+    }
+}

@@ -1,0 +1,207 @@
+//! Reading the log for those who follow it: one tenant's events or everybody's, of some types, in pages that are bounded by what
+//! is looked at and by what is given.
+
+use model::{EventPattern, TenantId};
+use sqlx::QueryBuilder;
+
+use crate::event_log::{COLUMNS, PAGE, last_place};
+use crate::{Conn, Error, LoggedEvent, on};
+
+/// How many events are looked at for one page, at most: most of them may be of types that nobody wants.
+const EXAMINED: i64 = 10_000;
+/// The most bytes of one page. A larger event comes alone.
+const PAGE_BYTES: i64 = 4 * 1024 * 1024;
+
+/// Which events somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Whose; `None` for all tenants' and the platform's.
+    pub tenant: Option<TenantId>,
+    /// Of which types: one pattern of each list wants it. Empty for all.
+    pub types: Vec<Vec<EventPattern>>,
+}
+
+impl Wanted {
+    /// Whether an event of this type is wanted.
+    pub fn takes(&self, kind: &str) -> bool {
+        self.types.iter().all(|list| list.iter().any(|pattern| pattern.matches(kind)))
+    }
+
+    /// Whether there can be such an event at all.
+    fn is_none(&self) -> bool {
+        self.types.iter().any(Vec::is_empty)
+    }
+}
+
+/// Some events, and from where to read on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPage {
+    /// The oldest first.
+    pub events: Vec<LoggedEvent>,
+    /// All that is wanted through here is in this page or in one before it.
+    pub next: i64,
+    /// Whether the end of the log was reached: nothing else was there when it was read.
+    pub is_last: bool,
+}
+
+/// The place of the last event, for those who follow the log from now on; 0 where there is none.
+pub async fn last_event(conn: &mut Conn) -> Result<i64, Error> {
+    last_place(conn).await
+}
+
+/// The wanted events after place `after`, at most `limit` of them (1 to 1,000) and about 4 MiB, after looking at no more than
+/// 10,000.
+pub async fn log_page(conn: &mut Conn, wanted: &Wanted, after: i64, limit: i64) -> Result<LogPage, Error> {
+    // Read first: all that is before it is there to be seen from here on.
+    let end = last_place(conn).await?;
+    let examined =
+        if wanted.types.is_empty() { None } else { place_of(conn, wanted, (after, EXAMINED)).await? };
+    let through = examined.unwrap_or(end);
+    if wanted.is_none() || through <= after {
+        return Ok(LogPage { events: Vec::new(), next: through.max(after), is_last: examined.is_none() });
+    }
+    let sizes = sizes(conn, wanted, (after, through), limit.clamp(1, PAGE)).await?;
+    let fitting = fitting(&sizes);
+    let is_whole = fitting == sizes.len() && i64::try_from(fitting).is_ok_and(|count| count < limit);
+    let last = sizes.get(fitting.wrapping_sub(1)).map(|(seq, _)| *seq);
+    let Some(last) = last else {
+        return Ok(LogPage { events: Vec::new(), next: through, is_last: examined.is_none() });
+    };
+    let mut events = fetch(conn, wanted, (after, last)).await?;
+    events.retain(|event| wanted.takes(&event.kind));
+    let next = if is_whole { through } else { last };
+    Ok(LogPage { events, next, is_last: is_whole && examined.is_none() })
+}
+
+/// The events of some tenants, or of all where `tenants` is `None`, after one place and through another, oldest first; at most 1,000.
+pub async fn events_between(
+    conn: &mut Conn,
+    tenants: Option<&[TenantId]>,
+    (after, through): (i64, i64),
+) -> Result<Vec<LoggedEvent>, Error> {
+    Ok(on!(conn, |c| {
+        let mut query = QueryBuilder::new("SELECT ");
+        query
+            .push(COLUMNS)
+            .push(" FROM event WHERE seq > ")
+            .push_bind(after)
+            .push(" AND seq <= ")
+            .push_bind(through);
+        if let Some(tenants) = tenants {
+            query.push(" AND tenant IN (");
+            let mut places = query.separated(", ");
+            for tenant in tenants {
+                places.push_bind(tenant.as_str());
+            }
+            query.push(")");
+        }
+        query.push(" ORDER BY seq LIMIT ").push_bind(PAGE);
+        query.build_query_as().fetch_all(c).await
+    })?)
+}
+
+/// How many of these fit into a page, one at least.
+fn fitting(sizes: &[(i64, i64)]) -> usize {
+    let mut bytes = 0_i64;
+    let within = sizes.iter().take_while(|(_, size)| {
+        bytes = bytes.saturating_add(*size);
+        bytes <= PAGE_BYTES
+    });
+    within.count().max(usize::from(!sizes.is_empty()))
+}
+
+/// The place of the event that is the `count`th after `after`; `None` where there are not as many.
+async fn place_of(
+    conn: &mut Conn,
+    wanted: &Wanted,
+    (after, count): (i64, i64),
+) -> Result<Option<i64>, Error> {
+    let row: Option<(i64,)> = on!(conn, |c| {
+        let mut query = QueryBuilder::new("SELECT seq FROM event WHERE seq > ");
+        query.push_bind(after);
+        if let Some(tenant) = &wanted.tenant {
+            query.push(" AND tenant = ").push_bind(tenant.as_str());
+        }
+        query.push(" ORDER BY seq LIMIT 1 OFFSET ").push_bind(count - 1);
+        query.build_query_as().fetch_optional(c).await
+    })?;
+    Ok(row.map(|(seq,)| seq))
+}
+
+/// Adds what a wanted event is to a statement.
+macro_rules! push_wanted {
+    ($query:expr, $wanted:expr, $after:expr, $through:expr) => {
+        $query.push(" FROM event WHERE seq > ").push_bind($after).push(" AND seq <= ").push_bind($through);
+        if let Some(tenant) = &$wanted.tenant {
+            $query.push(" AND tenant = ").push_bind(tenant.as_str());
+        }
+        for list in &$wanted.types {
+            $query.push(" AND (");
+            for (index, pattern) in list.iter().enumerate() {
+                $query.push(if index == 0 { "" } else { " OR " });
+                match pattern.prefix() {
+                    Some(prefix) => {
+                        let length = i64::try_from(prefix.len()).unwrap_or(i64::MAX);
+                        $query.push("substr(kind, 1, ").push_bind(length).push(") = ").push_bind(prefix);
+                    }
+                    None => {
+                        $query.push("kind = ").push_bind(pattern.as_str());
+                    }
+                }
+            }
+            $query.push(")");
+        }
+        $query.push(" ORDER BY seq");
+    };
+}
+
+/// Places and sizes of wanted events.
+async fn sizes(
+    conn: &mut Conn,
+    wanted: &Wanted,
+    (after, through): (i64, i64),
+    limit: i64,
+) -> Result<Vec<(i64, i64)>, Error> {
+    Ok(on!(conn, |c| {
+        let mut query = QueryBuilder::new("SELECT seq, size");
+        push_wanted!(query, wanted, after, through);
+        query.push(" LIMIT ").push_bind(limit);
+        query.build_query_as().fetch_all(c).await
+    })?)
+}
+
+async fn fetch(
+    conn: &mut Conn,
+    wanted: &Wanted,
+    (after, through): (i64, i64),
+) -> Result<Vec<LoggedEvent>, Error> {
+    Ok(on!(conn, |c| {
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(COLUMNS);
+        push_wanted!(query, wanted, after, through);
+        query.build_query_as().fetch_all(c).await
+    })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_what_fits_and_one_event_at_least() {
+        assert_eq!(fitting(&[]), 0);
+        assert_eq!(fitting(&[(1, PAGE_BYTES + 1), (2, 1)]), 1);
+        assert_eq!(fitting(&[(1, PAGE_BYTES - 1), (2, 1), (3, 1)]), 2);
+        assert_eq!(fitting(&[(1, 1), (2, 1)]), 2);
+    }
+
+    #[test]
+    fn what_is_wanted_is_wanted_by_a_pattern_of_each_list() {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+        let wanted = Wanted { tenant: None, types: vec![patterns(&["order.*", "a"]), patterns(&["*"])] };
+        assert!(wanted.takes("order.created") && wanted.takes("a") && !wanted.takes("b"));
+        let none = Wanted { tenant: None, types: vec![patterns(&["*"]), Vec::new()] };
+        assert!(none.is_none() && !none.takes("a"));
+        assert!(Wanted { tenant: None, types: Vec::new() }.takes("a"));
+    }
+}
