@@ -2,7 +2,8 @@ import { cleanup, configure, render, screen, waitFor } from "@testing-library/re
 import { type ReactNode, useEffect, useState } from "react";
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
 import { type CloudEvent, createClient, JackfieldProvider, PluginScope, useEvents, usePlatformSDK } from "../src/index.js";
-import { createEventHub, type EventHub, isOf } from "../src/live/hub.js";
+import { createEventHub, type EventHub } from "../src/live/hub.js";
+import { isOf } from "../src/live/pattern.js";
 import { BUSY, sent, startStreamServer, type StreamServer } from "./stream-server.js";
 
 declare module "../src/event-types.js" {
