@@ -34,6 +34,9 @@ pub enum Error {
         /// The place from which all that there is can be read.
         oldest: i64,
     },
+    /// What plugins listen to cannot be told.
+    #[error("{0}")]
+    Plugins(Box<dyn Coded + Send + Sync>),
     /// As many streams are open as there may be.
     #[error("there are too many open streams {0}: close some, or try again later")]
     TooManyStreams(&'static str),
@@ -59,6 +62,7 @@ impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Storage(error) => error.code(),
+            Self::Plugins(error) => error.code(),
             Self::Invalid(_) => ErrorCode::ValidationFailed,
             Self::TooLarge(_) => ErrorCode::PayloadTooLarge,
             Self::NotDeclared(_) | Self::NotAllowed(_) => ErrorCode::AccessDenied,
