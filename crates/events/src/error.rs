@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Coded, ErrorCode, Timestamp};
+use model::{Coded, ErrorCode, EventTypeError, Extensions, Timestamp, Violation};
 
 /// A wish about events that cannot be met.
 #[derive(Debug, thiserror::Error)]
@@ -10,18 +10,82 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+    /// What was sent breaks rules; each is named.
+    #[error("the events cannot be taken as they are; `errors` says what would be right")]
+    Invalid(Vec<Violation>),
+    /// Larger than anything of its kind may be.
+    #[error("{0}")]
+    TooLarge(&'static str),
+    /// A page emits what its plugin has not declared.
+    #[error("the plugin may not emit {0}: its manifest must have the type in emits")]
+    NotDeclared(String),
+    /// A page emits what the tenant does not let pages emit.
+    #[error(
+        "pages may not emit {0} in this tenant: an admin allows it with `PUT /events/policy`, as in \
+         {{\"pages\": {{\"emit\": [\"{0}\"]}}}}"
+    )]
+    NotAllowed(String),
+    /// The log no longer has what follows the place that somebody wants to read on from, or never had that place.
+    #[error(
+        "the log does not go on from this place: events up to {oldest} were removed, or the place is not one of this log; read on \
+         with after={oldest}, and read anew what was made of earlier events"
+    )]
+    Gone {
+        /// The place from which all that there is can be read.
+        oldest: i64,
+    },
+    /// As many streams are open as there may be.
+    #[error("there are too many open streams {0}: close some, or try again later")]
+    TooManyStreams(&'static str),
+}
+
+impl Error {
+    /// An event that is larger than any may be.
+    pub(crate) const TOO_LARGE_EVENT: Self = Self::TooLarge("an event has at most 64 KiB");
+
+    /// One thing that is wrong, at `pointer`.
+    pub(crate) fn invalid(pointer: &str, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation::new(pointer, detail)])
+    }
+}
+
+impl From<EventTypeError> for Error {
+    fn from(error: EventTypeError) -> Self {
+        Self::invalid("/type", error.to_string())
+    }
 }
 
 impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Storage(error) => error.code(),
+            Self::Invalid(_) => ErrorCode::ValidationFailed,
+            Self::TooLarge(_) => ErrorCode::PayloadTooLarge,
+            Self::NotDeclared(_) | Self::NotAllowed(_) => ErrorCode::AccessDenied,
+            Self::Gone { .. } => ErrorCode::Gone,
+            Self::TooManyStreams(_) => ErrorCode::RateLimited,
         }
     }
 
     fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         match self {
             Self::Storage(error) => error.retry_after(now),
+            Self::TooManyStreams(_) => Some(Duration::from_secs(30)),
+            _ => None,
+        }
+    }
+
+    fn violations(&self) -> Vec<Violation> {
+        match self {
+            Self::Invalid(violations) => violations.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn extensions(&self) -> Extensions {
+        match self {
+            Self::Gone { oldest } => Extensions { oldest: Some(oldest.to_string()), ..Extensions::default() },
+            _ => Extensions::default(),
         }
     }
 }
