@@ -9,6 +9,7 @@ mod schema;
 use async_trait::async_trait;
 use model::TenantId;
 
+pub(crate) use queue::touch;
 pub use queue::{NewDelivery, Payload, Queue, enqueue};
 pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, QUEUE_ROWS, delete, rows};
 
