@@ -17,7 +17,7 @@ struct Listeners(Arc<Registry>);
 #[async_trait]
 impl Listens for Listeners {
     async fn listens(&self, tenant: &TenantId) -> Result<Vec<EventPattern>, events::Error> {
-        self.0.listened(tenant).await.map_err(|error| events::Error::Plugins(Box::new(error)))
+        self.0.listened(tenant).await.map_err(|error| events::Error::Listeners(Box::new(error)))
     }
 }
 

@@ -1,6 +1,11 @@
 //! What can go wrong between the program and its storage.
 
-use model::{Coded, ErrorCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Coded, ErrorCode, Timestamp};
+
+use crate::group::COME_AGAIN;
 
 /// A failure of the database, the blobs, or of opening what was sealed.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +69,18 @@ pub enum Error {
     /// A sealed value does not open: it was altered, moved to another tenant, or its key was destroyed.
     #[error("a sealed value does not open")]
     Unsealable,
+    /// So much waits to be written that there is no room for more.
+    #[error("too much waits to be written: come again in a moment")]
+    GroupFull,
+    /// What was to be written together with others is not taken any more.
+    #[error("the server is about to stop and writes nothing more")]
+    GroupClosed,
+    /// Writing many things together took too long.
+    #[error("the database took too long to write")]
+    GroupTimeout,
+    /// The transaction failed in which this was to be written together with others.
+    #[error(transparent)]
+    Together(Arc<Error>),
 }
 
 impl From<sqlx::Error> for Error {
@@ -105,7 +122,12 @@ impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Duplicate(_) => ErrorCode::AlreadyExists,
-            Self::DatabaseUnavailable(_) | Self::Blobs(_) => ErrorCode::Unavailable,
+            Self::DatabaseUnavailable(_)
+            | Self::Blobs(_)
+            | Self::GroupFull
+            | Self::GroupClosed
+            | Self::GroupTimeout => ErrorCode::Unavailable,
+            Self::Together(error) => error.code(),
             Self::TenantDeleted | Self::RotationRunning | Self::RotationTaken => ErrorCode::Conflict,
             Self::Database(_)
             | Self::Migration(_)
@@ -118,6 +140,18 @@ impl Coded for Error {
             | Self::TooManyMasterKeys { .. }
             | Self::Unsealable => ErrorCode::Internal,
         }
+    }
+
+    fn retry_after(&self, _now: Timestamp) -> Option<Duration> {
+        match self {
+            Self::GroupFull | Self::GroupClosed | Self::GroupTimeout => Some(COME_AGAIN),
+            Self::Together(error) => (error.code() == ErrorCode::Unavailable).then_some(COME_AGAIN),
+            _ => None,
+        }
+    }
+
+    fn may_be_told(&self) -> bool {
+        matches!(self, Self::GroupFull | Self::GroupClosed)
     }
 }
 

@@ -3,6 +3,7 @@ import type { JackfieldClient } from "../client.js";
 import type { CloudEvent } from "../event-types.js";
 import type { StreamEvent } from "./event-stream.js";
 import { browserEnvironment, follow, type FollowEnvironment, type Following, type StreamState } from "./follow.js";
+import { isOf } from "./pattern.js";
 
 /** Who wants events. */
 export interface EventListener {
@@ -29,6 +30,8 @@ interface Subscriber {
 
 /** How many events are known again when they come twice, as they may after a break. */
 const REMEMBERED = 1_000;
+/** The most types that the server takes; a page that wants more asks for all that it may have, and leaves out the rest here. */
+const MAX_TYPES = 50;
 /** Components of one page come and go together. */
 const GATHER_MS = 30;
 const LINGER_MS = 2_000;
@@ -95,8 +98,9 @@ class TenantEvents {
       this.#following?.stop();
       return this.#onEnd();
     }
-    const wanted = [...new Set([...this.#subscribers].flatMap(({ types }) => types))].sort();
-    if (wanted.every((type) => this.#asked.includes(type))) return;
+    const all = [...new Set([...this.#subscribers].flatMap(({ types }) => types))].sort();
+    const wanted = all.length > MAX_TYPES ? ["*"] : all;
+    if (wanted.every((type) => this.#asked.includes(type)) || this.#asked[0] === "*") return;
     this.#asked = wanted;
     if (this.#following === undefined) this.#following = this.#follow();
     else this.#following.reopen();
@@ -140,13 +144,6 @@ class TenantEvents {
   #tell(what: (subscriber: Subscriber) => unknown): void {
     for (const subscriber of [...this.#subscribers]) call(() => what(subscriber));
   }
-}
-
-/** Whether an event's type is what a pattern stands for: itself, `order.*` for what begins with `order.`, `*` for all. */
-export function isOf(pattern: string, type: string): boolean {
-  if (!pattern.endsWith("*")) return pattern === type;
-  const start = pattern.slice(0, -1);
-  return type.length > start.length && type.startsWith(start);
 }
 
 function cloudEvent(text: string): CloudEvent<string, unknown> | undefined {

@@ -4,6 +4,7 @@
 
 mod blobs;
 mod database;
+mod group;
 mod log_reader;
 mod master_keys;
 mod migrations;

@@ -1,0 +1,157 @@
+//! Committing together what many ask for at the same time.
+//!
+//! A commit that survives a loss of power costs a write to the disk, whether it holds one row or a hundred. So whoever has
+//! something small to write hands it in and waits; what was handed in while the transaction before was being written goes into
+//! the next one. Nobody waits for company: who is alone is written at once.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::{Database, Error, Tx};
+
+/// How long one transaction may take, from asking for a connection to the commit.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// When to come again where there is no room.
+pub(crate) const COME_AGAIN: Duration = Duration::from_secs(1);
+
+/// Writes what a [`Group`] is handed.
+#[async_trait]
+pub trait WriteTogether: Send + Sync + 'static {
+    /// What is handed in.
+    type Item: Send + 'static;
+    /// What becomes of it.
+    type Outcome: Send + 'static;
+
+    /// Writes `items` within a transaction that commits right after, and gives what becomes of each, in their order. It must not
+    /// fail for one item's sake: where it fails, nothing of the batch is written.
+    ///
+    /// # Errors
+    /// All submitters of the batch get them, as [`Error::Together`].
+    async fn write(&self, tx: &mut Tx, items: Vec<Self::Item>) -> Result<Vec<Self::Outcome>, Error>;
+}
+
+/// The bounds of a [`Group`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupBounds {
+    /// The most items of one transaction; at least 1.
+    pub batch: usize,
+    /// The most items that wait; at least 1. Further ones are refused at once.
+    pub waiting: usize,
+}
+
+struct Waiting<W: WriteTogether> {
+    item: W::Item,
+    answer: oneshot::Sender<Result<W::Outcome, Error>>,
+}
+
+/// Items that are committed together. Dropped, it ends after what was handed in; [`Group::close`] waits for that.
+pub struct Group<W: WriteTogether> {
+    waiting: Mutex<Option<mpsc::Sender<Waiting<W>>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl<W: WriteTogether> Group<W> {
+    /// Has `writer` write into `database`. Must be called within a tokio runtime.
+    pub fn new(database: Database, bounds: GroupBounds, writer: W) -> Self {
+        let (sender, receiver) = mpsc::channel(bounds.waiting.max(1));
+        let writer = tokio::spawn(write(database, bounds.batch.max(1), writer, receiver));
+        Self { waiting: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)) }
+    }
+
+    /// Has `item` written, and gives what became of it once that is durable. An item whose submitter has gone before its
+    /// transaction begins is not written; after that it is.
+    ///
+    /// # Errors
+    /// [`Error::GroupFull`] at once where too many wait, [`Error::GroupClosed`] after [`Group::close`], [`Error::Together`] where
+    /// the transaction failed.
+    pub async fn submit(&self, item: W::Item) -> Result<W::Outcome, Error> {
+        let (answer, answered) = oneshot::channel();
+        let sender = lock(&self.waiting).clone().ok_or(Error::GroupClosed)?;
+        sender.try_send(Waiting { item, answer }).map_err(|refused| match refused {
+            TrySendError::Full(_) => Error::GroupFull,
+            TrySendError::Closed(_) => Error::GroupClosed,
+        })?;
+        drop(sender);
+        answered.await.unwrap_or(Err(Error::GroupClosed))
+    }
+
+    /// Takes nothing more, and waits until all that was handed in is written.
+    pub async fn close(&self) {
+        drop(lock(&self.waiting).take());
+        let writer = lock(&self.writer).take();
+        if let Some(writer) = writer
+            && let Err(error) = writer.await
+        {
+            tracing::error!(%error, "what was to be committed together is left unwritten");
+        }
+    }
+}
+
+impl<W: WriteTogether> fmt::Debug for Group<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes batch after batch until nobody can hand in any more.
+async fn write<W: WriteTogether>(
+    database: Database,
+    most: usize,
+    writer: W,
+    mut receiver: mpsc::Receiver<Waiting<W>>,
+) {
+    let mut batch = Vec::with_capacity(most);
+    while receiver.recv_many(&mut batch, most).await > 0 {
+        let (items, answers): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .filter(|waiting| !waiting.answer.is_closed())
+            .map(|waiting| (waiting.item, waiting.answer))
+            .unzip();
+        if items.is_empty() {
+            continue;
+        }
+        let written = tokio::time::timeout(DEADLINE, commit(&database, &writer, items)).await;
+        let written = written.unwrap_or(Err(Error::GroupTimeout));
+        tell(answers, written);
+    }
+}
+
+async fn commit<W: WriteTogether>(
+    database: &Database,
+    writer: &W,
+    items: Vec<W::Item>,
+) -> Result<Vec<W::Outcome>, Error> {
+    let mut tx = database.begin().await?;
+    let outcomes = writer.write(&mut tx, items).await?;
+    tx.commit().await?;
+    Ok(outcomes)
+}
+
+/// Tells each submitter what became of its item. One that has gone meanwhile is told nothing.
+fn tell<O>(answers: Vec<oneshot::Sender<Result<O, Error>>>, written: Result<Vec<O>, Error>) {
+    match written {
+        Ok(outcomes) => {
+            // Where the writer gave too few, the rest hear that nothing answered.
+            for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                drop(answer.send(Ok(outcome)));
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for answer in answers {
+                drop(answer.send(Err(Error::Together(Arc::clone(&error)))));
+            }
+        }
+    }
+}
