@@ -65,4 +65,17 @@ declare module "@jackfield/plugin-sdk" {
     };
     "checkout-confirmation": { order: Order };
   }
+
+  interface EventMap {
+    /** A processor has told that a payment has succeeded. It may come twice, with the same number. */
+    "payment.succeeded": {
+      readonly number: string;
+      /** In minor units of `currency`. */
+      readonly amount: number;
+      /** ISO 4217 code. */
+      readonly currency: string;
+      readonly brand: string;
+      readonly last4: string;
+    };
+  }
 }

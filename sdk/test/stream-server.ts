@@ -30,12 +30,14 @@ export interface StreamServer {
   asked: string[];
   /** What the next requests get instead of a stream: a refusal, or nothing at all (`hang`). */
   refuse(next: Refusal | "hang" | "cut", times?: number): void;
-  /** What other addresses answer, as JSON. */
+  /** What other addresses answer, as JSON: 404 if it is undefined, 503 if it is {@link BUSY}. */
   other(answer: (line: string, body: string) => unknown): void;
   /** Waits for connection number `count`, and gives it. */
   connection(count: number): Promise<Connection>;
   close(): Promise<void>;
 }
+
+export const BUSY = Symbol("busy");
 
 const CORS = { "access-control-allow-origin": "*", "access-control-allow-headers": "*", "access-control-allow-methods": "*" };
 
@@ -69,7 +71,7 @@ export async function startStreamServer(isStream: (path: string) => boolean = ()
     let body = "";
     for await (const chunk of request) body += String(chunk);
     const answer = others(`${request.method} ${request.url}`, body);
-    response.writeHead(answer === undefined ? 404 : 200, { ...CORS, "content-type": "application/json" }).end(JSON.stringify(answer ?? {}));
+    response.writeHead(answer === undefined ? 404 : answer === BUSY ? 503 : 200, { ...CORS, "content-type": "application/json" }).end(JSON.stringify(answer ?? {}));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

@@ -212,7 +212,10 @@ describe("actions, events and steps", () => {
     const context = createTestContext();
     await callHook(backend, { type: "order.paid", data: { id: 7 } }, context);
     await callLifecycle(backend, "onInstall", context);
-    expect(context.storage.entries()).toEqual({ event: { type: "order.paid", data: { id: 7 } }, welcome: true });
+    expect(context.storage.entries()).toEqual({
+      event: { specversion: "1.0", id: "event-1", source: "test", time: expect.any(String), type: "order.paid", data: { id: 7 } },
+      welcome: true,
+    });
     await expect(callHook(backend, { type: "order.lost" }, context)).rejects.toThrow("no hook");
     await expect(callLifecycle(backend, "onEnable", context)).rejects.toThrow("no onEnable");
   });

@@ -241,6 +241,11 @@ describe("the rest of the context", () => {
     const { events, logger } = createTestContext({ manifest });
     const { id } = await events.emit("order.paid", { order: 7 });
     expect(events.emitted).toEqual([{ id, type: "order.paid", data: { order: 7 } }]);
+    await events.emit("order.paid", null, { subject: "order-7", key: "ä".repeat(128) });
+    expect(events.emitted[1]).toMatchObject({ subject: "order-7", key: "ä".repeat(128) });
+    for (const options of [{ subject: "" }, { key: "ä".repeat(129) }, { key: 7 as never }]) {
+      await expect(events.emit("order.paid", null, options)).rejects.toThrow("must have 1 to 256 bytes");
+    }
     await expect(events.emit("order.lost")).rejects.toThrow('to emits in the manifest');
     for (const type of ["jackfield.order", "1st", "a b"]) await expect(createTestContext().events.emit(type), type).rejects.toThrow("no type of an event");
     logger.warn("slow", { ms: 900 });

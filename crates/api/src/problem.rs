@@ -62,6 +62,9 @@ pub struct ProblemBody<'a> {
     /// The path on this server where the account is connected again, where that helps.
     #[serde(skip_serializing_if = "Option::is_none")]
     reconnect: Option<&'a str>,
+    /// Of a log that no longer has what is asked for: the place to read on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<&'a str>,
 }
 
 /// One thing that is wrong with the body.
@@ -190,6 +193,7 @@ impl Problem {
             upstream_status: self.extensions.upstream_status,
             missing_scopes: &self.extensions.missing_scopes,
             reconnect: self.extensions.reconnect.as_deref(),
+            oldest: self.extensions.oldest.as_deref(),
         };
         // Serialising strings and numbers does not fail; an empty body would still carry the status.
         serde_json::to_vec(&body).unwrap_or_default()
@@ -265,6 +269,7 @@ pub(crate) const fn status_and_title(code: ErrorCode) -> (StatusCode, &'static s
         ErrorCode::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "Request timeout"),
         ErrorCode::AlreadyExists => (StatusCode::CONFLICT, "Already exists"),
         ErrorCode::Conflict => (StatusCode::CONFLICT, "Conflict"),
+        ErrorCode::Gone => (StatusCode::GONE, "Gone"),
         ErrorCode::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
         ErrorCode::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type"),
         ErrorCode::RangeNotSatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, "Range not satisfiable"),

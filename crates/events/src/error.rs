@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Coded, ErrorCode, Timestamp};
+use model::{Coded, ErrorCode, EventTypeError, Extensions, Timestamp, Violation};
 
 use crate::ReceiveError;
 use crate::webhook::Refused;
@@ -50,6 +50,49 @@ pub enum Error {
     /// The tenant has no such delivery of a webhook.
     #[error("there is no such delivery, or its webhook is no longer kept")]
     NoSuchWebhookDelivery,
+    /// What was sent breaks rules; each is named.
+    #[error("the events cannot be taken as they are; `errors` says what would be right")]
+    Invalid(Vec<Violation>),
+    /// Larger than anything of its kind may be.
+    #[error("{0}")]
+    TooLarge(&'static str),
+    /// A page emits what its plugin has not declared.
+    #[error("the plugin may not emit {0}: its manifest must have the type in emits")]
+    NotDeclared(String),
+    /// A page emits what the tenant does not let pages emit.
+    #[error(
+        "pages may not emit {0} in this tenant: an admin allows it with `PUT /events/policy`, as in \
+         {{\"pages\": {{\"emit\": [\"{0}\"]}}}}"
+    )]
+    NotAllowed(String),
+    /// The log no longer has what follows the place that somebody wants to read on from, or never had that place.
+    #[error(
+        "the log does not go on from this place: events up to {oldest} were removed, or the place is not one of this log; read on \
+         with after={oldest}, and read anew what was made of earlier events"
+    )]
+    Gone {
+        /// The place from which all that there is can be read.
+        oldest: i64,
+    },
+    /// As many streams are open as there may be.
+    #[error("there are too many open streams {0}: close some, or try again later")]
+    TooManyStreams(&'static str),
+}
+
+impl Error {
+    /// An event that is larger than any may be.
+    pub(crate) const TOO_LARGE_EVENT: Self = Self::TooLarge("an event has at most 64 KiB");
+
+    /// One thing that is wrong, at `pointer`.
+    pub(crate) fn invalid(pointer: &str, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation::new(pointer, detail)])
+    }
+}
+
+impl From<EventTypeError> for Error {
+    fn from(error: EventTypeError) -> Self {
+        Self::invalid("/type", error.to_string())
+    }
 }
 
 impl Coded for Error {
@@ -65,6 +108,11 @@ impl Coded for Error {
             Self::WebhookUnproven => ErrorCode::AuthenticationRequired,
             Self::Refused(refused) => refused.code(),
             Self::WebhooksDisabled(_) => ErrorCode::PluginDisabled,
+            Self::Invalid(_) => ErrorCode::ValidationFailed,
+            Self::TooLarge(_) => ErrorCode::PayloadTooLarge,
+            Self::NotDeclared(_) | Self::NotAllowed(_) => ErrorCode::AccessDenied,
+            Self::Gone { .. } => ErrorCode::Gone,
+            Self::TooManyStreams(_) => ErrorCode::RateLimited,
         }
     }
 
@@ -74,6 +122,7 @@ impl Coded for Error {
             Self::Shared(error) => error.retry_after(now),
             Self::Plugins(error) => error.retry_after,
             Self::TooManyWebhooks => Some(FULL),
+            Self::TooManyStreams(_) => Some(Duration::from_secs(30)),
             _ => None,
         }
     }
@@ -84,6 +133,20 @@ impl Coded for Error {
             Self::Shared(error) => error.may_be_told(),
             Self::TooManyWebhooks => true,
             _ => false,
+        }
+    }
+
+    fn violations(&self) -> Vec<Violation> {
+        match self {
+            Self::Invalid(violations) => violations.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn extensions(&self) -> Extensions {
+        match self {
+            Self::Gone { oldest } => Extensions { oldest: Some(oldest.to_string()), ..Extensions::default() },
+            _ => Extensions::default(),
         }
     }
 }

@@ -34,6 +34,8 @@ pub enum ErrorCode {
     AlreadyExists,
     /// 409: it changed meanwhile, or its state does not allow this.
     Conflict,
+    /// 410: it was there once, and is no more.
+    Gone,
     /// 413: larger than allowed.
     PayloadTooLarge,
     /// 415: a media type that the route does not take.
@@ -84,7 +86,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, for documentation.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::InvalidRequest,
         Self::AuthenticationRequired,
         Self::InvalidCredential,
@@ -97,6 +99,7 @@ impl ErrorCode {
         Self::RequestTimeout,
         Self::AlreadyExists,
         Self::Conflict,
+        Self::Gone,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::RangeNotSatisfiable,
@@ -137,6 +140,7 @@ impl ErrorCode {
             Self::RequestTimeout => "request_timeout",
             Self::AlreadyExists => "already_exists",
             Self::Conflict => "conflict",
+            Self::Gone => "gone",
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::RangeNotSatisfiable => "range_not_satisfiable",
@@ -222,6 +226,8 @@ pub struct Extensions {
     pub missing_scopes: Vec<String>,
     /// The path on this server where the account is connected again.
     pub reconnect: Option<String>,
+    /// The place from which a log can still be read.
+    pub oldest: Option<String>,
 }
 
 /// An error that knows how to be told to a caller.

@@ -19,12 +19,21 @@ pub struct Wanted {
     pub tenant: Option<TenantId>,
     /// Of which types: one pattern of each list wants it. Empty for all.
     pub types: Vec<Vec<EventPattern>>,
+    /// Whether what this server records itself is wanted only where the first list names it: by a pattern that begins with
+    /// `jackfield.`.
+    pub own_by_name: bool,
 }
+
+/// What the types of this server's own events begin with.
+const OWN: &str = "jackfield.";
 
 impl Wanted {
     /// Whether an event of this type is wanted.
     pub fn takes(&self, kind: &str) -> bool {
+        let must_name = self.own_by_name && kind.starts_with(OWN);
+        let names = |pattern: &EventPattern| pattern.matches(kind) && pattern.as_str().starts_with(OWN);
         self.types.iter().all(|list| list.iter().any(|pattern| pattern.matches(kind)))
+            && (!must_name || self.types.first().is_some_and(|list| list.iter().any(names)))
     }
 
     /// Whether there can be such an event at all.
@@ -73,11 +82,13 @@ pub async fn log_page(conn: &mut Conn, wanted: &Wanted, after: i64, limit: i64) 
     Ok(LogPage { events, next, is_last: is_whole && examined.is_none() })
 }
 
-/// The events of some tenants, or of all where `tenants` is `None`, after one place and through another, oldest first; at most 1,000.
+/// The events of some tenants, or of all where `tenants` is `None`, after one place and through another, oldest first; at most
+/// `limit`.
 pub async fn events_between(
     conn: &mut Conn,
     tenants: Option<&[TenantId]>,
     (after, through): (i64, i64),
+    limit: i64,
 ) -> Result<Vec<LoggedEvent>, Error> {
     Ok(on!(conn, |c| {
         let mut query = QueryBuilder::new("SELECT ");
@@ -95,7 +106,7 @@ pub async fn events_between(
             }
             query.push(")");
         }
-        query.push(" ORDER BY seq LIMIT ").push_bind(PAGE);
+        query.push(" ORDER BY seq LIMIT ").push_bind(limit);
         query.build_query_as().fetch_all(c).await
     })?)
 }
@@ -198,10 +209,24 @@ mod tests {
     #[test]
     fn what_is_wanted_is_wanted_by_a_pattern_of_each_list() {
         let patterns = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
-        let wanted = Wanted { tenant: None, types: vec![patterns(&["order.*", "a"]), patterns(&["*"])] };
+        let wanted = Wanted {
+            tenant: None,
+            types: vec![patterns(&["order.*", "a"]), patterns(&["*"])],
+            own_by_name: false,
+        };
         assert!(wanted.takes("order.created") && wanted.takes("a") && !wanted.takes("b"));
-        let none = Wanted { tenant: None, types: vec![patterns(&["*"]), Vec::new()] };
+        let none = Wanted { types: vec![patterns(&["*"]), Vec::new()], ..wanted.clone() };
         assert!(none.is_none() && !none.takes("a"));
-        assert!(Wanted { tenant: None, types: Vec::new() }.takes("a"));
+        assert!(Wanted { types: Vec::new(), ..wanted }.takes("a"));
+    }
+
+    #[test]
+    fn the_servers_own_events_may_have_to_be_named() {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+        let wanted = |texts: &[&str]| Wanted { tenant: None, types: vec![patterns(texts)], own_by_name: true };
+        let own = "jackfield.installation.created";
+        assert!(!wanted(&["*"]).takes(own) && wanted(&["*"]).takes("order.paid"));
+        assert!(wanted(&["*", "jackfield.installation.*"]).takes(own));
+        assert!(!wanted(&["*", "jackfield.plugin.*"]).takes(own));
     }
 }

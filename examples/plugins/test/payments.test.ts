@@ -91,5 +91,5 @@ describe("for administrators", () => {
 
 it("says that it is ready, once it is installed", async () => {
   await callLifecycle(backend, "onInstall", ctx);
-  expect(ctx.logger.lines).toEqual([{ level: "info", message: "ready to take payments", fields: { version: "1.1.0" } }]);
+  expect(ctx.logger.lines).toEqual([{ level: "info", message: "ready to take payments", fields: { version: "1.2.0" } }]);
 });

@@ -3,6 +3,7 @@ import type { JackfieldClient } from "../client.js";
 import type { CloudEvent } from "../event-types.js";
 import type { StreamEvent } from "./event-stream.js";
 import { browserEnvironment, follow, type FollowEnvironment, type Following, type StreamState } from "./follow.js";
+import { isOf } from "./pattern.js";
 
 /** Who wants events. */
 export interface EventListener {
@@ -140,13 +141,6 @@ class TenantEvents {
   #tell(what: (subscriber: Subscriber) => unknown): void {
     for (const subscriber of [...this.#subscribers]) call(() => what(subscriber));
   }
-}
-
-/** Whether an event's type is what a pattern stands for: itself, `order.*` for what begins with `order.`, `*` for all. */
-export function isOf(pattern: string, type: string): boolean {
-  if (!pattern.endsWith("*")) return pattern === type;
-  const start = pattern.slice(0, -1);
-  return type.length > start.length && type.startsWith(start);
 }
 
 function cloudEvent(text: string): CloudEvent<string, unknown> | undefined {

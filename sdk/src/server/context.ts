@@ -1,4 +1,5 @@
 /** What a handler may use: `ctx`. */
+import type { EmitOptions, Emitted, EventData, EventName } from "../event-types.js";
 
 /** What the server gives to each call of a handler. Frozen, and made anew for each call. */
 export interface BackendContext<Config = Record<string, unknown>> {
@@ -100,10 +101,20 @@ export interface PluginStorage {
   compareAndSet(key: string, expected: unknown, value: unknown): Promise<boolean>;
 }
 
+/** How an event of a backend is published. */
+export interface BackendEmitOptions extends EmitOptions {
+  /** Events of one key are delivered in their order; the subject if not given. 1 to 256 bytes, as the subject. */
+  readonly key?: string;
+}
+
 /** Events of this plugin. */
 export interface Events {
-  /** Records an event of a type that the manifest's `emits` names. */
-  emit(type: string, data?: unknown): Promise<{ readonly id: string }>;
+  /**
+   * Publishes an event of a type that the manifest's `emits` names, with up to 64 KiB of data as JSON. It is kept once this resolves, and
+   * reaches each that wants it at least once: hooks of other plugins, subscriptions, pages. Without a subject it is about the plugin.
+   * Rejects where eight events have led to one another already: it looks like plugins that answer each other without end.
+   */
+  emit<Type extends EventName>(type: Type, data?: EventData<Type>, options?: BackendEmitOptions): Promise<Emitted>;
 }
 
 /** Fields that are kept as JSON behind a line's message. */

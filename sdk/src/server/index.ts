@@ -4,5 +4,6 @@
  */
 export { defineBackendPlugin } from "./define.js";
 export { errorResponse, jsonResponse } from "./responses.js";
+export type * from "../event-types.js";
 export type * from "./context.js";
 export type * from "./types.js";

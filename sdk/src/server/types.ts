@@ -1,4 +1,5 @@
 /** What a backend consists of, what its handlers get and what they answer. */
+import type { EventOf } from "../event-types.js";
 import type { BackendContext } from "./context.js";
 
 /** What a user may do within a tenant, least first; `platform_admin` may do everything everywhere. */
@@ -30,6 +31,21 @@ export interface BackendRequest<Body = unknown> {
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** Absent where nobody asks: in hooks, say. */
   readonly user?: BackendUser;
+}
+
+/**
+ * What a hook's handler gets: `onPaid: (req: HookRequest<"payment.succeeded">, ctx) => …`. The event comes at least once: its `source`
+ * and `id` tell whether it was there before. What is thrown has it come again later; what is returned goes nowhere.
+ */
+export type HookRequest<Pattern extends string = string> = BackendRequest<EventOf<Pattern>>;
+
+/**
+ * What the handler of the manifest's `webhook` gets. The server has verified the signature. It may come more than once: what it does
+ * twice should be harmless. The answer goes to the sender with `mode: "reply"`; what is no 2xx, or thrown, has it come again later.
+ */
+export interface WebhookRequest<Body = unknown> extends BackendRequest<Body> {
+  /** What was signed, byte for byte, where it is text. */
+  readonly rawBody?: string;
 }
 
 /** An answer of a handler. An object with a numeric `status` and nothing beside these three is taken for one. */
@@ -65,7 +81,7 @@ export interface BackendRoute<Name extends string = string> {
 
 /** Which handler gets which events. */
 export interface BackendHook<Name extends string = string> {
-  /** The type of the event. */
+  /** The type of the events, or how they begin: `order.created`, `order.*`. */
   readonly event: string;
   readonly handler: Name;
 }

@@ -10,7 +10,7 @@ import { routesOf, type TestManifest } from "./manifest.js";
 import { findRoute } from "./routes.js";
 
 /** The most bytes of a request's body, as the server has it by default. */
-const MAX_BODY_BYTES = 1024 * 1024;
+export const MAX_BODY_BYTES = 1024 * 1024;
 
 /** A request to a plugin's address. */
 export interface TestRequest {
@@ -27,7 +27,8 @@ export interface TestRequest {
   readonly user?: BackendUser;
 }
 
-type Context = BackendContext<any> & { readonly user?: BackendUser | undefined; readonly manifest?: TestManifest | undefined };
+/** A context, and what the test's own has beside. */
+export type Context = BackendContext<any> & { readonly user?: BackendUser | undefined; readonly manifest?: TestManifest | undefined };
 
 /** The steps of a plugin's life in a tenant, and the events that they follow. */
 const STEPS = {
@@ -103,17 +104,6 @@ export async function callAction(
   return { success: false, ...(body === null || typeof body === "string" ? {} : { data: body }), error, action };
 }
 
-/** Gives an event to the handlers that have a hook for its type, in their order; the event is their `req.body`. */
-export async function callHook(backend: AnyBackend, event: { readonly type: string; readonly data?: unknown }, context: Context): Promise<void> {
-  const hooks = [...(context.manifest?.backend?.hooks ?? []), ...(backend.hooks ?? [])].filter((hook) => hook.event === event.type);
-  if (hooks.length === 0) throw new Error(`the backend has no hook for "${event.type}"`);
-  const body = throughJson({ ...event }, "the event");
-  for (const hook of hooks) {
-    const request = { method: "POST", path: "/", body, query: {}, headers: {}, params: {} };
-    await run(backend, hook.handler, request, contextOfOneCall(context, undefined), undefined);
-  }
-}
-
 /** Runs `onInstall`, `onUninstall`, `onEnable` or `onDisable` for `event`, of which what is left out is made up. */
 export async function callLifecycle(
   backend: AnyBackend,
@@ -128,7 +118,8 @@ export async function callLifecycle(
   await handler.call(backend, contextOfOneCall(context, undefined, { event: told }));
 }
 
-async function run(
+/** Calls a handler by its name. */
+export async function run(
   backend: AnyBackend,
   name: string,
   request: BackendRequest,
@@ -163,7 +154,7 @@ function asking(user: BackendUser | undefined): { user?: BackendUser } {
 }
 
 /** A query as handlers get it: what is there several times is an array. The session token is not theirs. */
-function grouped(search: string): Record<string, string | string[]> {
+export function grouped(search: string): Record<string, string | string[]> {
   const query = new URLSearchParams(search);
   query.delete("session_token");
   const valueOf = (all: string[]) => (all.length === 1 ? (all[0] ?? "") : all);
@@ -188,11 +179,13 @@ function received(given: unknown, type: string | undefined): { body: unknown; ty
   }
 }
 
-function problem(status: number, detail: string): TestAnswer {
+/** What the server says itself. */
+export function problem(status: number, detail: string): TestAnswer {
   return { status, headers: { "content-type": "application/problem+json" }, body: { status, detail } };
 }
 
-function textOf(bytes: Uint8Array): string | undefined {
+/** Bytes as text, if they are UTF-8. */
+export function textOf(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {

@@ -3,8 +3,9 @@
  * rules, in memory, and calls that match routes and read answers as the server does.
  */
 export type { TestAnswer } from "./answer.js";
-export { callAction, callHandler, callHook, callLifecycle, type TestRequest } from "./call.js";
+export { callAction, callHandler, callLifecycle, type TestRequest } from "./call.js";
 export type { ConnectionAnswer, ConnectionCall, TestConnections } from "./connections.js";
+export { callHook, callWebhook, type TestEvent, type TestWebhook } from "./deliver.js";
 export { createTestContext, type TestContext, type TestContextOptions } from "./context.js";
 export type { TestFetchInit, TestFetchResponse } from "./fetched.js";
 export type { HttpAnswer, HttpCall, TestHttp } from "./http.js";

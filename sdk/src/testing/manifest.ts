@@ -29,6 +29,7 @@ export interface TestManifest {
   readonly requiredPermissions?: readonly string[];
   readonly requiredSecrets?: readonly string[];
   readonly emits?: readonly string[];
+  readonly webhook?: { readonly scheme?: string; readonly secret?: string; readonly mode?: string; readonly handler?: string };
 }
 
 /** A route as TypeScript reads it from a JSON file. */

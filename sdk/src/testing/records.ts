@@ -1,16 +1,22 @@
 /** Events and lines of the log, kept for a test to look at. */
-import type { Events, LogFields, Logger } from "../server/context.js";
+import type { BackendEmitOptions, Events, LogFields, Logger } from "../server/context.js";
 import { sizeOf, throughJson, toJson } from "./json.js";
 import { UNBOUNDED, type Used } from "./limits.js";
 import type { TestManifest } from "./manifest.js";
 
 const MAX_DATA_BYTES = 64 * 1024;
+/** Of a subject, and of a key. */
+const MAX_TEXT_BYTES = 256;
 
 /** An event that was emitted. */
 export interface EmittedEvent {
   readonly id: string;
   readonly type: string;
   readonly data: unknown;
+  /** Of the options, if given. */
+  readonly subject?: string;
+  /** Of the options, if given. */
+  readonly key?: string;
 }
 
 /** The events of a test. */
@@ -41,7 +47,7 @@ export function createEvents(manifest: TestManifest | undefined): EventsFor {
   return (used = UNBOUNDED) =>
     Object.freeze({
       emitted,
-      async emit(type: string, data?: unknown) {
+      async emit(type: string, data?: unknown, { subject, key }: BackendEmitOptions = {}) {
         if (manifest !== undefined && !(manifest.emits ?? []).includes(type)) {
           throw new Error(`the plugin may not emit ${type}: add "${type}" to emits in the manifest`);
         }
@@ -51,12 +57,20 @@ export function createEvents(manifest: TestManifest | undefined): EventsFor {
         const json = toJson(data ?? null, "the data of the event");
         const size = sizeOf(json);
         if (size > MAX_DATA_BYTES) throw new Error(`the data of the event has ${size} bytes as JSON; it may have at most ${MAX_DATA_BYTES}`);
+        const more = { ...named("subject", subject), ...named("key", key) };
         used.count("events");
         const id = `event-${emitted.length + 1}`;
-        emitted.push({ id, type, data: JSON.parse(json) as unknown });
+        emitted.push({ id, type, data: JSON.parse(json) as unknown, ...more });
         return { id };
       },
     });
+}
+
+function named<Name extends "subject" | "key">(name: Name, text: string | undefined): { [Key in Name]?: string } {
+  if (text === undefined) return {};
+  const size = typeof text === "string" ? sizeOf(text) : 0;
+  if (size < 1 || size > MAX_TEXT_BYTES) throw new Error(`the ${name} of the event must have 1 to ${MAX_TEXT_BYTES} bytes, or be left out`);
+  return { [name]: text } as { [Key in Name]?: string };
 }
 
 /** A log that is kept. */

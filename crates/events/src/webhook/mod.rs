@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 pub use address::{Address, LONGEST_OVERLAP};
-pub use deliveries::{Filter, Inspected, Page, Range, Replayed, State, WebhookDelivery};
+pub use deliveries::{Filter, Inspected, MAX_PAGE, MAX_RANGE, Page, Range, Replayed, State, WebhookDelivery};
 pub use intake::Wake;
 pub use manifest::{Manifest, Mode};
 pub use scheme::{BearerError, Refused, VerifyBearer};

@@ -1,6 +1,12 @@
-/** The plugin's server half: keeps what was paid. No payment provider is behind it, and nothing is charged. */
-import { type BackendRequest, defineBackendPlugin, errorResponse, jsonResponse } from "@jackfield/plugin-sdk/server";
+/**
+ * The plugin's server half: keeps what was paid. Where the configuration names a processor it makes the payment there, and learns from
+ * the processor's webhook what became of it; then it tells the tenant's other plugins and pages. Without one, nothing is charged.
+ */
+import {
+  type BackendRequest, defineBackendPlugin, errorResponse, jsonResponse, type WebhookRequest,
+} from "@jackfield/plugin-sdk/server";
 import { checkPayment, isPaymentId, paymentId, paymentsIn } from "./payments";
+import { makePayment, settledBy } from "./processor";
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{8,128}$/;
 const NEWEST = 20;
@@ -12,7 +18,7 @@ export default defineBackendPlugin({
     { method: "GET", path: "/payments/:id", handler: "getPayment" },
   ],
   handlers: {
-    /** Keeps a payment and gives it a number. The same `Idempotency-Key` gives the same payment, however often it is sent. */
+    /** Makes a payment and gives it a number. The same `Idempotency-Key` gives the same payment, however often it is sent. */
     async createPayment(req, ctx) {
       const payer = req.user?.id;
       if (payer === undefined) return errorResponse(401, "sign in to pay");
@@ -22,12 +28,36 @@ export default defineBackendPlugin({
       if (!checked.ok) return errorResponse(422, checked.why, { field: checked.field });
 
       const id = await paymentId(payer, key);
-      const { payment, isNew } = await paymentsIn(ctx.storage).add({ id, payer, ...checked.payment });
+      const { processorUrl } = ctx.config;
+      const status = typeof processorUrl === "string" ? "pending" : "recorded";
+      const { payment, isNew } = await paymentsIn(ctx.storage).add({ id, payer, status, ...checked.payment });
       if (payment.amount !== checked.payment.amount || payment.currency !== checked.payment.currency) {
         return errorResponse(422, "this Idempotency-Key was sent with another payment");
       }
       if (isNew) ctx.logger.info("payment recorded", { number: payment.number, amount: payment.amount, currency: payment.currency });
-      return jsonResponse(payment, isNew ? 201 : 200);
+      if (payment.status === "recorded" || typeof processorUrl !== "string") return jsonResponse(payment, isNew ? 201 : 200);
+
+      const made = await makePayment(ctx, processorUrl, payment);
+      if ("refused" in made) return made.refused;
+      return jsonResponse(made.payment, isNew ? 201 : 200);
+    },
+
+    /** What the processor tells; the server has verified its signature. It may tell the same thing more than once. */
+    async webhook(req: WebhookRequest, ctx) {
+      const settled = settledBy(req.body);
+      const payment = settled === undefined ? null : await paymentsIn(ctx.storage).get(settled.id);
+      if (settled === undefined || payment === null || payment.amount !== settled.amount || payment.currency !== settled.currency) {
+        // To be told again would not make it ours.
+        ctx.logger.warn("the processor tells of a payment that is none of these", { path: req.path });
+        return { taken: false };
+      }
+      if (payment.status === "succeeded") return { taken: true };
+      const { number, amount, currency, brand, last4 } = payment;
+      // Told before it is kept as told: should this break off in between, it is told twice, with one number, rather than never.
+      await ctx.events.emit("payment.succeeded", { number, amount, currency, brand, last4 }, { subject: number });
+      await paymentsIn(ctx.storage).update(payment.id, (now) => ({ ...now, status: "succeeded", processorId: settled.processorId }));
+      ctx.logger.info("payment succeeded", { number });
+      return { taken: true };
     },
 
     /** A payment, for who made it and for administrators. */

@@ -18,8 +18,12 @@ export interface StoredPayment extends NewPayment {
   number: string;
   /** The id of the user who paid. */
   payer: string;
-  /** Written down; no provider was asked. */
-  status: "recorded";
+  /**
+   * `recorded`: written down, and no processor asked. `pending`: the processor has it, or is about to. The processor says what follows.
+   */
+  status: "recorded" | "pending" | "succeeded" | "declined";
+  /** The processor's own id, once it has given one. */
+  processorId?: string;
   /** ISO 8601. */
   createdAt: string;
 }
@@ -27,6 +31,7 @@ export interface StoredPayment extends NewPayment {
 type Checked = { ok: true; payment: NewPayment } | { ok: false; field: string; why: string };
 
 const MAX_AMOUNT = 99_999_999;
+const MAX_ATTEMPTS = 10;
 
 /**
  * Checks what came in. The page says what is to be paid; a plugin of a real shop would ask the shop itself (`ctx.platform`), because a
@@ -59,8 +64,10 @@ export function isPaymentId(text: string): boolean {
 /** The payments of a tenant. */
 export interface Payments {
   /** Keeps a payment, unless one with its id is there: then that one is given. */
-  add(payment: NewPayment & { id: string; payer: string }): Promise<{ payment: StoredPayment; isNew: boolean }>;
+  add(payment: NewPayment & Pick<StoredPayment, "id" | "payer" | "status">): Promise<{ payment: StoredPayment; isNew: boolean }>;
   get(id: string): Promise<StoredPayment | null>;
+  /** Changes a payment that is there, whoever else is changing it; what `change` gives for what is kept is kept, null leaves it. */
+  update(id: string, change: (payment: StoredPayment) => StoredPayment | null): Promise<StoredPayment | null>;
   /** The newest first. */
   newest(count: number): Promise<StoredPayment[]>;
 }
@@ -76,13 +83,23 @@ export function paymentsIn(storage: PluginStorage): Payments {
       const before = await get(wanted.id);
       if (before !== null) return { payment: before, isNew: false };
       const number = numberOf(await storage.increment("numbers"));
-      const payment: StoredPayment = { ...wanted, number, status: "recorded", createdAt: new Date().toISOString() };
+      const payment: StoredPayment = { ...wanted, number, createdAt: new Date().toISOString() };
       // First, so that no payment can be missing from the list; a number that leads nowhere is passed over there.
       await storage.set(`number:${number}`, wanted.id);
       if (await storage.compareAndSet(`payment:${wanted.id}`, null, payment)) return { payment, isNew: true };
       // The same request has come twice at the same time, and the other was first.
       await storage.delete(`number:${number}`);
       return { payment: (await get(wanted.id)) ?? payment, isNew: false };
+    },
+
+    async update(id, change) {
+      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+        const before = await get(id);
+        const after = before === null ? null : change(before);
+        if (after === null) return before;
+        if (await storage.compareAndSet(`payment:${id}`, before, after)) return after;
+      }
+      throw new Error("the payment is being changed by others all the time");
     },
 
     async newest(count) {

@@ -5,6 +5,10 @@ export interface CardConfig {
   askForName: boolean;
   /** Sensitive: never in the storefront; masked for administrators once it is stored. */
   secretKey?: string;
+  /** Sensitive, too. */
+  webhookSecret?: string;
+  /** Where payments are made; without it they are only written down. */
+  processorUrl?: string;
 }
 
 /** A configuration in which nothing is missing; the defaults are those of the schema. */

@@ -9,6 +9,7 @@ interface Payment {
   currency: string;
   brand: string;
   last4: string;
+  status: "recorded" | "pending" | "succeeded" | "declined";
   createdAt: string;
 }
 
@@ -33,12 +34,13 @@ export function Payments() {
       {failure !== "" && <p className="pc-error">The payments could not be read: {failure}</p>}
       {payments?.length === 0 && <p className="pc-hint">Nothing has been paid yet.</p>}
       <ul>
-        {payments?.map(({ id, number, amount, currency, brand, last4, createdAt }) => (
+        {payments?.map(({ id, number, amount, currency, brand, last4, status, createdAt }) => (
           <li key={id}>
             <b>{number}</b>
             <span>
               {brandById(brand)?.name ?? brand} ending in {last4}
             </span>
+            {status !== "recorded" && <em>{status}</em>}
             <time dateTime={createdAt}>{new Date(createdAt).toLocaleString(locale)}</time>
             <span>{formatMoney(amount, currency, locale)}</span>
           </li>

@@ -2,6 +2,7 @@ import { createExtensionPoint, usePlatformSDK, usePluginConfig } from "@jackfiel
 import { lazy, Suspense, useContext, useId, useMemo } from "react";
 import { figuresOf } from "./figures";
 import { money, shortDate, signedPercent } from "./format";
+import { JustPaid } from "./just-paid";
 import icon from "./trend.svg";
 
 const Chart = lazy(() => import("./chart"));
@@ -39,6 +40,7 @@ export const Widget = createExtensionPoint<SalesProps>(({ currency, sales }) => 
         <h3 id={headingId}>{title}</h3>
         <small>last {days} days</small>
       </header>
+      <JustPaid />
       {sales.length === 0 ? (
         <p>No sales yet.</p>
       ) : (
