@@ -13,16 +13,18 @@ import { installed } from "./measures/installed.mjs";
 import { manyTenants } from "./measures/many-tenants.mjs";
 import { opening } from "./measures/opening.mjs";
 import { proxying } from "./measures/proxying.mjs";
+import { reacting } from "./measures/reacting.mjs";
 import { quietTenant } from "./measures/quiet-tenant.mjs";
 import { serving } from "./measures/serving.mjs";
 import { startUp } from "./measures/start.mjs";
+import { webhooks } from "./measures/webhooks.mjs";
 import { programs } from "./tools/programs.mjs";
 import { Report } from "./tools/report.mjs";
 
 // The start comes last: it reports the memory that the others note.
 const MEASURES = {
   bundling, serving, installed, authorizing, opening, connections, customers, gmail, handlers, "many-tenants": manyTenants, proxying,
-  "quiet-tenant": quietTenant, start: startUp,
+  "quiet-tenant": quietTenant, webhooks, reacting, start: startUp,
 };
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, only: { type: "string" } } });

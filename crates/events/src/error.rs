@@ -17,6 +17,36 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+    /// What was sent breaks rules; each is named.
+    #[error("the events cannot be taken as they are; `errors` says what would be right")]
+    Invalid(Vec<Violation>),
+    /// Larger than anything of its kind may be.
+    #[error("{0}")]
+    TooLarge(&'static str),
+    /// A page emits what its plugin has not declared.
+    #[error("the plugin may not emit {0}: its manifest must have the type in emits")]
+    NotDeclared(String),
+    /// A page emits what the tenant does not let pages emit.
+    #[error(
+        "pages may not emit {0} in this tenant: an admin allows it with `PUT /events/policy`, as in \
+         {{\"pages\": {{\"emit\": [\"{0}\"]}}}}"
+    )]
+    NotAllowed(String),
+    /// The log no longer has what follows the place that somebody wants to read on from, or never had that place.
+    #[error(
+        "the log does not go on from this place: events up to {oldest} were removed, or the place is not one of this log; read on \
+         with after={oldest}, and read anew what was made of earlier events"
+    )]
+    Gone {
+        /// The place from which all that there is can be read.
+        oldest: i64,
+    },
+    /// What plugins listen to cannot be told.
+    #[error("{0}")]
+    Listeners(Box<dyn Coded + Send + Sync>),
+    /// As many streams are open as there may be.
+    #[error("there are too many open streams {0}: close some, or try again later")]
+    TooManyStreams(&'static str),
     /// What several asked for at the same time failed.
     #[error(transparent)]
     Shared(Arc<Error>),
@@ -50,33 +80,6 @@ pub enum Error {
     /// The tenant has no such delivery of a webhook.
     #[error("there is no such delivery, or its webhook is no longer kept")]
     NoSuchWebhookDelivery,
-    /// What was sent breaks rules; each is named.
-    #[error("the events cannot be taken as they are; `errors` says what would be right")]
-    Invalid(Vec<Violation>),
-    /// Larger than anything of its kind may be.
-    #[error("{0}")]
-    TooLarge(&'static str),
-    /// A page emits what its plugin has not declared.
-    #[error("the plugin may not emit {0}: its manifest must have the type in emits")]
-    NotDeclared(String),
-    /// A page emits what the tenant does not let pages emit.
-    #[error(
-        "pages may not emit {0} in this tenant: an admin allows it with `PUT /events/policy`, as in \
-         {{\"pages\": {{\"emit\": [\"{0}\"]}}}}"
-    )]
-    NotAllowed(String),
-    /// The log no longer has what follows the place that somebody wants to read on from, or never had that place.
-    #[error(
-        "the log does not go on from this place: events up to {oldest} were removed, or the place is not one of this log; read on \
-         with after={oldest}, and read anew what was made of earlier events"
-    )]
-    Gone {
-        /// The place from which all that there is can be read.
-        oldest: i64,
-    },
-    /// As many streams are open as there may be.
-    #[error("there are too many open streams {0}: close some, or try again later")]
-    TooManyStreams(&'static str),
 }
 
 impl Error {
@@ -99,6 +102,12 @@ impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Storage(error) => error.code(),
+            Self::Listeners(error) => error.code(),
+            Self::Invalid(_) => ErrorCode::ValidationFailed,
+            Self::TooLarge(_) => ErrorCode::PayloadTooLarge,
+            Self::NotDeclared(_) | Self::NotAllowed(_) => ErrorCode::AccessDenied,
+            Self::Gone { .. } => ErrorCode::Gone,
+            Self::TooManyStreams(_) => ErrorCode::RateLimited,
             Self::Shared(error) => error.code(),
             Self::Plugins(_) | Self::TooManyWebhooks => ErrorCode::Unavailable,
             Self::PluginNotInstalled(_)
@@ -108,31 +117,17 @@ impl Coded for Error {
             Self::WebhookUnproven => ErrorCode::AuthenticationRequired,
             Self::Refused(refused) => refused.code(),
             Self::WebhooksDisabled(_) => ErrorCode::PluginDisabled,
-            Self::Invalid(_) => ErrorCode::ValidationFailed,
-            Self::TooLarge(_) => ErrorCode::PayloadTooLarge,
-            Self::NotDeclared(_) | Self::NotAllowed(_) => ErrorCode::AccessDenied,
-            Self::Gone { .. } => ErrorCode::Gone,
-            Self::TooManyStreams(_) => ErrorCode::RateLimited,
         }
     }
 
     fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         match self {
             Self::Storage(error) => error.retry_after(now),
+            Self::TooManyStreams(_) => Some(Duration::from_secs(30)),
             Self::Shared(error) => error.retry_after(now),
             Self::Plugins(error) => error.retry_after,
             Self::TooManyWebhooks => Some(FULL),
-            Self::TooManyStreams(_) => Some(Duration::from_secs(30)),
             _ => None,
-        }
-    }
-
-    fn may_be_told(&self) -> bool {
-        match self {
-            Self::Storage(error) => error.may_be_told(),
-            Self::Shared(error) => error.may_be_told(),
-            Self::TooManyWebhooks => true,
-            _ => false,
         }
     }
 
@@ -147,6 +142,15 @@ impl Coded for Error {
         match self {
             Self::Gone { oldest } => Extensions { oldest: Some(oldest.to_string()), ..Extensions::default() },
             _ => Extensions::default(),
+        }
+    }
+
+    fn may_be_told(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.may_be_told(),
+            Self::Shared(error) => error.may_be_told(),
+            Self::TooManyWebhooks => true,
+            _ => false,
         }
     }
 }

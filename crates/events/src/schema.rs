@@ -3,10 +3,11 @@
 use storage::{Migration, SealedColumn, TenantData};
 
 use crate::webhook::schema as webhook;
-use crate::{delivery, subscription};
+use crate::{delivery, feed, subscription};
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] = &[webhook::WEBHOOKS, delivery::DELIVERIES, subscription::SUBSCRIPTIONS];
+pub const MIGRATIONS: &[Migration] =
+    &[feed::TABLES, webhook::WEBHOOKS, delivery::DELIVERIES, subscription::SUBSCRIPTIONS];
 
 /// The rows that this crate has of a tenant, in an order in which they can be deleted.
 pub const TENANT_DATA: &[TenantData] = &[
@@ -16,6 +17,7 @@ pub const TENANT_DATA: &[TenantData] = &[
     delivery::QUEUE_ROWS,
     subscription::SECRET_ROWS,
     subscription::ROWS,
+    feed::POLICY_ROWS,
 ];
 
 /// The columns of this crate that hold sealed values.

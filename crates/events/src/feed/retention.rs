@@ -200,6 +200,7 @@ async fn candidates(conn: &mut Conn, counted_through: i64) -> Result<Vec<Candida
     Ok(on!(conn, |c| sqlx::query_as(
         "SELECT seq, size, recorded_at FROM event \
          WHERE seq <= $1 AND seq <= (SELECT COALESCE(MIN(cursor), $1) FROM log_reader) \
+         AND NOT EXISTS (SELECT 1 FROM delivery WHERE event_seq = event.seq AND finished_at IS NULL) \
          ORDER BY seq LIMIT $2"
     )
     .bind(counted_through)

@@ -9,8 +9,6 @@ use super::attributes::{self, ID, MEDIA_TYPE, Rule, SOURCE, SUBJECT, TIME, URI};
 
 /// The largest event, in bytes of its JSON: what every intermediary forwards (CloudEvents 1.0.2, section 5.2).
 pub const MAX_EVENT_BYTES: usize = 64 * 1024;
-/// How many events may lead to one, one after the other.
-pub const MAX_HOPS: u32 = 8;
 /// The attribute that says of the log's data that it is a text of Base64. No extension can have this name.
 pub(super) const IS_BASE64: &str = "data_base64";
 /// The extensions that this server sets itself. What is sent is not heeded.
@@ -109,7 +107,7 @@ impl CloudEvent {
 
 /// How many hops an event has that one of `hops` has led to; `None` where it would be too many.
 pub fn after_hops(hops: u32) -> Option<u32> {
-    hops.checked_add(1).filter(|hops| *hops <= MAX_HOPS)
+    hops.checked_add(1).filter(|hops| *hops <= Published::MAX_HOPS)
 }
 
 /// Attributes that are being looked at, and what is wrong with them.

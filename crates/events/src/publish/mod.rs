@@ -13,7 +13,7 @@ use serde_json::Value;
 use storage::Database;
 
 pub use binary::{binary, is_binary};
-pub use cloud_event::{CloudEvent, MAX_EVENT_BYTES, MAX_HOPS, after_hops};
+pub use cloud_event::{CloudEvent, MAX_EVENT_BYTES, after_hops};
 pub use json::{AsCloudEvent, BATCH, MAX_BATCH, STRUCTURED, batch, structured};
 pub use policy::EventPolicy;
 
