@@ -10,6 +10,7 @@ use connections::Connections;
 use connectors::Connectors;
 use events::feed::Feed;
 use events::publish::Publisher;
+use events::webhook::Webhooks;
 use http::{Extensions, HeaderMap};
 use identity::{ApiKeys, Authenticator, Signer};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -40,6 +41,8 @@ pub struct Options {
     pub public_url: Url,
     /// The most bytes of a JSON body.
     pub max_body_bytes: usize,
+    /// The most bytes of a webhook.
+    pub max_webhook_bytes: usize,
     /// The most bytes of an upload.
     pub max_upload_bytes: usize,
     /// How long a request may take.
@@ -82,6 +85,8 @@ pub struct Parts {
     pub upstreams: Arc<Upstreams>,
     /// Signs what others are to believe of this server.
     pub signer: Signer,
+    /// Takes webhooks in.
+    pub webhooks: Webhooks,
     /// Deletes tenants.
     pub tenants: Arc<Tenants>,
     /// What must answer for the server to be ready.
@@ -190,6 +195,11 @@ impl App {
     /// Signs what others are to believe of this server.
     pub(crate) fn signer(&self) -> &Signer {
         &self.0.parts.signer
+    }
+
+    /// Takes webhooks in.
+    pub(crate) fn webhooks(&self) -> &Webhooks {
+        &self.0.parts.webhooks
     }
 
     pub(crate) fn tenants(&self) -> &Arc<Tenants> {

@@ -29,6 +29,7 @@ mod router;
 mod service;
 mod tenants;
 mod unified;
+mod webhooks;
 
 pub use access::RequestContext;
 pub use address::PeerAddress;

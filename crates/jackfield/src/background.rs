@@ -6,6 +6,7 @@ use std::time::Duration;
 use bundler::Bundler;
 use connections::{Connections, vault};
 use events::feed::{Feed, Retention};
+use events::webhook::Webhooks;
 use model::Ambient;
 use runtime::Runtime;
 use runtime::lifecycle::Lifecycle;
@@ -39,6 +40,7 @@ pub(crate) struct Background {
     pub(crate) feed: Feed,
     /// What removes old events.
     pub(crate) retention: Retention,
+    pub(crate) webhooks: Webhooks,
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) database: Database,
     pub(crate) blobs: Arc<dyn Blobs>,
@@ -76,6 +78,7 @@ impl Background {
             let oldest = self.ambient.now().minus(self.activity_retention);
             tell("old activity could not be forgotten", self.connections.activity().sweep(oldest).await);
             tell("what plugins keep could not be swept", self.runtime.sweep().await);
+            tell("old webhooks could not be removed", self.webhooks.sweep().await);
             tell("old runs of hooks could not be forgotten", self.lifecycle.sweep().await);
             let swept = storage::sweep(&self.database, self.blobs.as_ref(), STAGED_FOR, &self.ambient).await;
             if let Some(blobs) = tell("leftover blobs could not be removed", swept).filter(|blobs| *blobs > 0)

@@ -11,6 +11,7 @@ use connections::protocol::{Http, HttpConfig};
 use connections::{Connections, vault};
 use connectors::Connectors;
 use connectors::lexmodo::{self, Customers};
+use events::webhook::Webhooks;
 use identity::{Authenticator, Config, Lexmodo};
 use model::{Ambient, TenantId};
 use outbound::Guard;
@@ -251,12 +252,19 @@ pub(crate) fn customers(settings: &Settings, ambient: &Ambient) -> anyhow::Resul
 }
 
 /// What drops all that this process remembers of a tenant.
-pub(crate) fn forget(registry: &Arc<Registry>, connections: &Connections, runtime: &Runtime) -> Vec<Forget> {
+pub(crate) fn forget(
+    registry: &Arc<Registry>,
+    connections: &Connections,
+    runtime: &Runtime,
+    webhooks: &Webhooks,
+) -> Vec<Forget> {
     let (registry, connections, runtime) = (Arc::clone(registry), connections.clone(), runtime.clone());
+    let webhooks = webhooks.clone();
     vec![
         Box::new(move |_: &TenantId| registry.forget_files()),
         Box::new(move |tenant: &TenantId| connections.forget(tenant)),
         Box::new(move |tenant: &TenantId| runtime.forget(tenant)),
+        Box::new(move |_: &TenantId| webhooks.forget()),
     ]
 }
 
@@ -295,11 +303,14 @@ mod tests {
     use super::*;
 
     /// Columns of bytes that hold nothing that a tenant's data key seals.
-    const NOT_SEALED: [&str; 5] = [
+    const NOT_SEALED: [&str; 8] = [
         "api_key.secret_hash",
         "connect_session.token_hash",
         "master_key.proof",
         "tenant_key.wrapped",
+        "webhook.body",
+        "webhook_address.former_hash",
+        "webhook_address.token_hash",
         "plugin_value.key",
     ];
 

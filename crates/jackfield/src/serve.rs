@@ -9,6 +9,7 @@ use axum::Router;
 use events::feed::Feed;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use model::Ambient;
+use runtime::Receivers;
 use runtime::lifecycle::Lifecycle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +25,7 @@ use crate::dev_provider::DevProvider;
 use crate::parts;
 use crate::server::{self, Bounds};
 use crate::settings::{Loaded, Settings};
+use crate::webhooks;
 
 /// `--dev` with an address that others can reach.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +94,21 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let upstreams = Arc::new(upstreams);
     let lifecycle = backends::lifecycle((&database, &registry), &runtime, &ambient);
     let bus = Bus::new(&settings, (&database, &registry), &ambient)?;
-    let forget = parts::forget(&registry, &connections, &runtime);
+    let receivers = Arc::new(Receivers::new(
+        Arc::clone(&registry),
+        runtime.clone(),
+        Arc::clone(&upstreams),
+        ambient.clone(),
+    ));
+    let webhooks = webhooks::webhooks(
+        &settings,
+        (&database, &sealer),
+        // Whoever delivers looks every second.
+        (receivers, Arc::new(|_| ())),
+        &public_url,
+        &ambient,
+    )?;
+    let forget = parts::forget(&registry, &connections, &runtime, &webhooks);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
         ambient: ambient.clone(),
@@ -106,6 +122,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         lifecycle: lifecycle.clone(),
         publisher: bus.publisher,
         feed: bus.feed.clone(),
+        webhooks: webhooks.clone(),
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
@@ -121,6 +138,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         connections: connections.clone(),
         feed: bus.feed.clone(),
         retention,
+        webhooks: webhooks.clone(),
         tenants,
         database: database.clone(),
         blobs,
@@ -132,8 +150,12 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     tell_who_may_call(&settings, args.dev);
 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
-    let cut_off = serve_until(stop, (listener, api::router(app, mounted)), bounds, (&lifecycle, &bus.feed)).await;
+    let cut_off =
+        serve_until(stop, (listener, api::router(app, mounted)), bounds, (&lifecycle, &bus.feed)).await;
     drop(background);
+    if !webhooks.close(bounds.shutdown).await {
+        tracing::warn!("handlers of webhooks are cut off; they are called again");
+    }
     bundler.shutdown().await;
     if !connections.vault().settle(SETTLE_DEADLINE).await {
         tracing::warn!("the renewal of a token is cut off; the next start finds out what became of it");
@@ -200,6 +222,7 @@ fn options(settings: &Settings, development: bool, public_url: Url) -> anyhow::R
         return_to: settings.return_to(&public_url, development)?,
         public_url,
         max_body_bytes: settings.max_body_size.0,
+        max_webhook_bytes: settings.webhook_max_size.0,
         max_upload_bytes: settings.max_upload_size.0,
         deadline: settings.request_deadline.0,
         upload_deadline: settings.upload_deadline.0,
