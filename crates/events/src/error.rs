@@ -18,7 +18,7 @@ pub enum Error {
     #[error(transparent)]
     Storage(#[from] storage::Error),
     /// What was sent breaks rules; each is named.
-    #[error("the events cannot be taken as they are; `errors` says what would be right")]
+    #[error("this cannot be taken as it is; `errors` says what would be right")]
     Invalid(Vec<Violation>),
     /// Larger than anything of its kind may be.
     #[error("{0}")]
@@ -44,6 +44,39 @@ pub enum Error {
     /// What plugins listen to cannot be told.
     #[error("{0}")]
     Listeners(Box<dyn Coded + Send + Sync>),
+    /// No page gave this cursor.
+    #[error("the cursor is none that a page gave: take nextCursor as it is, or leave it out")]
+    Cursor,
+    /// There is no such subscription, or it is not the caller's.
+    #[error("there is no subscription {0}")]
+    NoSuchSubscription(String),
+    /// There is no such delivery, or it is not the caller's.
+    #[error("there is no such delivery")]
+    NoSuchDelivery,
+    /// A tenant has as many subscriptions as it may have.
+    #[error("a tenant has at most 100 subscriptions: delete one that is no longer needed")]
+    TooManySubscriptions,
+    /// A subscription to a handler has no secret.
+    #[error("a subscription to a handler is not signed: only one to an endpoint has a secret")]
+    NoSecret,
+    /// The subscription or installation that a delivery was for is gone.
+    #[error("whom this was to be delivered to is gone: there is nobody to deliver it to again")]
+    NoReceiver,
+    /// So much waits in a queue that nothing is put behind it.
+    #[error("too many deliveries wait for this receiver: try again when there are fewer")]
+    QueueFull,
+    /// The plugin is not installed.
+    #[error("{0} is not installed: install the plugin first")]
+    NotInstalled(String),
+    /// Nothing here runs plugins.
+    #[error("nothing runs plugins here: plugins cannot be given events")]
+    NoPlugins,
+    /// Plugins cannot be asked at the moment.
+    #[error("plugins cannot be asked at the moment: {0}")]
+    PluginsAway(ReceiveError),
+    /// What came of an attempt could not be written.
+    #[error("what came of an attempt cannot be written at the moment")]
+    NotWritten,
     /// As many streams are open as there may be.
     #[error("there are too many open streams {0}: close some, or try again later")]
     TooManyStreams(&'static str),
@@ -107,7 +140,6 @@ impl Coded for Error {
             Self::TooLarge(_) => ErrorCode::PayloadTooLarge,
             Self::NotDeclared(_) | Self::NotAllowed(_) => ErrorCode::AccessDenied,
             Self::Gone { .. } => ErrorCode::Gone,
-            Self::TooManyStreams(_) => ErrorCode::RateLimited,
             Self::Shared(error) => error.code(),
             Self::Plugins(_) | Self::TooManyWebhooks => ErrorCode::Unavailable,
             Self::PluginNotInstalled(_)
@@ -117,16 +149,21 @@ impl Coded for Error {
             Self::WebhookUnproven => ErrorCode::AuthenticationRequired,
             Self::Refused(refused) => refused.code(),
             Self::WebhooksDisabled(_) => ErrorCode::PluginDisabled,
+            Self::Cursor => ErrorCode::InvalidRequest,
+            Self::NoSuchSubscription(_) | Self::NoSuchDelivery | Self::NotInstalled(_) => ErrorCode::NotFound,
+            Self::TooManySubscriptions | Self::NoSecret | Self::NoReceiver => ErrorCode::Conflict,
+            Self::NoPlugins | Self::PluginsAway(_) | Self::NotWritten => ErrorCode::Unavailable,
+            Self::TooManyStreams(_) | Self::QueueFull => ErrorCode::RateLimited,
         }
     }
 
     fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         match self {
             Self::Storage(error) => error.retry_after(now),
-            Self::TooManyStreams(_) => Some(Duration::from_secs(30)),
             Self::Shared(error) => error.retry_after(now),
             Self::Plugins(error) => error.retry_after,
             Self::TooManyWebhooks => Some(FULL),
+            Self::TooManyStreams(_) | Self::QueueFull => Some(Duration::from_secs(30)),
             _ => None,
         }
     }

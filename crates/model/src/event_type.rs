@@ -56,6 +56,11 @@ pub struct EventPatternError;
 pub struct EventPattern(String);
 
 impl EventPattern {
+    /// The pattern that wants all events.
+    pub fn all() -> Self {
+        Self("*".to_owned())
+    }
+
     /// The pattern as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -84,7 +84,6 @@ impl Queue {
     }
 
     /// The queue of a row; `None` for a kind of a later version of this program.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the worker comes next"))]
     pub(crate) fn read(kind: &str, tenant: &str, receiver: &str, plugin_key: Option<&str>) -> Option<Self> {
         let tenant = tenant.parse().ok()?;
         match kind {

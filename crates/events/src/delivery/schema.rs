@@ -4,6 +4,9 @@ use futures::future::BoxFuture;
 use model::TenantId;
 use storage::{Error, Migration, TenantData, Tx, on};
 
+/// The name of the reader of the log that makes deliveries of events.
+pub(crate) const READER: &str = "delivery";
+
 /// The tables of deliveries, and where their reader begins.
 pub(crate) const DELIVERIES: Migration = Migration {
     version: 2026_11_21_54,

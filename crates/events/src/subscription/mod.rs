@@ -1,5 +1,459 @@
 //! Subscriptions: who wants which events, and where they are to go.
+//!
+//! A subscription is given what is logged after it was made, to a plugin's handler or to an endpoint elsewhere, signed as Standard
+//! Webhooks has it. While it is paused it is given nothing, and all of it once it is resumed, as far as the log still has it.
 
+mod endpoint;
+pub(crate) mod health;
 mod schema;
+mod secret;
+mod store;
+pub(crate) mod targets;
+mod wish;
 
+use std::fmt;
+use std::sync::Arc;
+
+use model::{Ambient, Event, EventKind, EventPattern, PluginId, TenantId, Timestamp, new_id};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use storage::{Database, LoggedEvent, Tx};
+use url::Url;
+
+pub use endpoint::{DEADLINE, Endpoints};
 pub(crate) use schema::{ROWS, SECRET, SECRET_ROWS, SUBSCRIPTIONS};
+pub use wish::{Change, NewSubscription};
+
+use crate::delivery::{Deliveries, Outcome, Parcel, Queue, queues};
+use crate::{Error, Plugins};
+use wish::Wrong;
+
+/// The most subscriptions of one tenant. Two that are made at the same moment may overstep it by one.
+pub const MAX_SUBSCRIPTIONS: i64 = 100;
+
+/// How the ids of the platform's subscriptions begin; no tenant's does. By it their deliveries are known, which tell of every tenant.
+pub(crate) const PLATFORM: &str = "platform-";
+
+/// The type of what [`Subscriptions::test`] sends.
+const TEST: &str = "jackfield.subscription.test";
+
+/// Whose events somebody wants, or may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// One tenant's.
+    Tenant,
+    /// Every tenant's, and those of the platform.
+    Platform,
+}
+
+impl Scope {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Platform => "platform",
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        [Self::Tenant, Self::Platform].into_iter().find(|scope| scope.as_str() == text)
+    }
+}
+
+/// What a subscription is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is given events.
+    Active,
+    /// It is given nothing until it is resumed: somebody wanted it so.
+    Paused,
+    /// It is given nothing until it is resumed: its receiver has failed for days, or wants nothing more.
+    Disabled,
+}
+
+impl State {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        [Self::Active, Self::Paused, Self::Disabled].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// Where events go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// To a URL.
+    Endpoint(Url),
+    /// To a handler of an installed plugin.
+    Handler {
+        /// The plugin's id.
+        plugin: PluginId,
+        /// What tells the plugin from all others, for ever.
+        plugin_key: String,
+        /// The handler's name.
+        handler: String,
+    },
+}
+
+/// A subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its id.
+    pub id: String,
+    /// The tenant that it belongs to.
+    pub tenant: TenantId,
+    /// Whose events it wants.
+    pub scope: Scope,
+    /// Of which types.
+    pub types: Vec<EventPattern>,
+    /// Where they go.
+    pub destination: Destination,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What it is like.
+    pub state: State,
+    /// Why it is disabled.
+    pub reason: Option<String>,
+    /// Since when each attempt has failed.
+    pub failing_since: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Subscription {
+    fn queue(&self) -> Queue {
+        Queue::Subscription { tenant: self.tenant.clone(), id: self.id.clone() }
+    }
+}
+
+/// What came of sending a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// The HTTP status, where there was one.
+    pub status: Option<u16>,
+    /// Why the receiver does not have it; `None` where it does.
+    pub error: Option<String>,
+}
+
+/// Who acts on a subscription: in which tenant, whether on those of the platform too, and as whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Actor<'a> {
+    /// The tenant.
+    pub tenant: &'a TenantId,
+    /// Up to which scope it may see and change subscriptions.
+    pub reach: Scope,
+    /// How it is named in the log.
+    pub by: &'a str,
+}
+
+/// What subscriptions need.
+pub struct Parts {
+    /// Where they are.
+    pub database: Database,
+    /// What gives events to endpoints.
+    pub endpoints: Endpoints,
+    /// Installed plugins; `None` where nothing runs them.
+    pub plugins: Option<Arc<dyn Plugins>>,
+    /// What is woken where something is to be delivered.
+    pub deliveries: Deliveries,
+    /// Time and randomness.
+    pub ambient: Ambient,
+}
+
+/// The subscriptions of all tenants. Cheap to clone.
+#[derive(Clone)]
+pub struct Subscriptions(Arc<Parts>);
+
+impl Subscriptions {
+    /// Subscriptions with `parts`.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Makes a subscription. An endpoint's secret is told this once.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::TooManySubscriptions`], [`Error::NotInstalled`].
+    pub async fn create(
+        &self,
+        actor: Actor<'_>,
+        wanted: NewSubscription,
+    ) -> Result<(Subscription, Option<SecretString>), Error> {
+        let Actor { tenant, .. } = actor;
+        let mut wrong = Wrong::default();
+        let types = wrong.types(&wanted.types);
+        let description = wrong.description(wanted.description);
+        if wanted.scope == Scope::Platform && wanted.handler.is_some() {
+            wrong.note("/scope", "must be tenant for a handler: every tenant's events go to an endpoint");
+        }
+        let destination = match (wanted.endpoint, wanted.handler) {
+            (Some(url), None) => wrong.endpoint(&url, &self.0.endpoints.client).map(Destination::Endpoint),
+            (None, Some((plugin, handler))) => {
+                let named = wrong.plugin(&plugin).zip(wrong.handler(&handler));
+                match named {
+                    Some((plugin, handler)) => {
+                        let plugin_key = self.plugin_key(tenant, &plugin).await?;
+                        Some(Destination::Handler { plugin, plugin_key, handler })
+                    }
+                    None => None,
+                }
+            }
+            _ => {
+                wrong.note("", "must have either an endpoint or a handler");
+                None
+            }
+        };
+        let Some(destination) = destination.filter(|_| wrong.0.is_empty()) else {
+            return Err(Error::Invalid(wrong.0));
+        };
+        let now = self.0.ambient.now();
+        let subscription = Subscription {
+            id: match wanted.scope {
+                Scope::Tenant => new_id(&self.0.ambient),
+                Scope::Platform => format!("{PLATFORM}{}", new_id(&self.0.ambient)),
+            },
+            tenant: tenant.clone(),
+            scope: wanted.scope,
+            types,
+            destination,
+            description,
+            state: State::Active,
+            reason: None,
+            failing_since: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let mut tx = self.0.database.begin().await?;
+        if store::count(&mut tx, tenant).await? >= MAX_SUBSCRIPTIONS {
+            return Err(Error::TooManySubscriptions);
+        }
+        store::insert(&mut tx, &subscription).await?;
+        let secret = match subscription.destination {
+            Destination::Endpoint(_) => {
+                let sealing = (&self.0.endpoints.sealer, &self.0.ambient);
+                Some(secret::create(&mut tx, sealing, (tenant, &subscription.id)).await?)
+            }
+            Destination::Handler { .. } => None,
+        };
+        record(&mut tx, &subscription, EventKind::SubscriptionCreated, actor.by);
+        tx.commit().await?;
+        Ok((subscription, secret))
+    }
+
+    /// All subscriptions that the actor may see, the oldest first.
+    pub async fn list(&self, actor: Actor<'_>) -> Result<Vec<Subscription>, Error> {
+        let mut conn = self.0.database.read().await?;
+        let mut all = store::list(&mut conn, actor.tenant).await?;
+        all.retain(|subscription| subscription.scope <= actor.reach);
+        Ok(all)
+    }
+
+    /// One subscription.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSubscription`].
+    pub async fn get(&self, actor: Actor<'_>, id: &str) -> Result<Subscription, Error> {
+        let mut conn = self.0.database.read().await?;
+        let found = store::find(&mut conn, actor.tenant, id).await?;
+        found
+            .filter(|subscription| subscription.scope <= actor.reach)
+            .ok_or_else(|| Error::NoSuchSubscription(id.to_owned()))
+    }
+
+    /// Changes what a subscription wants, or where. What is in its queue goes to the new place too.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSubscription`], [`Error::Invalid`].
+    pub async fn update(&self, actor: Actor<'_>, id: &str, change: Change) -> Result<Subscription, Error> {
+        let mut subscription = self.get(actor, id).await?;
+        let mut wrong = Wrong::default();
+        if let Some(types) = &change.types {
+            subscription.types = wrong.types(types);
+        }
+        if change.description.is_some() {
+            subscription.description = wrong.description(change.description);
+        }
+        match (&mut subscription.destination, change.endpoint, change.handler) {
+            (_, None, None) => {}
+            (Destination::Endpoint(url), Some(text), None) => {
+                if let Some(new) = wrong.endpoint(&text, &self.0.endpoints.client) {
+                    *url = new;
+                }
+            }
+            (Destination::Handler { handler, .. }, None, Some(text)) => {
+                if let Some(new) = wrong.handler(&text) {
+                    *handler = new;
+                }
+            }
+            _ => wrong.note("", "an endpoint stays one, and a handler too: make another subscription"),
+        }
+        if !wrong.0.is_empty() {
+            return Err(Error::Invalid(wrong.0));
+        }
+        subscription.updated_at = self.0.ambient.now();
+        let mut tx = self.0.database.begin().await?;
+        if !store::update(&mut tx, &subscription).await? {
+            return Err(Error::NoSuchSubscription(id.to_owned()));
+        }
+        queues::nudge(&mut tx, &subscription.queue().name()).await?;
+        record(&mut tx, &subscription, EventKind::SubscriptionUpdated, actor.by);
+        tx.commit().await?;
+        Ok(subscription)
+    }
+
+    /// Deletes a subscription, and skips what it was yet to be given.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSubscription`].
+    pub async fn delete(&self, actor: Actor<'_>, id: &str) -> Result<(), Error> {
+        let subscription = self.get(actor, id).await?;
+        let mut tx = self.0.database.begin().await?;
+        if !store::delete(&mut tx, actor.tenant, id).await? {
+            return Err(Error::NoSuchSubscription(id.to_owned()));
+        }
+        secret::delete(&mut tx, actor.tenant, id).await?;
+        let (name, now) = (subscription.queue().name(), self.0.ambient.now());
+        queues::remove(&mut tx, &name, "the subscription was deleted", now).await?;
+        record(&mut tx, &subscription, EventKind::SubscriptionRemoved, actor.by);
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Has a subscription given nothing until it is resumed; what is at work goes on. One that is disabled or paused stays so.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSubscription`].
+    pub async fn pause(&self, actor: Actor<'_>, id: &str) -> Result<Subscription, Error> {
+        let subscription = self.get(actor, id).await?;
+        let mut tx = self.0.database.begin().await?;
+        let seen = (State::Active, State::Paused);
+        if store::set_state(&mut tx, id, seen, self.0.ambient.now()).await? {
+            queues::halt(&mut tx, &subscription.queue()).await?;
+            record(&mut tx, &subscription, EventKind::SubscriptionPaused, actor.by);
+            tx.commit().await?;
+            self.0.deliveries.halted(&subscription.queue());
+        }
+        self.get(actor, id).await
+    }
+
+    /// Has a subscription that is paused or disabled given events again: first those that it was not given meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSubscription`].
+    pub async fn resume(&self, actor: Actor<'_>, id: &str) -> Result<Subscription, Error> {
+        let subscription = self.get(actor, id).await?;
+        let now = self.0.ambient.now();
+        let mut tx = self.0.database.begin().await?;
+        if subscription.state != State::Active
+            && store::set_state(&mut tx, id, (subscription.state, State::Active), now).await?
+        {
+            queues::resume(&mut tx, &subscription.queue().name(), now).await?;
+            record(&mut tx, &subscription, EventKind::SubscriptionResumed, actor.by);
+            tx.commit().await?;
+            self.0.deliveries.wake([&subscription.queue()]);
+        }
+        self.get(actor, id).await
+    }
+
+    /// Gives an endpoint a new secret, told this once. What is sent is signed with the former too, until the moment that is told.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSubscription`], [`Error::NoSecret`] for one that has no endpoint.
+    pub async fn rotate_secret(
+        &self,
+        actor: Actor<'_>,
+        id: &str,
+    ) -> Result<(SecretString, Timestamp), Error> {
+        let subscription = self.get(actor, id).await?;
+        if matches!(subscription.destination, Destination::Handler { .. }) {
+            return Err(Error::NoSecret);
+        }
+        let of = (actor.tenant, id);
+        let mut tx = self.0.database.begin().await?;
+        let former_until = secret::retire(&mut tx, of, self.0.ambient.now()).await?;
+        let secret = secret::create(&mut tx, (&self.0.endpoints.sealer, &self.0.ambient), of).await?;
+        queues::nudge(&mut tx, &subscription.queue().name()).await?;
+        record(&mut tx, &subscription, EventKind::SubscriptionSecretRotated, actor.by);
+        tx.commit().await?;
+        Ok((secret, former_until))
+    }
+
+    /// Sends a subscription's receiver an event of the type `jackfield.subscription.test`, at once and once, also while it is paused. It
+    /// stands in no log.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSubscription`].
+    pub async fn test(&self, actor: Actor<'_>, id: &str) -> Result<Tested, Error> {
+        let subscription = self.get(actor, id).await?;
+        let Parts { database, endpoints, plugins, ambient, .. } = &*self.0;
+        let of = (actor.tenant, id);
+        let receiver = endpoints.receiver(database, plugins.as_ref(), of).await?;
+        let receiver = receiver.ok_or_else(|| Error::NoSuchSubscription(id.to_owned()))?;
+        let handler = match subscription.destination {
+            Destination::Handler { handler, .. } => handler,
+            Destination::Endpoint(_) => String::new(),
+        };
+        let event = LoggedEvent {
+            seq: 0,
+            id: new_id(ambient),
+            tenant: Some(actor.tenant.to_string()),
+            source: "jackfield".into(),
+            kind: TEST.into(),
+            subject: id.to_owned(),
+            key: id.to_owned(),
+            sender: None,
+            hops: 0,
+            attributes: None,
+            data: json!({"by": actor.by}).to_string(),
+            recorded_at: ambient.now().as_millisecond(),
+        };
+        Ok(match receiver.receive(Parcel::Event(Arc::new(event), handler)).await.fitting() {
+            Outcome::Delivered { status } => Tested { status, error: None },
+            Outcome::Refused(refused) => Tested { status: refused.status, error: Some(refused.message) },
+            Outcome::Pointless(error) => Tested { status: None, error: Some(error) },
+        })
+    }
+
+    /// What tells an installed plugin from all others, for ever.
+    async fn plugin_key(&self, tenant: &TenantId, plugin: &PluginId) -> Result<String, Error> {
+        let plugins = self.0.plugins.as_ref().ok_or(Error::NoPlugins)?;
+        let door = plugins.webhook_door(tenant, plugin).await.map_err(Error::PluginsAway)?;
+        door.map(|door| door.plugin_key).ok_or_else(|| Error::NotInstalled(plugin.to_string()))
+    }
+}
+
+impl fmt::Debug for Subscriptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Subscriptions")
+    }
+}
+
+fn record(tx: &mut Tx, subscription: &Subscription, kind: EventKind, by: &str) {
+    let types: Vec<&str> = subscription.types.iter().map(EventPattern::as_str).collect();
+    let mut data = json!({"by": by, "scope": subscription.scope.as_str(), "types": types});
+    let destination: (&str, Value) = match &subscription.destination {
+        // A URL may hold a secret in its path or query.
+        Destination::Endpoint(url) => ("host", json!(url.host_str())),
+        Destination::Handler { plugin, handler, .. } => {
+            ("handler", json!({"pluginId": plugin, "handler": handler}))
+        }
+    };
+    if let Some(members) = data.as_object_mut() {
+        members.insert(destination.0.to_owned(), destination.1);
+    }
+    tx.record(Event {
+        tenant: Some(subscription.tenant.clone()),
+        kind,
+        subject: subscription.id.clone(),
+        data,
+    });
+}

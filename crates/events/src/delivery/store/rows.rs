@@ -1,0 +1,166 @@
+//! The unfinished rows of a queue, and writing down what became of them.
+
+use model::Timestamp;
+use sqlx::{FromRow, QueryBuilder};
+use storage::{Conn, Error, Tx, on};
+
+use super::queues;
+use crate::delivery::Queue;
+use crate::delivery::retry::Conclusion;
+use crate::delivery::window::{Row, key_of};
+
+/// How many rows one statement finishes.
+const ROWS: usize = 1000;
+
+#[derive(FromRow)]
+struct Unfinished {
+    seq: i64,
+    ordering_key: String,
+    due_at: i64,
+    attempts: i64,
+    created_at: i64,
+    event_seq: Option<i64>,
+    webhook_seq: Option<i64>,
+    handler: String,
+}
+
+impl From<Unfinished> for Row {
+    fn from(row: Unfinished) -> Self {
+        Self {
+            seq: row.seq,
+            key: key_of(&row.ordering_key),
+            due_at: row.due_at,
+            attempts: row.attempts,
+            created_at: row.created_at,
+            event_seq: row.event_seq,
+            webhook_seq: row.webhook_seq,
+            handler: row.handler,
+        }
+    }
+}
+
+/// The unfinished rows of a queue after `after`, in order.
+pub(crate) async fn unfinished(
+    conn: &mut Conn,
+    queue: &str,
+    (after, limit): (i64, i64),
+) -> Result<Vec<Row>, Error> {
+    let rows: Vec<Unfinished> = on!(conn, |c| {
+        sqlx::query_as(
+        "SELECT seq, ordering_key, due_at, attempts, created_at, event_seq, webhook_seq, handler FROM delivery \
+         WHERE queue = $1 AND finished_at IS NULL AND seq > $2 ORDER BY seq LIMIT $3"
+    )
+    .bind(queue)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(c)
+    .await
+    })?;
+    Ok(rows.into_iter().map(Row::from).collect())
+}
+
+/// The unfinished delivery of a webhook that came in, with its queue.
+pub(crate) async fn of_webhook(conn: &mut Conn, webhook: i64) -> Result<Option<(Queue, Row)>, Error> {
+    let queue: Option<(String,)> = on!(conn, |c| sqlx::query_as(
+        "SELECT queue FROM delivery WHERE webhook_seq = $1 AND replay_of IS NULL AND finished_at IS NULL"
+    )
+    .bind(webhook)
+    .fetch_optional(c)
+    .await)?;
+    let queue = match queue {
+        Some((name,)) => queues::named(conn, &name).await?,
+        None => None,
+    };
+    let row: Option<Unfinished> = on!(conn, |c| {
+        sqlx::query_as(
+        "SELECT seq, ordering_key, due_at, attempts, created_at, event_seq, webhook_seq, handler FROM delivery \
+         WHERE webhook_seq = $1 AND replay_of IS NULL AND finished_at IS NULL"
+    )
+    .bind(webhook)
+    .fetch_optional(c)
+    .await
+    })?;
+    Ok(queue.zip(row.map(Row::from)))
+}
+
+/// How many of each queue are not finished; queues without any are left out.
+pub(crate) async fn count_unfinished(conn: &mut Conn, queues: &[&str]) -> Result<Vec<(String, i64)>, Error> {
+    let mut counts = Vec::new();
+    for queues in queues.chunks(ROWS) {
+        let rows: Vec<(String, i64)> = on!(conn, |c| {
+            let mut query = QueryBuilder::new(
+                "SELECT queue, COUNT(*) FROM delivery WHERE finished_at IS NULL AND queue IN (",
+            );
+            let mut list = query.separated(", ");
+            for queue in queues {
+                list.push_bind(*queue);
+            }
+            query.push(") GROUP BY queue");
+            query.build_query_as().fetch_all(c).await
+        })?;
+        counts.extend(rows);
+    }
+    Ok(counts)
+}
+
+/// Writes that receivers have these, with the same status each.
+pub(crate) async fn finish_delivered(
+    tx: &mut Tx,
+    places: &[i64],
+    status: Option<u16>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    for places in places.chunks(ROWS) {
+        on!(tx, |c| {
+            let mut query = QueryBuilder::new(
+                "UPDATE delivery SET state = 'delivered', attempts = attempts + 1, last_error = NULL, last_status = ",
+            );
+            query.push_bind(status.map(i64::from)).push(", finished_at = ").push_bind(now.as_millisecond());
+            query.push(" WHERE finished_at IS NULL AND seq IN (");
+            let mut list = query.separated(", ");
+            for place in places {
+                list.push_bind(*place);
+            }
+            query.push(")");
+            query.build().execute(c).await.map(drop)
+        })?;
+    }
+    Ok(())
+}
+
+/// Writes what else became of one. `false` if another process has written something first.
+pub(crate) async fn conclude(
+    tx: &mut Tx,
+    (seq, seen_attempts): (i64, i64),
+    conclusion: &Conclusion,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let (state, attempts, due_at, status, error) = match conclusion {
+        Conclusion::Delivered { status } => ("delivered", seen_attempts + 1, None, *status, None),
+        Conclusion::Again { due_at, attempts, status, error, .. } => {
+            ("pending", *attempts, Some(*due_at), *status, Some(error))
+        }
+        Conclusion::Failed { attempts, status, error, .. } => {
+            ("failed", *attempts, None, *status, Some(error))
+        }
+        Conclusion::Skipped { error } => ("skipped", seen_attempts, None, None, Some(error)),
+    };
+    let changed = on!(tx, |c| {
+        sqlx::query(
+            "UPDATE delivery SET state = $3, attempts = $4, due_at = COALESCE($5, due_at), last_status = $6, \
+             last_error = $7, finished_at = $8 WHERE seq = $1 AND attempts = $2 AND finished_at IS NULL",
+        )
+        .bind(seq)
+        .bind(seen_attempts)
+        .bind(state)
+        .bind(attempts)
+        .bind(due_at)
+        .bind(status.map(i64::from))
+        .bind(error)
+        .bind(if due_at.is_some() { None } else { Some(now.as_millisecond()) })
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected())
+    })?;
+    Ok(changed == 1)
+}

@@ -1,0 +1,81 @@
+//! Whether a subscription's receiver is well, and giving up on it when it has not been for days.
+
+use std::time::Duration;
+
+use model::{Event, EventKind, TenantId, Timestamp};
+use serde_json::json;
+use sqlx::QueryBuilder;
+use storage::{Error, Tx, on};
+
+/// For how long a receiver may fail, without one success, before it is given nothing more.
+pub(crate) const FAILING_FOR: Duration = Duration::from_hours(5 * 24);
+
+/// Why a subscription whose endpoint wants nothing more is disabled.
+pub(crate) const GONE: &str = "the endpoint answered 410: it wants no more";
+
+/// Why one whose receiver has failed for days is disabled.
+const FAILING: &str = "nothing could be delivered for 5 days";
+
+/// Notes that these receivers have taken something.
+pub(crate) async fn note_success(tx: &mut Tx, ids: &[&str]) -> Result<(), Error> {
+    on!(tx, |c| {
+        let mut query = QueryBuilder::new(
+            "UPDATE subscription SET failing_since = NULL WHERE failing_since IS NOT NULL AND id IN (",
+        );
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build().execute(c).await.map(drop)
+    })?;
+    Ok(())
+}
+
+/// Notes that this receiver has failed, and disables it if it has for days. Tells whether it did.
+pub(crate) async fn note_failure(
+    tx: &mut Tx,
+    (tenant, id): (&TenantId, &str),
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let since: Option<(i64,)> = on!(tx, |c| {
+        sqlx::query_as(
+        "UPDATE subscription SET failing_since = COALESCE(failing_since, $2) WHERE id = $1 RETURNING failing_since"
+    )
+    .bind(id)
+    .bind(now.as_millisecond())
+    .fetch_optional(c)
+    .await
+    })?;
+    let failing_for = since.map(|(since,)| Timestamp::from_millisecond(since).until(now));
+    if failing_for.is_some_and(|failing_for| failing_for >= FAILING_FOR) {
+        return disable(tx, (tenant, id), FAILING, now).await;
+    }
+    Ok(false)
+}
+
+/// Disables a subscription that is active, and tells its tenant. Tells whether it was. Its queue is for the caller to halt.
+pub(crate) async fn disable(
+    tx: &mut Tx,
+    (tenant, id): (&TenantId, &str),
+    reason: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let changed = on!(tx, |c| {
+        sqlx::query(
+        "UPDATE subscription SET state = 'disabled', reason = $2, updated_at = $3 WHERE id = $1 AND state = 'active'"
+    )
+    .bind(id)
+    .bind(reason)
+    .bind(now.as_millisecond())
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected())
+    })?;
+    if changed == 1 {
+        tracing::warn!(%tenant, subscription.id = id, reason, "a subscription was disabled");
+        let (kind, data) = (EventKind::SubscriptionDisabled, json!({"reason": reason}));
+        tx.record(Event { tenant: Some(tenant.clone()), kind, subject: id.to_owned(), data });
+    }
+    Ok(changed == 1)
+}
