@@ -36,9 +36,9 @@ use storage::{Database, LogReader};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use queue::touch;
 pub(crate) use fan_out::Target;
 pub use list::{Delivery, Filter, Page, REPLAYED_AT_ONCE, Range, Replayed, State};
+pub(crate) use queue::touch;
 pub use queue::{NewDelivery, Payload, Queue, enqueue};
 pub(crate) use receive::{Outcome, Parcel, PluginReceiver, Receiver, Refused, told};
 pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, QUEUE_ROWS, delete, rows};
