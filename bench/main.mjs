@@ -7,22 +7,28 @@ import { authorizing } from "./measures/authorizing.mjs";
 import { bundling } from "./measures/bundling.mjs";
 import { connections } from "./measures/connections.mjs";
 import { customers } from "./measures/customers.mjs";
+import { fanOut } from "./measures/fan-out.mjs";
 import { gmail } from "./measures/gmail.mjs";
 import { handlers } from "./measures/handlers.mjs";
+import { idleStreams } from "./measures/idle-streams.mjs";
 import { installed } from "./measures/installed.mjs";
+import { longLog } from "./measures/long-log.mjs";
 import { manyTenants } from "./measures/many-tenants.mjs";
 import { opening } from "./measures/opening.mjs";
 import { proxying } from "./measures/proxying.mjs";
+import { reacting } from "./measures/reacting.mjs";
 import { quietTenant } from "./measures/quiet-tenant.mjs";
 import { serving } from "./measures/serving.mjs";
 import { startUp } from "./measures/start.mjs";
+import { webhooks } from "./measures/webhooks.mjs";
 import { programs } from "./tools/programs.mjs";
 import { Report } from "./tools/report.mjs";
 
 // The start comes last: it reports the memory that the others note.
 const MEASURES = {
   bundling, serving, installed, authorizing, opening, connections, customers, gmail, handlers, "many-tenants": manyTenants, proxying,
-  "quiet-tenant": quietTenant, start: startUp,
+  "quiet-tenant": quietTenant, webhooks, reacting, "fan-out": fanOut, "long-log": longLog,
+  "idle-streams": idleStreams, start: startUp,
 };
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, only: { type: "string" } } });

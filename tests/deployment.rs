@@ -23,6 +23,7 @@ pub(crate) const MIGRATIONS: &[&[Migration]] = &[
     connections::MIGRATIONS,
     runtime::MIGRATIONS,
     runtime::lifecycle::MIGRATIONS,
+    events::MIGRATIONS,
 ];
 
 /// Somebody with a role in a tenant.

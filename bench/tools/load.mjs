@@ -15,12 +15,12 @@ export const LOAD_CORE = "1";
  * counted. Gives requests, seconds, p50 and p99 in milliseconds, and the processor's seconds. An error of any kind,
  * a status from 400 on among them, fails the run.
  */
-export async function load(url, { connections, seconds, headers = {}, tokens, pids }) {
+export async function load(url, { connections, seconds, headers = {}, tokens, webhook = {}, pids }) {
   const args = ["-c", LOAD_CORE, "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", script];
   for (const [name, value] of Object.entries(headers)) args.push("-H", `${name}: ${value}`);
   const cpu = () => pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
   const before = cpu();
-  const env = tokens ? { ...process.env, TOKENS: tokens } : process.env;
+  const env = { ...process.env, ...(tokens ? { TOKENS: tokens } : {}), ...webhook };
   const { stdout } = await promisify(execFile)("taskset", [...args, url], { env });
   const figures = JSON.parse(stdout.split("\n").find((line) => line.startsWith("{")));
   if (figures.errors > 0 || figures.requests === 0) throw new Error(`${url}: ${JSON.stringify(figures)}`);

@@ -1,5 +1,5 @@
 /** What a host page asks of a Jackfield server. */
-import type { CloudEvent, EmitOptions, Emitted } from "./event-types.js";
+import type { CloudEvent, Emitted, PageEmitOptions } from "./event-types.js";
 import { readEnabledPlugins } from "./listing.js";
 import { withRetries } from "./retry.js";
 import type { EnabledPlugin, PluginConfiguration } from "./types.js";
@@ -36,7 +36,7 @@ export interface JackfieldClient {
   /** `GET /events/stream`: the tenant's events of these types and patterns, likewise. */
   openEventStream(tenantId: string, types: readonly string[], after: string, signal: AbortSignal): Promise<Response>;
   /** `POST /plugins/{id}/events`: emits as the plugin's page; see `PlatformSDK.emit`. */
-  emitAsPlugin(tenantId: string, pluginId: string, type: string, data: unknown, options?: EmitOptions): Promise<Emitted>;
+  emitAsPlugin(tenantId: string, pluginId: string, type: string, data: unknown, options?: PageEmitOptions): Promise<Emitted>;
   /**
    * `POST /events`: publishes an event of the host product itself. For administrators. Tried three times within 10 s, under one id, so
    * that it is there once. Types of the server's own (`jackfield.…`) are refused.
@@ -162,12 +162,12 @@ export function createClient(options: ClientOptions): JackfieldClient {
       return openStream(address, await headers(tenantId), after, signal);
     },
 
-    async emitAsPlugin(tenantId, pluginId, type, data, { subject } = {}) {
+    async emitAsPlugin(tenantId, pluginId, type, data, { subject, cause } = {}) {
       const response = await fetch(new URL(`plugins/${encodeURIComponent(pluginId)}/events`, base), {
         method: "POST",
         headers: await headers(tenantId, { "content-type": "application/json" }),
         // JSON has no undefined, and an event always carries something.
-        body: JSON.stringify({ type, data: data ?? null, ...(subject === undefined ? {} : { subject }) }),
+        body: JSON.stringify({ type, data: data ?? null, subject, hops: hopsOf(cause) }),
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       });
       return accept(response, emitted);
@@ -186,6 +186,11 @@ export function createClient(options: ClientOptions): JackfieldClient {
       return withRetries(attempt, isPassing, LIST_LIMITS);
     },
   };
+}
+
+function hopsOf(cause: CloudEvent<string, unknown> | undefined): number | undefined {
+  if (cause === undefined) return undefined;
+  return typeof cause["hops"] === "number" ? cause["hops"] : 0;
 }
 
 function emitted(body: unknown): Emitted {

@@ -47,8 +47,14 @@ export type EventOf<Pattern extends string> = Pattern extends `${string}*`
 
 /** How an event is published. */
 export interface EmitOptions {
-  /** What it is about; events of one subject are delivered in their order. */
+  /** What it is about, in 1 to 256 bytes; events of one subject are delivered in their order. */
   readonly subject?: string;
+}
+
+/** How a page publishes an event. */
+export interface PageEmitOptions extends EmitOptions {
+  /** The event that this one answers, if there is one. So pages that answer each other come to an end: after eight events. */
+  readonly cause?: CloudEvent<string, unknown>;
 }
 
 /** What came of it. */

@@ -1,6 +1,6 @@
 /** The nouns that plugin authors and host pages share. */
 import type { ComponentType } from "react";
-import type { EmitOptions, Emitted, EventData, EventName } from "./event-types.js";
+import type { Emitted, EventData, EventName, PageEmitOptions } from "./event-types.js";
 
 /**
  * What a host page adds to the platform SDK. Empty here; a platform declares its own values once and
@@ -58,7 +58,7 @@ export interface PlatformSDK extends PlatformActions, PlatformExtensions {
    * `emits` must have the type, and the tenant's policy must let pages emit it: by default it lets them emit nothing, and this rejects
    * with `JackfieldRequestError` (403). What a page says can be made up by whoever looks at it.
    */
-  emit<Type extends EventName>(type: Type, data: EventData<Type>, options?: EmitOptions): Promise<Emitted>;
+  emit<Type extends EventName>(type: Type, data: EventData<Type>, options?: PageEmitOptions): Promise<Emitted>;
 }
 
 /** How a request to the plugin's backend goes out. */

@@ -103,6 +103,15 @@ describe("a page's events", () => {
     expect(server.connections).toHaveLength(2);
   });
 
+  it("are asked for as a whole where there are more types than one request may name", async () => {
+    const many = Array.from({ length: 51 }, (_, n) => `type.n${n}`);
+    const { ids } = listen(many);
+    const stream = await server.connection(1);
+    expect(stream.url).toBe("/events/stream?type=*");
+    stream.send(say(event("1", "type.n50"), event("2", "type.n51"), event("3", "type.n0")));
+    await until(() => expect(ids()).toEqual(["1", "3"]));
+  });
+
   it("end when nobody wants them any more", async () => {
     listen(["a.b"]);
     const stream = await server.connection(1);
@@ -235,16 +244,18 @@ describe("emitting", () => {
           // @ts-expect-error A declared event carries what it is declared to.
           sdk.emit("test.shared", { amount: 1 }),
           sdk.emit("undeclared", undefined),
+          sdk.emit("answer", 1, { cause: { ...event("7", "order.created"), hops: 3 } }),
         ];
         void Promise.all(emitted).then((all) => setSaid(all.map(({ id }) => id).join()));
       }, [sdk]);
       return <p>{said}</p>;
     }
     render(<Page tenant="globex"><Share /></Page>);
-    await screen.findByText("e1,e1,e1");
+    await screen.findByText("e1,e1,e1,e1");
     expect(bodies.map((body) => JSON.parse(body) as unknown).sort((a, b) => JSON.stringify(b).length - JSON.stringify(a).length)).toEqual([
       { type: "test.shared", data: { with: "ann" }, subject: "cart-7" },
       { type: "test.shared", data: { amount: 1 } },
+      { type: "answer", data: 1, hops: 3 },
       { type: "undeclared", data: null },
     ]);
   });

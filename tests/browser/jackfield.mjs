@@ -16,12 +16,17 @@ export class Jackfield {
   /**
    * Publishes the plugin in a folder, unless its version is there already.
    * @param {string} folder
+   * @param {Record<string, unknown>} [changed] fields of the manifest
+   * @param {(source: string) => string} [edit] of each file
    * @returns {Promise<string>} its id
    */
-  async publish(folder) {
-    const manifest = JSON.parse(await readFile(join(folder, "plugin.json"), "utf8"));
-    const answer = await this.send("POST", "/plugins", { ...manifest, files: await filesOf(folder) });
-    if (answer.status !== 201 && answer.status !== 409) throw await refusal(`publish ${manifest.id}`, answer);
+  async publish(folder, changed = {}, edit = (source) => source) {
+    const manifest = { ...JSON.parse(await readFile(join(folder, "plugin.json"), "utf8")), ...changed };
+    const files = Object.fromEntries(Object.entries(await filesOf(folder)).map(([name, source]) => [name, edit(source)]));
+    const isNext = changed["version"] !== undefined;
+    const [method, path] = isNext ? ["PUT", `/plugins/${manifest.id}`] : ["POST", "/plugins"];
+    const answer = await this.send(method, path, { ...manifest, files });
+    if (![200, 201, 409].includes(answer.status)) throw await refusal(`publish ${manifest.id}`, answer);
     return manifest.id;
   }
 
@@ -44,6 +49,30 @@ export class Jackfield {
    */
   async configure(pluginId, configuration) {
     await this.expect(200, "PUT", `/plugins/${pluginId}/config`, configuration);
+  }
+
+  /**
+   * @param {string} pluginId
+   * @param {string} version
+   */
+  async upgrade(pluginId, version) {
+    await this.expect(200, "POST", "/plugins/upgrade", { pluginId, version });
+  }
+
+  /** @param {string} pluginId */
+  async uninstall(pluginId) {
+    await this.expect(200, "POST", "/plugins/uninstall", { pluginId });
+  }
+
+  /**
+   * The address where a plugin takes webhooks in this tenant.
+   * @param {string} pluginId
+   * @returns {Promise<string>}
+   */
+  async webhookUrl(pluginId) {
+    const answer = await fetch(`${this.server}/plugins/${pluginId}/webhook-url`, { headers: { "x-tenant-id": this.tenant } });
+    if (answer.status !== 200) throw await refusal(`webhook-url of ${pluginId}`, answer);
+    return /** @type {{ url: string }} */ (await answer.json()).url;
   }
 
   /**

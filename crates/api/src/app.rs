@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use connections::Connections;
 use connectors::Connectors;
+use events::feed::Feed;
+use events::publish::Publisher;
 use http::{Extensions, HeaderMap};
 use identity::{ApiKeys, Authenticator, Signer};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -72,6 +74,10 @@ pub struct Parts {
     pub runtime: Runtime,
     /// Tells backends of what becomes of their installations.
     pub lifecycle: Lifecycle,
+    /// Puts events of others into the log.
+    pub publisher: Publisher,
+    /// The log, for those who follow it.
+    pub feed: Feed,
     /// The way to plugins' own servers.
     pub upstreams: Arc<Upstreams>,
     /// Signs what others are to believe of this server.
@@ -159,6 +165,16 @@ impl App {
     /// Tells backends of what becomes of their installations.
     pub(crate) fn lifecycle(&self) -> &Lifecycle {
         &self.0.parts.lifecycle
+    }
+
+    /// Puts events of others into the log.
+    pub(crate) fn publisher(&self) -> &Publisher {
+        &self.0.parts.publisher
+    }
+
+    /// The log, for those who follow it.
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.0.parts.feed
     }
 
     /// Runs plugins' backends.

@@ -8,6 +8,8 @@ mod app;
 mod browser_cookie;
 mod bundles;
 mod connect;
+mod event_stream;
+mod events;
 pub mod extract;
 pub mod health;
 mod jwks;

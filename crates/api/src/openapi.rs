@@ -28,6 +28,7 @@ use crate::problem::Problem;
         (name = "identity", description = "API keys"),
         (name = "tenants", description = "Tenants as a whole"),
         (name = "plugins", description = "Plugins, installations and their configuration"),
+        (name = "events", description = "What happens in a tenant: publishing it, reading it, following it"),
         (name = "marketplace", description = "The shared catalog"),
         (name = "connections", description = "Accounts that users connect at other providers"),
         (name = "connectors", description = "One API over connected accounts"),

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use crate::layers::Deadline;
 use crate::{
-    App, access, api_keys, bundles, connect, health, jwks, layers, lexmodo, marketplace, openapi,
+    App, access, api_keys, bundles, connect, events, health, jwks, layers, lexmodo, marketplace, openapi,
     plugin_proxy, plugins, problem, rate_limit, service, tenants, unified,
 };
 
@@ -30,7 +30,10 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(quick_routes())
         .merge(publishing_routes())
+        .merge(events::publishing_routes())
         .merge(plugins::public_routes())
+        .merge(streams())
+        .merge(plugins::public_stream_routes())
         .merge(lexmodo::routes())
 }
 
@@ -40,6 +43,7 @@ fn quick_routes() -> OpenApiRouter<App> {
         .merge(api_keys::routes())
         .merge(tenants::routes())
         .merge(plugin_routes())
+        .merge(events::routes())
         .merge(unified::routes())
         .merge(connect::routes())
         .merge(lexmodo::customers::routes())
@@ -47,6 +51,11 @@ fn quick_routes() -> OpenApiRouter<App> {
 
 fn plugin_routes() -> OpenApiRouter<App> {
     plugins::routes().merge(marketplace::routes()).routes(routes!(bundles::current))
+}
+
+/// Routes whose answers have no end.
+fn streams() -> OpenApiRouter<App> {
+    events::stream_routes().merge(plugins::stream_routes())
 }
 
 /// Routes that take sources and bundles.
@@ -80,13 +89,16 @@ pub fn router(app: App, mounted: Router) -> Router {
             options.upload_deadline,
             options.max_upload_bytes,
         ))
+        .merge(limited(events::publishing_routes().into(), options.deadline, events::MAX_BODY))
         // What is streamed has bounds of its own.
         .merge(plugin_proxy::routes())
+        .merge(streams())
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(cors);
     let public = limited(plugins::public_routes().into(), options.deadline, options.max_body_bytes);
     let open = documentation()
         .merge(public)
+        .merge(plugins::public_stream_routes())
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(options.origins.public_cors());
 

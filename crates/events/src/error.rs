@@ -1,10 +1,15 @@
 //! What can go wrong with events, subscriptions, deliveries and webhooks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Coded, ErrorCode, EventTypeError, Extensions, Timestamp, Violation};
 
 use crate::ReceiveError;
+use crate::webhook::Refused;
+
+/// When to come again where a receiver has too much to take already.
+const FULL: Duration = Duration::from_secs(30);
 
 /// A wish about events that cannot be met.
 #[derive(Debug, thiserror::Error)]
@@ -57,21 +62,48 @@ pub enum Error {
     /// So much waits in a queue that nothing is put behind it.
     #[error("too many deliveries wait for this receiver: try again when there are fewer")]
     QueueFull,
-    /// The plugin is not installed.
-    #[error("{0} is not installed: install the plugin first")]
-    NotInstalled(String),
     /// Nothing here runs plugins.
     #[error("nothing runs plugins here: plugins cannot be given events")]
     NoPlugins,
-    /// Plugins cannot be asked at the moment.
-    #[error("plugins cannot be asked at the moment: {0}")]
-    PluginsAway(ReceiveError),
-    /// What came of an attempt could not be written.
-    #[error("what came of an attempt cannot be written at the moment")]
-    NotWritten,
+    /// What plugins listen to cannot be told.
+    #[error("{0}")]
+    Listeners(Box<dyn Coded + Send + Sync>),
     /// As many streams are open as there may be.
     #[error("there are too many open streams {0}: close some, or try again later")]
     TooManyStreams(&'static str),
+    /// What several asked for at the same time failed.
+    #[error(transparent)]
+    Shared(Arc<Error>),
+    /// What runs plugins cannot be asked at the moment.
+    #[error("the plugin cannot be asked at the moment")]
+    Plugins(#[source] ReceiveError),
+    /// The tenant has no such plugin.
+    #[error("the plugin {0} is not installed")]
+    PluginNotInstalled(String),
+    /// A webhook to an address that leads nowhere.
+    #[error("no installed plugin takes webhooks here: GET /plugins/{{id}}/webhook-url tells the address")]
+    NoSuchWebhookAddress,
+    /// The plugin's manifest has no `webhook`.
+    #[error("the plugin takes no webhooks: its manifest has no `webhook`")]
+    TakesNoWebhooks,
+    /// A webhook to the documented address of a plugin whose webhooks prove nothing.
+    #[error(
+        "the plugin's webhooks are not signed, so they are taken at its secret address alone: GET /plugins/{{id}}/webhook-url \
+         tells it"
+    )]
+    WebhookUnproven,
+    /// A webhook that is not proven to be its sender's.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The tenant has the plugin switched off.
+    #[error("the plugin {0} is switched off in this tenant: its webhooks are taken once it is switched on")]
+    WebhooksDisabled(String),
+    /// The installation has too many webhooks that were not delivered yet.
+    #[error("the plugin has too many webhooks that are not delivered yet: send this one again later")]
+    TooManyWebhooks,
+    /// The tenant has no such delivery of a webhook.
+    #[error("there is no such delivery, or its webhook is no longer kept")]
+    NoSuchWebhookDelivery,
 }
 
 impl Error {
@@ -94,15 +126,25 @@ impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Storage(error) => error.code(),
+            Self::Listeners(error) => error.code(),
             Self::Invalid(_) => ErrorCode::ValidationFailed,
             Self::TooLarge(_) => ErrorCode::PayloadTooLarge,
             Self::NotDeclared(_) | Self::NotAllowed(_) => ErrorCode::AccessDenied,
             Self::Gone { .. } => ErrorCode::Gone,
             Self::Cursor => ErrorCode::InvalidRequest,
-            Self::NoSuchSubscription(_) | Self::NoSuchDelivery | Self::NotInstalled(_) => ErrorCode::NotFound,
+            Self::NoSuchSubscription(_) | Self::NoSuchDelivery => ErrorCode::NotFound,
             Self::TooManySubscriptions | Self::NoSecret | Self::NoReceiver => ErrorCode::Conflict,
-            Self::NoPlugins | Self::PluginsAway(_) | Self::NotWritten => ErrorCode::Unavailable,
+            Self::NoPlugins => ErrorCode::Unavailable,
             Self::TooManyStreams(_) | Self::QueueFull => ErrorCode::RateLimited,
+            Self::Shared(error) => error.code(),
+            Self::Plugins(_) | Self::TooManyWebhooks => ErrorCode::Unavailable,
+            Self::PluginNotInstalled(_)
+            | Self::NoSuchWebhookAddress
+            | Self::TakesNoWebhooks
+            | Self::NoSuchWebhookDelivery => ErrorCode::NotFound,
+            Self::WebhookUnproven => ErrorCode::AuthenticationRequired,
+            Self::Refused(refused) => refused.code(),
+            Self::WebhooksDisabled(_) => ErrorCode::PluginDisabled,
         }
     }
 
@@ -110,6 +152,9 @@ impl Coded for Error {
         match self {
             Self::Storage(error) => error.retry_after(now),
             Self::TooManyStreams(_) | Self::QueueFull => Some(Duration::from_secs(30)),
+            Self::Shared(error) => error.retry_after(now),
+            Self::Plugins(error) => error.retry_after,
+            Self::TooManyWebhooks => Some(FULL),
             _ => None,
         }
     }
@@ -125,6 +170,15 @@ impl Coded for Error {
         match self {
             Self::Gone { oldest } => Extensions { oldest: Some(oldest.to_string()), ..Extensions::default() },
             _ => Extensions::default(),
+        }
+    }
+
+    fn may_be_told(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.may_be_told(),
+            Self::Shared(error) => error.may_be_told(),
+            Self::TooManyWebhooks => true,
+            _ => false,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bundler::Bundler;
 use connections::{Connections, vault};
+use events::feed::{Feed, Retention};
 use model::Ambient;
 use runtime::Runtime;
 use runtime::lifecycle::Lifecycle;
@@ -34,6 +35,10 @@ pub(crate) struct Background {
     pub(crate) runtime: Runtime,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) connections: Connections,
+    /// The log, for those who follow it.
+    pub(crate) feed: Feed,
+    /// What removes old events.
+    pub(crate) retention: Retention,
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) database: Database,
     pub(crate) blobs: Arc<dyn Blobs>,
@@ -50,6 +55,10 @@ impl Background {
         tasks.spawn(prepare(self.sandbox.clone()));
         tasks.spawn(vault::refresher::run(self.connections.vault().clone(), REFRESH_INTERVAL));
         tasks.spawn(self.lifecycle.clone().run());
+        tasks.spawn(self.feed.clone().run());
+        tasks.spawn(self.retention.clone().run());
+        let database = self.database.clone();
+        tasks.spawn(async move { database.listen().await });
         tasks.spawn(sum_up_metrics(self.app.clone()));
         tasks.spawn(self.sweep());
         tasks

@@ -5,6 +5,7 @@
 
 mod backends;
 mod background;
+mod bus;
 mod cli;
 mod connections;
 mod dev_provider;

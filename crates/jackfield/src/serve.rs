@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use events::feed::Feed;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use model::Ambient;
 use runtime::lifecycle::Lifecycle;
@@ -17,6 +18,7 @@ use url::Url;
 
 use crate::backends;
 use crate::background::Background;
+use crate::bus::Bus;
 use crate::cli::ServeArgs;
 use crate::dev_provider::DevProvider;
 use crate::parts;
@@ -89,6 +91,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let upstreams = backends::upstreams(&settings, (&guard, &registry), (&signer, &public_url), &ambient)?;
     let upstreams = Arc::new(upstreams);
     let lifecycle = backends::lifecycle((&database, &registry), &runtime, &ambient);
+    let bus = Bus::new(&settings, (&database, &registry), &ambient)?;
     let forget = parts::forget(&registry, &connections, &runtime);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
@@ -101,10 +104,13 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         runtime: runtime.clone(),
         signer,
         lifecycle: lifecycle.clone(),
+        publisher: bus.publisher,
+        feed: bus.feed.clone(),
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
     };
+    let retention = bus.retention;
     let app = api::App::new(options(&settings, args.dev, public_url.clone())?, parts);
     let background = Background {
         app: app.clone(),
@@ -113,6 +119,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         runtime: runtime.clone(),
         lifecycle: lifecycle.clone(),
         connections: connections.clone(),
+        feed: bus.feed.clone(),
+        retention,
         tenants,
         database: database.clone(),
         blobs,
@@ -124,7 +132,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     tell_who_may_call(&settings, args.dev);
 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
-    let cut_off = serve_until(stop, (listener, api::router(app, mounted)), bounds, &lifecycle).await;
+    let cut_off = serve_until(stop, (listener, api::router(app, mounted)), bounds, (&lifecycle, &bus.feed)).await;
     drop(background);
     bundler.shutdown().await;
     if !connections.vault().settle(SETTLE_DEADLINE).await {
@@ -149,11 +157,13 @@ async fn serve_until(
     stop: impl Future<Output = ()>,
     (listener, router): (TcpListener, Router),
     bounds: Bounds,
-    lifecycle: &Lifecycle,
+    (lifecycle, feed): (&Lifecycle, &Feed),
 ) -> usize {
     let stopping = CancellationToken::new();
     let stop = async {
         stop.await;
+        // They have no end of their own.
+        feed.close();
         stopping.cancel();
     };
     let ending = async {

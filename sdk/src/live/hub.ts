@@ -30,6 +30,8 @@ interface Subscriber {
 
 /** How many events are known again when they come twice, as they may after a break. */
 const REMEMBERED = 1_000;
+/** The most types that the server takes; a page that wants more asks for all that it may have, and leaves out the rest here. */
+const MAX_TYPES = 50;
 /** Components of one page come and go together. */
 const GATHER_MS = 30;
 const LINGER_MS = 2_000;
@@ -96,8 +98,9 @@ class TenantEvents {
       this.#following?.stop();
       return this.#onEnd();
     }
-    const wanted = [...new Set([...this.#subscribers].flatMap(({ types }) => types))].sort();
-    if (wanted.every((type) => this.#asked.includes(type))) return;
+    const all = [...new Set([...this.#subscribers].flatMap(({ types }) => types))].sort();
+    const wanted = all.length > MAX_TYPES ? ["*"] : all;
+    if (wanted.every((type) => this.#asked.includes(type)) || this.#asked[0] === "*") return;
     this.#asked = wanted;
     if (this.#following === undefined) this.#following = this.#follow();
     else this.#following.reopen();

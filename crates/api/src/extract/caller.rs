@@ -159,6 +159,15 @@ fn insufficient(needed: Role, own: Role) -> Problem {
     )
 }
 
+/// Whether the credential of `parts` is still `begun`'s. That nobody can tell now is no reason to break off what was begun.
+pub(super) async fn still_proves(app: &App, parts: &Parts, begun: &Principal) -> bool {
+    match principal(app, parts).await {
+        Ok(now) => now.as_ref() == Some(begun),
+        Err(Refusal::Cookie(_)) => false,
+        Err(Refusal::Other(problem)) => matches!(problem.code(), ErrorCode::Internal | ErrorCode::Unavailable),
+    }
+}
+
 /// Why there is no principal though there is a credential.
 enum Refusal {
     /// The browser sent a session cookie that proves nothing.

@@ -110,7 +110,7 @@ pub(super) struct OrganizationQuery {
 }
 
 impl OrganizationQuery {
-    fn tenant(&self) -> Result<TenantId, Problem> {
+    pub(super) fn tenant(&self) -> Result<TenantId, Problem> {
         let text = self.organization_id.as_deref().unwrap_or_default();
         text.parse().map_err(|error| {
             Problem::new(ErrorCode::InvalidRequest, format!("name a tenant by organizationId: {error}"))

@@ -11,6 +11,7 @@ mod logs;
 mod multipart;
 pub(crate) mod publish;
 mod ratings;
+mod stream;
 
 use model::PluginId;
 use utoipa_axum::router::OpenApiRouter;
@@ -45,6 +46,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// Routes for any page, whatever its origin.
 pub(crate) fn public_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(catalog::public_enabled)).routes(routes!(catalog::public_payment))
+}
+
+/// Routes whose answers have no end.
+pub(crate) fn stream_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(stream::own))
+}
+
+/// Routes for any page, whose answers have no end.
+pub(crate) fn public_stream_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(stream::public))
 }
 
 /// Routes that take sources and bundles: larger bodies and longer work than others.

@@ -6,8 +6,6 @@ use model::{PluginId, TenantId, Timestamp};
 use sqlx::QueryBuilder;
 use storage::{Tx, on};
 
-use crate::Error;
-
 /// How many rows one statement writes: SQLite and PostgreSQL allow 32,766 places in one, and more.
 const ROWS: usize = 500;
 
@@ -141,7 +139,7 @@ pub struct NewDelivery {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn enqueue(tx: &mut Tx, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), Error> {
+pub async fn enqueue(tx: &mut Tx, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), storage::Error> {
     for rows in deliveries.chunks(ROWS) {
         insert(tx, rows, now).await?;
     }
@@ -173,7 +171,7 @@ async fn insert(tx: &mut Tx, rows: &[NewDelivery], now: Timestamp) -> Result<(),
 
 /// Says of the queues that there is more in them. In the order of their names, so that two who do so never wait for each other
 /// in a circle.
-async fn touch(tx: &mut Tx, deliveries: &[NewDelivery]) -> Result<(), Error> {
+pub(crate) async fn touch(tx: &mut Tx, deliveries: &[NewDelivery]) -> Result<(), storage::Error> {
     let mut due: BTreeMap<String, (&Queue, i64)> = BTreeMap::new();
     for delivery in deliveries {
         let at = delivery.due_at.as_millisecond();
@@ -198,8 +196,7 @@ async fn touch(tx: &mut Tx, deliveries: &[NewDelivery]) -> Result<(), Error> {
                  ELSE excluded.due_at END",
             );
             query.build().execute(c).await.map(drop)
-        })
-        .map_err(storage::Error::from)?;
+        })?;
     }
     Ok(())
 }

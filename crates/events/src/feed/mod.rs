@@ -22,8 +22,8 @@ pub use retention::{Retention, Swept};
 use crate::Error;
 use hubs::{Hubs, Key};
 
-/// The tables of the feed, of retention and of what pages may do.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+/// The tables of retention and of what pages may do.
+pub(crate) const TABLES: Migration = Migration {
     version: 2026_11_21_49,
     name: "what pages may emit and follow, and how far the log was removed",
     // `expired_through`: everything before or at this place may be gone. `counted_through`: the sizes of all events through here
@@ -44,13 +44,13 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         INSERT INTO event_retention (singleton, expired_through, counted_through, bytes, counted_at)
             VALUES (1, 0, 0, 0, 0);
     ",
-}];
+};
 
-/// What these tables have of a tenant.
-pub const TENANT_DATA: &[TenantData] = &[TenantData {
+/// What pages may emit and follow in a tenant.
+pub(crate) const POLICY_ROWS: TenantData = TenantData {
     name: "event policies",
     delete: |tx, tenant, _| Box::pin(crate::publish::delete_policy(tx, tenant)),
-}];
+};
 
 /// How many may follow the log at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

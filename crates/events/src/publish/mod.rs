@@ -13,7 +13,7 @@ use serde_json::Value;
 use storage::Database;
 
 pub use binary::{binary, is_binary};
-pub use cloud_event::{CloudEvent, MAX_EVENT_BYTES, MAX_HOPS, after_hops};
+pub use cloud_event::{CloudEvent, MAX_EVENT_BYTES, after_hops};
 pub use json::{AsCloudEvent, BATCH, MAX_BATCH, STRUCTURED, batch, structured};
 pub use policy::EventPolicy;
 
@@ -89,10 +89,7 @@ impl Publisher {
             return Err(Error::invalid("/subject", SUBJECT.1));
         }
         let Some(hops) = event.hops.map_or(Some(0), after_hops) else {
-            return Err(Error::invalid(
-                "/hops",
-                "must be less than 8: events that lead to one another as often go in a circle",
-            ));
+            return Err(Error::invalid("/hops", "must be less than 8: events that lead to one another as often go in a circle"));
         };
         if event.data.to_string().len() > MAX_EVENT_BYTES {
             return Err(Error::TOO_LARGE_EVENT);

@@ -201,6 +201,17 @@ settings! {
         /// its keys are at `/.well-known/jwks.json`. Without it, there is no `ctx.platform`.
         platform_api_url: Option<Url> = "PLATFORM_API_URL";
     }
+    "Events" {
+        /// For how many days events are kept. What is yet to be delivered is kept for longer.
+        event_retention: Days = "EVENT_RETENTION" or "30";
+        /// About how many bytes of events are kept: the oldest go first, though they are younger than EVENT_RETENTION. What is yet to be
+        /// delivered is kept.
+        event_log_size: Memory = "EVENT_LOG_SIZE" or "20GiB";
+        /// How many streams of events (`/events/stream`, `/plugins/stream`) a server has open at once.
+        event_streams: NonZeroU32 = "EVENT_STREAMS" or "10000";
+        /// How many of them are of one tenant. Streams without a credential have as many places again, of their own.
+        event_streams_per_tenant: NonZeroU32 = "EVENT_STREAMS_PER_TENANT" or "2000";
+    }
     "Connections" {
         /// A file of further providers that accounts can be connected at, or of keys that override those of a built-in
         /// one: see `docs/add-a-provider.md`. The OAuth app at each provider is set by the names under

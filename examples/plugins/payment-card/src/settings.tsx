@@ -11,10 +11,16 @@ interface SettingsProps {
 
 type Outcome = { kind: "idle" | "saving" | "saved" } | { kind: "failed"; why: string };
 
+/** What of these is not empty. */
+function typed(fields: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields).filter(([, text]) => text !== ""));
+}
+
 /** The settings page. A stored key is masked by the server; it is sent only when a new one is typed. */
 export const Settings = createExtensionPoint<SettingsProps, Partial<CardConfig>>(({ config, onConfigChange }) => {
   const [draft, setDraft] = useState(() => withDefaults(config));
   const [secretKey, setSecretKey] = useState("");
+  const [webhookSecret, setWebhookSecret] = useState("");
   const [outcome, setOutcome] = useState<Outcome>({ kind: "idle" });
   const [key, setKey] = useState("");
   const { backend } = usePlatformSDK();
@@ -32,9 +38,11 @@ export const Settings = createExtensionPoint<SettingsProps, Partial<CardConfig>>
     event.preventDefault();
     if (nameError !== undefined || brandError !== undefined) return;
     setOutcome({ kind: "saving" });
+    const { processorUrl = "", ...others } = draft;
     try {
-      await onConfigChange({ ...draft, ...(secretKey === "" ? {} : { secretKey }) });
+      await onConfigChange({ ...others, ...typed({ processorUrl, secretKey, webhookSecret }) });
       setSecretKey("");
+      setWebhookSecret("");
       setOutcome({ kind: "saved" });
     } catch (error) {
       setOutcome({ kind: "failed", why: error instanceof Error ? error.message : String(error) });
@@ -85,6 +93,22 @@ export const Settings = createExtensionPoint<SettingsProps, Partial<CardConfig>>
           placeholder={stored ? "Stored. Type to replace it" : ""}
           hint="Kept encrypted. It never reaches the browser again."
           onValue={setSecretKey}
+        />
+        <Field
+          label="Secret that the provider signs webhooks with"
+          type="password"
+          autoComplete="off"
+          value={webhookSecret}
+          placeholder={config.webhookSecret === undefined ? "" : "Stored. Type to replace it"}
+          onValue={setWebhookSecret}
+        />
+        <Field
+          label="Address of the payment provider"
+          type="url"
+          value={draft.processorUrl ?? ""}
+          placeholder="None: payments are only written down"
+          maxLength={200}
+          onValue={(processorUrl) => edit({ processorUrl })}
         />
         {stored && (
           <button type="button" className="pc-link" onClick={() => void checkKey()}>

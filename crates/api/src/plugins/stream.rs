@@ -1,0 +1,123 @@
+//! What becomes of a tenant's installations, as it happens: what pages follow to show it without a reload.
+
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use events::feed::{Audience, Following, Readable, Topic};
+use http::request::Parts;
+use model::{EventKind, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+use storage::LoggedEvent;
+use utoipa::IntoParams;
+
+use super::catalog::OrganizationQuery;
+use crate::App;
+use crate::event_stream::{self, Begin, Form};
+use crate::events::within;
+use crate::extract::{Query, Standing, User};
+use crate::problem::{Problem, ProblemBody};
+
+/// From where on.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct After {
+    /// Begin behind the event of this id. Without it and without `Last-Event-ID`, now.
+    #[param(example = "1742")]
+    after: Option<String>,
+}
+
+/// What has become of an installation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Change<'a> {
+    change: &'static str,
+    plugin_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    time: Timestamp,
+}
+
+/// Streams what becomes of the caller's tenant's installations (`text/event-stream`): `data` is `{"change", "pluginId", "version"?, "time"}`, where
+/// `change` is `installed`, `upgraded`, `configured`, `consented`, `enabled`, `disabled` or `uninstalled`. A client that asks again with
+/// `Last-Event-ID` misses nothing; `event: reset` tells that it may have, and is to read its lists anew.
+#[utoipa::path(
+    get, path = "/plugins/stream", tag = "plugins", operation_id = "streamInstalledPlugins",
+    params(After, ("Last-Event-ID" = Option<String>, Header, description = "goes before `after`; browsers send it by themselves")),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []), ("session" = [])),
+)]
+pub(super) async fn own(
+    State(app): State<App>,
+    caller: User,
+    Query(query): Query<After>,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let standing = Standing::of(&app, &parts, &caller);
+    let begin = Begin::of(&parts, query.after.as_deref())?;
+    follow(&app, (caller.tenant(), Audience::Known), begin, Some(standing)).await
+}
+
+/// Streams what becomes of a tenant's installations, as `GET /plugins/stream` does, to anybody.
+#[utoipa::path(
+    get, path = "/plugins/public/organizations/stream", tag = "plugins", operation_id = "streamEnabledPlugins",
+    params(OrganizationQuery, After, ("Last-Event-ID" = Option<String>, Header, description = "goes before `after`; browsers send it by themselves")),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn public(
+    State(app): State<App>,
+    Query(organization): Query<OrganizationQuery>,
+    Query(query): Query<After>,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let begin = Begin::of(&parts, query.after.as_deref())?;
+    follow(&app, (&organization.tenant()?, Audience::Public), begin, None).await
+}
+
+async fn follow(
+    app: &App,
+    (tenant, audience): (&TenantId, Audience),
+    begin: Begin,
+    standing: Option<Standing>,
+) -> Result<Response, Problem> {
+    let following = Following {
+        tenant: Some(tenant.clone()),
+        topic: Topic::Installations,
+        types: Vec::new(),
+        readable: Readable::All,
+        audience,
+        after: begin.place(),
+    };
+    let follow = async { Ok(app.feed().follow(following).await?) };
+    let follower = within(app.options().deadline, follow).await?;
+    let form = Form { topic: Topic::Installations, make: frame };
+    Ok(event_stream::respond(app, (follower, begin), form, standing))
+}
+
+fn frame(event: &LoggedEvent) -> Bytes {
+    let data: serde_json::Value = serde_json::from_str(&event.data).unwrap_or_default();
+    let version = data.get("version").and_then(serde_json::Value::as_str).map(str::to_owned);
+    let change = Change { change: change(&event.kind), plugin_id: &event.subject, version, time: event.time() };
+    // Texts always serialise.
+    event_stream::frame(event.seq, &serde_json::to_string(&change).unwrap_or_default())
+}
+
+/// What the page is told that an event of this type is.
+fn change(kind: &str) -> &'static str {
+    const CHANGES: [(EventKind, &str); 7] = [
+        (EventKind::InstallationCreated, "installed"),
+        (EventKind::InstallationUpgraded, "upgraded"),
+        (EventKind::InstallationConfigured, "configured"),
+        (EventKind::InstallationConsented, "consented"),
+        (EventKind::InstallationEnabled, "enabled"),
+        (EventKind::InstallationDisabled, "disabled"),
+        (EventKind::InstallationRemoved, "uninstalled"),
+    ];
+    let found = CHANGES.into_iter().find(|(known, _)| known.as_str() == kind);
+    found.map_or("changed", |(_, word)| word)
+}

@@ -1,0 +1,118 @@
+//! Webhooks as they came.
+
+use std::collections::BTreeMap;
+
+use model::{TenantId, Timestamp};
+use sqlx::{FromRow, QueryBuilder};
+use storage::{Conn, Error, Tx, on};
+
+use crate::delivery::Queue;
+
+/// How many rows one statement writes, of 11 places each.
+const ROWS: usize = 200;
+
+/// How many of the oldest a sweep looks at.
+const SWEPT_AT_ONCE: i64 = 1000;
+
+/// A webhook to be written.
+#[derive(Debug)]
+pub(crate) struct NewWebhook {
+    pub(crate) tenant: TenantId,
+    pub(crate) plugin_key: String,
+    pub(crate) plugin_id: String,
+    pub(crate) dedupe_key: String,
+    pub(crate) sender_id: Option<String>,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) headers: String,
+    pub(crate) body: bytes::Bytes,
+    pub(crate) received_at: Timestamp,
+}
+
+/// A webhook as its plugin is given it.
+#[derive(Debug, FromRow)]
+pub(crate) struct RequestRow {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) headers: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What tells a webhook from all others.
+type Key = (String, String, String);
+
+/// Writes webhooks, but those that were there. Gives the numbers of the new ones, each in the place of its webhook: of several
+/// that are the same, the first is the new one.
+pub(crate) async fn insert(tx: &mut Tx, webhooks: &[NewWebhook]) -> Result<Vec<Option<i64>>, Error> {
+    let mut written: BTreeMap<Key, i64> = BTreeMap::new();
+    for rows in webhooks.chunks(ROWS) {
+        let new: Vec<(i64, String, String, String)> = on!(tx, |c| {
+            let mut query = QueryBuilder::new(
+                "INSERT INTO webhook (tenant, plugin_key, plugin_id, dedupe_key, sender_id, method, path, query, headers, \
+                 body, received_at) ",
+            );
+            query.push_values(rows, |mut row, webhook| {
+                row.push_bind(webhook.tenant.as_str()).push_bind(&webhook.plugin_key);
+                row.push_bind(&webhook.plugin_id).push_bind(&webhook.dedupe_key);
+                row.push_bind(&webhook.sender_id).push_bind(&webhook.method).push_bind(&webhook.path);
+                row.push_bind(&webhook.query).push_bind(&webhook.headers).push_bind(webhook.body.as_ref());
+                row.push_bind(webhook.received_at.as_millisecond());
+            });
+            query.push(
+                " ON CONFLICT (tenant, plugin_key, dedupe_key) DO NOTHING RETURNING seq, tenant, plugin_key, dedupe_key",
+            );
+            query.build_query_as().fetch_all(c).await
+        })?;
+        written.extend(new.into_iter().map(|(seq, tenant, plugin, key)| ((tenant, plugin, key), seq)));
+    }
+    let key = |webhook: &NewWebhook| {
+        (webhook.tenant.to_string(), webhook.plugin_key.clone(), webhook.dedupe_key.clone())
+    };
+    Ok(webhooks.iter().map(|webhook| written.remove(&key(webhook))).collect())
+}
+
+/// A webhook of a tenant.
+pub(crate) async fn request(
+    conn: &mut Conn,
+    tenant: &TenantId,
+    seq: i64,
+) -> Result<Option<RequestRow>, Error> {
+    Ok(on!(conn, |c| sqlx::query_as(
+        "SELECT method, path, query, headers, body FROM webhook WHERE seq = $1 AND tenant = $2"
+    )
+    .bind(seq)
+    .bind(tenant.as_str())
+    .fetch_optional(c)
+    .await)?)
+}
+
+/// How many deliveries of a queue are unfinished, counted up to `most`.
+pub(crate) async fn unfinished(conn: &mut Conn, queue: &Queue, most: i64) -> Result<i64, Error> {
+    Ok(on!(conn, |c| {
+        sqlx::query_scalar(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM delivery WHERE queue = $1 AND finished_at IS NULL LIMIT $2) unfinished"
+    )
+    .bind(queue.name())
+    .bind(most)
+    .fetch_one(c)
+    .await
+    })?)
+}
+
+/// Deletes webhooks that came before `oldest`, some of the oldest there are. Numbers grow with time, but for the clocks of
+/// replicas.
+pub(crate) async fn sweep(tx: &mut Tx, oldest: Timestamp) -> Result<u64, Error> {
+    Ok(on!(tx, |c| {
+        sqlx::query(
+        "DELETE FROM webhook WHERE seq IN (SELECT seq FROM (SELECT seq, received_at FROM webhook ORDER BY seq LIMIT $2) \
+         first WHERE received_at < $1)"
+    )
+    .bind(oldest.as_millisecond())
+    .bind(SWEPT_AT_ONCE)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected())
+    })?)
+}
