@@ -402,7 +402,7 @@ mod tests {
                 upstream_status: Some(403),
                 missing_scopes: vec!["mail.send".into()],
                 reconnect: Some("/api/v1/unified/auth/google/url".into()),
-                ..Extensions::default()
+                oldest: None,
             }
         }
     }

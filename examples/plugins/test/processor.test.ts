@@ -12,6 +12,8 @@ const ADDRESS = "http://127.0.0.1:4010";
 const SECRET = "whsec_of_this_test";
 const ann = { id: "ann", role: "user" } as const;
 const card = { amount: 10450, currency: "EUR", brand: "visa", last4: "4242" };
+// A machine that is busy elsewhere is no failure.
+vi.setConfig({ testTimeout: 60_000 });
 const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 
 let processor: Processor;

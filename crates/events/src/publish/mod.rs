@@ -5,6 +5,8 @@ mod binary;
 mod cloud_event;
 mod json;
 mod policy;
+#[cfg(test)]
+mod wire_tests;
 
 use std::fmt;
 

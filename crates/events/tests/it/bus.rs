@@ -1,0 +1,123 @@
+//! A log, who publishes into it, and who follows it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use events::feed::{Audience, Bounds, Feed, Follower, Following, Listens, Readable, Step, Topic};
+use events::publish::{Publisher, structured};
+use model::{Ambient, Event, EventKind, EventPattern, Sender, TenantId};
+use serde_json::json;
+use storage::Database;
+use tokio::task::JoinSet;
+
+use crate::place::Place;
+
+/// How long anything may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What plugins listen to, as the test says.
+#[derive(Debug, Default)]
+pub(crate) struct Listened(pub(crate) Mutex<Vec<EventPattern>>);
+
+#[async_trait]
+impl Listens for Listened {
+    async fn listens(&self, _: &TenantId) -> Result<Vec<EventPattern>, events::Error> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+}
+
+/// One process with its part of the bus.
+pub(crate) struct Bus {
+    pub(crate) database: Database,
+    pub(crate) publisher: Publisher,
+    pub(crate) feed: Feed,
+    pub(crate) listened: Arc<Listened>,
+    _tasks: JoinSet<()>,
+}
+
+pub(crate) const BOUNDS: Bounds = Bounds { streams: 2000, streams_per_tenant: 1500 };
+
+impl Bus {
+    pub(crate) async fn start(place: &Place) -> Self {
+        Self::start_at(place, &Ambient::system()).await
+    }
+
+    pub(crate) async fn start_at(place: &Place, ambient: &Ambient) -> Self {
+        let database = place.open(ambient).await;
+        let listened = Arc::new(Listened::default());
+        let listens = Arc::clone(&listened) as Arc<dyn Listens>;
+        let feed = Feed::new(database.clone(), listens, BOUNDS, ambient.clone());
+        let publisher = Publisher::new(database.clone(), ambient.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(feed.clone().run());
+        let listening = database.clone();
+        tasks.spawn(async move { listening.listen().await });
+        Self { database, publisher, feed, listened, _tasks: tasks }
+    }
+
+    pub(crate) fn listens_to(&self, patterns: &[&str]) {
+        *self.listened.0.lock().unwrap() = types(patterns);
+    }
+
+    /// Publishes an event of this type, whose data is `number`.
+    pub(crate) async fn say(&self, tenant: &str, kind: &str, number: usize) {
+        let event = json!({
+            "specversion": "1.0", "id": format!("{kind}-{number}"), "source": "/test", "type": kind, "data": number,
+        });
+        let event = structured(event.to_string().as_bytes()).unwrap();
+        self.publisher.publish(&id(tenant), &Sender::ApiKey("k".into()), vec![event]).await.unwrap();
+    }
+
+    /// Records what this server itself does.
+    pub(crate) async fn record(&self, tenant: Option<&str>, kind: EventKind) {
+        let mut tx = self.database.begin().await.unwrap();
+        tx.record(Event { tenant: tenant.map(id), kind, subject: "notes".into(), data: json!({}) });
+        tx.commit().await.unwrap();
+    }
+
+    pub(crate) async fn follow(&self, tenant: &str, after: Option<i64>) -> Follower {
+        self.feed.follow(following(Some(tenant), after)).await.unwrap()
+    }
+}
+
+pub(crate) fn id(tenant: &str) -> TenantId {
+    tenant.parse().unwrap()
+}
+
+pub(crate) fn types(patterns: &[&str]) -> Vec<EventPattern> {
+    patterns.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+pub(crate) fn following(tenant: Option<&str>, after: Option<i64>) -> Following {
+    Following {
+        tenant: tenant.map(id),
+        topic: Topic::Events,
+        types: Vec::new(),
+        readable: Readable::All,
+        audience: Audience::Known,
+        after,
+    }
+}
+
+/// The type and the data of the next event.
+pub(crate) async fn next(follower: &mut Follower) -> (String, String) {
+    match tokio::time::timeout(PATIENCE, follower.next()).await.expect("an event comes").unwrap() {
+        Step::Event(told) => (told.event().kind.clone(), told.event().data.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The data of the next `count` events.
+pub(crate) async fn numbers(follower: &mut Follower, count: usize) -> Vec<usize> {
+    let mut numbers = Vec::with_capacity(count);
+    for _ in 0..count {
+        numbers.push(next(follower).await.1.parse().unwrap());
+    }
+    numbers
+}
+
+/// Whether nothing comes for a moment.
+pub(crate) async fn is_silent(follower: &mut Follower) -> bool {
+    tokio::time::timeout(Duration::from_millis(150), follower.next()).await.is_err()
+}
