@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use connections::Connections;
 use connectors::Connectors;
+use events::delivery::Deliveries;
 use events::feed::Feed;
 use events::publish::Publisher;
+use events::subscription::Subscriptions;
 use http::{Extensions, HeaderMap};
 use identity::{ApiKeys, Authenticator, Signer};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -78,6 +80,10 @@ pub struct Parts {
     pub publisher: Publisher,
     /// The log, for those who follow it.
     pub feed: Feed,
+    /// Who wants which events.
+    pub subscriptions: Subscriptions,
+    /// What those who want events are given.
+    pub deliveries: Deliveries,
     /// The way to plugins' own servers.
     pub upstreams: Arc<Upstreams>,
     /// Signs what others are to believe of this server.
@@ -175,6 +181,16 @@ impl App {
     /// The log, for those who follow it.
     pub(crate) fn feed(&self) -> &Feed {
         &self.0.parts.feed
+    }
+
+    /// Who wants which events.
+    pub(crate) fn subscriptions(&self) -> &Subscriptions {
+        &self.0.parts.subscriptions
+    }
+
+    /// What those who want events are given.
+    pub(crate) fn deliveries(&self) -> &Deliveries {
+        &self.0.parts.deliveries
     }
 
     /// Runs plugins' backends.

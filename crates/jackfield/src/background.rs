@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bundler::Bundler;
 use connections::{Connections, vault};
+use events::delivery::Deliveries;
 use events::feed::{Feed, Retention};
 use model::Ambient;
 use runtime::Runtime;
@@ -37,6 +38,7 @@ pub(crate) struct Background {
     pub(crate) connections: Connections,
     /// The log, for those who follow it.
     pub(crate) feed: Feed,
+    pub(crate) deliveries: Deliveries,
     /// What removes old events.
     pub(crate) retention: Retention,
     pub(crate) tenants: Arc<Tenants>,
@@ -55,6 +57,7 @@ impl Background {
         tasks.spawn(prepare(self.sandbox.clone()));
         tasks.spawn(vault::refresher::run(self.connections.vault().clone(), REFRESH_INTERVAL));
         tasks.spawn(self.lifecycle.clone().run());
+        tasks.spawn(self.deliveries.clone().run());
         tasks.spawn(self.feed.clone().run());
         tasks.spawn(self.retention.clone().run());
         let database = self.database.clone();
@@ -77,6 +80,7 @@ impl Background {
             tell("old activity could not be forgotten", self.connections.activity().sweep(oldest).await);
             tell("what plugins keep could not be swept", self.runtime.sweep().await);
             tell("old runs of hooks could not be forgotten", self.lifecycle.sweep().await);
+            tell("old deliveries could not be forgotten", self.deliveries.sweep().await);
             let swept = storage::sweep(&self.database, self.blobs.as_ref(), STAGED_FOR, &self.ambient).await;
             if let Some(blobs) = tell("leftover blobs could not be removed", swept).filter(|blobs| *blobs > 0)
             {

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use events::delivery::{self, Deliveries};
 use events::feed::{Bounds, Feed, Listens, Retention};
 use events::publish::Publisher;
+use events::subscription::{self, Endpoints, Subscriptions};
 use model::{Ambient, EventPattern, TenantId};
+use outbound::Guard;
 use registry::Registry;
-use storage::Database;
+use storage::{Database, Sealer};
 
 use crate::settings::Settings;
 
@@ -26,6 +29,8 @@ pub(crate) struct Bus {
     pub(crate) publisher: Publisher,
     pub(crate) feed: Feed,
     pub(crate) retention: Retention,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) deliveries: Deliveries,
 }
 
 impl Bus {
@@ -33,6 +38,7 @@ impl Bus {
     pub(crate) fn new(
         settings: &Settings,
         (database, registry): (&Database, &Arc<Registry>),
+        (sealer, guard): (&Sealer, &Guard),
         ambient: &Ambient,
     ) -> anyhow::Result<Self> {
         let bounds = Bounds {
@@ -40,10 +46,29 @@ impl Bus {
             streams_per_tenant: usize::try_from(settings.event_streams_per_tenant.get())?,
         };
         let listeners = Arc::new(Listeners(Arc::clone(registry)));
+        // Each attempt has a deadline of its own.
+        let client = guard.client(&outbound::Settings { deadline: None, ..outbound::Settings::default() })?;
+        let endpoints = Endpoints::new(client, sealer.clone(), ambient.clone());
+        let deliveries = Deliveries::new(delivery::Parts {
+            database: database.clone(),
+            endpoints: endpoints.clone(),
+            plugins: None,
+            webhooks: None,
+            ambient: ambient.clone(),
+        });
+        let subscriptions = Subscriptions::new(subscription::Parts {
+            database: database.clone(),
+            endpoints,
+            plugins: None,
+            deliveries: deliveries.clone(),
+            ambient: ambient.clone(),
+        });
         let bytes = u64::try_from(settings.event_log_size.0)?;
         Ok(Self {
             publisher: Publisher::new(database.clone(), ambient.clone()),
             feed: Feed::new(database.clone(), listeners, bounds, ambient.clone()),
+            subscriptions,
+            deliveries,
             retention: Retention::new(database.clone(), settings.event_retention.0, bytes, ambient.clone()),
         })
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use events::delivery::Deliveries;
 use events::feed::Feed;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use model::Ambient;
@@ -91,7 +92,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let upstreams = backends::upstreams(&settings, (&guard, &registry), (&signer, &public_url), &ambient)?;
     let upstreams = Arc::new(upstreams);
     let lifecycle = backends::lifecycle((&database, &registry), &runtime, &ambient);
-    let bus = Bus::new(&settings, (&database, &registry), &ambient)?;
+    let bus = Bus::new(&settings, (&database, &registry), (&sealer, &guard), &ambient)?;
     let forget = parts::forget(&registry, &connections, &runtime);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
@@ -106,6 +107,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         lifecycle: lifecycle.clone(),
         publisher: bus.publisher,
         feed: bus.feed.clone(),
+        subscriptions: bus.subscriptions,
+        deliveries: bus.deliveries.clone(),
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
@@ -120,6 +123,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         lifecycle: lifecycle.clone(),
         connections: connections.clone(),
         feed: bus.feed.clone(),
+        deliveries: bus.deliveries.clone(),
         retention,
         tenants,
         database: database.clone(),
@@ -132,7 +136,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     tell_who_may_call(&settings, args.dev);
 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
-    let cut_off = serve_until(stop, (listener, api::router(app, mounted)), bounds, (&lifecycle, &bus.feed)).await;
+    let cut_off = serve_until(stop, (listener, api::router(app, mounted)), bounds, (&lifecycle, &bus.deliveries, &bus.feed)).await;
     drop(background);
     bundler.shutdown().await;
     if !connections.vault().settle(SETTLE_DEADLINE).await {
@@ -157,7 +161,7 @@ async fn serve_until(
     stop: impl Future<Output = ()>,
     (listener, router): (TcpListener, Router),
     bounds: Bounds,
-    (lifecycle, feed): (&Lifecycle, &Feed),
+    (lifecycle, deliveries, feed): (&Lifecycle, &Deliveries, &Feed),
 ) -> usize {
     let stopping = CancellationToken::new();
     let stop = async {
@@ -168,11 +172,14 @@ async fn serve_until(
     };
     let ending = async {
         stopping.cancelled().await;
-        lifecycle.close(bounds.shutdown).await
+        tokio::join!(lifecycle.close(bounds.shutdown), deliveries.close(bounds.shutdown))
     };
-    let (cut_off, has_ended) = tokio::join!(server::serve(listener, router, bounds, stop), ending);
+    let (cut_off, (has_ended, is_delivered)) = tokio::join!(server::serve(listener, router, bounds, stop), ending);
     if !has_ended {
         tracing::warn!("hooks of plugins are cut off; they are called again");
+    }
+    if !is_delivered {
+        tracing::warn!("deliveries of events are cut off; they are made again");
     }
     cut_off
 }

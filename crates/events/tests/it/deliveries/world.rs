@@ -1,7 +1,7 @@
 //! Tenants with subscriptions, and receivers that do what the test says.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +18,6 @@ use outbound::Guard;
 use serde_json::{Value, json};
 use storage::{Database, LoggedEvent, MasterKey, Sealer, events_after, on};
 use testkit::ManualClock;
-use tokio::sync::watch;
 
 use crate::place::Place;
 
@@ -73,7 +72,6 @@ pub(super) struct World {
     pub(super) clock: Arc<ManualClock>,
     pub(super) ambient: Ambient,
     place: Place,
-    ended: watch::Sender<bool>,
 }
 
 pub(super) fn tenant(name: &str) -> TenantId {
@@ -107,15 +105,11 @@ impl World {
         let database = place.open(&ambient).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let (known, ended) = (Mutex::default(), watch::Sender::new(false));
-        let world = Arc::new(Self { known, origin, database, clock, ambient, place, ended });
+        let known = Mutex::default();
+        let world = Arc::new(Self { known, origin, database, clock, ambient, place });
         let routes = Router::new().route("/{*at}", axum::routing::any(receive)).with_state(Arc::clone(&world));
         tokio::spawn(async move { axum::serve(listener, routes).await });
         world
-    }
-
-    pub(super) fn known(&self) -> MutexGuard<'_, impl Sized> {
-        self.known.lock().unwrap()
     }
 
     pub(super) async fn process(self: &Arc<Self>) -> Process {
@@ -260,12 +254,6 @@ impl World {
     }
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        self.ended.send_replace(true);
-    }
-}
-
 async fn receive(
     Shared(world): Shared<Arc<World>>,
     Path(at): Path<String>,
@@ -276,6 +264,7 @@ async fn receive(
     let got = Got { at, headers: headers.collect(), body: String::from_utf8(body.to_vec()).unwrap() };
     let Some(behaviour) = world.note(got) else { return StatusCode::NO_CONTENT.into_response() };
     if behaviour.hangs {
+        // Who gives up waiting drops this.
         std::future::pending::<()>().await;
     }
     tokio::time::sleep(behaviour.takes).await;
