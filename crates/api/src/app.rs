@@ -12,6 +12,7 @@ use events::delivery::Deliveries;
 use events::feed::Feed;
 use events::publish::Publisher;
 use events::subscription::Subscriptions;
+use events::webhook::Webhooks;
 use http::{Extensions, HeaderMap};
 use identity::{ApiKeys, Authenticator, Signer};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -42,6 +43,8 @@ pub struct Options {
     pub public_url: Url,
     /// The most bytes of a JSON body.
     pub max_body_bytes: usize,
+    /// The most bytes of a webhook.
+    pub max_webhook_bytes: usize,
     /// The most bytes of an upload.
     pub max_upload_bytes: usize,
     /// How long a request may take.
@@ -80,14 +83,16 @@ pub struct Parts {
     pub publisher: Publisher,
     /// The log, for those who follow it.
     pub feed: Feed,
-    /// Who wants which events.
-    pub subscriptions: Subscriptions,
-    /// What those who want events are given.
-    pub deliveries: Deliveries,
     /// The way to plugins' own servers.
     pub upstreams: Arc<Upstreams>,
     /// Signs what others are to believe of this server.
     pub signer: Signer,
+    /// Delivers events and webhooks to their receivers.
+    pub deliveries: Deliveries,
+    /// Who wants which events, and where.
+    pub subscriptions: Subscriptions,
+    /// Takes webhooks in.
+    pub webhooks: Webhooks,
     /// Deletes tenants.
     pub tenants: Arc<Tenants>,
     /// What must answer for the server to be ready.
@@ -183,16 +188,6 @@ impl App {
         &self.0.parts.feed
     }
 
-    /// Who wants which events.
-    pub(crate) fn subscriptions(&self) -> &Subscriptions {
-        &self.0.parts.subscriptions
-    }
-
-    /// What those who want events are given.
-    pub(crate) fn deliveries(&self) -> &Deliveries {
-        &self.0.parts.deliveries
-    }
-
     /// Runs plugins' backends.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.0.parts.runtime
@@ -206,6 +201,11 @@ impl App {
     /// Signs what others are to believe of this server.
     pub(crate) fn signer(&self) -> &Signer {
         &self.0.parts.signer
+    }
+
+    /// Takes webhooks in.
+    pub(crate) fn webhooks(&self) -> &Webhooks {
+        &self.0.parts.webhooks
     }
 
     pub(crate) fn tenants(&self) -> &Arc<Tenants> {

@@ -30,6 +30,7 @@ mod service;
 mod subscriptions;
 mod tenants;
 mod unified;
+mod webhooks;
 
 pub use access::RequestContext;
 pub use address::PeerAddress;

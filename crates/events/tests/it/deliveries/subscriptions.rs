@@ -21,6 +21,7 @@ on_both_databases!(
     who_is_deleted_is_given_nothing_more,
     a_change_holds_for_what_is_given_next,
     a_tenant_has_so_many_and_no_more,
+    others_libraries_verify_what_is_sent,
 );
 
 fn wanted(types: &[&str], endpoint: &str) -> NewSubscription {
@@ -288,5 +289,40 @@ async fn a_tenant_has_so_many_and_no_more(place: Place) {
     process.settle().await;
     for number in 0..100 {
         assert_eq!(world.numbers(&format!("in{number}")), [1]);
+    }
+}
+
+async fn others_libraries_verify_what_is_sent(place: Place) {
+    let world = World::new(place).await;
+    let process = world.process().await;
+    let acme = tenant("acme");
+    let (subscription, first) = world.subscribe(&process, &acme, (&["order.*"], "in")).await;
+    world.publish(&acme, "order.created", (0, 1), |_| "ä ключ".into()).await;
+    process.settle().await;
+    let (second, _) = process.subscriptions.rotate_secret(by(&acme), &subscription.id).await.unwrap();
+    let second = secrecy::ExposeSecret::expose_secret(&second).to_owned();
+    world.publish(&acme, "order.created", (1, 2), |_| String::new()).await;
+    process.settle().await;
+    let got = world.got("in");
+    let with = |number: usize, secret: &str, body: Option<&str>| {
+        let got: &super::world::Got = &got[number];
+        serde_json::json!({"headers": got.headers, "body": body.unwrap_or(&got.body), "secret": secret})
+    };
+    let other = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let cases = [
+        (with(0, &first, None), true),
+        (with(1, &first, None), true),
+        (with(1, &second, None), true),
+        (with(0, &second, None), false),
+        (with(0, other, None), false),
+        (with(0, &first, Some("{}")), false),
+    ];
+    let given: Vec<_> = cases.iter().map(|(given, _)| given.clone()).collect();
+    let told = testkit::verified_webhooks(&given.into()).unwrap();
+    for (index, (_, expected)) in cases.iter().enumerate() {
+        for library in ["standardwebhooks", "svix"] {
+            let said = &told[index][library];
+            assert_eq!(said == &serde_json::Value::Bool(true), *expected, "{index} {library}: {said}");
+        }
     }
 }
