@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod bus;
+mod deliveries;
 mod feed;
 mod place;
 mod publish;
