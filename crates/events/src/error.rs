@@ -41,6 +41,9 @@ pub enum Error {
         /// The place from which all that there is can be read.
         oldest: i64,
     },
+    /// The address of NATS is none.
+    #[error("NATS_URL must be the address of a NATS server, such as nats://user:password@nats.example:4222")]
+    NatsUrl,
     /// What plugins listen to cannot be told.
     #[error("{0}")]
     Listeners(Box<dyn Coded + Send + Sync>),
@@ -153,6 +156,7 @@ impl Coded for Error {
             Self::NoSuchSubscription(_) | Self::NoSuchDelivery | Self::NotInstalled(_) => ErrorCode::NotFound,
             Self::TooManySubscriptions | Self::NoSecret | Self::NoReceiver => ErrorCode::Conflict,
             Self::NoPlugins | Self::PluginsAway(_) | Self::NotWritten => ErrorCode::Unavailable,
+            Self::NatsUrl => ErrorCode::Internal,
             Self::TooManyStreams(_) | Self::QueueFull => ErrorCode::RateLimited,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use events::feed::{Bounds, Feed, Listens, Retention};
+use events::feed::{Bounds, Feed, Listens, Relay, Retention};
 use events::publish::Publisher;
 use model::{Ambient, EventPattern, TenantId};
 use registry::Registry;
@@ -30,7 +30,7 @@ pub(crate) struct Bus {
 
 impl Bus {
     /// The bus over the log of `database`.
-    pub(crate) fn new(
+    pub(crate) async fn new(
         settings: &Settings,
         (database, registry): (&Database, &Arc<Registry>),
         ambient: &Ambient,
@@ -39,11 +39,15 @@ impl Bus {
             streams: usize::try_from(settings.event_streams.get())?,
             streams_per_tenant: usize::try_from(settings.event_streams_per_tenant.get())?,
         };
+        let relay = match &settings.nats_url {
+            Some(url) => Some(Relay::connect(url, database.clone(), ambient.clone()).await?),
+            None => None,
+        };
         let listeners = Arc::new(Listeners(Arc::clone(registry)));
         let bytes = u64::try_from(settings.event_log_size.0)?;
         Ok(Self {
             publisher: Publisher::new(database.clone(), ambient.clone()),
-            feed: Feed::new(database.clone(), listeners, bounds, ambient.clone()),
+            feed: Feed::new(database.clone(), listeners, relay, bounds, ambient.clone()),
             retention: Retention::new(database.clone(), settings.event_retention.0, bytes, ambient.clone()),
         })
     }

@@ -91,7 +91,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let upstreams = backends::upstreams(&settings, (&guard, &registry), (&signer, &public_url), &ambient)?;
     let upstreams = Arc::new(upstreams);
     let lifecycle = backends::lifecycle((&database, &registry), &runtime, &ambient);
-    let bus = Bus::new(&settings, (&database, &registry), &ambient)?;
+    let bus = Bus::new(&settings, (&database, &registry), &ambient).await?;
     let forget = parts::forget(&registry, &connections, &runtime);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {

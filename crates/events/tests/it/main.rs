@@ -4,6 +4,7 @@
 
 mod bus;
 mod feed;
+mod nats;
 mod place;
 mod publish;
 mod retention;
