@@ -41,6 +41,9 @@ pub enum Error {
         /// The place from which all that there is can be read.
         oldest: i64,
     },
+    /// The address of NATS is none.
+    #[error("NATS_URL must be the address of a NATS server, such as nats://user:password@nats.example:4222")]
+    NatsUrl,
     /// No page gave this cursor.
     #[error("the cursor is none that a page gave: take nextCursor as it is, or leave it out")]
     Cursor,
@@ -145,6 +148,7 @@ impl Coded for Error {
             Self::WebhookUnproven => ErrorCode::AuthenticationRequired,
             Self::Refused(refused) => refused.code(),
             Self::WebhooksDisabled(_) => ErrorCode::PluginDisabled,
+            Self::NatsUrl => ErrorCode::Internal,
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use events::Plugins;
 use events::delivery::{self, Deliveries};
-use events::feed::{Bounds, Feed, Listens, Retention};
+use events::feed::{Bounds, Feed, Listens, Relay, Retention};
 use events::publish::Publisher;
 use events::subscription::{self, Endpoints, Subscriptions};
 use events::webhook::{StoredWebhooks, Wake, Webhooks};
@@ -55,11 +55,15 @@ pub(crate) struct Bus {
 
 impl Bus {
     /// The bus with `parts`. Must be called within a tokio runtime.
-    pub(crate) fn new(settings: &Settings, parts: Parts<'_>) -> anyhow::Result<Self> {
+    pub(crate) async fn new(settings: &Settings, parts: Parts<'_>) -> anyhow::Result<Self> {
         let Parts { database, sealer, registry, guard, receivers, public_url, ambient } = parts;
         let bounds = Bounds {
             streams: usize::try_from(settings.event_streams.get())?,
             streams_per_tenant: usize::try_from(settings.event_streams_per_tenant.get())?,
+        };
+        let relay = match &settings.nats_url {
+            Some(url) => Some(Relay::connect(url, database.clone(), ambient.clone()).await?),
+            None => None,
         };
         let listeners = Arc::new(Listeners(Arc::clone(registry)));
         let bytes = u64::try_from(settings.event_log_size.0)?;
@@ -85,7 +89,7 @@ impl Bus {
         let wake: Wake = Arc::new(move |queues| woken.wake(queues));
         Ok(Self {
             publisher: Publisher::new(database.clone(), ambient.clone()),
-            feed: Feed::new(database.clone(), listeners, bounds, ambient.clone()),
+            feed: Feed::new(database.clone(), listeners, relay, bounds, ambient.clone()),
             retention: Retention::new(database.clone(), settings.event_retention.0, bytes, ambient.clone()),
             webhooks: webhooks(settings, (database, sealer), (plugins, wake), public_url, ambient)?,
             deliveries,

@@ -104,7 +104,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
             public_url: &public_url,
             ambient: &ambient,
         },
-    )?;
+    )
+    .await?;
     let forget = parts::forget(&registry, &connections, &runtime, &bus);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {

@@ -1,5 +1,7 @@
 //! Deliveries of events: what has become of them, and having them made again.
 
+use std::borrow::Cow;
+
 use axum::extract::State;
 use events::delivery::{Delivery, Filter, Range, State as DeliveryState};
 use model::{ErrorCode, PluginId, Timestamp};
@@ -270,12 +272,12 @@ async fn replay(
     Ok((http::StatusCode::ACCEPTED, Json(ReplayedBody { replayed: replayed.count, next })))
 }
 
-fn invalid(detail: &str) -> Problem {
+fn invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
     Problem::new(ErrorCode::InvalidRequest, detail)
 }
 
 fn plugin(text: Option<&str>) -> Result<Option<PluginId>, Problem> {
-    text.map(|text| text.parse().map_err(|error: model::IdError| invalid(&error.to_string()))).transpose()
+    text.map(|text| text.parse().map_err(|error: model::IdError| invalid(error.to_string()))).transpose()
 }
 
 fn state(text: &str) -> Result<DeliveryState, Problem> {

@@ -8,9 +8,9 @@ use futures::future::join_all;
 use model::EventKind;
 
 use crate::bus::{BOUNDS, Bus, PATIENCE, following, id, is_silent, next, numbers, types};
-use crate::place::{Place, on_both_databases};
+use crate::place::{Place, with_and_without_nats};
 
-on_both_databases!(
+with_and_without_nats!(
     pages_have_what_is_wanted_and_say_where_to_go_on,
     a_page_that_looks_at_many_events_moves_on,
     large_events_fill_a_page_sooner,

@@ -5,6 +5,7 @@
 mod bus;
 mod deliveries;
 mod feed;
+mod nats;
 mod place;
 mod publish;
 mod retention;
