@@ -7,3 +7,4 @@ mod feed;
 mod place;
 mod publish;
 mod retention;
+mod webhooks;
