@@ -9,3 +9,4 @@ mod nats;
 mod place;
 mod publish;
 mod retention;
+mod webhooks;
