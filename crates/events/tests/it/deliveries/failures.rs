@@ -171,8 +171,11 @@ async fn who_hangs_holds_up_nobody_else(place: Place) {
     }
     world.well("hangs");
     process.deliveries.idle().await;
-    let failed = world.deliveries(&process, &acme, Filter { state: Some(State::Pending), ..Filter::default() }).await;
-    assert!(!failed.is_empty() && failed.iter().all(|one| one.error.as_ref().unwrap().contains("did not answer")));
+    let failed =
+        world.deliveries(&process, &acme, Filter { state: Some(State::Pending), ..Filter::default() }).await;
+    assert!(
+        !failed.is_empty() && failed.iter().all(|one| one.error.as_ref().unwrap().contains("did not answer"))
+    );
     world.clock.advance(Duration::from_secs(7));
     process.settle().await;
     let states = world.states(&process, &acme).await;

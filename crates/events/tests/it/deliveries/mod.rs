@@ -96,8 +96,13 @@ async fn a_plugins_handlers_are_given_what_they_want(place: Place) {
     process.settle().await;
     assert_eq!(world.numbers("crm"), [1]);
     assert_eq!(world.got("crm")[0].headers["handler"], "onEvent");
-    let told = world.deliveries(&process, &acme, Filter { plugin: Some("crm".parse().unwrap()), ..Filter::default() }).await;
-    assert_eq!((told.len(), told[0].plugin.as_deref(), told[0].handler.as_deref()), (1, Some("crm"), Some("onEvent")));
+    let told = world
+        .deliveries(&process, &acme, Filter { plugin: Some("crm".parse().unwrap()), ..Filter::default() })
+        .await;
+    assert_eq!(
+        (told.len(), told[0].plugin.as_deref(), told[0].handler.as_deref()),
+        (1, Some("crm"), Some("onEvent"))
+    );
     // Who is gone is given nothing; who cannot be asked now is asked later.
     world.fail("crm", 410, Some(1));
     world.publish(&acme, "order.created", (3, 4), |_| String::new()).await;
@@ -209,5 +214,4 @@ async fn old_deliveries_are_forgotten(place: Place) {
     world.clock.advance(Duration::from_hours(2 * 24));
     assert_eq!(process.deliveries.sweep().await.unwrap(), 3);
     assert_eq!(world.states(&process, &acme).await, [(State::Pending, 1)]);
-
 }

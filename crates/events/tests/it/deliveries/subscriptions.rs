@@ -115,7 +115,8 @@ async fn a_rotated_secret_signs_for_a_day_beside_the_new_one(place: Place) {
     world.publish(&acme, "order.created", (0, 1), |_| String::new()).await;
     process.settle().await;
     assert_eq!(signatures(0).len(), 1);
-    let (second, former_until) = process.subscriptions.rotate_secret(by(&acme), &subscription.id).await.unwrap();
+    let (second, former_until) =
+        process.subscriptions.rotate_secret(by(&acme), &subscription.id).await.unwrap();
     assert_ne!(secrecy::ExposeSecret::expose_secret(&second), first);
     assert_eq!(world.ambient.now().until(former_until), Duration::from_hours(24));
     world.publish(&acme, "order.created", (1, 2), |_| String::new()).await;
@@ -157,7 +158,10 @@ async fn wishes_that_break_rules_are_refused(place: Place) {
         (NewSubscription { endpoint: None, ..wanted(&["a"], "") }, vec![""]),
         (with_handler(Some(good.clone()), Scope::Tenant), vec![""]),
         (with_handler(None, Scope::Platform), vec!["/scope"]),
-        (NewSubscription { description: Some("x".repeat(501)), ..wanted(&["a"], &good) }, vec!["/description"]),
+        (
+            NewSubscription { description: Some("x".repeat(501)), ..wanted(&["a"], &good) },
+            vec!["/description"],
+        ),
     ] {
         let error = process.subscriptions.create(by(&acme), wish.clone()).await.unwrap_err();
         let told: Vec<_> = error.violations().into_iter().map(|violation| violation.pointer).collect();

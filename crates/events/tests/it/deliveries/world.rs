@@ -107,7 +107,8 @@ impl World {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let known = Mutex::default();
         let world = Arc::new(Self { known, origin, database, clock, ambient, place });
-        let routes = Router::new().route("/{*at}", axum::routing::any(receive)).with_state(Arc::clone(&world));
+        let routes =
+            Router::new().route("/{*at}", axum::routing::any(receive)).with_state(Arc::clone(&world));
         tokio::spawn(async move { axum::serve(listener, routes).await });
         world
     }
@@ -186,7 +187,13 @@ impl World {
     }
 
     /// Publishes events `from..to` of a type, with the key that `key` says.
-    pub(super) async fn publish(&self, of: &TenantId, kind: &str, (from, to): (i64, i64), key: impl Fn(i64) -> String) {
+    pub(super) async fn publish(
+        &self,
+        of: &TenantId,
+        kind: &str,
+        (from, to): (i64, i64),
+        key: impl Fn(i64) -> String,
+    ) {
         for start in (from..to).step_by(5000) {
             let mut tx = self.database.begin().await.unwrap();
             for number in start..to.min(start + 5000) {
@@ -282,7 +289,11 @@ impl Plugins for World {
         Ok(known.hooks.iter().filter(|(of, _)| of == tenant).map(|(_, hook)| hook.clone()).collect())
     }
 
-    async fn webhook_door(&self, tenant: &TenantId, plugin: &PluginId) -> Result<Option<WebhookDoor>, ReceiveError> {
+    async fn webhook_door(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginId,
+    ) -> Result<Option<WebhookDoor>, ReceiveError> {
         let known = self.known.lock().unwrap();
         let hook = known.hooks.iter().find(|(of, hook)| of == tenant && hook.plugin == *plugin);
         Ok(hook.map(|(_, hook)| WebhookDoor {
@@ -293,7 +304,13 @@ impl Plugins for World {
         }))
     }
 
-    async fn event(&self, _: &TenantId, hook: &Hook, event: &Value, cause: Cause) -> Result<(), ReceiveError> {
+    async fn event(
+        &self,
+        _: &TenantId,
+        hook: &Hook,
+        event: &Value,
+        cause: Cause,
+    ) -> Result<(), ReceiveError> {
         let headers = BTreeMap::from([
             ("handler".to_owned(), hook.handler.clone()),
             ("hops".to_owned(), cause.hops.to_string()),
