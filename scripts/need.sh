@@ -53,6 +53,15 @@ find_postgresql() {
   return 1
 }
 
+# A nats-server of the tests' own is started from the PATH.
+need_nats() {
+  command -v nats-server >/dev/null && return
+  # Debian's package has it below /usr/sbin, which is not on everybody's PATH.
+  export PATH="$PATH:/usr/sbin:$unpacked/files/usr/sbin"
+  command -v nats-server >/dev/null || install_packages nats-server
+  command -v nats-server >/dev/null || fail "nats-server could not be installed"
+}
+
 need_postgresql() {
   find_postgresql || { install_packages postgresql; find_postgresql; } || fail "PostgreSQL could not be installed"
 }

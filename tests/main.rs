@@ -20,6 +20,7 @@ mod connectors;
 mod consistency;
 mod crash;
 mod deployment;
+mod events;
 mod handshake;
 mod health;
 mod isolation;

@@ -30,6 +30,9 @@ pub(super) const FOREIGN: &[(&str, &str, Body, u16)] = &[
     ("GET", "/plugins/by-extension-point?point=checkout", Nothing, 200),
     ("GET", "/plugins/public/organizations/enabled?organizationId=other", Nothing, 200),
     ("GET", "/plugins/public/organizations/payment?organizationId=other", Nothing, 200),
+    ("POST", "/plugins/private/events", Json(r#"{"type":"note.made"}"#), 404),
+    ("GET", "/events?limit=1000", Nothing, 200),
+    ("GET", "/events/policy", Nothing, 200),
     ("GET", "/plugins/shared/config", Nothing, 200),
     ("GET", "/plugins/shared/ratings", Nothing, 200),
     ("GET", "/marketplace?search=only", Nothing, 200),
@@ -167,4 +170,18 @@ pub(super) const FOREIGN_CONNECTION: &[(&str, &str, Body, u16)] = &[
     ),
     ("GET", "/api/v1/unified/activity?connection_id={id}", Nothing, 200),
     ("GET", "/api/v1/unified/connections?cursor={id}", Nothing, 200),
+];
+
+/// The same for one subscription of `other`'s, by its id.
+pub(super) const FOREIGN_SUBSCRIPTION: &[(&str, &str, Body, u16)] = &[
+    ("GET", "/subscriptions", Nothing, 200),
+    ("GET", "/subscriptions/{subscription}", Nothing, 404),
+    ("PATCH", "/subscriptions/{subscription}", Json(r#"{"types":["*"]}"#), 404),
+    ("DELETE", "/subscriptions/{subscription}", Nothing, 404),
+    ("POST", "/subscriptions/{subscription}/pause", Nothing, 404),
+    ("POST", "/subscriptions/{subscription}/resume", Nothing, 404),
+    ("POST", "/subscriptions/{subscription}/rotate-secret", Nothing, 404),
+    ("POST", "/subscriptions/{subscription}/test", Nothing, 404),
+    ("GET", "/events/deliveries?subscription={subscription}", Nothing, 200),
+    ("POST", "/events/deliveries/replay", Json(r#"{"plugin":"private"}"#), 202),
 ];

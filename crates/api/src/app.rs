@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use connections::Connections;
 use connectors::Connectors;
+use events::delivery::Deliveries;
 use events::feed::Feed;
 use events::publish::Publisher;
+use events::subscription::Subscriptions;
 use events::webhook::Webhooks;
 use http::{Extensions, HeaderMap};
 use identity::{ApiKeys, Authenticator, Signer};
@@ -85,6 +87,10 @@ pub struct Parts {
     pub upstreams: Arc<Upstreams>,
     /// Signs what others are to believe of this server.
     pub signer: Signer,
+    /// Delivers events and webhooks to their receivers.
+    pub deliveries: Deliveries,
+    /// Who wants which events, and where.
+    pub subscriptions: Subscriptions,
     /// Takes webhooks in.
     pub webhooks: Webhooks,
     /// Deletes tenants.
@@ -195,6 +201,16 @@ impl App {
     /// Signs what others are to believe of this server.
     pub(crate) fn signer(&self) -> &Signer {
         &self.0.parts.signer
+    }
+
+    /// Delivers events and webhooks to their receivers.
+    pub(crate) fn deliveries(&self) -> &Deliveries {
+        &self.0.parts.deliveries
+    }
+
+    /// Who wants which events, and where.
+    pub(crate) fn subscriptions(&self) -> &Subscriptions {
+        &self.0.parts.subscriptions
     }
 
     /// Takes webhooks in.

@@ -27,6 +27,7 @@ mod request_metrics;
 pub mod return_to;
 mod router;
 mod service;
+mod subscriptions;
 mod tenants;
 mod unified;
 mod webhooks;

@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 use crate::layers::Deadline;
 use crate::{
     App, access, api_keys, bundles, connect, events, health, jwks, layers, lexmodo, marketplace, openapi,
-    plugin_proxy, plugins, problem, rate_limit, service, tenants, unified, webhooks,
+    plugin_proxy, plugins, problem, rate_limit, service, subscriptions, tenants, unified, webhooks,
 };
 
 /// How many uploads are in memory at the same time; further ones wait within their deadline.
@@ -44,6 +44,7 @@ fn quick_routes() -> OpenApiRouter<App> {
         .merge(tenants::routes())
         .merge(plugin_routes())
         .merge(events::routes())
+        .merge(subscriptions::routes())
         .merge(webhooks::routes())
         .merge(unified::routes())
         .merge(connect::routes())

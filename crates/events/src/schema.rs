@@ -7,7 +7,7 @@ use crate::{delivery, feed, subscription};
 
 /// The tables of this crate.
 pub const MIGRATIONS: &[Migration] =
-    &[feed::TABLES, webhook::WEBHOOKS, delivery::DELIVERIES, subscription::SUBSCRIPTIONS];
+    &[feed::TABLES, feed::RELAY, webhook::WEBHOOKS, delivery::DELIVERIES, subscription::SUBSCRIPTIONS];
 
 /// The rows that this crate has of a tenant, in an order in which they can be deleted.
 pub const TENANT_DATA: &[TenantData] = &[

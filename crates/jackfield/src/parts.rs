@@ -11,7 +11,6 @@ use connections::protocol::{Http, HttpConfig};
 use connections::{Connections, vault};
 use connectors::Connectors;
 use connectors::lexmodo::{self, Customers};
-use events::webhook::Webhooks;
 use identity::{Authenticator, Config, Lexmodo};
 use model::{Ambient, TenantId};
 use outbound::Guard;
@@ -24,6 +23,7 @@ use storage::{
 };
 use url::Url;
 
+use crate::bus::Bus;
 use crate::settings::Settings;
 
 /// The hidden subcommand that runs a worker of the bundler.
@@ -256,15 +256,15 @@ pub(crate) fn forget(
     registry: &Arc<Registry>,
     connections: &Connections,
     runtime: &Runtime,
-    webhooks: &Webhooks,
+    bus: &Bus,
 ) -> Vec<Forget> {
     let (registry, connections, runtime) = (Arc::clone(registry), connections.clone(), runtime.clone());
-    let webhooks = webhooks.clone();
+    let bus = bus.clone();
     vec![
         Box::new(move |_: &TenantId| registry.forget_files()),
         Box::new(move |tenant: &TenantId| connections.forget(tenant)),
         Box::new(move |tenant: &TenantId| runtime.forget(tenant)),
-        Box::new(move |_: &TenantId| webhooks.forget()),
+        Box::new(move |_: &TenantId| bus.forget()),
     ]
 }
 

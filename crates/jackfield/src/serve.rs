@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use events::feed::Feed;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use model::Ambient;
 use runtime::Receivers;
@@ -19,13 +18,12 @@ use url::Url;
 
 use crate::backends;
 use crate::background::Background;
-use crate::bus::Bus;
+use crate::bus::{self, Bus};
 use crate::cli::ServeArgs;
 use crate::dev_provider::DevProvider;
 use crate::parts;
 use crate::server::{self, Bounds};
 use crate::settings::{Loaded, Settings};
-use crate::webhooks;
 
 /// `--dev` with an address that others can reach.
 #[derive(Debug, thiserror::Error)]
@@ -93,22 +91,22 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let upstreams = backends::upstreams(&settings, (&guard, &registry), (&signer, &public_url), &ambient)?;
     let upstreams = Arc::new(upstreams);
     let lifecycle = backends::lifecycle((&database, &registry), &runtime, &ambient);
-    let bus = Bus::new(&settings, (&database, &registry), &ambient)?;
-    let receivers = Arc::new(Receivers::new(
-        Arc::clone(&registry),
-        runtime.clone(),
-        Arc::clone(&upstreams),
-        ambient.clone(),
-    ));
-    let webhooks = webhooks::webhooks(
+    let receivers =
+        Receivers::new(Arc::clone(&registry), runtime.clone(), Arc::clone(&upstreams), ambient.clone());
+    let bus = Bus::new(
         &settings,
-        (&database, &sealer),
-        // Whoever delivers looks every second.
-        (receivers, Arc::new(|_| ())),
-        &public_url,
-        &ambient,
-    )?;
-    let forget = parts::forget(&registry, &connections, &runtime, &webhooks);
+        bus::Parts {
+            database: &database,
+            sealer: &sealer,
+            registry: &registry,
+            guard: &guard,
+            receivers,
+            public_url: &public_url,
+            ambient: &ambient,
+        },
+    )
+    .await?;
+    let forget = parts::forget(&registry, &connections, &runtime, &bus);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
         ambient: ambient.clone(),
@@ -120,14 +118,15 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         runtime: runtime.clone(),
         signer,
         lifecycle: lifecycle.clone(),
-        publisher: bus.publisher,
+        publisher: bus.publisher.clone(),
         feed: bus.feed.clone(),
-        webhooks: webhooks.clone(),
+        deliveries: bus.deliveries.clone(),
+        subscriptions: bus.subscriptions.clone(),
+        webhooks: bus.webhooks.clone(),
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
     };
-    let retention = bus.retention;
     let app = api::App::new(options(&settings, args.dev, public_url.clone())?, parts);
     let background = Background {
         app: app.clone(),
@@ -136,9 +135,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         runtime: runtime.clone(),
         lifecycle: lifecycle.clone(),
         connections: connections.clone(),
-        feed: bus.feed.clone(),
-        retention,
-        webhooks: webhooks.clone(),
+        bus: bus.clone(),
         tenants,
         database: database.clone(),
         blobs,
@@ -150,12 +147,8 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     tell_who_may_call(&settings, args.dev);
 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
-    let cut_off =
-        serve_until(stop, (listener, api::router(app, mounted)), bounds, (&lifecycle, &bus.feed)).await;
+    let cut_off = serve_until(stop, (listener, api::router(app, mounted)), bounds, (&lifecycle, &bus)).await;
     drop(background);
-    if !webhooks.close(bounds.shutdown).await {
-        tracing::warn!("handlers of webhooks are cut off; they are called again");
-    }
     bundler.shutdown().await;
     if !connections.vault().settle(SETTLE_DEADLINE).await {
         tracing::warn!("the renewal of a token is cut off; the next start finds out what became of it");
@@ -173,28 +166,29 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Serves until `stop`. Then hooks of plugins end in the same time as requests do, and none is begun meanwhile. Gives the number
+/// Serves until `stop`. Then hooks of plugins and deliveries end in the same time as requests do, and none is begun meanwhile. Gives the number
 /// of connections that had to be cut off.
 async fn serve_until(
     stop: impl Future<Output = ()>,
     (listener, router): (TcpListener, Router),
     bounds: Bounds,
-    (lifecycle, feed): (&Lifecycle, &Feed),
+    (lifecycle, bus): (&Lifecycle, &Bus),
 ) -> usize {
     let stopping = CancellationToken::new();
     let stop = async {
         stop.await;
         // They have no end of their own.
-        feed.close();
+        bus.feed.close();
         stopping.cancel();
     };
     let ending = async {
         stopping.cancelled().await;
-        lifecycle.close(bounds.shutdown).await
+        let (hooks, deliveries) = tokio::join!(lifecycle.close(bounds.shutdown), bus.close(bounds.shutdown));
+        hooks && deliveries
     };
     let (cut_off, has_ended) = tokio::join!(server::serve(listener, router, bounds, stop), ending);
     if !has_ended {
-        tracing::warn!("hooks of plugins are cut off; they are called again");
+        tracing::warn!("hooks of plugins or deliveries are cut off; they are made again");
     }
     cut_off
 }

@@ -36,6 +36,14 @@ pub fn signed_webhooks(input: &Value) -> anyhow::Result<Value> {
     run("webhooks", "sign.mjs", input)
 }
 
+/// What the libraries of receivers say of deliveries, as `tests/webhooks/verify.mjs` says.
+///
+/// # Errors
+/// If Node is missing, or the program fails.
+pub fn verified_webhooks(deliveries: &Value) -> anyhow::Result<Value> {
+    run("webhooks", "verify.mjs", deliveries)
+}
+
 fn run(folder: &str, script: &str, input: &Value) -> anyhow::Result<Value> {
     let folder = process::folder(folder);
     node::install(&folder)?;

@@ -2,6 +2,7 @@
 
 mod follower;
 mod hubs;
+mod relay;
 mod retention;
 mod tail;
 
@@ -17,10 +18,13 @@ use tokio_util::sync::CancellationToken;
 pub use follower::{Follower, Following, Step};
 pub use hubs::{Audience, Told, Topic};
 pub(crate) use retention::expired_through;
+pub use relay::Relay;
 pub use retention::{Retention, Swept};
 
 use crate::Error;
 use hubs::{Hubs, Key};
+
+pub(crate) use relay::TABLE as RELAY;
 
 /// The tables of retention and of what pages may do.
 pub(crate) const TABLES: Migration = Migration {
@@ -85,6 +89,7 @@ pub struct Feed(Arc<Inner>);
 struct Inner {
     database: Database,
     listens: Arc<dyn Listens>,
+    relay: Option<Relay>,
     bounds: Bounds,
     hubs: Mutex<Hubs>,
     /// The place that has been told to whoever listens; `None` while nobody does.
@@ -95,11 +100,18 @@ struct Inner {
 }
 
 impl Feed {
-    /// The log of `database`. Nothing is told until [`Feed::run`] is running.
-    pub fn new(database: Database, listens: Arc<dyn Listens>, bounds: Bounds, ambient: Ambient) -> Self {
+    /// The log of `database`, which `relay` carries to all processes where there is one. Nothing is told until [`Feed::run`] is running.
+    pub fn new(
+        database: Database,
+        listens: Arc<dyn Listens>,
+        relay: Option<Relay>,
+        bounds: Bounds,
+        ambient: Ambient,
+    ) -> Self {
         Self(Arc::new(Inner {
             database,
             listens,
+            relay,
             bounds,
             hubs: Mutex::default(),
             position: watch::Sender::new(None),

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use storage::{events_between, last_event};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::Feed;
+use super::relay::Message;
 use crate::Error;
 
 /// How long after its commit an event is noticed at the latest, where nothing tells of it.
@@ -16,14 +18,63 @@ const PAUSE: Duration = Duration::from_millis(2);
 const BATCH: i64 = 250;
 /// The longest wait after a failure.
 const RETRY: Duration = Duration::from_secs(2);
+/// How many messages of the relay wait to be told.
+const HEARD: usize = 64;
+/// For how long after a message the relay is taken to work.
+const ALIVE: Duration = Duration::from_secs(2);
+
+/// What there is to notice new events by.
+struct Ears {
+    recorded: watch::Receiver<()>,
+    relayed: mpsc::Receiver<Message>,
+    last_relayed: Option<Instant>,
+}
+
+/// What was noticed.
+enum Heard {
+    /// There may be something in the log.
+    Something,
+    /// What there is.
+    Message(Message),
+}
+
+impl Ears {
+    async fn hear(&mut self) -> Heard {
+        // While the relay works, the database is not read for each event.
+        let is_relayed = self.last_relayed.is_some_and(|last| last.elapsed() < ALIVE);
+        tokio::select! {
+            Some(message) = self.relayed.recv() => {
+                self.last_relayed = Some(Instant::now());
+                Heard::Message(message)
+            }
+            // The sender lives as long as the database, which the feed holds.
+            _ = self.recorded.changed(), if !is_relayed => Heard::Something,
+            () = tokio::time::sleep(POLL) => Heard::Something,
+        }
+    }
+}
 
 impl Feed {
     /// Tells whoever listens of what is put into the log, for as long as this is polled.
     pub async fn run(self) {
-        let mut recorded = self.0.database.recorded();
+        let (heard, relayed) = mpsc::channel(HEARD);
+        let relaying = async {
+            match &self.0.relay {
+                Some(relay) => drop(tokio::join!(relay.hold(&self.0.closed), relay.listen(heard))),
+                None => {
+                    let _kept_open = heard;
+                    std::future::pending().await
+                }
+            }
+        };
+        let ears = Ears { recorded: self.0.database.recorded(), relayed, last_relayed: None };
+        tokio::join!(relaying, self.tell_all(ears));
+    }
+
+    async fn tell_all(&self, mut ears: Ears) {
         loop {
             self.0.entered.notified().await;
-            while let Err(error) = self.follow_log(&mut recorded).await {
+            while let Err(error) = self.follow_log(&mut ears).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "streams of events wait: the log cannot be read"
@@ -33,20 +84,44 @@ impl Feed {
         }
     }
 
-    /// Reads the log until nobody listens any more.
-    async fn follow_log(&self, recorded: &mut watch::Receiver<()>) -> Result<(), Error> {
+    /// Tells of the log until nobody listens any more.
+    async fn follow_log(&self, ears: &mut Ears) -> Result<(), Error> {
+        let mut heard = Heard::Something;
         loop {
-            recorded.borrow_and_update();
-            let has_read = self.read_on().await?;
+            let has_read = match heard {
+                Heard::Something => {
+                    ears.recorded.borrow_and_update();
+                    self.read_on().await?
+                }
+                Heard::Message(message) => {
+                    self.tell_message(message).await?;
+                    false
+                }
+            };
             if self.rest() {
                 return Ok(());
             }
             if has_read {
                 tokio::time::sleep(PAUSE).await;
             }
-            // The sender lives as long as the database, which this holds.
-            let _ = tokio::time::timeout(POLL, recorded.changed()).await;
+            heard = ears.hear().await;
         }
+    }
+
+    /// Tells of what a message has; what is missing before it is read.
+    async fn tell_message(&self, message: Message) -> Result<(), Error> {
+        if self.position().is_none_or(|position| position < message.after) {
+            self.read_on().await?;
+        }
+        let Some(position) = self.position() else { return Ok(()) };
+        if message.through <= position || message.after > position {
+            return Ok(());
+        }
+        let hubs = self.hubs();
+        message.events.into_iter().filter(|event| event.seq > position).for_each(|event| hubs.tell(event));
+        drop(hubs);
+        self.0.position.send_replace(Some(message.through));
+        Ok(())
     }
 
     /// Tells of what there is after the place that it has come to, and moves on. Whether there was anything.
@@ -54,8 +129,7 @@ impl Feed {
         let mut conn = self.0.database.read().await?;
         // In this order: who begins to listen after the end was read finds all before it by itself.
         let end = last_event(&mut conn).await?;
-        let known = *self.0.position.borrow();
-        let Some(begin) = known else {
+        let Some(begin) = self.position() else {
             self.0.position.send_replace(Some(end));
             return Ok(false);
         };

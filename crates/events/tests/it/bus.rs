@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use events::feed::{Audience, Bounds, Feed, Follower, Following, Listens, Readable, Step, Topic};
+use events::feed::{Audience, Bounds, Feed, Follower, Following, Listens, Readable, Relay, Step, Topic};
 use events::publish::{Publisher, structured};
 use model::{Ambient, Event, EventKind, EventPattern, Sender, TenantId};
 use serde_json::json;
@@ -43,11 +43,24 @@ impl Bus {
         Self::start_at(place, &Ambient::system()).await
     }
 
+    /// A process that has the NATS server of this URL besides.
+    pub(crate) async fn start_with(place: &Place, nats: &str) -> Self {
+        Self::start_by(place, &Ambient::system(), Some(nats)).await
+    }
+
     pub(crate) async fn start_at(place: &Place, ambient: &Ambient) -> Self {
+        Self::start_by(place, ambient, place.nats()).await
+    }
+
+    async fn start_by(place: &Place, ambient: &Ambient, nats: Option<&str>) -> Self {
         let database = place.open(ambient).await;
+        let relay = match nats {
+            Some(url) => Some(Relay::connect(&url.into(), database.clone(), ambient.clone()).await.unwrap()),
+            None => None,
+        };
         let listened = Arc::new(Listened::default());
         let listens = Arc::clone(&listened) as Arc<dyn Listens>;
-        let feed = Feed::new(database.clone(), listens, BOUNDS, ambient.clone());
+        let feed = Feed::new(database.clone(), listens, relay, BOUNDS, ambient.clone());
         let publisher = Publisher::new(database.clone(), ambient.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(feed.clone().run());

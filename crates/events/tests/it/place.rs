@@ -5,12 +5,29 @@ use std::sync::LazyLock;
 use model::Ambient;
 use storage::{Database, DatabaseUrl, Migration};
 use tempfile::TempDir;
-use testkit::Postgres;
+use testkit::{Nats, Postgres};
 
 /// One PostgreSQL server for all tests; each has a database of its own in it.
 static POSTGRES: LazyLock<Postgres> = LazyLock::new(|| Postgres::start().unwrap());
 
+/// One NATS server for all tests: each database is a log of its own in it.
+static NATS: LazyLock<Nats> = LazyLock::new(|| Nats::start().unwrap());
+
 pub(crate) const MIGRATIONS: &[&[Migration]] = &[storage::MIGRATIONS, events::MIGRATIONS];
+
+/// Makes a test of each function on SQLite, one on PostgreSQL, and one on PostgreSQL with NATS.
+macro_rules! with_and_without_nats {
+    ($($test:ident),* $(,)?) => {
+        crate::place::on_both_databases!($($test),*);
+        mod with_nats {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::place::Place::with_nats()).await;
+            })*
+        }
+    };
+}
+pub(crate) use with_and_without_nats;
 
 /// Makes a test of each function on SQLite, and one on PostgreSQL.
 macro_rules! on_both_databases {
@@ -35,17 +52,28 @@ pub(crate) use on_both_databases;
 pub(crate) struct Place {
     url: DatabaseUrl,
     _folder: Option<TempDir>,
+    nats: bool,
 }
 
 impl Place {
     pub(crate) fn sqlite() -> Self {
         let folder = TempDir::new().unwrap();
         let url = DatabaseUrl::Sqlite(folder.path().join("test.db"));
-        Self { url, _folder: Some(folder) }
+        Self { url, _folder: Some(folder), nats: false }
     }
 
     pub(crate) fn postgres() -> Self {
-        Self { url: POSTGRES.database().unwrap().parse().unwrap(), _folder: None }
+        Self { url: POSTGRES.database().unwrap().parse().unwrap(), _folder: None, nats: false }
+    }
+
+    /// The same with a NATS server besides.
+    pub(crate) fn with_nats() -> Self {
+        Self { nats: true, ..Self::postgres() }
+    }
+
+    /// The URL of the NATS server, if there is one.
+    pub(crate) fn nats(&self) -> Option<&'static str> {
+        self.nats.then(|| NATS.url())
     }
 
     /// The database, going by the clock of `ambient`.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use connections::catalog::Catalog;
 
 use super::sources::static_names;
-use super::table::{ACCEPTED, REFUSED, Setting, TABLE};
+use super::table::{REFUSED, Setting, TABLE};
 use super::value::Values;
 
 /// The default file: every setting with its help, commented out at its default.
@@ -37,10 +37,6 @@ pub(crate) fn default_file() -> String {
     }
     let names = app_names();
     for line in wrapped(&names.iter().map(String::as_str).collect::<Vec<_>>()) {
-        let _ = writeln!(text, "# {line}");
-    }
-    text.push_str("\n# Accepted, not used yet\n#\n");
-    for line in wrapped(ACCEPTED) {
         let _ = writeln!(text, "# {line}");
     }
     text
@@ -116,14 +112,6 @@ pub(crate) fn markdown() -> String {
     text.push_str("\nBuilt in:\n\n");
     let names: Vec<String> = app_names().iter().map(|name| format!("`{name}`")).collect();
     for line in wrapped(&names.iter().map(String::as_str).collect::<Vec<_>>()) {
-        let _ = writeln!(text, "{line}");
-    }
-    text.push_str(
-        "\n## Accepted, not used yet\n\nNamed in a warning at start, until their features are there:\n\n",
-    );
-    let names: Vec<String> = ACCEPTED.iter().map(|name| format!("`{name}`")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    for line in wrapped(&names) {
         let _ = writeln!(text, "{line}");
     }
     text.push_str("\n## Refused\n\n");

@@ -5,7 +5,7 @@ use std::path::Path;
 use connections::catalog::Catalog;
 
 use super::Places;
-use super::table::{ACCEPTED, REFUSED, TABLE};
+use super::table::{REFUSED, TABLE};
 use super::value::{Problems, Source, Values};
 use super::{dotenv, proxy};
 
@@ -63,7 +63,7 @@ impl Names {
 /// The names that do not depend on which providers there are.
 pub(super) fn static_names() -> impl Iterator<Item = &'static str> {
     let described = TABLE.iter().map(|setting| setting.name);
-    described.chain(ACCEPTED.iter().copied()).chain(REFUSED.iter().map(|(name, _)| *name))
+    described.chain(REFUSED.iter().map(|(name, _)| *name))
 }
 
 /// Adds what is known of each source; the stronger come first.

@@ -217,6 +217,9 @@ settings! {
         /// About how many bytes of events are kept: the oldest go first, though they are younger than EVENT_RETENTION. What is yet to be
         /// delivered is kept.
         event_log_size: Memory = "EVENT_LOG_SIZE" or "20GiB";
+        /// The NATS server with JetStream that carries events to the streams of all replicas, such as `nats://user:password@nats:4222` or
+        /// `tls://…`. The database stays the truth, and carries them where this is not set or the server is away.
+        nats_url: Option<SecretString> = "NATS_URL";
         /// How many streams of events (`/events/stream`, `/plugins/stream`) a server has open at once.
         event_streams: NonZeroU32 = "EVENT_STREAMS" or "10000";
         /// How many of them are of one tenant. Streams without a credential have as many places again, of their own.
@@ -304,10 +307,6 @@ settings! {
         slack_base_url: Option<Url> = "SLACK_BASE_URL";
     }
 }
-
-/// Names of the documented configuration whose features are not built yet. They are accepted, so that the file of an
-/// existing product can be used as it is, and named in a warning at start.
-pub(crate) const ACCEPTED: &[&str] = &["NATS_URL"];
 
 /// Names that are refused, each with what to do instead.
 pub(crate) const REFUSED: &[(&str, &str)] = &[(
