@@ -107,7 +107,9 @@ async fn closing_waits_for_those_who_answer(place: Place) {
     let acme = tenant("acme");
     let sending = bench.send(&acme, Bench::signed("d1", &json!({})));
     let closing = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        while bench.given().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         webhooks.close(Duration::from_secs(10)).await
     };
     let (taken, has_ended) = tokio::join!(sending, closing);
