@@ -24,7 +24,7 @@ use crate::place::Place;
 const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// How long an endpoint may take in tests.
-const DEADLINE: Duration = Duration::from_secs(2);
+const DEADLINE: Duration = Duration::from_secs(4);
 
 /// What a receiver was given.
 #[derive(Debug, Clone)]
@@ -55,6 +55,8 @@ pub(super) struct Behaviour {
     pub(super) hangs: bool,
     /// How often it behaves so, before it answers 204; for ever where there is none.
     pub(super) times: Option<u32>,
+    /// It behaves so to the event with this number alone.
+    pub(super) only: Option<i64>,
 }
 
 #[derive(Default)]
@@ -251,9 +253,12 @@ impl World {
     /// Notes what came, and says how to answer.
     fn note(&self, got: Got) -> Option<Behaviour> {
         let mut known = self.known.lock().unwrap();
-        let at = got.at.clone();
+        let (at, number) = (got.at.clone(), got.event()["data"]["n"].as_i64());
         known.got.push(got);
         let behaviour = known.behaviours.get_mut(&at)?;
+        if behaviour.only.is_some() && behaviour.only != number {
+            return None;
+        }
         if let Some(times) = &mut behaviour.times {
             *times = times.checked_sub(1)?;
         }
