@@ -104,13 +104,13 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         runtime: runtime.clone(),
         signer,
         lifecycle: lifecycle.clone(),
-        publisher: bus.publisher,
+        publisher: bus.publisher.clone(),
         feed: bus.feed.clone(),
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
     };
-    let retention = bus.retention;
+    let (retention, publisher) = (bus.retention, bus.publisher);
     let app = api::App::new(options(&settings, args.dev, public_url.clone())?, parts);
     let background = Background {
         app: app.clone(),
@@ -139,6 +139,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         tracing::warn!("the renewal of a token is cut off; the next start finds out what became of it");
     }
     connections.activity().close().await;
+    publisher.close().await;
     runtime.log().close().await;
     // What was cut off may still hold connections of the database, and would keep this process for as long.
     if tokio::time::timeout(CLOSE_DEADLINE, database.close()).await.is_err() {
