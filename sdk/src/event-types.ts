@@ -53,7 +53,7 @@ export interface EmitOptions {
 
 /** How a page publishes an event. */
 export interface PageEmitOptions extends EmitOptions {
-  /** The event that this one answers, if there is one. So pages that answer each other come to an end: after eight events. */
+  /** The event that this one answers, if there is one. So pages that answer each other come to an end, after eight events. */
   readonly cause?: CloudEvent<string, unknown>;
 }
 

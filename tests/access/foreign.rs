@@ -171,3 +171,17 @@ pub(super) const FOREIGN_CONNECTION: &[(&str, &str, Body, u16)] = &[
     ("GET", "/api/v1/unified/activity?connection_id={id}", Nothing, 200),
     ("GET", "/api/v1/unified/connections?cursor={id}", Nothing, 200),
 ];
+
+/// The same for one subscription of `other`'s, by its id.
+pub(super) const FOREIGN_SUBSCRIPTION: &[(&str, &str, Body, u16)] = &[
+    ("GET", "/subscriptions", Nothing, 200),
+    ("GET", "/subscriptions/{subscription}", Nothing, 404),
+    ("PATCH", "/subscriptions/{subscription}", Json(r#"{"types":["*"]}"#), 404),
+    ("DELETE", "/subscriptions/{subscription}", Nothing, 404),
+    ("POST", "/subscriptions/{subscription}/pause", Nothing, 404),
+    ("POST", "/subscriptions/{subscription}/resume", Nothing, 404),
+    ("POST", "/subscriptions/{subscription}/rotate-secret", Nothing, 404),
+    ("POST", "/subscriptions/{subscription}/test", Nothing, 404),
+    ("GET", "/events/deliveries?subscription={subscription}", Nothing, 200),
+    ("POST", "/events/deliveries/replay", Json(r#"{"plugin":"private"}"#), 202),
+];

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use testkit::{Backend, TokenBuilder};
 
 use crate::deployment::{ADMIN, Answer, Deployment, PLATFORM, Who, on_both_backends, plugin, with};
-use foreign::{FOREIGN, FOREIGN_CONNECTION};
+use foreign::{FOREIGN, FOREIGN_CONNECTION, FOREIGN_SUBSCRIPTION};
 use routes::ROUTES;
 
 on_both_backends!(every_route_knows_its_callers, nothing_of_another_tenant_is_told);
@@ -110,6 +110,11 @@ async fn furnished(backend: Backend) -> Deployment {
     }
     let app = json!({"client_id": format!("client-{MARK}"), "client_secret": format!("{MARK} secret")});
     deployment.put(OTHER_ADMIN, "/api/v1/unified/oauth-apps/club", &app).await.expect(200);
+    // Nothing is of this type, so nothing is sent there.
+    let subscription = json!({
+        "types": [format!("no.{MARK}")], "endpoint": {"url": format!("https://example.com/{MARK}")}, "description": MARK,
+    });
+    deployment.post(OTHER_ADMIN, "/subscriptions", &subscription).await.expect(201);
     deployment
 }
 
@@ -185,10 +190,13 @@ async fn nothing_of_another_tenant_is_told(backend: Backend) {
         deployment.get_as(OTHER_ADMIN, "/api-keys").await.expect(200)[0]["id"].as_str().unwrap().to_owned();
     let listed = deployment.get_as(OTHER_ADMIN, "/api/v1/unified/connections").await.expect(200);
     let connection = listed["connections"][0]["id"].as_str().unwrap();
+    let listed_subscriptions = deployment.get_as(OTHER_ADMIN, "/subscriptions").await.expect(200);
+    let subscription = listed_subscriptions["subscriptions"][0]["id"].as_str().unwrap();
     let named = |(method, url, body, expected): &(&'static str, &str, Body, u16)| {
-        (*method, url.replace("{id}", connection), *body, *expected)
+        let url = url.replace("{id}", connection).replace("{subscription}", subscription);
+        (*method, url, *body, *expected)
     };
-    let foreign = FOREIGN.iter().chain(FOREIGN_CONNECTION).map(named);
+    let foreign = FOREIGN.iter().chain(FOREIGN_CONNECTION).chain(FOREIGN_SUBSCRIPTION).map(named);
     let revoke = ("DELETE", format!("/api-keys/{key}"), Nothing, 404);
     for (method, url, body, expected) in foreign.chain([revoke]) {
         for role in ROLES {
@@ -225,6 +233,7 @@ async fn other_tenant(deployment: &Deployment) -> String {
         "/api/v1/unified/connections",
         "/api/v1/unified/oauth-apps",
         "/api/v1/unified/activity",
+        "/subscriptions",
     ] {
         let answer = deployment.get_as(OTHER_ADMIN, path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);

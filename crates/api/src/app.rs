@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use connections::Connections;
 use connectors::Connectors;
+use events::delivery::Deliveries;
 use events::feed::Feed;
 use events::publish::Publisher;
+use events::subscription::Subscriptions;
+use events::webhook::Webhooks;
 use http::{Extensions, HeaderMap};
 use identity::{ApiKeys, Authenticator, Signer};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -40,6 +43,8 @@ pub struct Options {
     pub public_url: Url,
     /// The most bytes of a JSON body.
     pub max_body_bytes: usize,
+    /// The most bytes of a webhook.
+    pub max_webhook_bytes: usize,
     /// The most bytes of an upload.
     pub max_upload_bytes: usize,
     /// How long a request may take.
@@ -82,6 +87,12 @@ pub struct Parts {
     pub upstreams: Arc<Upstreams>,
     /// Signs what others are to believe of this server.
     pub signer: Signer,
+    /// Delivers events and webhooks to their receivers.
+    pub deliveries: Deliveries,
+    /// Who wants which events, and where.
+    pub subscriptions: Subscriptions,
+    /// Takes webhooks in.
+    pub webhooks: Webhooks,
     /// Deletes tenants.
     pub tenants: Arc<Tenants>,
     /// What must answer for the server to be ready.
@@ -190,6 +201,21 @@ impl App {
     /// Signs what others are to believe of this server.
     pub(crate) fn signer(&self) -> &Signer {
         &self.0.parts.signer
+    }
+
+    /// Delivers events and webhooks to their receivers.
+    pub(crate) fn deliveries(&self) -> &Deliveries {
+        &self.0.parts.deliveries
+    }
+
+    /// Who wants which events, and where.
+    pub(crate) fn subscriptions(&self) -> &Subscriptions {
+        &self.0.parts.subscriptions
+    }
+
+    /// Takes webhooks in.
+    pub(crate) fn webhooks(&self) -> &Webhooks {
+        &self.0.parts.webhooks
     }
 
     pub(crate) fn tenants(&self) -> &Arc<Tenants> {

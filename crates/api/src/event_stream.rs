@@ -226,7 +226,8 @@ mod tests {
     use super::*;
 
     fn begin(last: Option<&str>, after: Option<&str>) -> Option<Begin> {
-        let request = last.iter().fold(Request::builder(), |request, last| request.header("last-event-id", *last));
+        let request =
+            last.iter().fold(Request::builder(), |request, last| request.header("last-event-id", *last));
         let (parts, ()) = request.body(()).unwrap().into_parts();
         Begin::of(&parts, after).ok()
     }

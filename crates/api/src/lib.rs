@@ -27,8 +27,10 @@ mod request_metrics;
 pub mod return_to;
 mod router;
 mod service;
+mod subscriptions;
 mod tenants;
 mod unified;
+mod webhooks;
 
 pub use access::RequestContext;
 pub use address::PeerAddress;

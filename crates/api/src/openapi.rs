@@ -29,6 +29,7 @@ use crate::problem::Problem;
         (name = "tenants", description = "Tenants as a whole"),
         (name = "plugins", description = "Plugins, installations and their configuration"),
         (name = "events", description = "What happens in a tenant: publishing it, reading it, following it"),
+        (name = "webhooks", description = "What others send to plugins, and what became of it"),
         (name = "marketplace", description = "The shared catalog"),
         (name = "connections", description = "Accounts that users connect at other providers"),
         (name = "connectors", description = "One API over connected accounts"),
@@ -38,6 +39,8 @@ use crate::problem::Problem;
     // Served from routes that take any number of segments, which no macro can name.
     paths(
         crate::bundles::file,
+        crate::webhooks::take::take_secret,
+        crate::webhooks::take::take_documented,
         crate::plugin_proxy::get_plugin,
         crate::plugin_proxy::post_plugin,
         crate::plugin_proxy::put_plugin,

@@ -13,11 +13,11 @@ use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
-use model::{ErrorCode, TenantId};
+use model::{ErrorCode, PluginId, TenantId};
 
-use crate::App;
 use crate::address::party;
 use crate::problem::Problem;
+use crate::{App, webhooks};
 
 /// The period over which requests are counted.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -36,6 +36,7 @@ type Limiter = RateLimiter<u64, DashMapStateStore<u64>, DefaultClock, StateInfor
 pub struct RateLimits {
     address: Option<Limit>,
     tenant: Option<Limit>,
+    webhooks: Option<Limit>,
 }
 
 impl RateLimits {
@@ -44,7 +45,19 @@ impl RateLimits {
         Self {
             address: per_address.map(|quota| Limit::new("address", quota)),
             tenant: per_tenant.map(|quota| Limit::new("tenant", quota)),
+            webhooks: None,
         }
+    }
+
+    /// The same with a limit of so many webhooks a minute for one installation.
+    #[must_use]
+    pub fn with_webhooks(self, per_installation: Option<NonZeroU32>) -> Self {
+        Self { webhooks: per_installation.map(|quota| Limit::new("installation", quota)), ..self }
+    }
+
+    /// Counts a webhook that is its sender's for `plugin` in `tenant`.
+    pub(crate) fn count_webhook(&self, tenant: &TenantId, plugin: &PluginId) -> Result<(), Problem> {
+        self.webhooks.as_ref().map_or(Ok(()), |limit| limit.check((tenant, plugin)).map(drop))
     }
 
     /// Counts a request made for `tenant`.
@@ -60,7 +73,7 @@ impl RateLimits {
     /// Forgets the parties that have been quiet long enough to have their whole quota again. To be called every
     /// minute or so.
     pub fn sweep(&self) {
-        for limit in [&self.address, &self.tenant].into_iter().flatten() {
+        for limit in [&self.address, &self.tenant, &self.webhooks].into_iter().flatten() {
             limit.limiter.retain_recent();
             limit.limiter.shrink_to_fit();
         }
@@ -125,12 +138,16 @@ impl Limit {
     }
 }
 
-/// Counts a request by the client's address; has `answer` answer it if it is not one too many.
+/// Counts a request by the client's address; has `answer` answer it if it is not one too many. Senders of webhooks are few and
+/// send many: each installation has a limit of its own, and what is refused is counted where it is.
 pub(crate) async fn by_address<A: Future<Output = Response>>(
     app: &App,
     request: Request,
     answer: impl FnOnce(Request) -> A,
 ) -> Response {
+    if webhooks::is_one(request.uri().path()) {
+        return answer(request).await;
+    }
     let headers = match count_address(app, request.extensions(), request.headers()) {
         Ok(headers) => headers,
         Err(problem) => return problem.into_response(),
@@ -186,6 +203,16 @@ mod tests {
         assert!(limits.count_tenant(&"a".parse().unwrap()).is_ok());
         assert!(limits.count_tenant(&"a".parse().unwrap()).is_err());
         assert!(limits.count_tenant(&"b".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn webhooks_are_counted_for_each_installation() {
+        let limits = limits(5).with_webhooks(NonZeroU32::new(1));
+        let count = |tenant: &str, plugin: &str| {
+            limits.count_webhook(&tenant.parse().unwrap(), &plugin.parse().unwrap())
+        };
+        assert!(count("a", "x").is_ok() && count("a", "y").is_ok() && count("b", "x").is_ok());
+        assert_eq!(count("a", "x").unwrap_err().code(), ErrorCode::RateLimited);
     }
 
     #[test]

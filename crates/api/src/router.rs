@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 use crate::layers::Deadline;
 use crate::{
     App, access, api_keys, bundles, connect, events, health, jwks, layers, lexmodo, marketplace, openapi,
-    plugin_proxy, plugins, problem, rate_limit, service, tenants, unified,
+    plugin_proxy, plugins, problem, rate_limit, service, subscriptions, tenants, unified, webhooks,
 };
 
 /// How many uploads are in memory at the same time; further ones wait within their deadline.
@@ -44,6 +44,8 @@ fn quick_routes() -> OpenApiRouter<App> {
         .merge(tenants::routes())
         .merge(plugin_routes())
         .merge(events::routes())
+        .merge(subscriptions::routes())
+        .merge(webhooks::routes())
         .merge(unified::routes())
         .merge(connect::routes())
         .merge(lexmodo::customers::routes())
@@ -106,7 +108,9 @@ pub fn router(app: App, mounted: Router) -> Router {
     let hosted = limited(hosted, options.deadline, options.max_body_bytes)
         .method_not_allowed_fallback(problem::method_not_allowed);
 
-    let surface = guarded.merge(open).merge(hosted).fallback(problem::not_found);
+    // Pages have no business there: without CORS a browser gives them no answer.
+    let surface = guarded.merge(open).merge(hosted).merge(webhooks::public_routes());
+    let surface = surface.fallback(problem::not_found);
     let surface = surface.layer(MapRequestLayer::new(access::note_route)).with_state(app.clone());
     // Bundles stand outside every layer: they are asked for most and need none. What they serve is public, precompressed and in
     // memory, and they set their own headers.

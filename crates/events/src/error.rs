@@ -44,9 +44,6 @@ pub enum Error {
     /// The address of NATS is none.
     #[error("NATS_URL must be the address of a NATS server, such as nats://user:password@nats.example:4222")]
     NatsUrl,
-    /// What plugins listen to cannot be told.
-    #[error("{0}")]
-    Listeners(Box<dyn Coded + Send + Sync>),
     /// No page gave this cursor.
     #[error("the cursor is none that a page gave: take nextCursor as it is, or leave it out")]
     Cursor,
@@ -68,18 +65,12 @@ pub enum Error {
     /// So much waits in a queue that nothing is put behind it.
     #[error("too many deliveries wait for this receiver: try again when there are fewer")]
     QueueFull,
-    /// The plugin is not installed.
-    #[error("{0} is not installed: install the plugin first")]
-    NotInstalled(String),
     /// Nothing here runs plugins.
     #[error("nothing runs plugins here: plugins cannot be given events")]
     NoPlugins,
-    /// Plugins cannot be asked at the moment.
-    #[error("plugins cannot be asked at the moment: {0}")]
-    PluginsAway(ReceiveError),
-    /// What came of an attempt could not be written.
-    #[error("what came of an attempt cannot be written at the moment")]
-    NotWritten,
+    /// What plugins listen to cannot be told.
+    #[error("{0}")]
+    Listeners(Box<dyn Coded + Send + Sync>),
     /// As many streams are open as there may be.
     #[error("there are too many open streams {0}: close some, or try again later")]
     TooManyStreams(&'static str),
@@ -143,6 +134,11 @@ impl Coded for Error {
             Self::TooLarge(_) => ErrorCode::PayloadTooLarge,
             Self::NotDeclared(_) | Self::NotAllowed(_) => ErrorCode::AccessDenied,
             Self::Gone { .. } => ErrorCode::Gone,
+            Self::Cursor => ErrorCode::InvalidRequest,
+            Self::NoSuchSubscription(_) | Self::NoSuchDelivery => ErrorCode::NotFound,
+            Self::TooManySubscriptions | Self::NoSecret | Self::NoReceiver => ErrorCode::Conflict,
+            Self::NoPlugins => ErrorCode::Unavailable,
+            Self::TooManyStreams(_) | Self::QueueFull => ErrorCode::RateLimited,
             Self::Shared(error) => error.code(),
             Self::Plugins(_) | Self::TooManyWebhooks => ErrorCode::Unavailable,
             Self::PluginNotInstalled(_)
@@ -152,22 +148,17 @@ impl Coded for Error {
             Self::WebhookUnproven => ErrorCode::AuthenticationRequired,
             Self::Refused(refused) => refused.code(),
             Self::WebhooksDisabled(_) => ErrorCode::PluginDisabled,
-            Self::Cursor => ErrorCode::InvalidRequest,
-            Self::NoSuchSubscription(_) | Self::NoSuchDelivery | Self::NotInstalled(_) => ErrorCode::NotFound,
-            Self::TooManySubscriptions | Self::NoSecret | Self::NoReceiver => ErrorCode::Conflict,
-            Self::NoPlugins | Self::PluginsAway(_) | Self::NotWritten => ErrorCode::Unavailable,
             Self::NatsUrl => ErrorCode::Internal,
-            Self::TooManyStreams(_) | Self::QueueFull => ErrorCode::RateLimited,
         }
     }
 
     fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         match self {
             Self::Storage(error) => error.retry_after(now),
+            Self::TooManyStreams(_) | Self::QueueFull => Some(Duration::from_secs(30)),
             Self::Shared(error) => error.retry_after(now),
             Self::Plugins(error) => error.retry_after,
             Self::TooManyWebhooks => Some(FULL),
-            Self::TooManyStreams(_) | Self::QueueFull => Some(Duration::from_secs(30)),
             _ => None,
         }
     }

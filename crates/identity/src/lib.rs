@@ -17,6 +17,7 @@ mod config;
 mod credentials;
 mod error;
 mod fetch;
+mod issued;
 mod issuer;
 mod key_set;
 mod session;
@@ -29,6 +30,7 @@ pub use authenticator::Authenticator;
 pub use config::{Config, IssuerUrl, Lexmodo};
 pub use credentials::{Carrier, Credentials};
 pub use error::{AlgorithmName, Error};
+pub use issued::IssuedTokens;
 pub use signer::{MAX_LIFETIME, SEALED, Signed, Signer};
 pub use store_session::StoreSession;
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bundler::Bundler;
 use connections::{Connections, vault};
-use events::feed::{Feed, Retention};
 use model::Ambient;
 use runtime::Runtime;
 use runtime::lifecycle::Lifecycle;
@@ -13,6 +12,8 @@ use sandbox::Sandbox;
 use storage::{Blobs, Database, Tenants};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
+
+use crate::bus::Bus;
 
 /// How often what is no longer needed is forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -35,10 +36,7 @@ pub(crate) struct Background {
     pub(crate) runtime: Runtime,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) connections: Connections,
-    /// The log, for those who follow it.
-    pub(crate) feed: Feed,
-    /// What removes old events.
-    pub(crate) retention: Retention,
+    pub(crate) bus: Bus,
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) database: Database,
     pub(crate) blobs: Arc<dyn Blobs>,
@@ -55,8 +53,9 @@ impl Background {
         tasks.spawn(prepare(self.sandbox.clone()));
         tasks.spawn(vault::refresher::run(self.connections.vault().clone(), REFRESH_INTERVAL));
         tasks.spawn(self.lifecycle.clone().run());
-        tasks.spawn(self.feed.clone().run());
-        tasks.spawn(self.retention.clone().run());
+        tasks.spawn(self.bus.feed.clone().run());
+        tasks.spawn(self.bus.retention.clone().run());
+        tasks.spawn(self.bus.deliveries.clone().run());
         let database = self.database.clone();
         tasks.spawn(async move { database.listen().await });
         tasks.spawn(sum_up_metrics(self.app.clone()));
@@ -76,6 +75,8 @@ impl Background {
             let oldest = self.ambient.now().minus(self.activity_retention);
             tell("old activity could not be forgotten", self.connections.activity().sweep(oldest).await);
             tell("what plugins keep could not be swept", self.runtime.sweep().await);
+            tell("old webhooks could not be removed", self.bus.webhooks.sweep().await);
+            tell("old deliveries could not be removed", self.bus.deliveries.sweep().await);
             tell("old runs of hooks could not be forgotten", self.lifecycle.sweep().await);
             let swept = storage::sweep(&self.database, self.blobs.as_ref(), STAGED_FOR, &self.ambient).await;
             if let Some(blobs) = tell("leftover blobs could not be removed", swept).filter(|blobs| *blobs > 0)

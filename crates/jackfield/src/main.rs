@@ -20,6 +20,7 @@ mod serve;
 mod server;
 mod settings;
 mod tenants;
+mod webhooks;
 
 use std::process::ExitCode;
 

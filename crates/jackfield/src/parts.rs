@@ -23,6 +23,7 @@ use storage::{
 };
 use url::Url;
 
+use crate::bus::Bus;
 use crate::settings::Settings;
 
 /// The hidden subcommand that runs a worker of the bundler.
@@ -251,12 +252,19 @@ pub(crate) fn customers(settings: &Settings, ambient: &Ambient) -> anyhow::Resul
 }
 
 /// What drops all that this process remembers of a tenant.
-pub(crate) fn forget(registry: &Arc<Registry>, connections: &Connections, runtime: &Runtime) -> Vec<Forget> {
+pub(crate) fn forget(
+    registry: &Arc<Registry>,
+    connections: &Connections,
+    runtime: &Runtime,
+    bus: &Bus,
+) -> Vec<Forget> {
     let (registry, connections, runtime) = (Arc::clone(registry), connections.clone(), runtime.clone());
+    let bus = bus.clone();
     vec![
         Box::new(move |_: &TenantId| registry.forget_files()),
         Box::new(move |tenant: &TenantId| connections.forget(tenant)),
         Box::new(move |tenant: &TenantId| runtime.forget(tenant)),
+        Box::new(move |_: &TenantId| bus.forget()),
     ]
 }
 
@@ -295,11 +303,14 @@ mod tests {
     use super::*;
 
     /// Columns of bytes that hold nothing that a tenant's data key seals.
-    const NOT_SEALED: [&str; 5] = [
+    const NOT_SEALED: [&str; 8] = [
         "api_key.secret_hash",
         "connect_session.token_hash",
         "master_key.proof",
         "tenant_key.wrapped",
+        "webhook.body",
+        "webhook_address.former_hash",
+        "webhook_address.token_hash",
         "plugin_value.key",
     ];
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use events::feed::Feed;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use model::Ambient;
+use runtime::Receivers;
 use runtime::lifecycle::Lifecycle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::backends;
 use crate::background::Background;
-use crate::bus::Bus;
+use crate::bus::{self, Bus};
 use crate::cli::ServeArgs;
 use crate::dev_provider::DevProvider;
 use crate::parts;
@@ -91,8 +91,22 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let upstreams = backends::upstreams(&settings, (&guard, &registry), (&signer, &public_url), &ambient)?;
     let upstreams = Arc::new(upstreams);
     let lifecycle = backends::lifecycle((&database, &registry), &runtime, &ambient);
-    let bus = Bus::new(&settings, (&database, &registry), &ambient).await?;
-    let forget = parts::forget(&registry, &connections, &runtime);
+    let receivers =
+        Receivers::new(Arc::clone(&registry), runtime.clone(), Arc::clone(&upstreams), ambient.clone());
+    let bus = Bus::new(
+        &settings,
+        bus::Parts {
+            database: &database,
+            sealer: &sealer,
+            registry: &registry,
+            guard: &guard,
+            receivers,
+            public_url: &public_url,
+            ambient: &ambient,
+        },
+    )
+    .await?;
+    let forget = parts::forget(&registry, &connections, &runtime, &bus);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
         ambient: ambient.clone(),
@@ -106,11 +120,13 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         lifecycle: lifecycle.clone(),
         publisher: bus.publisher.clone(),
         feed: bus.feed.clone(),
+        deliveries: bus.deliveries.clone(),
+        subscriptions: bus.subscriptions.clone(),
+        webhooks: bus.webhooks.clone(),
         tenants: Arc::clone(&tenants),
         probes: vec![Box::new(database.clone()), Box::new(Arc::clone(&blobs))],
         metrics,
     };
-    let (retention, publisher) = (bus.retention, bus.publisher);
     let app = api::App::new(options(&settings, args.dev, public_url.clone())?, parts);
     let background = Background {
         app: app.clone(),
@@ -119,8 +135,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         runtime: runtime.clone(),
         lifecycle: lifecycle.clone(),
         connections: connections.clone(),
-        feed: bus.feed.clone(),
-        retention,
+        bus: bus.clone(),
         tenants,
         database: database.clone(),
         blobs,
@@ -132,14 +147,14 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     tell_who_may_call(&settings, args.dev);
 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
-    let cut_off = serve_until(stop, (listener, api::router(app, mounted)), bounds, (&lifecycle, &bus.feed)).await;
+    let cut_off = serve_until(stop, (listener, api::router(app, mounted)), bounds, (&lifecycle, &bus)).await;
     drop(background);
     bundler.shutdown().await;
     if !connections.vault().settle(SETTLE_DEADLINE).await {
         tracing::warn!("the renewal of a token is cut off; the next start finds out what became of it");
     }
     connections.activity().close().await;
-    publisher.close().await;
+    bus.publisher.close().await;
     runtime.log().close().await;
     // What was cut off may still hold connections of the database, and would keep this process for as long.
     if tokio::time::timeout(CLOSE_DEADLINE, database.close()).await.is_err() {
@@ -152,28 +167,29 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Serves until `stop`. Then hooks of plugins end in the same time as requests do, and none is begun meanwhile. Gives the number
+/// Serves until `stop`. Then hooks of plugins and deliveries end in the same time as requests do, and none is begun meanwhile. Gives the number
 /// of connections that had to be cut off.
 async fn serve_until(
     stop: impl Future<Output = ()>,
     (listener, router): (TcpListener, Router),
     bounds: Bounds,
-    (lifecycle, feed): (&Lifecycle, &Feed),
+    (lifecycle, bus): (&Lifecycle, &Bus),
 ) -> usize {
     let stopping = CancellationToken::new();
     let stop = async {
         stop.await;
         // They have no end of their own.
-        feed.close();
+        bus.feed.close();
         stopping.cancel();
     };
     let ending = async {
         stopping.cancelled().await;
-        lifecycle.close(bounds.shutdown).await
+        let (hooks, deliveries) = tokio::join!(lifecycle.close(bounds.shutdown), bus.close(bounds.shutdown));
+        hooks && deliveries
     };
     let (cut_off, has_ended) = tokio::join!(server::serve(listener, router, bounds, stop), ending);
     if !has_ended {
-        tracing::warn!("hooks of plugins are cut off; they are called again");
+        tracing::warn!("hooks of plugins or deliveries are cut off; they are made again");
     }
     cut_off
 }
@@ -201,6 +217,7 @@ fn options(settings: &Settings, development: bool, public_url: Url) -> anyhow::R
         return_to: settings.return_to(&public_url, development)?,
         public_url,
         max_body_bytes: settings.max_body_size.0,
+        max_webhook_bytes: settings.webhook_max_size.0,
         max_upload_bytes: settings.max_upload_size.0,
         deadline: settings.request_deadline.0,
         upload_deadline: settings.upload_deadline.0,

@@ -15,6 +15,11 @@ impl Timestamp {
         Self(millisecond)
     }
 
+    /// The moment that a text in RFC 3339 names, to the millisecond; `None` where it is none.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|moment| Self(moment.as_millisecond()))
+    }
+
     /// Milliseconds since the Unix epoch.
     pub const fn as_millisecond(self) -> i64 {
         self.0
@@ -65,6 +70,14 @@ mod tests {
     #[test]
     fn is_written_as_rfc_3339_with_milliseconds() {
         assert_eq!(Timestamp::from_millisecond(1_700_000_000_007).to_string(), "2023-11-14T22:13:20.007Z");
+    }
+
+    #[test]
+    fn a_text_is_read_as_it_was_written() {
+        let moment = Timestamp::from_millisecond(1_700_000_000_007);
+        assert_eq!(Timestamp::from_rfc3339(&moment.to_string()), Some(moment));
+        assert_eq!(Timestamp::from_rfc3339("2023-11-15T00:13:20.007+02:00"), Some(moment));
+        assert_eq!(Timestamp::from_rfc3339("yesterday"), None);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use crate::store::deployments;
 use crate::{Deployment, Error, Registry, deployment};
 
 impl Registry {
-    /// What `tenant` has installed and switched on, as [`Registry::deployment`] has it, but read anew: those that want
-    /// events, with their hooks and what they may see ([`crate::Grants::events`]). What cannot be read is left out, and logged.
-    pub async fn listeners(&self, tenant: &TenantId) -> Result<Vec<Deployment>, Error> {
+    /// What `tenant` has installed and switched on, as [`Registry::deployment`] has it, but read anew. What cannot be read is left
+    /// out, and logged.
+    pub async fn running(&self, tenant: &TenantId) -> Result<Vec<Deployment>, Error> {
         let mut conn = self.database.read().await?;
         let rows = deployments::enabled(&mut conn, tenant).await?;
         drop(conn);
@@ -21,13 +21,13 @@ impl Registry {
             });
             read.ok()
         });
-        Ok(read.filter(|deployment| !deployment.grants.events.is_empty()).collect())
+        Ok(read.collect())
     }
 
     /// The events that `tenant`'s users may see: what its plugins listen to, with an admin's consent.
     pub async fn listened(&self, tenant: &TenantId) -> Result<Vec<EventPattern>, Error> {
-        let listeners = self.listeners(tenant).await?;
-        let patterns = listeners.iter().flat_map(|deployment| &deployment.grants.events);
+        let running = self.running(tenant).await?;
+        let patterns = running.iter().flat_map(|deployment| &deployment.grants.events);
         let mut patterns: Vec<EventPattern> = patterns.filter_map(|text| text.parse().ok()).collect();
         patterns.sort_unstable();
         patterns.dedup();

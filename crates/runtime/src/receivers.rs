@@ -19,7 +19,7 @@ use url::{Url, form_urlencoded};
 
 use crate::trouble::Trouble;
 use crate::upstream::{BackendPath, Passage, Upstreams, fit_for_callers};
-use crate::{Body, HandlerRequest, HandlerResponse, Runtime, Who};
+use crate::{Body, HandlerRequest, HandlerResponse, Runtime, Who, examine};
 
 /// Who calls a plugin's own server with a webhook, in the token that says who is calling.
 const WEBHOOK: &str = "jackfield:webhook";
@@ -115,12 +115,8 @@ impl Receivers {
     ) -> Result<(), ReceiveError> {
         let found = self.deployment(tenant, (&hook.plugin, &hook.plugin_key)).await;
         let found = found.and_then(|deployment| {
-            let wants =
-                |each: &registry::Hook| each.handler == hook.handler && each.event == hook.pattern.as_str();
-            let is_wanted = deployment.hooks.iter().any(wants);
-            is_wanted
-                .then_some(deployment)
-                .ok_or_else(|| gone("the plugin does not want such events any more"))
+            let is_there = has_handler(&deployment, &hook.handler);
+            is_there.then_some(deployment).ok_or_else(|| gone("the plugin has no such handler any more"))
         });
         let deployment = match found {
             Ok(deployment) => deployment,
@@ -136,13 +132,17 @@ impl Receivers {
         if error.refusal != Refusal::Gone {
             return error;
         }
-        match self.hooks(tenant).await {
-            Ok(hooks) if hooks.contains(hook) => {
-                not_now("the plugin has just been changed", Some(DOOR_KEPT_FOR))
-            }
-            Ok(_) => error,
-            Err(unreadable) => unreadable,
+        let running = match self.registry.running(tenant).await {
+            Ok(running) => running,
+            Err(error) => return unreadable(&error),
+        };
+        let is_it = |deployment: &Deployment| {
+            deployment.plugin_key == hook.plugin_key && has_handler(deployment, &hook.handler)
+        };
+        if running.iter().any(is_it) {
+            return not_now("the plugin has just been changed", Some(DOOR_KEPT_FOR));
         }
+        error
     }
 
     fn refused(&self, error: &crate::Error, called: (&Deployment, &str)) -> ReceiveError {
@@ -221,8 +221,8 @@ impl Receivers {
 #[async_trait]
 impl Plugins for Receivers {
     async fn hooks(&self, tenant: &TenantId) -> Result<Vec<Hook>, ReceiveError> {
-        let listeners = self.registry.listeners(tenant).await.map_err(|error| unreadable(&error))?;
-        let hooks = listeners.iter().filter(|deployment| deployment.kind == Some(BackendKind::Script));
+        let running = self.registry.running(tenant).await.map_err(|error| unreadable(&error))?;
+        let hooks = running.iter().filter(|deployment| deployment.kind == Some(BackendKind::Script));
         let hooks = hooks.flat_map(|deployment| {
             deployment.hooks.iter().filter_map(|hook| {
                 Some(Hook {
@@ -282,6 +282,13 @@ async fn in_time<T>(
 ) -> Result<T, ReceiveError> {
     let done = tokio::time::timeout(deadline, work).await;
     done.unwrap_or_else(|_| Err(failed("the plugin took too long")))
+}
+
+/// Whether events can be given to this handler.
+fn has_handler(deployment: &Deployment, handler: &str) -> bool {
+    deployment.kind == Some(BackendKind::Script)
+        && deployment.handlers.contains(handler)
+        && !examine::is_lifecycle(handler)
 }
 
 fn gone(message: &str) -> ReceiveError {

@@ -223,7 +223,8 @@ mod tests {
     #[test]
     fn the_servers_own_events_may_have_to_be_named() {
         let patterns = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
-        let wanted = |texts: &[&str]| Wanted { tenant: None, types: vec![patterns(texts)], own_by_name: true };
+        let wanted =
+            |texts: &[&str]| Wanted { tenant: None, types: vec![patterns(texts)], own_by_name: true };
         let own = "jackfield.installation.created";
         assert!(!wanted(&["*"]).takes(own) && wanted(&["*"]).takes("order.paid"));
         assert!(wanted(&["*", "jackfield.installation.*"]).takes(own));

@@ -42,6 +42,6 @@ pub use postgres::{Ending, Postgres};
 pub use prism::{Contracted, Prism};
 pub use python::session_tokens;
 pub use s3::S3;
-pub use samples::{token_samples, verified_token};
+pub use samples::{signed_webhooks, token_samples, verified_token, verified_webhooks};
 pub use server::{Builder, TestServer};
 pub use token::{SECRET, TokenBuilder, token};

@@ -1,4 +1,4 @@
-//! Session tokens made by the libraries that host products use, in Node.
+//! What libraries in Node make: session tokens of host products, signatures of webhooks.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ use crate::process;
 /// # Errors
 /// If Node or npm are missing, or the script fails.
 pub fn token_samples(input: &Value) -> anyhow::Result<Value> {
-    run("samples.mjs", input)
+    run("tokens", "samples.mjs", input)
 }
 
 /// The claims of a token of this server, checked by jose with the keys that are published at a URL.
@@ -25,11 +25,27 @@ pub fn token_samples(input: &Value) -> anyhow::Result<Value> {
 /// # Errors
 /// If the token is not good, or Node 20, npm or the registry are out of reach.
 pub fn verified_token(input: &Value) -> anyhow::Result<Value> {
-    run("verify.mjs", input)
+    run("tokens", "verify.mjs", input)
 }
 
-fn run(script: &str, input: &Value) -> anyhow::Result<Value> {
-    let folder = process::folder("tokens");
+/// Webhooks that the libraries of senders have signed, as `tests/webhooks/sign.mjs` says.
+///
+/// # Errors
+/// If Node or npm are missing, or the script fails.
+pub fn signed_webhooks(input: &Value) -> anyhow::Result<Value> {
+    run("webhooks", "sign.mjs", input)
+}
+
+/// What the libraries of receivers say of deliveries, as `tests/webhooks/verify.mjs` says.
+///
+/// # Errors
+/// If Node is missing, or the program fails.
+pub fn verified_webhooks(deliveries: &Value) -> anyhow::Result<Value> {
+    run("webhooks", "verify.mjs", deliveries)
+}
+
+fn run(folder: &str, script: &str, input: &Value) -> anyhow::Result<Value> {
+    let folder = process::folder(folder);
     node::install(&folder)?;
     let mut node = Command::new("node")
         .arg(script)

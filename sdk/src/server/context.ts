@@ -112,7 +112,7 @@ export interface Events {
   /**
    * Publishes an event of a type that the manifest's `emits` names, with up to 64 KiB of data as JSON. It is kept once this resolves, and
    * reaches each that wants it at least once: hooks of other plugins, subscriptions, pages. Without a subject it is about the plugin.
-   * Rejects where eight events have led to one another already: it looks like plugins that answer each other without end.
+   * Rejects where more than eight events have led to it: that looks like plugins that answer each other without end.
    */
   emit<Type extends EventName>(type: Type, data?: EventData<Type>, options?: BackendEmitOptions): Promise<Emitted>;
 }

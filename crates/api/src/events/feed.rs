@@ -99,7 +99,9 @@ pub(super) async fn list(
         return Err(invalid("limit must be a number from 1 to 1000"));
     }
     let after = query.after.filter(|after| !after.is_empty());
-    let after = after.map(|after| place(&after).ok_or_else(|| invalid("after must be the next of an answer"))).transpose()?;
+    let after = after
+        .map(|after| place(&after).ok_or_else(|| invalid("after must be the next of an answer")))
+        .transpose()?;
     let types = types(query.r#type.as_deref())?;
     let page = app.feed().page((reader.tenant.as_ref(), reader.readable), &types, after, limit).await?;
     let events = page.events.into_iter().map(EventBody).collect();

@@ -17,7 +17,10 @@ use crate::problem::{Problem, ProblemBody};
 /// An event of CloudEvents 1.0, in JSON.
 #[derive(Debug, ToSchema)]
 #[schema(as = CloudEvent)]
-#[expect(dead_code, reason = "it is read by the part that knows the rules of CloudEvents; this describes it in the document")]
+#[expect(
+    dead_code,
+    reason = "it is read by the part that knows the rules of CloudEvents; this describes it in the document"
+)]
 pub(crate) struct CloudEventBody {
     /// `1.0`.
     #[schema(example = "1.0")]
@@ -105,7 +108,11 @@ impl From<Taken> for TakenBody {
     ),
     security(("bearer" = []), ("session" = [])),
 )]
-pub(super) async fn publish(State(app): State<App>, caller: User, request: Request) -> Result<Response, Problem> {
+pub(super) async fn publish(
+    State(app): State<App>,
+    caller: User,
+    request: Request,
+) -> Result<Response, Problem> {
     let sender = sender(&caller)?;
     let headers = request.headers().clone();
     let body = Bytes::from_request(request, &app).await.map_err(|rejection| unread_body(&rejection))?;
@@ -130,7 +137,8 @@ fn sender(caller: &Caller) -> Result<Sender, Problem> {
 
 /// The events of a request, by its media type (HTTP Protocol Binding for CloudEvents 1.0.2, section 3).
 fn read(headers: &HeaderMap, body: &[u8]) -> Result<Vec<CloudEvent>, Problem> {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(STRUCTURED) {
         return Ok(vec![structured(body)?]);

@@ -164,7 +164,9 @@ pub(super) async fn still_proves(app: &App, parts: &Parts, begun: &Principal) ->
     match principal(app, parts).await {
         Ok(now) => now.as_ref() == Some(begun),
         Err(Refusal::Cookie(_)) => false,
-        Err(Refusal::Other(problem)) => matches!(problem.code(), ErrorCode::Internal | ErrorCode::Unavailable),
+        Err(Refusal::Other(problem)) => {
+            matches!(problem.code(), ErrorCode::Internal | ErrorCode::Unavailable)
+        }
     }
 }
 

@@ -212,7 +212,7 @@ impl Inner {
         if let Some(hooks) = memory.hooks.get(tenant) {
             return Ok(Arc::clone(hooks));
         }
-        let hooks = Arc::new(plugins.hooks(tenant).await.map_err(Error::PluginsAway)?);
+        let hooks = Arc::new(plugins.hooks(tenant).await.map_err(Error::Plugins)?);
         memory.hooks.insert(tenant.clone(), Arc::clone(&hooks));
         Ok(hooks)
     }

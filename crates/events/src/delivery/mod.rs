@@ -36,16 +36,16 @@ use storage::{Database, LogReader};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use queue::touch;
 pub(crate) use fan_out::Target;
 pub use list::{Delivery, Filter, Page, REPLAYED_AT_ONCE, Range, Replayed, State};
+pub(crate) use queue::touch;
 pub use queue::{NewDelivery, Payload, Queue, enqueue};
 pub(crate) use receive::{Outcome, Parcel, PluginReceiver, Receiver, Refused, told};
 pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, QUEUE_ROWS, delete, rows};
 pub(crate) use store::queues;
 
 use crate::subscription::Endpoints;
-use crate::{Error, Plugins, ReceiveError, Request};
+use crate::{Error, Plugins, Request};
 
 /// How many queues this process holds at once.
 const MAX_HELD: u32 = 512;
@@ -140,32 +140,6 @@ impl Deliveries {
     /// Drops what this process remembers of what tenants have.
     pub fn forget(&self) {
         self.0.payloads.forget();
-    }
-
-    /// Writes what came of giving a plugin a webhook, by whoever has given it before its delivery was due, as an attempt of that
-    /// delivery. Nothing where it is finished.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn conclude_webhook(
-        &self,
-        webhook: i64,
-        result: Result<(), ReceiveError>,
-    ) -> Result<(), Error> {
-        let outcome = match result {
-            Ok(()) => Outcome::Delivered { status: None },
-            Err(error) => Outcome::Refused(error.into()),
-        };
-        let mut conn = self.0.database.read().await?;
-        let found = store::rows::of_webhook(&mut conn, webhook).await?;
-        drop(conn);
-        let Some((queue, row)) = found else { return Ok(()) };
-        let conclusion = retry::conclude(&row, outcome.fitting(), false, &self.0.ambient);
-        let done = Some((row, conclusion));
-        match self.0.write(writer::Entry { queue, done, release: None }).await {
-            Some(_) => Ok(()),
-            None => Err(Error::NotWritten),
-        }
     }
 }
 

@@ -164,7 +164,11 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 
 #[test]
 fn in_binary_mode_attributes_are_headers_and_the_body_is_the_data() {
-    let given = headers(&[("ce-id", "1"), ("ce-comexample", "Euro%20%E2%82%AC%20%F0%9F%98%80"), ("content-type", "application/json")]);
+    let given = headers(&[
+        ("ce-id", "1"),
+        ("ce-comexample", "Euro%20%E2%82%AC%20%F0%9F%98%80"),
+        ("content-type", "application/json"),
+    ]);
     assert!(is_binary(&given));
     let out = AsCloudEvent(&logged(published(binary(&given, b"{\"a\":1}").unwrap()))).to_value();
     assert_eq!((&out["comexample"], &out["data"]), (&json!("Euro \u{20ac} \u{1f600}"), &json!({"a": 1})));

@@ -182,7 +182,7 @@ impl Subscriptions {
     /// Makes a subscription. An endpoint's secret is told this once.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::TooManySubscriptions`], [`Error::NotInstalled`].
+    /// [`Error::Invalid`], [`Error::TooManySubscriptions`], [`Error::PluginNotInstalled`].
     pub async fn create(
         &self,
         actor: Actor<'_>,
@@ -426,8 +426,8 @@ impl Subscriptions {
     /// What tells an installed plugin from all others, for ever.
     async fn plugin_key(&self, tenant: &TenantId, plugin: &PluginId) -> Result<String, Error> {
         let plugins = self.0.plugins.as_ref().ok_or(Error::NoPlugins)?;
-        let door = plugins.webhook_door(tenant, plugin).await.map_err(Error::PluginsAway)?;
-        door.map(|door| door.plugin_key).ok_or_else(|| Error::NotInstalled(plugin.to_string()))
+        let door = plugins.webhook_door(tenant, plugin).await.map_err(Error::Plugins)?;
+        door.map(|door| door.plugin_key).ok_or_else(|| Error::PluginNotInstalled(plugin.to_string()))
     }
 }
 

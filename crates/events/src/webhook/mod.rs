@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 pub use address::{Address, LONGEST_OVERLAP};
-pub use deliveries::{Filter, Inspected, Page, Range, Replayed, State, WebhookDelivery};
+pub use deliveries::{Filter, Inspected, MAX_PAGE, MAX_RANGE, Page, Range, Replayed, State, WebhookDelivery};
 pub use intake::Wake;
 pub use manifest::{Manifest, Mode};
 pub use scheme::{BearerError, Refused, VerifyBearer};
@@ -133,6 +133,14 @@ pub struct WebhookRequest {
     pub body: Bytes,
 }
 
+/// A webhook that was found to be its sender's.
+#[derive(Debug)]
+pub struct Proven {
+    door: Door,
+    request: WebhookRequest,
+    verified: Verified,
+}
+
 /// What a sender is to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
@@ -223,11 +231,11 @@ impl Webhooks {
         self.0.plugins.webhook_door(tenant, plugin).await.map_err(Error::Plugins)
     }
 
-    /// Holds a webhook against the scheme of its plugin, and keeps it. When this returns, it is durable, or was refused.
+    /// Holds a webhook against the scheme of its plugin, byte for byte.
     ///
     /// # Errors
-    /// [`Error::Refused`] where it is not proven, [`Error::WebhooksDisabled`], [`Error::TooManyWebhooks`], those of the database.
-    pub async fn take(&self, door: Door, request: WebhookRequest) -> Result<Taken, Error> {
+    /// [`Error::Refused`] where it is not proven, [`Error::WebhooksDisabled`] where it is and the plugin is switched off.
+    pub async fn verify(&self, door: Door, request: WebhookRequest) -> Result<Proven, Error> {
         let incoming =
             Incoming { headers: &request.headers, body: &request.body, audiences: &door.audiences };
         let now = (self.0.ambient.now(), &*self.0.tokens);
@@ -238,10 +246,19 @@ impl Webhooks {
             "outcome" => if verified.is_ok() { "verified" } else { "refused" }
         )
         .increment(1);
-        let mut verified = verified?;
+        let verified = verified?;
         if !door.is_enabled {
             return Err(Error::WebhooksDisabled(door.owner.plugin.to_string()));
         }
+        Ok(Proven { door, request, verified })
+    }
+
+    /// Keeps a webhook that is its sender's. When this returns, it is durable, or was refused.
+    ///
+    /// # Errors
+    /// [`Error::TooManyWebhooks`], those of the database.
+    pub async fn take(&self, proven: Proven) -> Result<Taken, Error> {
+        let Proven { door, request, mut verified } = proven;
         if let Some(challenge) = verified.challenge.take() {
             return Ok(Taken::Challenge(challenge));
         }

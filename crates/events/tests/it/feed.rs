@@ -45,7 +45,10 @@ async fn pages_have_what_is_wanted_and_say_where_to_go_on(place: Place) {
     assert_eq!((first.next, first.is_last), (first.events[2].seq, false));
     let second = page(Some(first.next), 3).await;
     assert_eq!(second.events.len(), 2);
-    assert!(second.is_last && second.next > second.events[1].seq, "what is of no interest is not looked at again");
+    assert!(
+        second.is_last && second.next > second.events[1].seq,
+        "what is of no interest is not looked at again"
+    );
     let third = page(Some(second.next), 3).await;
     assert_eq!((third.events.len(), third.next), (0, second.next));
     let all = bus.feed.page((None, Readable::All), &[], None, 1000).await.unwrap();
@@ -72,7 +75,11 @@ async fn a_page_that_looks_at_many_events_moves_on(place: Place) {
     let second = read(Some(first.next)).await;
     assert_eq!((second.events.len(), second.is_last), (1, true));
     // Who follows from there finds it, too.
-    let mut follower = bus.feed.follow(Following { types: types(&["order"]), ..following(Some("acme"), Some(0)) }).await.unwrap();
+    let mut follower = bus
+        .feed
+        .follow(Following { types: types(&["order"]), ..following(Some("acme"), Some(0)) })
+        .await
+        .unwrap();
     assert_eq!(next(&mut follower).await, ("order".into(), "1".into()));
 }
 
@@ -201,7 +208,8 @@ async fn order_holds_under_many_publishers(place: Place) {
     assert!(places.is_sorted_by(|a, b| a < b), "in the order of the log, each once");
     for publisher in 0..8 {
         let kind = format!("p{publisher}");
-        let of_one: Vec<_> = seen.iter().filter(|(each, _)| *each == kind).map(|(_, number)| *number).collect();
+        let of_one: Vec<_> =
+            seen.iter().filter(|(each, _)| *each == kind).map(|(_, number)| *number).collect();
         assert_eq!(of_one, (0..40).collect::<Vec<_>>());
     }
 }
@@ -223,9 +231,13 @@ async fn tenants_hear_their_own_and_the_platform_all(place: Place) {
     assert_eq!(kind(next(&mut acme).await), "jackfield.installation.removed");
     assert_eq!(kind(next(&mut other).await), "b");
     assert_eq!(kind(next(&mut other).await), "jackfield.installation.created");
-    for expected in
-        ["a", "b", "jackfield.plugin.created", "jackfield.installation.created", "jackfield.installation.removed"]
-    {
+    for expected in [
+        "a",
+        "b",
+        "jackfield.plugin.created",
+        "jackfield.installation.created",
+        "jackfield.installation.removed",
+    ] {
         assert_eq!(kind(next(&mut all).await), expected);
     }
     assert_eq!(kind(next(&mut installations).await), "jackfield.installation.removed");
@@ -236,8 +248,11 @@ async fn tenants_hear_their_own_and_the_platform_all(place: Place) {
 
 async fn what_users_may_follow_changes_with_the_plugins(place: Place) {
     let bus = Bus::start(&place).await;
-    let mut user =
-        bus.feed.follow(Following { readable: Readable::OfPlugins, ..following(Some("acme"), None) }).await.unwrap();
+    let mut user = bus
+        .feed
+        .follow(Following { readable: Readable::OfPlugins, ..following(Some("acme"), None) })
+        .await
+        .unwrap();
     bus.say("acme", "order", 0).await;
     assert!(is_silent(&mut user).await);
     bus.listens_to(&["order"]);

@@ -51,7 +51,10 @@ async fn pages_say_what_they_may(place: Place) {
             publisher.emit_from_page(&acme, (plugin, emits), event).await
         }
     };
-    assert!(matches!(emit("note.made", None, json!(1)).await, Err(Error::NotAllowed(_))), "until an admin says so");
+    assert!(
+        matches!(emit("note.made", None, json!(1)).await, Err(Error::NotAllowed(_))),
+        "until an admin says so"
+    );
     let policy = EventPolicy::checked(&["note.made".into(), "order.*".into()], None).unwrap();
     bus.publisher.set_policy(&acme, &policy, "ann").await.unwrap();
     assert!(matches!(emit("order.paid", None, json!(1)).await, Err(Error::NotDeclared(_))));

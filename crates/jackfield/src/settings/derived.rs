@@ -252,6 +252,7 @@ impl Settings {
             NonZeroU32::new(self.rate_limit_per_address),
             NonZeroU32::new(self.rate_limit_per_tenant),
         )
+        .with_webhooks(NonZeroU32::new(self.rate_limit_webhooks))
     }
 
     /// The master keys: those that were given, or the generated file.

@@ -149,6 +149,16 @@ settings! {
         rate_limit_per_tenant: u32 = "RATE_LIMIT_PER_TENANT" or "12000";
         /// The largest JSON body, and the largest body of any kind that a plugin's handler or component gets.
         max_body_size: Bytes = "MAX_BODY_SIZE" or "1MiB";
+        /// Webhooks a minute for one plugin in one tenant, of those that are signed as they should be. 0 for no limit. What is not
+        /// counts as a request from its address.
+        rate_limit_webhooks: u32 = "RATE_LIMIT_WEBHOOKS" or "60000";
+        /// The largest webhook.
+        webhook_max_size: Bytes = "WEBHOOK_MAX_SIZE" or "1MiB";
+        /// How many webhooks of one plugin in one tenant may wait to be delivered; senders of further ones are asked to come
+        /// again.
+        webhook_max_waiting: NonZeroU32 = "WEBHOOK_MAX_WAITING" or "100000";
+        /// For how long webhooks are kept, in days, so that they can be looked into and replayed.
+        webhook_retention: Days = "WEBHOOK_RETENTION" or "30";
         /// The largest upload.
         max_upload_size: Bytes = "MAX_UPLOAD_SIZE" or "32MiB";
         /// How long a request may take.

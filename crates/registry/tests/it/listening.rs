@@ -90,13 +90,13 @@ async fn hooks_are_asked_for(house: House) {
     let consent = house.registry.consent(&named("acme"), &plugin("card")).await.unwrap();
     let asked: Vec<&str> = consent.asked.events.iter().map(String::as_str).collect();
     assert_eq!(asked, ["cart.filled", "orders.*", "shop.closed"]);
-    let listeners = house.registry.listeners(&named("acme")).await.unwrap();
-    let hooks: Vec<&str> = listeners[0].hooks.iter().map(|hook| hook.event.as_str()).collect();
+    let running = house.registry.running(&named("acme")).await.unwrap();
+    let hooks: Vec<&str> = running[0].hooks.iter().map(|hook| hook.event.as_str()).collect();
     assert_eq!(hooks, ["shop.closed", "orders.*"]);
     let listened = house.registry.listened(&named("acme")).await.unwrap();
     assert_eq!(listened.iter().map(model::EventPattern::as_str).collect::<Vec<_>>(), asked);
     house.registry.set_enabled(&named("acme"), &plugin("card"), false, "u1").await.unwrap();
-    assert!(house.registry.listeners(&named("acme")).await.unwrap().is_empty(), "it is switched off");
+    assert!(house.registry.running(&named("acme")).await.unwrap().is_empty(), "it is switched off");
     assert!(house.registry.listened(&named("other")).await.unwrap().is_empty());
 }
 
@@ -113,8 +113,8 @@ async fn only_consented(house: House) {
     house.registry.upgrade(&named("acme"), &plugin("card"), None, Some(&agreed), "u1").await.unwrap();
     house.publish(card("1.2.0", json!({"backend": hook("orders.refunded")}))).await.unwrap();
     house.registry.upgrade(&named("acme"), &plugin("card"), None, None, "u1").await.unwrap();
-    let listeners = house.registry.listeners(&named("acme")).await.unwrap();
-    assert_eq!(listeners[0].hooks[0].event, "orders.refunded", "what is narrower was agreed to");
+    let running = house.registry.running(&named("acme")).await.unwrap();
+    assert_eq!(running[0].hooks[0].event, "orders.refunded", "what is narrower was agreed to");
 }
 
 async fn without_its_handler(house: House) {

@@ -227,17 +227,6 @@ pub(crate) async fn nudge(tx: &mut Tx, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The queue of this name; `None` where there is none.
-pub(crate) async fn named(conn: &mut Conn, name: &str) -> Result<Option<Queue>, Error> {
-    let row: Option<DueQueue> = on!(conn, |c| sqlx::query_as(
-        "SELECT queue, tenant, kind, receiver, plugin_key FROM delivery_queue WHERE queue = $1"
-    )
-    .bind(name)
-    .fetch_optional(c)
-    .await)?;
-    Ok(row.and_then(|row| row.read()))
-}
-
 /// Forgets a queue, and skips all that was yet to come out of it.
 pub(crate) async fn remove(tx: &mut Tx, name: &str, reason: &str, now: Timestamp) -> Result<(), Error> {
     on!(tx, |c| sqlx::query("DELETE FROM delivery_queue WHERE queue = $1")

@@ -4,8 +4,6 @@ use model::Timestamp;
 use sqlx::{FromRow, QueryBuilder};
 use storage::{Conn, Error, Tx, on};
 
-use super::queues;
-use crate::delivery::Queue;
 use crate::delivery::retry::Conclusion;
 use crate::delivery::window::{Row, key_of};
 
@@ -57,30 +55,6 @@ pub(crate) async fn unfinished(
     .await
     })?;
     Ok(rows.into_iter().map(Row::from).collect())
-}
-
-/// The unfinished delivery of a webhook that came in, with its queue.
-pub(crate) async fn of_webhook(conn: &mut Conn, webhook: i64) -> Result<Option<(Queue, Row)>, Error> {
-    let queue: Option<(String,)> = on!(conn, |c| sqlx::query_as(
-        "SELECT queue FROM delivery WHERE webhook_seq = $1 AND replay_of IS NULL AND finished_at IS NULL"
-    )
-    .bind(webhook)
-    .fetch_optional(c)
-    .await)?;
-    let queue = match queue {
-        Some((name,)) => queues::named(conn, &name).await?,
-        None => None,
-    };
-    let row: Option<Unfinished> = on!(conn, |c| {
-        sqlx::query_as(
-        "SELECT seq, ordering_key, due_at, attempts, created_at, event_seq, webhook_seq, handler FROM delivery \
-         WHERE webhook_seq = $1 AND replay_of IS NULL AND finished_at IS NULL"
-    )
-    .bind(webhook)
-    .fetch_optional(c)
-    .await
-    })?;
-    Ok(queue.zip(row.map(Row::from)))
 }
 
 /// How many of each queue are not finished; queues without any are left out.

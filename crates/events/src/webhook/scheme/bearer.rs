@@ -18,8 +18,8 @@ const LEEWAY: i64 = 60;
 pub struct Bearer {
     /// What `iss` may be.
     pub issuers: List<Text>,
-    /// The URL of the issuer's JWK Set (RFC 7517).
-    pub keys: Text,
+    /// Whose OpenID metadata name the keys: an URL.
+    pub issuer: Text,
 }
 
 /// Why the signature of a token could not be found right.
@@ -36,9 +36,9 @@ pub enum BearerError {
 /// Finds out whether a token's signature is that of an issuer. What the token says is judged here.
 #[async_trait]
 pub trait VerifyBearer: Send + Sync {
-    /// The claims of `token`, a JWS in compact form (RFC 7515), if one of the keys at the URL `keys` has signed it with RS256.
-    /// Keys are remembered; a `kid` that is not known has them fetched anew, but not at every such token.
-    async fn claims(&self, token: &SecretString, keys: &str) -> Result<Value, BearerError>;
+    /// The claims of `token`, a JWS in compact form (RFC 7515), if one of the keys that `issuer` publishes (RFC 7517) has signed it
+    /// with RS256. Keys are remembered; a `kid` that is not known has them fetched anew, but not at every such token.
+    async fn claims(&self, token: &SecretString, issuer: &str) -> Result<Value, BearerError>;
 }
 
 /// What a token must say.

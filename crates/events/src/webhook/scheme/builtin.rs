@@ -64,7 +64,7 @@ const GOOGLE: Scheme = Scheme {
     name: text("google"),
     proof: Proof::Bearer(Bearer {
         issuers: Cow::Borrowed(&[text("https://accounts.google.com"), text("accounts.google.com")]),
-        keys: text("https://www.googleapis.com/oauth2/v3/certs"),
+        issuer: text("https://accounts.google.com"),
     }),
     id: Cow::Borrowed(&[At::Body(text("/message/messageId")), At::Header(text("x-goog-pubsub-message-id"))]),
     challenge: None,

@@ -340,6 +340,15 @@ fn the_example_in_githubs_documentation_passes() {
     assert!(verify(&scheme("github"), &headers, b"Hello, World!", &["It's a Secret to Everybody"]).is_ok());
 }
 
+/// As SQLPage's documentation of `hmac` has it: <https://sql-page.com/functions.sql?function=hmac>
+#[test]
+fn a_published_example_of_shopify_passes() {
+    let body = br#"{"id":1234567890,"email":"customer@example.com","total_price":"123.45"}"#;
+    let headers = vec![("x-shopify-hmac-sha256", "QNyObTlKbMx2qDlPF/ZOZcBqg5OgPg+2oky3zldc0Gw=".to_owned())];
+    assert!(verify(&scheme("shopify"), &headers, body, &["test-webhook-secret"]).is_ok());
+    assert!(verify(&scheme("shopify"), &headers, body, &["another"]).is_err());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -200,7 +200,7 @@ async fn check_bearer(
     let said = one(incoming.headers, name)?.ok_or_else(|| Refused::Missing(name.to_owned()))?;
     let token = said.split_once(' ').filter(|(word, _)| word.eq_ignore_ascii_case("bearer"));
     let (_, token) = token.ok_or(Refused::Malformed(name.to_owned(), "must be `Bearer` and a token"))?;
-    let claims = tokens.claims(&SecretString::from(token.trim()), &bearer.keys).await?;
+    let claims = tokens.claims(&SecretString::from(token.trim()), &bearer.issuer).await?;
     Expected { bearer, audiences: incoming.audiences, senders, now }.check(&claims)
 }
 

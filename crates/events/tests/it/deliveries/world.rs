@@ -1,0 +1,329 @@
+//! Tenants with subscriptions, and receivers that do what the test says.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State as Shared};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use events::delivery::{Deliveries, Delivery, Filter, Parts, State};
+use events::subscription::{self, Actor, Endpoints, NewSubscription, Scope, Subscription, Subscriptions};
+use events::{Answer, Cause, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
+use model::{Ambient, PluginId, Published, Sender, TenantId};
+use outbound::Guard;
+use serde_json::{Value, json};
+use storage::{Database, LoggedEvent, MasterKey, Sealer, events_after, on};
+use testkit::ManualClock;
+
+use crate::place::Place;
+
+const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// How long an endpoint may take in tests.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// What a receiver was given.
+#[derive(Debug, Clone)]
+pub(super) struct Got {
+    pub(super) at: String,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: String,
+}
+
+impl Got {
+    pub(super) fn event(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The number that the event was published with.
+    pub(super) fn number(&self) -> i64 {
+        self.event()["data"]["n"].as_i64().unwrap()
+    }
+}
+
+/// What a receiver answers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Behaviour {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) takes: Duration,
+    /// It answers nothing until the test ends.
+    pub(super) hangs: bool,
+    /// How often it behaves so, before it answers 204; for ever where there is none.
+    pub(super) times: Option<u32>,
+}
+
+#[derive(Default)]
+struct Known {
+    got: Vec<Got>,
+    behaviours: BTreeMap<String, Behaviour>,
+    hooks: Vec<(TenantId, Hook)>,
+}
+
+/// A database, a clock, and receivers.
+pub(super) struct World {
+    known: Mutex<Known>,
+    origin: String,
+    pub(super) database: Database,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) ambient: Ambient,
+    place: Place,
+}
+
+pub(super) fn tenant(name: &str) -> TenantId {
+    name.parse().unwrap()
+}
+
+pub(super) fn by(tenant: &TenantId) -> Actor<'_> {
+    Actor { tenant, reach: Scope::Tenant, by: "u1" }
+}
+
+/// A process: what delivers, and what keeps subscriptions.
+#[derive(Clone)]
+pub(super) struct Process {
+    pub(super) deliveries: Deliveries,
+    pub(super) subscriptions: Subscriptions,
+}
+
+impl Process {
+    /// Does all that is to be done at this time.
+    pub(super) async fn settle(&self) {
+        for _ in 0..3 {
+            self.deliveries.round().await.unwrap();
+            self.deliveries.idle().await;
+        }
+    }
+}
+
+impl World {
+    pub(super) async fn new(place: Place) -> Arc<Self> {
+        let (clock, ambient) = ManualClock::ambient();
+        let database = place.open(&ambient).await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let known = Mutex::default();
+        let world = Arc::new(Self { known, origin, database, clock, ambient, place });
+        let routes = Router::new().route("/{*at}", axum::routing::any(receive)).with_state(Arc::clone(&world));
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        world
+    }
+
+    pub(super) async fn process(self: &Arc<Self>) -> Process {
+        let database = self.place.open(&self.ambient).await;
+        let master = MasterKey::from_base64(&MASTER_KEY.into()).unwrap();
+        let sealer = Sealer::open(&database, master, self.ambient.clone()).await.unwrap();
+        let guard = Guard::new("127.0.0.0/8".parse().unwrap(), Vec::new()).unwrap();
+        let client = guard.client(&outbound::Settings { deadline: None, ..Default::default() }).unwrap();
+        let endpoints = Endpoints::new(client, sealer, self.ambient.clone()).with_deadline(DEADLINE);
+        let plugins = Some(Arc::clone(self) as Arc<dyn Plugins>);
+        let ambient = self.ambient.clone();
+        let deliveries = Deliveries::new(Parts {
+            database: database.clone(),
+            endpoints: endpoints.clone(),
+            plugins: plugins.clone(),
+            webhooks: None,
+            ambient: ambient.clone(),
+        });
+        let parts =
+            subscription::Parts { database, endpoints, plugins, deliveries: deliveries.clone(), ambient };
+        Process { deliveries, subscriptions: Subscriptions::new(parts) }
+    }
+
+    pub(super) fn url(&self, at: &str) -> String {
+        format!("{}/{at}", self.origin)
+    }
+
+    pub(super) fn behave(&self, at: &str, behaviour: Behaviour) {
+        self.known.lock().unwrap().behaviours.insert(at.to_owned(), behaviour);
+    }
+
+    pub(super) fn fail(&self, at: &str, status: u16, times: Option<u32>) {
+        self.behave(at, Behaviour { status, times, ..Behaviour::default() });
+    }
+
+    pub(super) fn well(&self, at: &str) {
+        self.known.lock().unwrap().behaviours.remove(at);
+    }
+
+    pub(super) fn got(&self, at: &str) -> Vec<Got> {
+        self.known.lock().unwrap().got.iter().filter(|got| got.at == at).cloned().collect()
+    }
+
+    pub(super) fn numbers(&self, at: &str) -> Vec<i64> {
+        self.got(at).iter().map(Got::number).collect()
+    }
+
+    pub(super) fn hook(&self, at: &TenantId, plugin: &str, pattern: &str) {
+        let hook = Hook {
+            plugin: plugin.parse().unwrap(),
+            plugin_key: format!("key-{plugin}"),
+            pattern: pattern.parse().unwrap(),
+            handler: "onEvent".into(),
+        };
+        self.known.lock().unwrap().hooks.push((at.clone(), hook));
+    }
+
+    /// A subscription to `types` whose endpoint is at `at`, and its secret.
+    pub(super) async fn subscribe(
+        &self,
+        process: &Process,
+        of: &TenantId,
+        (types, at): (&[&str], &str),
+    ) -> (Subscription, String) {
+        let wanted = NewSubscription {
+            types: types.iter().map(ToString::to_string).collect(),
+            scope: Scope::Tenant,
+            endpoint: Some(self.url(at)),
+            handler: None,
+            description: None,
+        };
+        let (subscription, secret) = process.subscriptions.create(by(of), wanted).await.unwrap();
+        (subscription, secrecy::ExposeSecret::expose_secret(&secret.unwrap()).to_owned())
+    }
+
+    /// Publishes events `from..to` of a type, with the key that `key` says.
+    pub(super) async fn publish(&self, of: &TenantId, kind: &str, (from, to): (i64, i64), key: impl Fn(i64) -> String) {
+        for start in (from..to).step_by(5000) {
+            let mut tx = self.database.begin().await.unwrap();
+            for number in start..to.min(start + 5000) {
+                let key = Some(key(number)).filter(|key| !key.is_empty());
+                tx.publish(Published {
+                    tenant: of.clone(),
+                    kind: kind.parse().unwrap(),
+                    source: "tests".into(),
+                    id: format!("e{number}"),
+                    subject: None,
+                    key,
+                    sender: Sender::ApiKey("k1".into()),
+                    hops: 0,
+                    attributes: Value::Null,
+                    data: json!({"n": number}),
+                });
+            }
+            tx.commit().await.unwrap();
+        }
+    }
+
+    pub(super) async fn deliveries(&self, process: &Process, of: &TenantId, filter: Filter) -> Vec<Delivery> {
+        let page = process.deliveries.list((of, Scope::Tenant), &filter, None, Some(200)).await.unwrap();
+        page.deliveries
+    }
+
+    pub(super) async fn states(&self, process: &Process, of: &TenantId) -> Vec<(State, i64)> {
+        let all = self.deliveries(process, of, Filter::default()).await;
+        all.iter().map(|delivery| (delivery.state, delivery.attempts)).collect()
+    }
+
+    pub(super) async fn logged(&self, kind: model::EventKind) -> Vec<LoggedEvent> {
+        let mut conn = self.database.read().await.unwrap();
+        let (mut found, mut after) = (Vec::new(), 0);
+        loop {
+            let page = events_after(&mut conn, after).await.unwrap();
+            let Some(last) = page.last() else { return found };
+            after = last.seq;
+            found.extend(page.into_iter().filter(|event| event.kind == kind.as_str()));
+        }
+    }
+
+    pub(super) async fn count(&self, sql: &'static str) -> i64 {
+        let mut conn = self.database.read().await.unwrap();
+        let (count,): (i64,) = on!(conn, |c| sqlx::query_as(sql).fetch_one(c).await).unwrap();
+        count
+    }
+
+    pub(super) async fn execute(&self, sql: &'static str) {
+        let mut tx = self.database.begin().await.unwrap();
+        on!(tx, |c| sqlx::query(sql).execute(c).await.map(drop)).unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Notes what came, and says how to answer.
+    fn note(&self, got: Got) -> Option<Behaviour> {
+        let mut known = self.known.lock().unwrap();
+        let at = got.at.clone();
+        known.got.push(got);
+        let behaviour = known.behaviours.get_mut(&at)?;
+        if let Some(times) = &mut behaviour.times {
+            *times = times.checked_sub(1)?;
+        }
+        Some(behaviour.clone())
+    }
+}
+
+async fn receive(
+    Shared(world): Shared<Arc<World>>,
+    Path(at): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+    let got = Got { at, headers: headers.collect(), body: String::from_utf8(body.to_vec()).unwrap() };
+    let Some(behaviour) = world.note(got) else { return StatusCode::NO_CONTENT.into_response() };
+    if behaviour.hangs {
+        // Who gives up waiting drops this.
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(behaviour.takes).await;
+    let mut response = StatusCode::from_u16(behaviour.status.max(200)).unwrap().into_response();
+    for (name, value) in behaviour.headers {
+        response.headers_mut().insert(name, value.parse().unwrap());
+    }
+    response
+}
+
+#[async_trait]
+impl Plugins for World {
+    async fn hooks(&self, tenant: &TenantId) -> Result<Vec<Hook>, ReceiveError> {
+        let known = self.known.lock().unwrap();
+        Ok(known.hooks.iter().filter(|(of, _)| of == tenant).map(|(_, hook)| hook.clone()).collect())
+    }
+
+    async fn webhook_door(&self, tenant: &TenantId, plugin: &PluginId) -> Result<Option<WebhookDoor>, ReceiveError> {
+        let known = self.known.lock().unwrap();
+        let hook = known.hooks.iter().find(|(of, hook)| of == tenant && hook.plugin == *plugin);
+        Ok(hook.map(|(_, hook)| WebhookDoor {
+            plugin_key: hook.plugin_key.clone(),
+            enabled: true,
+            manifest: None,
+            secrets: Vec::new(),
+        }))
+    }
+
+    async fn event(&self, _: &TenantId, hook: &Hook, event: &Value, cause: Cause) -> Result<(), ReceiveError> {
+        let headers = BTreeMap::from([
+            ("handler".to_owned(), hook.handler.clone()),
+            ("hops".to_owned(), cause.hops.to_string()),
+        ]);
+        let got = Got { at: hook.plugin.to_string(), headers, body: event.to_string() };
+        match self.note(got) {
+            None => Ok(()),
+            Some(behaviour) => Err(ReceiveError {
+                message: format!("the handler failed with {}", behaviour.status),
+                refusal: match behaviour.status {
+                    410 => Refusal::Gone,
+                    503 => Refusal::NotNow,
+                    _ => Refusal::Failed,
+                },
+                retry_after: None,
+            }),
+        }
+    }
+
+    async fn webhook(
+        &self,
+        _: &TenantId,
+        _: (&PluginId, &str),
+        _: Request,
+        _: Cause,
+    ) -> Result<Answer, ReceiveError> {
+        panic!("these tests have no webhooks")
+    }
+
+    fn longest(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+}
