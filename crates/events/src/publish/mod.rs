@@ -115,7 +115,10 @@ impl Publisher {
             return Err(Error::invalid("/subject", SUBJECT.1));
         }
         let Some(hops) = event.hops.map_or(Some(0), after_hops) else {
-            return Err(Error::invalid("/hops", "must be less than 8: events that lead to one another as often go in a circle"));
+            return Err(Error::invalid(
+                "/hops",
+                "must be less than 8: events that lead to one another as often go in a circle",
+            ));
         };
         if event.data.to_string().len() > MAX_EVENT_BYTES {
             return Err(Error::TOO_LARGE_EVENT);
