@@ -136,7 +136,7 @@ impl Retention {
         let end = last_event(&mut conn).await?;
         let (through, bytes): (Option<i64>, i64) = on!(conn, |c| sqlx::query_as(
             "SELECT MAX(seq), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM \
-             (SELECT seq, size FROM event WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3) AS some"
+             (SELECT seq, size FROM event WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3) AS uncounted"
         )
         .bind(after)
         .bind(end)
