@@ -213,16 +213,6 @@ impl App {
         &self.0.parts.signer
     }
 
-    /// Delivers events and webhooks to their receivers.
-    pub(crate) fn deliveries(&self) -> &Deliveries {
-        &self.0.parts.deliveries
-    }
-
-    /// Who wants which events, and where.
-    pub(crate) fn subscriptions(&self) -> &Subscriptions {
-        &self.0.parts.subscriptions
-    }
-
     /// Takes webhooks in.
     pub(crate) fn webhooks(&self) -> &Webhooks {
         &self.0.parts.webhooks
