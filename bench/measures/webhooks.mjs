@@ -31,7 +31,7 @@ export async function webhooks({ programs, quick, folder, memory }) {
   for (const [name, [settings, store]] of Object.entries(stores)) {
     const own = join(home, name);
     mkdirSync(own);
-    const jackfield = await Server.start(programs.jackfield, own, SERVER_CORE, { WEBHOOK_BACKLOG: "10000000", ...settings });
+    const jackfield = await Server.start(programs.jackfield, own, SERVER_CORE, { WEBHOOK_MAX_WAITING: "10000000", RATE_LIMIT_WEBHOOKS: "0", ...settings });
     await jackfield.publish(listener);
     contenders[`Jackfield, ${name}`] = [await listen(jackfield, "tenant-0"), jackfield.pid];
     const receiver = await Receiver.start(SERVER_CORE, store);

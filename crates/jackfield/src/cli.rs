@@ -11,12 +11,13 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::connections::ConnectionsCommand;
+use crate::events::EventsCommand;
 use crate::keys::KeysCommand;
 use crate::lexmodo::LexmodoCommand;
 use crate::plugin::PluginCommand;
 use crate::settings::{self, Loaded, Places, SettingsError};
 use crate::tenants::TenantsCommand;
-use crate::{connections, keys, lexmodo, logging, parts, plugin, serve, tenants};
+use crate::{connections, events, keys, lexmodo, logging, parts, plugin, serve, tenants};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line or settings.";
 
@@ -60,6 +61,12 @@ enum Command {
         after_help = "Example:\n  jackfield lexmodo customers --store 42 --json > customers.ndjson"
     )]
     Lexmodo(LexmodoCommand),
+    /// Follow events, and have deliveries made again.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  jackfield events tail --tenant acme --type order.*\n  jackfield events replay --plugin ledger"
+    )]
+    Events(EventsCommand),
     /// Make, check, build, publish and install plugins.
     #[command(
         subcommand,
@@ -152,6 +159,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let loaded = load(cli.config.as_deref())?;
             return runtime()?.block_on(lexmodo::run(loaded, command));
         }
+        Command::Events(command) => return Ok(runtime()?.block_on(events::run(command))),
         Command::Plugin(command) => return Ok(runtime()?.block_on(plugin::run(command))),
         Command::Settings(args) if args.default_file => print(&settings::default_file())?,
         Command::Settings(args) if args.markdown => print(&settings::markdown())?,

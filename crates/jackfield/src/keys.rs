@@ -12,7 +12,7 @@ use storage::DatabaseUrl;
 
 use crate::cli::print;
 use crate::parts::open_database;
-use crate::plugin::note;
+use crate::remote::note;
 use crate::rotate::{self, RotateArgs};
 use crate::settings::Settings;
 

@@ -12,7 +12,7 @@ use storage::{Database, Error, LEASE, Rotation, RotationReport, Sealer};
 
 use crate::cli::{Usage, print};
 use crate::parts::{SEALED, sealer};
-use crate::plugin::note;
+use crate::remote::note;
 use crate::settings::Settings;
 
 /// How often is looked whether another rotation has ended.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::parse_user;
 use crate::cli::print;
-use crate::plugin::note;
+use crate::remote::note;
 
 /// As many as one reading may give.
 const PAGE: u32 = 200;

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{parse_user, report};
 use crate::cli::{Usage, print};
 use crate::keys::parse_time;
-use crate::plugin::note;
+use crate::remote::note;
 
 /// Who revokes, for the record.
 const ACTOR: &str = "operator";

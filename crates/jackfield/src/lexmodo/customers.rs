@@ -13,7 +13,7 @@ use futures::TryStreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::print;
-use crate::plugin::{clean, note};
+use crate::remote::{clean, note};
 
 /// Who asks, for the record.
 const ACTOR: &str = "operator";

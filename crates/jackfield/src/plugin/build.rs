@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::print;
 use crate::plugin::check::{self, Ready};
-use crate::plugin::report::{self, Failure};
+use crate::remote::report::{self, Failure};
 use crate::plugin::{BuildArgs, folder, output};
 
 /// Builds, writes and prints.

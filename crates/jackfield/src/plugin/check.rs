@@ -13,7 +13,7 @@ use sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use crate::cli::print;
-use crate::plugin::report::{self, Failure};
+use crate::remote::report::{self, Failure};
 use crate::plugin::{CheckArgs, folder};
 use crate::{parts, settings};
 

@@ -12,10 +12,10 @@ use serde_json::{Map, Value, json};
 use crate::cli::print;
 use crate::plugin::DevArgs;
 use crate::plugin::check::{Ready, Workshop};
-use crate::plugin::client::Client;
+use crate::remote::client::Client;
 use crate::plugin::folder::{self, FolderError};
 use crate::plugin::logs::{Follow, Shown};
-use crate::plugin::report::{self, Failure};
+use crate::remote::report::{self, Failure};
 use crate::plugin::watch::Watch;
 use crate::plugin::{install, publish};
 
@@ -299,7 +299,7 @@ fn explain_quota(failure: Failure) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::report::Problem;
+    use crate::remote::report::Problem;
 
     #[test]
     fn a_version_in_the_making_comes_before_its_release() {

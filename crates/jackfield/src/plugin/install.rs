@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::cli::print;
 use crate::plugin::InstallArgs;
-use crate::plugin::client::Client;
+use crate::remote::client::Client;
 use crate::plugin::publish::is_there_already;
-use crate::plugin::report::{self, Failure};
+use crate::remote::report::{self, Failure};
 
 /// What to install.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::plugin::LogsArgs;
-use crate::plugin::client::Client;
-use crate::plugin::report::{self, Failure};
+use crate::remote::client::Client;
+use crate::remote::report::{self, Failure};
 
 /// How often new lines are asked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -176,7 +176,7 @@ fn text_of(line: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::report::Problem;
+    use crate::remote::report::Problem;
 
     fn plain(line: &Value) -> String {
         anstream::adapter::strip_str(&text_of(line)).to_string()

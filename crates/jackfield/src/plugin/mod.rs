@@ -3,32 +3,25 @@
 //! Results go to standard output, progress and problems to standard error. Exit codes: 0 for success, 1 for problems
 //! with the plugin, the server or the disk, 2 for a wrong command line.
 
-mod address;
 mod build;
 mod check;
-mod client;
 mod dev;
-mod folder;
+pub(crate) mod folder;
 mod install;
 mod logs;
 mod new;
 mod output;
 mod publish;
-mod report;
-mod server_problem;
 mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use model::{PluginId, TenantId};
-use secrecy::SecretString;
-use url::Url;
+use model::PluginId;
 
-use crate::settings;
-use report::Failure;
-pub(crate) use report::{clean, note};
+use crate::remote::report::{self, Failure};
+use crate::remote::ServerArgs;
 
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]
@@ -187,23 +180,6 @@ pub(crate) struct LogsArgs {
     json: bool,
     #[command(flatten)]
     server: ServerArgs,
-}
-
-/// Which server, and as whom.
-#[derive(Debug, Args)]
-pub(crate) struct ServerArgs {
-    /// The server's base URL.
-    #[arg(long, env = "JACKFIELD_URL", default_value = "http://127.0.0.1:4000", value_parser = settings::parse_argument::<Url>)]
-    url: Url,
-    /// The API key or token to send. Other users of the machine can see the command line: prefer the environment.
-    #[arg(long, env = "JACKFIELD_TOKEN", hide_env_values = true)]
-    token: Option<SecretString>,
-    /// The tenant to act for, where the token does not say.
-    #[arg(long, env = "JACKFIELD_TENANT")]
-    tenant: Option<TenantId>,
-    /// Send the token without TLS to a server that is not on this machine.
-    #[arg(long)]
-    insecure: bool,
 }
 
 /// Runs one of the commands, and tells what came of it.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::print;
-use crate::plugin::report::Failure;
+use crate::remote::report::Failure;
 use crate::plugin::{NewArgs, output};
 
 /// A file that is made: the path, and the text with names to fill in.

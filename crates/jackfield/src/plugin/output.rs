@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-use crate::plugin::report::Failure;
+use crate::remote::report::Failure;
 
 /// The file by which a folder is known to hold a build and nothing else.
 pub(crate) const BUILD_FILE: &str = "build.json";

@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use crate::cli::print;
 use crate::plugin::PublishArgs;
 use crate::plugin::check::{self, Ready};
-use crate::plugin::client::Client;
+use crate::remote::client::Client;
 use crate::plugin::install::{self, Installation};
-use crate::plugin::report::{self, Failure};
+use crate::remote::report::{self, Failure};
 
 /// Checks, publishes, and installs if that is asked for.
 pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::plugin::folder;
-use crate::plugin::report::Failure;
+use crate::remote::report::Failure;
 
 /// How long nothing may change before a change counts as complete: editors and tools write in several steps.
 const QUIET: Duration = Duration::from_millis(100);

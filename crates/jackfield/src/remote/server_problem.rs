@@ -4,7 +4,7 @@ use bundler::{Diagnostic, Severity};
 use model::{ErrorCode, Violation};
 use serde_json::Value;
 
-use crate::plugin::report::{Finding, Problem};
+use crate::remote::report::{Finding, Problem};
 
 /// Reads a problem (RFC 9457) as Jackfield servers answer it.
 pub(crate) fn read(body: &Value) -> Problem {

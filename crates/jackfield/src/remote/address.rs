@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use crate::plugin::report::Failure;
+use crate::remote::report::Failure;
 
 /// Refuses what is no base URL: another scheme, or a user, a query or a fragment in it.
 pub(crate) fn check(url: &Url) -> Result<(), Failure> {

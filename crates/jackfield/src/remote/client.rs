@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use indicatif::ProgressBar;
 use model::Ambient;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use crate::plugin::report::{self, Failure, Problem};
-use crate::plugin::{ServerArgs, address, server_problem};
+use crate::remote::report::{self, Failure, Problem};
+use crate::remote::stream::{EVENT_STREAM, Stream};
+use crate::remote::{ServerArgs, address, server_problem};
 
 /// How long a command may wait for the server, all attempts together.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -107,6 +109,30 @@ impl Client {
         let mut url = self.address(path);
         url.query_pairs_mut().extend_pairs(query);
         self.ask_at(Method::GET, url, Vec::new(), doing).await
+    }
+
+    /// Opens a stream of server-sent events, which has no end of its own.
+    ///
+    /// # Errors
+    /// As [`Client::post`].
+    pub(crate) async fn stream(&self, path: &[&str], query: &[(&str, String)]) -> Result<Stream, Failure> {
+        let mut url = self.address(path);
+        url.query_pairs_mut().extend_pairs(query);
+        let request = self.http.get(url).headers(self.headers.clone()).header(ACCEPT, EVENT_STREAM).send();
+        let response = tokio::time::timeout(DEADLINE, request).await;
+        let response = response.map_err(|_| self.explain(Broken::Later("it took too long".to_owned())))?;
+        let response = response.map_err(|error| {
+            let why = reason(&error);
+            self.explain(if error.is_connect() { Broken::Connect(why) } else { Broken::Later(why) })
+        })?;
+        if response.status().is_success() {
+            return Ok(Stream::new(response));
+        }
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = whole(response).await.map_err(|why| self.explain(Broken::Later(why)))?;
+        // It is an error whatever it says.
+        let refused = self.read(&Answer { status, headers, body });
+        Err(refused.err().unwrap_or_else(|| self.explain(Broken::Later("it is no stream".to_owned()))))
     }
 
     async fn ask(&self, method: Method, path: &[&str], body: Vec<u8>, doing: &str) -> Result<Value, Failure> {
