@@ -44,7 +44,10 @@ async fn events_are_published_in_three_modes(backend: Backend) {
     let (tenant, role) = ADMIN;
     let binary = deployment.request_as(tenant, role, Method::POST, "/events");
     let binary = binary.header("ce-specversion", "1.0").header("ce-id", "3").header("ce-source", "/shop");
-    let binary = binary.header("ce-type", "order.lost").header("ce-subject", "order%201").header("content-type", "text/plain");
+    let binary = binary
+        .header("ce-type", "order.lost")
+        .header("ce-subject", "order%201")
+        .header("content-type", "text/plain");
     Answer::of(binary.body("at sea")).await.expect(202);
     let events = listed(&deployment, ADMIN, "type=order.*").await;
     let ids: Vec<_> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
@@ -100,7 +103,8 @@ async fn keys_publish_and_users_do_not(backend: Backend) {
     let one = event("1", "order.paid", &json!(1));
     publish(&deployment, USER, &one).await.problem("insufficient_role");
     let key = deployment.post(ADMIN, "/api-keys", &json!({"name": "shop", "role": "user"})).await.expect(201);
-    let request = deployment.server.request(Method::POST, "/events").bearer_auth(key["secret"].as_str().unwrap());
+    let request =
+        deployment.server.request(Method::POST, "/events").bearer_auth(key["secret"].as_str().unwrap());
     let request = request.header("content-type", "application/cloudevents+json; charset=utf-8");
     Answer::of(request.body(one.to_string())).await.expect(202);
     let events = listed(&deployment, ADMIN, "type=order.paid").await;
@@ -114,7 +118,8 @@ async fn pages_are_read_on_by_next(backend: Backend) {
     publish(&deployment, ADMIN, &Value::Array(batch)).await.expect(202);
     let (mut after, mut read) = (String::new(), Vec::new());
     loop {
-        let page = deployment.get_as(ADMIN, &format!("/events?type=order&limit=10&after={after}")).await.expect(200);
+        let page =
+            deployment.get_as(ADMIN, &format!("/events?type=order&limit=10&after={after}")).await.expect(200);
         let events = page["events"].as_array().unwrap().clone();
         page["next"].as_str().unwrap().clone_into(&mut after);
         if events.is_empty() {

@@ -31,9 +31,13 @@ impl Reader {
     /// Opens a stream, and reads where it begins.
     pub(crate) async fn open(request: RequestBuilder) -> Self {
         let response = request.timeout(Duration::from_mins(15)).send().await.unwrap();
-        assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (200, &"text/event-stream".parse().unwrap()));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (200, &"text/event-stream".parse().unwrap())
+        );
         assert!(!response.headers().contains_key("content-encoding"));
-        let mut reader = Self { response, text: String::new(), told: VecDeque::new(), last_id: String::new() };
+        let mut reader =
+            Self { response, text: String::new(), told: VecDeque::new(), last_id: String::new() };
         while reader.last_id.is_empty() {
             assert!(reader.read().await, "it begins with an id");
         }
@@ -89,7 +93,9 @@ impl Reader {
                 ("id", id) => id.trim().clone_into(&mut self.last_id),
                 ("event", event) => event.trim().clone_into(&mut name),
                 ("data", text) => data = Some(serde_json::from_str(text.trim()).unwrap()),
-                ("retry", wait) => assert!(wait.trim().parse::<u32>().is_ok_and(|wait| (500..=2500).contains(&wait))),
+                ("retry", wait) => {
+                    assert!(wait.trim().parse::<u32>().is_ok_and(|wait| (500..=2500).contains(&wait)))
+                }
                 ("", _) => {}
                 (field, _) => panic!("{field}"),
             }

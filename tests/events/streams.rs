@@ -9,7 +9,9 @@ use testkit::{Backend, TestServer, TokenBuilder};
 
 use super::publishing::{event, publish};
 use super::reader::Reader;
-use crate::deployment::{ADMIN, Answer, Deployment, PLATFORM, POSTGRES, USER, Who, on_both_backends, plugin, with};
+use crate::deployment::{
+    ADMIN, Answer, Deployment, PLATFORM, POSTGRES, USER, Who, on_both_backends, plugin, with,
+};
 use crate::server;
 
 on_both_backends!(
@@ -43,13 +45,17 @@ async fn events_come_as_they_are_published(backend: Backend) {
     assert_eq!(numbers(&all.data(3).await), [1, 2, 3]);
     assert_eq!(numbers(&platform.data(3).await), [1, 2, 3]);
     let first = orders.next().await.unwrap();
-    assert_eq!((first.name.as_str(), &first.data["type"], &first.data["tenant"]), ("", &json!("order.paid"), &json!("acme")));
+    assert_eq!(
+        (first.name.as_str(), &first.data["type"], &first.data["tenant"]),
+        ("", &json!("order.paid"), &json!("acme"))
+    );
     assert_eq!(numbers(&orders.data(1).await), [3]);
     assert!(other.is_silent().await && orders.is_silent().await);
     // Who comes back with the id of the first misses nothing, by either way of saying it.
     drop(orders);
     say(&deployment, "order.sent", 4).await;
-    let again = stream(&deployment, ADMIN, "/events/stream?type=order.*,cart").header("last-event-id", &first.id);
+    let again =
+        stream(&deployment, ADMIN, "/events/stream?type=order.*,cart").header("last-event-id", &first.id);
     assert_eq!(numbers(&Reader::open(again).await.data(2).await), [3, 4]);
     let again = stream(&deployment, ADMIN, &format!("/events/stream?type=order.*&after={}", first.id));
     assert_eq!(numbers(&Reader::open(again).await.data(1).await), [4]);
@@ -80,12 +86,17 @@ async fn pages_hear_of_installations(backend: Backend) {
         }
         let words: Vec<_> = changes.iter().map(|change| change["change"].as_str().unwrap()).collect();
         assert_eq!(words, ["installed", "disabled", "enabled", "configured", "upgraded", "uninstalled"]);
-        assert!(changes.iter().all(|change| change["pluginId"] == "card" && change["time"].is_string()), "{changes:?}");
+        assert!(
+            changes.iter().all(|change| change["pluginId"] == "card" && change["time"].is_string()),
+            "{changes:?}"
+        );
         assert_eq!((&changes[0]["version"], &changes[4]["version"]), (&json!("1.0.0"), &json!("1.1.0")));
         assert!(!changes.iter().any(|change| change.to_string().contains("EUR")));
     }
     assert!(other.is_silent().await);
-    Answer::of(deployment.server.get("/plugins/public/organizations/stream")).await.problem("invalid_request");
+    Answer::of(deployment.server.get("/plugins/public/organizations/stream"))
+        .await
+        .problem("invalid_request");
 }
 
 async fn users_hear_what_plugins_listen_to(backend: Backend) {
@@ -102,7 +113,10 @@ async fn users_hear_what_plugins_listen_to(backend: Backend) {
     assert!(user.is_silent().await);
     let page = deployment.get_as(USER, "/events").await.expect(200);
     assert_eq!(numbers(page["events"].as_array().unwrap()), [1, 2]);
-    deployment.put(ADMIN, "/events/policy", &json!({"pages": {"emit": [], "follow": ["cart"]}})).await.expect(200);
+    deployment
+        .put(ADMIN, "/events/policy", &json!({"pages": {"emit": [], "follow": ["cart"]}}))
+        .await
+        .expect(200);
     say(&deployment, "order.paid", 4).await;
     assert!(user.is_silent().await, "the tenant does not let users follow it any more");
 }
@@ -123,7 +137,12 @@ async fn what_is_gone_is_told(backend: Backend) {
 #[tokio::test]
 async fn what_one_server_takes_another_tells() {
     let backend = Backend::servers(&POSTGRES).unwrap();
-    let start = || backend.configure(server()).set("ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").start();
+    let start = || {
+        backend
+            .configure(server())
+            .set("ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+            .start()
+    };
     let (here, there) = (start().unwrap(), start().unwrap());
     let mut reader = Reader::open(stream(&there, ADMIN, "/events/stream")).await;
     let here = Deployment { server: here, backend };
@@ -146,20 +165,27 @@ async fn a_stream_ends_with_its_credential_and_with_the_server() {
     let mut server = server().start().unwrap();
     let key: Value = {
         let body = json!({"name": "reader", "role": "admin"});
-        let made = server.request_as("acme", Role::Admin, Method::POST, "/api-keys").json(&body).send().await.unwrap();
+        let made = server
+            .request_as("acme", Role::Admin, Method::POST, "/api-keys")
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
         made.json().await.unwrap()
     };
     let by_key = server.get("/events/stream").bearer_auth(key["secret"].as_str().unwrap());
     let mut by_key = Reader::open(by_key).await;
     let soon = model::Ambient::system().now().as_second() + 5;
-    let token = TokenBuilder::new().claim("tenantId", "acme").claim("role", "admin").claim("exp", soon).sign();
+    let token =
+        TokenBuilder::new().claim("tenantId", "acme").claim("role", "admin").claim("exp", soon).sign();
     let mut by_token = Reader::open(server.get("/events/stream").bearer_auth(token)).await;
     let mut lasting = Reader::open(stream(&server, ADMIN, "/events/stream")).await;
     let path = format!("/api-keys/{}", key["id"].as_str().unwrap());
     server.request_as("acme", Role::Admin, Method::DELETE, &path).send().await.unwrap();
     tokio::join!(by_key.ends(), by_token.ends());
 
-    let mut public = Reader::open(server.get("/plugins/public/organizations/stream?organizationId=acme")).await;
+    let mut public =
+        Reader::open(server.get("/plugins/public/organizations/stream?organizationId=acme")).await;
     server.signal("TERM").unwrap();
     let began = Instant::now();
     tokio::join!(lasting.ends(), public.ends());

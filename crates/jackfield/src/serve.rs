@@ -154,6 +154,7 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         tracing::warn!("the renewal of a token is cut off; the next start finds out what became of it");
     }
     connections.activity().close().await;
+    bus.publisher.close().await;
     runtime.log().close().await;
     // What was cut off may still hold connections of the database, and would keep this process for as long.
     if tokio::time::timeout(CLOSE_DEADLINE, database.close()).await.is_err() {

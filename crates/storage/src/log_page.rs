@@ -152,7 +152,7 @@ macro_rules! push_wanted {
                 $query.push(if index == 0 { "" } else { " OR " });
                 match pattern.prefix() {
                     Some(prefix) => {
-                        let length = i64::try_from(prefix.len()).unwrap_or(i64::MAX);
+                        let length = i32::try_from(prefix.len()).unwrap_or(i32::MAX);
                         $query.push("substr(kind, 1, ").push_bind(length).push(") = ").push_bind(prefix);
                     }
                     None => {

@@ -75,7 +75,10 @@ impl Nats {
         self.keeper = Some(keeper);
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            ensure!(started.elapsed() < START_DEADLINE, "nats-server does not answer: apt-get install nats-server");
+            ensure!(
+                started.elapsed() < START_DEADLINE,
+                "nats-server does not answer: apt-get install nats-server"
+            );
             sleep(Duration::from_millis(20));
         }
         Ok(())

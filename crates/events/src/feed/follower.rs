@@ -194,6 +194,9 @@ impl Drop for Follower {
 
 impl fmt::Debug for Follower {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Follower").field("following", &self.following).field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Follower")
+            .field("following", &self.following)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
     }
 }

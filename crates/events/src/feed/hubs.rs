@@ -125,7 +125,8 @@ impl Hubs {
 
     /// The tenants that are listened to; `None` where they are so many, or somebody listens to all, that the whole log is read.
     pub(super) fn tenants(&self) -> Option<Vec<TenantId>> {
-        let mut tenants: Vec<_> = self.channels.keys().map(|(tenant, _)| tenant.clone()).collect::<Option<_>>()?;
+        let mut tenants: Vec<_> =
+            self.channels.keys().map(|(tenant, _)| tenant.clone()).collect::<Option<_>>()?;
         tenants.sort_unstable();
         tenants.dedup();
         (tenants.len() <= NAMED).then_some(tenants)
@@ -223,7 +224,9 @@ mod tests {
         hubs.tell(event(Some("a"), "jackfield.installation.created"));
         hubs.tell(event(None, "jackfield.plugin.created"));
         let heard = |receiver: &mut broadcast::Receiver<Arc<Told>>| {
-            std::iter::from_fn(|| receiver.try_recv().ok()).map(|told| told.event.kind.clone()).collect::<Vec<_>>()
+            std::iter::from_fn(|| receiver.try_recv().ok())
+                .map(|told| told.event.kind.clone())
+                .collect::<Vec<_>>()
         };
         assert_eq!(heard(&mut all), ["x", "jackfield.installation.created", "jackfield.plugin.created"]);
         assert_eq!(heard(&mut a), ["x", "jackfield.installation.created"]);
@@ -237,7 +240,9 @@ mod tests {
         assert_eq!(hubs.tenants(), Some(Vec::new()));
         let bounds = Bounds { streams: 1000, streams_per_tenant: 10 };
         for number in 0..NAMED {
-            hubs.enter(&key(&format!("t{number}"), Topic::Events), Audience::Known, bounds).map(drop).unwrap();
+            hubs.enter(&key(&format!("t{number}"), Topic::Events), Audience::Known, bounds)
+                .map(drop)
+                .unwrap();
         }
         assert_eq!(hubs.tenants().unwrap().len(), NAMED);
         let one_more = key("one-more", Topic::Installations);

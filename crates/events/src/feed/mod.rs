@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use follower::{Follower, Following, Step};
 pub use hubs::{Audience, Told, Topic};
-pub(crate) use retention::expired_through;
 pub use relay::Relay;
+pub(crate) use retention::expired_through;
 pub use retention::{Retention, Swept};
 
 use crate::Error;

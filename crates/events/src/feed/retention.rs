@@ -6,7 +6,6 @@ use model::Ambient;
 use storage::{Conn, Database, Error, Tx, last_event, on};
 use tokio::time::MissedTickBehavior;
 
-
 /// How often the log is looked at.
 const INTERVAL: Duration = Duration::from_secs(15);
 /// The pause between two transactions that remove something, for those who want to write.
@@ -66,7 +65,9 @@ impl Retention {
             interval.tick().await;
             match self.sweep().await {
                 Ok(Swept { events: 0, .. }) => {}
-                Ok(Swept { events, bytes }) => tracing::info!(events, size_bytes = bytes, "removed old events"),
+                Ok(Swept { events, bytes }) => {
+                    tracing::info!(events, size_bytes = bytes, "removed old events")
+                }
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "old events could not be removed"
@@ -108,7 +109,8 @@ impl Retention {
         }
         while let Some((through, bytes)) = self.next_sizes(state.counted_through).await? {
             let mut tx = self.database.begin().await?;
-            let counted = on!(tx, |c| sqlx::query(
+            let counted = on!(tx, |c| {
+                sqlx::query(
                 "UPDATE event_retention SET counted_through = $1, bytes = bytes + $2 WHERE counted_through = $3"
             )
             .bind(through)
@@ -116,7 +118,8 @@ impl Retention {
             .bind(state.counted_through)
             .execute(c)
             .await
-            .map(|done| done.rows_affected()))?;
+            .map(|done| done.rows_affected())
+            })?;
             tx.commit().await?;
             if counted == 0 {
                 // Another process counts.
@@ -133,7 +136,7 @@ impl Retention {
         let end = last_event(&mut conn).await?;
         let (through, bytes): (Option<i64>, i64) = on!(conn, |c| sqlx::query_as(
             "SELECT MAX(seq), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM \
-             (SELECT seq, size FROM event WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3) AS some"
+             (SELECT seq, size FROM event WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3) AS uncounted"
         )
         .bind(after)
         .bind(end)

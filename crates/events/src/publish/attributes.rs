@@ -19,8 +19,10 @@ pub(super) const ID: Rule =
 pub(super) const SUBJECT: Rule =
     (|text| is_text(text, MAX_TEXT), "must be a text of 1 to 1024 bytes without control characters");
 /// A `source`.
-pub(super) const SOURCE: Rule =
-    (is_uri_reference, "must be a URI-reference of 1 to 1024 bytes, such as /orders or https://shop.example/orders");
+pub(super) const SOURCE: Rule = (
+    is_uri_reference,
+    "must be a URI-reference of 1 to 1024 bytes, such as /orders or https://shop.example/orders",
+);
 /// A `dataschema`.
 pub(super) const URI: Rule = (is_uri, "must be an absolute URI of at most 1024 bytes");
 /// A `time`.
@@ -31,7 +33,9 @@ pub(super) const MEDIA_TYPE: Rule = (is_media_type, "must be a media type, such 
 /// Whether this is one of the texts that attributes may be: of bounded length, and without control characters and such as are no
 /// characters.
 pub(super) fn is_text(text: &str, max: usize) -> bool {
-    let is_forbidden = |c: char| c.is_control() || (u32::from(c) & 0xfffe) == 0xfffe || ('\u{fdd0}'..='\u{fdef}').contains(&c);
+    let is_forbidden = |c: char| {
+        c.is_control() || (u32::from(c) & 0xfffe) == 0xfffe || ('\u{fdd0}'..='\u{fdef}').contains(&c)
+    };
     (1..=max).contains(&text.len()) && !text.contains(is_forbidden)
 }
 
@@ -61,8 +65,8 @@ fn is_uri_reference(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_of_uris = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(byte);
     let mut escapes = text.match_indices('%');
-    let are_escapes =
-        escapes.all(|(at, _)| bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)));
+    let are_escapes = escapes
+        .all(|(at, _)| bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)));
     (1..=MAX_TEXT).contains(&bytes.len()) && bytes.iter().all(is_of_uris) && are_escapes
 }
 
@@ -82,7 +86,8 @@ fn is_time(text: &str) -> bool {
     };
     let (bytes, rest) = (text.as_bytes(), text.get(FORM.len()..).unwrap_or_default());
     let zone = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    let is_zone = zone.eq_ignore_ascii_case("z") || (zone.len() == 6 && zone.as_bytes().get(3) == Some(&b':'));
+    let is_zone =
+        zone.eq_ignore_ascii_case("z") || (zone.len() == 6 && zone.as_bytes().get(3) == Some(&b':'));
     let is_formed = bytes.len() <= 64 && bytes.iter().zip(FORM).all(fits) && is_zone;
     is_formed && text.to_ascii_uppercase().parse::<jiff::Timestamp>().is_ok()
 }
@@ -90,7 +95,8 @@ fn is_time(text: &str) -> bool {
 /// RFC 9110, section 8.3.1.
 fn is_media_type(text: &str) -> bool {
     let is_token = |word: &str| {
-        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+        !word.is_empty()
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
     };
     let essence = text.split(';').next().unwrap_or_default().trim_end();
     let is_essence = essence.split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub));
@@ -113,14 +119,25 @@ mod tests {
     #[test]
     fn ids_are_short_texts() {
         let (longest, longer) = ("a".repeat(256), "a".repeat(257));
-        check(ID, &["1", "a b", "\u{e4}/\u{1f600}", &longest], &["", "a\nb", "\0", "\u{85}", "\u{ffff}", "\u{fdd0}", &longer]);
+        check(
+            ID,
+            &["1", "a b", "\u{e4}/\u{1f600}", &longest],
+            &["", "a\nb", "\0", "\u{85}", "\u{ffff}", "\u{fdd0}", &longer],
+        );
     }
 
     #[test]
     fn sources_are_uri_references() {
         check(
             SOURCE,
-            &["/orders", "https://shop.example/a?b#c", "urn:uuid:1", "a%20b", "//host/x", "mailto:a@b.example"],
+            &[
+                "/orders",
+                "https://shop.example/a?b#c",
+                "urn:uuid:1",
+                "a%20b",
+                "//host/x",
+                "mailto:a@b.example",
+            ],
             &["", "a b", "\u{e4}", "a%2", "a%zz", "<a>", "a\\b"],
         );
         check(URI, &["https://a.example/s.json", "urn:x:1"], &["/s.json", "1x:a", ":a", "a b:c"]);
@@ -141,7 +158,15 @@ mod tests {
         check(
             TIME,
             &["2018-04-05T17:31:00Z", "2018-04-05t17:31:00.123456z", "2018-04-05T17:31:00+02:00"],
-            &["", "2018-04-05", "2018-04-05 17:31:00Z", "2018-04-05T17:31:00", "20180405T173100Z", "2018-13-05T17:31:00Z", "now"],
+            &[
+                "",
+                "2018-04-05",
+                "2018-04-05 17:31:00Z",
+                "2018-04-05T17:31:00",
+                "20180405T173100Z",
+                "2018-13-05T17:31:00Z",
+                "now",
+            ],
         );
     }
 
@@ -152,7 +177,11 @@ mod tests {
             &["application/json", "text/plain; charset=utf-8", "application/vnd.x+json;a=\"b\""],
             &["", "json", "a/", "/b", "a b/c", "text/plain;\u{e4}"],
         );
-        assert!(is_json("application/json; charset=utf-8") && is_json("Application/X+JSON") && is_json("text/json"));
+        assert!(
+            is_json("application/json; charset=utf-8")
+                && is_json("Application/X+JSON")
+                && is_json("text/json")
+        );
         assert!(!is_json("text/plain") && !is_json("application/jsonp"));
     }
 

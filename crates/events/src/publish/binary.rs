@@ -47,7 +47,9 @@ pub fn binary(headers: &HeaderMap, body: &[u8]) -> Result<CloudEvent, Error> {
         attributes.insert("datacontenttype".into(), Value::String(media_type));
     }
     let checked = CloudEvent::checked(attributes, data.clone().unwrap_or(Data::None));
-    let refused = data.err().map(|error| Violation::new("/data", format!("must be the JSON that Content-Type says: {error}")));
+    let refused = data
+        .err()
+        .map(|error| Violation::new("/data", format!("must be the JSON that Content-Type says: {error}")));
     match (checked, refused) {
         (Ok(event), None) => Ok(event),
         (checked, refused) => {
@@ -74,7 +76,8 @@ fn data(content_type: Option<&str>, body: &[u8]) -> Result<Data, String> {
 /// Whether a media type is of text in UTF-8.
 fn is_text(media_type: &str) -> bool {
     let lower = media_type.to_ascii_lowercase();
-    let is_utf8 = lower.split_once("charset=").is_none_or(|(_, set)| set.trim_matches('"').starts_with("utf-8"));
+    let is_utf8 =
+        lower.split_once("charset=").is_none_or(|(_, set)| set.trim_matches('"').starts_with("utf-8"));
     is_utf8 && (lower.starts_with("text/") || lower.starts_with("application/xml"))
 }
 

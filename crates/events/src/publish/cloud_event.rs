@@ -60,7 +60,10 @@ impl CloudEvent {
         let version = draft.required("specversion", (|text| text == "1.0", "must be 1.0"));
         let (id, source) = (draft.required("id", ID), draft.required("source", SOURCE));
         if source.as_deref().is_some_and(attributes::is_own_source) {
-            draft.refuse("source", "must not begin with jackfield, which is this server's own: name your system");
+            draft.refuse(
+                "source",
+                "must not begin with jackfield, which is this server's own: name your system",
+            );
         }
         let kind = draft.kind();
         let subject = draft.optional("subject", SUBJECT);
@@ -72,7 +75,8 @@ impl CloudEvent {
         SET_HERE.iter().for_each(|name| drop(draft.attributes.shift_remove(*name)));
         draft.check_extensions();
         let Draft { mut attributes, wrong } = draft;
-        let (Some(_), Some(id), Some(source), Some(kind), true) = (version, id, source, kind, wrong.is_empty())
+        let (Some(_), Some(id), Some(source), Some(kind), true) =
+            (version, id, source, kind, wrong.is_empty())
         else {
             return Err(wrong);
         };
@@ -169,11 +173,17 @@ impl Draft {
             Some(value) => value.as_u64().and_then(|hops| u32::try_from(hops).ok()),
         };
         let Some(told) = told else {
-            self.refuse("hops", "must be the hops of the event that has led to this one: a whole number from 0");
+            self.refuse(
+                "hops",
+                "must be the hops of the event that has led to this one: a whole number from 0",
+            );
             return 0;
         };
         after_hops(told).unwrap_or_else(|| {
-            self.refuse("hops", "must be less than 8: events that lead to one another as often go in a circle");
+            self.refuse(
+                "hops",
+                "must be less than 8: events that lead to one another as often go in a circle",
+            );
             0
         })
     }
@@ -187,7 +197,9 @@ impl Draft {
             }
             let is_allowed = match self.attributes.get(&name) {
                 Some(Value::String(text)) => text.is_empty() || attributes::is_text(text, MAX_EVENT_BYTES),
-                Some(Value::Number(number)) => number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
+                Some(Value::Number(number)) => {
+                    number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
+                }
                 Some(Value::Bool(_)) => true,
                 // As good as not there.
                 Some(Value::Null) | None => {
@@ -197,7 +209,10 @@ impl Draft {
                 Some(Value::Array(_) | Value::Object(_)) => false,
             };
             if !is_allowed {
-                self.refuse(&name, "must be a text without control characters, a whole number of 32 bits, true or false");
+                self.refuse(
+                    &name,
+                    "must be a text without control characters, a whole number of 32 bits, true or false",
+                );
             }
         }
     }

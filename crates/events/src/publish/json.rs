@@ -69,7 +69,8 @@ fn read(json: &[u8], pointer: &str) -> Result<CloudEvent, Error> {
         (Ok(event), None) => return Ok(event),
         (checked, refused) => checked.err().unwrap_or_default().into_iter().chain(refused).collect(),
     };
-    let at = |violation: Violation| Violation { pointer: format!("{pointer}{}", violation.pointer), ..violation };
+    let at =
+        |violation: Violation| Violation { pointer: format!("{pointer}{}", violation.pointer), ..violation };
     Err(Error::Invalid(wrong.into_iter().map(at).collect()))
 }
 

@@ -9,10 +9,12 @@ mod policy;
 mod wire_tests;
 
 use std::fmt;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use model::{Ambient, EventType, PluginId, Published, Sender, TenantId, new_id};
 use serde_json::Value;
-use storage::Database;
+use storage::{Database, Group, GroupBounds, Tx, WriteTogether};
 
 pub use binary::{binary, is_binary};
 pub use cloud_event::{CloudEvent, MAX_EVENT_BYTES, after_hops};
@@ -24,11 +26,30 @@ pub(crate) use policy::{delete as delete_policy, read as read_policy};
 use crate::Error;
 use attributes::SUBJECT;
 
+/// How many requests one transaction writes, and how many wait.
+const BOUNDS: GroupBounds = GroupBounds { batch: 100, waiting: 1000 };
+
 /// Puts events into the log for those who may. Cheap to clone.
 #[derive(Clone)]
 pub struct Publisher {
     database: Database,
+    log: Arc<Group<Log>>,
     ambient: Ambient,
+}
+
+/// Writes what several publish at the same time: a commit costs the same for all of them.
+struct Log;
+
+#[async_trait]
+impl WriteTogether for Log {
+    type Item = Vec<Published>;
+    type Outcome = ();
+
+    async fn write(&self, tx: &mut Tx, items: Vec<Self::Item>) -> Result<Vec<()>, storage::Error> {
+        let written = vec![(); items.len()];
+        items.into_iter().flatten().for_each(|event| tx.publish(event));
+        Ok(written)
+    }
 }
 
 /// What a page wants to say.
@@ -54,9 +75,15 @@ pub struct Taken {
 }
 
 impl Publisher {
-    /// What publishes into the log of `database`.
+    /// What publishes into the log of `database`. Must be called within a tokio runtime.
     pub fn new(database: Database, ambient: Ambient) -> Self {
-        Self { database, ambient }
+        let log = Arc::new(Group::new(database.clone(), BOUNDS, Log));
+        Self { database, log, ambient }
+    }
+
+    /// Takes nothing more, and waits until all that was handed in is written: to be called when the server ends.
+    pub async fn close(&self) {
+        self.log.close().await;
     }
 
     /// Takes all of `events` into the log of `tenant`, or none. One that was taken before, by its source and id, stays as it is.
@@ -68,11 +95,8 @@ impl Publisher {
     ) -> Result<Vec<Taken>, Error> {
         let taken = |event: &CloudEvent| Taken { id: event.id().into(), source: event.source().into() };
         let told = events.iter().map(taken).collect();
-        let mut tx = self.database.begin().await?;
-        for event in events {
-            tx.publish(event.published(tenant.clone(), sender.clone()));
-        }
-        tx.commit().await?;
+        let published = events.into_iter().map(|event| event.published(tenant.clone(), sender.clone()));
+        self.log.submit(published.collect()).await?;
         Ok(told)
     }
 
@@ -91,7 +115,10 @@ impl Publisher {
             return Err(Error::invalid("/subject", SUBJECT.1));
         }
         let Some(hops) = event.hops.map_or(Some(0), after_hops) else {
-            return Err(Error::invalid("/hops", "must be less than 8: events that lead to one another as often go in a circle"));
+            return Err(Error::invalid(
+                "/hops",
+                "must be less than 8: events that lead to one another as often go in a circle",
+            ));
         };
         if event.data.to_string().len() > MAX_EVENT_BYTES {
             return Err(Error::TOO_LARGE_EVENT);
@@ -103,8 +130,7 @@ impl Publisher {
             return Err(Error::NotAllowed(kind.as_str().into()));
         }
         let (id, source) = (new_id(&self.ambient), format!("jackfield/plugins/{plugin}"));
-        let mut tx = self.database.begin().await?;
-        tx.publish(Published {
+        let event = Published {
             tenant: tenant.clone(),
             kind,
             source: source.clone(),
@@ -115,8 +141,8 @@ impl Publisher {
             hops,
             attributes: Value::Null,
             data: event.data,
-        });
-        tx.commit().await?;
+        };
+        self.log.submit(vec![event]).await?;
         Ok(Taken { id, source })
     }
 

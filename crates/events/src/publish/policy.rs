@@ -39,7 +39,8 @@ impl EventPolicy {
     }
 
     fn to_value(&self) -> Value {
-        let texts = |patterns: &[EventPattern]| patterns.iter().map(|each| json!(each.as_str())).collect::<Vec<_>>();
+        let texts =
+            |patterns: &[EventPattern]| patterns.iter().map(|each| json!(each.as_str())).collect::<Vec<_>>();
         match &self.follow {
             Some(follow) => json!({"emit": texts(&self.emit), "follow": texts(follow)}),
             None => json!({"emit": texts(&self.emit)}),
@@ -76,10 +77,11 @@ fn patterns(pointer: &str, texts: &[String], wrong: &mut Vec<Violation>) -> Vec<
 /// The policy of `tenant`.
 pub(crate) async fn read(database: &Database, tenant: &TenantId) -> Result<EventPolicy, storage::Error> {
     let mut conn: Conn = database.read().await?;
-    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as("SELECT policy FROM event_policy WHERE tenant = $1")
-        .bind(tenant.as_str())
-        .fetch_optional(c)
-        .await)?;
+    let row: Option<(String,)> =
+        on!(conn, |c| sqlx::query_as("SELECT policy FROM event_policy WHERE tenant = $1")
+            .bind(tenant.as_str())
+            .fetch_optional(c)
+            .await)?;
     Ok(row.map_or(EventPolicy::INITIAL, |(text,)| EventPolicy::from_text(&text)))
 }
 

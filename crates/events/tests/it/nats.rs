@@ -12,7 +12,8 @@ use crate::place::Place;
 async fn is_relayed(bus: &Bus) -> bool {
     let mut conn = bus.database.read().await.unwrap();
     let (until,): (i64,) =
-        storage::on!(conn, |c| sqlx::query_as("SELECT lease_until FROM event_relay").fetch_one(c).await).unwrap();
+        storage::on!(conn, |c| sqlx::query_as("SELECT lease_until FROM event_relay").fetch_one(c).await)
+            .unwrap();
     until > Ambient::system().now().as_millisecond()
 }
 
@@ -27,7 +28,8 @@ async fn wait_until_relayed(bus: &Bus) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_while_nats_is_away_and_nothing_comes_twice() {
     let (place, mut nats) = (Place::postgres(), Nats::start().unwrap());
-    let (here, there) = (Bus::start_with(&place, nats.url()).await, Bus::start_with(&place, nats.url()).await);
+    let (here, there) =
+        (Bus::start_with(&place, nats.url()).await, Bus::start_with(&place, nats.url()).await);
     wait_until_relayed(&here).await;
     let (mut near, mut far) = (here.follow("acme", None).await, there.follow("acme", None).await);
     let mut said = 0;
@@ -48,7 +50,10 @@ async fn nothing_is_lost_while_nats_is_away_and_nothing_comes_twice() {
         // While the connection comes back, and after.
         for _ in 0..3 {
             let expected = say(20).await;
-            assert_eq!((numbers(&mut near, 20).await, numbers(&mut far, 20).await), (expected.clone(), expected));
+            assert_eq!(
+                (numbers(&mut near, 20).await, numbers(&mut far, 20).await),
+                (expected.clone(), expected)
+            );
             tokio::time::sleep(Duration::from_millis(700)).await;
         }
     }

@@ -92,7 +92,8 @@ impl Relay {
     ) -> Result<(), String> {
         let (mut some, mut bytes) = (Vec::new(), 0);
         for event in events {
-            let size = event.data.len() + event.attributes.as_deref().map_or(0, str::len) + event.subject.len();
+            let size =
+                event.data.len() + event.attributes.as_deref().map_or(0, str::len) + event.subject.len();
             if bytes + size > MESSAGE_BYTES {
                 let last = event.seq - 1;
                 self.send(log, Message { after, through: last, events: std::mem::take(&mut some) }).await?;

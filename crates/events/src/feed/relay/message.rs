@@ -57,14 +57,40 @@ impl Message {
 
 impl From<LoggedEvent> for Event {
     fn from(event: LoggedEvent) -> Self {
-        let LoggedEvent { seq, id, tenant, source, kind, subject, key, sender, hops, attributes, data, recorded_at } = event;
+        let LoggedEvent {
+            seq,
+            id,
+            tenant,
+            source,
+            kind,
+            subject,
+            key,
+            sender,
+            hops,
+            attributes,
+            data,
+            recorded_at,
+        } = event;
         Self { seq, id, tenant, source, kind, subject, key, sender, hops, attributes, data, recorded_at }
     }
 }
 
 impl From<Event> for LoggedEvent {
     fn from(event: Event) -> Self {
-        let Event { seq, id, tenant, source, kind, subject, key, sender, hops, attributes, data, recorded_at } = event;
+        let Event {
+            seq,
+            id,
+            tenant,
+            source,
+            kind,
+            subject,
+            key,
+            sender,
+            hops,
+            attributes,
+            data,
+            recorded_at,
+        } = event;
         Self { seq, id, tenant, source, kind, subject, key, sender, hops, attributes, data, recorded_at }
     }
 }

@@ -88,7 +88,10 @@ async fn what_a_process_left_undone_is_delivered_by_another(place: Place) {
     assert_eq!(taken, Taken::Kept, "there was no answer");
     bench.behave(Behaviour::Waits(Duration::from_hours(1)));
     // As of a process that ends in the middle of a call: what it holds is not due for others until it must have ended.
-    drop(tokio::time::timeout(Duration::from_millis(300), bench.send(&acme, Bench::signed("d2", &json!({})))).await);
+    drop(
+        tokio::time::timeout(Duration::from_millis(300), bench.send(&acme, Bench::signed("d2", &json!({}))))
+            .await,
+    );
     bench.behave(Behaviour::Answers(200));
     bench.deliver().await;
     assert_eq!(bench.states(&acme).await, ["pending", "pending"]);
