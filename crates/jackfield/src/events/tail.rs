@@ -67,7 +67,9 @@ async fn show(stream: &mut Stream, place: &mut Option<String>, json: bool) -> Re
         }
         match message.event.as_str() {
             "reset" => {
-                report::note("the log no longer has some of the events that were to be shown: it goes on with those there are");
+                report::note(
+                    "the log no longer has some of the events that were to be shown: it goes on with those there are",
+                );
                 let oldest = serde_json::from_str::<Value>(&message.data).ok();
                 let oldest = oldest.as_ref().and_then(|reset| reset.get("oldest")).and_then(Value::as_str);
                 *place = oldest.map(str::to_owned).or_else(|| place.take());
@@ -112,7 +114,10 @@ mod tests {
         });
         let text = anstream::adapter::strip_str(&text_of(&event)).to_string();
         assert_eq!(text.lines().count(), 2, "{text}");
-        assert!(text.starts_with("2026-11-20T00:00:00Z  order.paid o") && !text.contains('\u{1b}'), "{text:?}");
+        assert!(
+            text.starts_with("2026-11-20T00:00:00Z  order.paid o") && !text.contains('\u{1b}'),
+            "{text:?}"
+        );
     }
 
     #[test]

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::cli::print;
 use crate::plugin::check::{self, Ready};
-use crate::remote::report::{self, Failure};
 use crate::plugin::{BuildArgs, folder, output};
+use crate::remote::report::{self, Failure};
 
 /// Builds, writes and prints.
 pub(crate) async fn run(args: &BuildArgs) -> Result<(), Failure> {

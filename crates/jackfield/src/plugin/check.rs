@@ -13,8 +13,8 @@ use sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use crate::cli::print;
-use crate::remote::report::{self, Failure};
 use crate::plugin::{CheckArgs, folder};
+use crate::remote::report::{self, Failure};
 use crate::{parts, settings};
 
 /// The backend's script, as `plugin build` writes it.

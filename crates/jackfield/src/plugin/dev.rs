@@ -12,12 +12,12 @@ use serde_json::{Map, Value, json};
 use crate::cli::print;
 use crate::plugin::DevArgs;
 use crate::plugin::check::{Ready, Workshop};
-use crate::remote::client::Client;
 use crate::plugin::folder::{self, FolderError};
 use crate::plugin::logs::{Follow, Shown};
-use crate::remote::report::{self, Failure};
 use crate::plugin::watch::Watch;
 use crate::plugin::{install, publish};
+use crate::remote::client::Client;
+use crate::remote::report::{self, Failure};
 
 /// Publishes once, or until it is interrupted.
 pub(crate) async fn run(args: &DevArgs) -> Result<(), Failure> {

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::cli::print;
 use crate::plugin::InstallArgs;
-use crate::remote::client::Client;
 use crate::plugin::publish::is_there_already;
+use crate::remote::client::Client;
 use crate::remote::report::{self, Failure};
 
 /// What to install.

@@ -20,8 +20,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use model::PluginId;
 
-use crate::remote::report::{self, Failure};
 use crate::remote::ServerArgs;
+use crate::remote::report::{self, Failure};
 
 /// What to do with a plugin.
 #[derive(Debug, Subcommand)]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::cli::print;
-use crate::remote::report::Failure;
 use crate::plugin::{NewArgs, output};
+use crate::remote::report::Failure;
 
 /// A file that is made: the path, and the text with names to fill in.
 type Template = (&'static str, &'static str);

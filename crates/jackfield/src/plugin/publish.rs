@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use crate::cli::print;
 use crate::plugin::PublishArgs;
 use crate::plugin::check::{self, Ready};
-use crate::remote::client::Client;
 use crate::plugin::install::{self, Installation};
+use crate::remote::client::Client;
 use crate::remote::report::{self, Failure};
 
 /// Checks, publishes, and installs if that is asked for.

@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn messages_are_taken_once_they_are_whole() {
-        let mut buffered = b"retry: 3000\nid: 0\n\n: still here\n\nid: 7\nevent: reset\ndata: {\"oldest\":\"5\"}\n\nid: 8".to_vec();
+        let mut buffered =
+            b"retry: 3000\nid: 0\n\n: still here\n\nid: 7\nevent: reset\ndata: {\"oldest\":\"5\"}\n\nid: 8"
+                .to_vec();
         assert_eq!(take(&mut buffered), Some(Message { id: "0".into(), ..Message::default() }));
         assert_eq!(take(&mut buffered), Some(Message::default()));
         let reset = take(&mut buffered).unwrap();

@@ -223,8 +223,8 @@ async fn the_platform_is_given_every_tenants_events(place: Place) {
     assert!(process.subscriptions.list(by(&home)).await.unwrap().is_empty());
     let hidden = process.subscriptions.get(by(&home), &subscription.id).await;
     assert!(matches!(hidden, Err(Error::NoSuchSubscription(_))));
-    let everything = Filter::default();
-    let seen = |reach| process.deliveries.list((&home, reach), &everything, None, None);
+    let all = events::delivery::Filter::default();
+    let seen = |reach| process.deliveries.list((&home, reach), &all, None, None);
     assert!(seen(Scope::Tenant).await.unwrap().deliveries.is_empty());
     assert_eq!(seen(Scope::Platform).await.unwrap().deliveries.len(), 2);
 }
