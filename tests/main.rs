@@ -19,6 +19,7 @@ mod connections;
 mod connectors;
 mod consistency;
 mod crash;
+mod deliveries;
 mod deployment;
 mod events;
 mod handshake;

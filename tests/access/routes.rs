@@ -43,6 +43,16 @@ pub(super) const ROUTES: &[Route] = &[
     ("POST", "/plugins/{pluginId}/actions", "/plugins/shared/actions", Json(r#"{"action":"none"}"#), [401, 404, 404, 404, 404], [401, 403, 403, 403, 404]),
     ("GET", "/plugins/{id}/lifecycle", "/plugins/shared/lifecycle", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
     ("POST", "/plugins/{id}/lifecycle/{run}/retry", "/plugins/shared/lifecycle/0/retry", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    // The plugin takes no webhooks.
+    ("GET", "/plugins/{id}/webhook-url", "/plugins/shared/webhook-url", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("POST", "/plugins/{id}/webhook-url/rotate", "/plugins/shared/webhook-url/rotate", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("GET", "/webhooks/deliveries", "/webhooks/deliveries", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
+    ("GET", "/webhooks/deliveries/{id}", "/webhooks/deliveries/1", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("POST", "/webhooks/deliveries/{id}/replay", "/webhooks/deliveries/1/replay", Nothing, [401, 403, 404, 404, 404], [401, 403, 403, 403, 404]),
+    ("POST", "/webhooks/deliveries/replay", "/webhooks/deliveries/replay", Nothing, [401, 403, 202, 202, 202], [401, 403, 403, 403, 202]),
+    // No credential is looked at: webhooks prove themselves.
+    ("POST", "/webhooks/in/{token}", "/webhooks/in/none", Nothing, [404; 5], [404; 5]),
+    ("POST", "/webhooks/plugins/{pluginId}", "/webhooks/plugins/shared?tenantId=acme", Nothing, [404; 5], [400; 5]),
     ("GET", "/plugins/{id}/logs", "/plugins/shared/logs", Nothing, [401, 403, 200, 200, 200], [401, 403, 403, 403, 200]),
     ("GET", "/plugins/{id}/ratings", "/plugins/shared/ratings", Nothing, ALL, OTHER_PUBLIC),
     ("POST", "/plugins/{id}/ratings", "/plugins/shared/ratings", Json(r#"{"rating":5}"#), [401, 201, 201, 201, 201], [401, 403, 403, 403, 201]),

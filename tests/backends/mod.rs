@@ -41,7 +41,7 @@ async fn data(deployment: &Deployment, who: Who, id: &str, action: &str, paramet
 }
 
 /// The lines of the plugin's log at acme, once `count` are there.
-async fn lines(deployment: &Deployment, id: &str, count: usize) -> Vec<Value> {
+pub(crate) async fn lines(deployment: &Deployment, id: &str, count: usize) -> Vec<Value> {
     for _ in 0..200 {
         let log = deployment.get_as(ADMIN, &format!("/plugins/{id}/logs?limit=1000")).await.expect(200);
         let lines = log["lines"].as_array().unwrap().clone();

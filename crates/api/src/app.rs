@@ -188,6 +188,16 @@ impl App {
         &self.0.parts.feed
     }
 
+    /// Who wants which events.
+    pub(crate) fn subscriptions(&self) -> &Subscriptions {
+        &self.0.parts.subscriptions
+    }
+
+    /// What those who want events are given.
+    pub(crate) fn deliveries(&self) -> &Deliveries {
+        &self.0.parts.deliveries
+    }
+
     /// Runs plugins' backends.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.0.parts.runtime
@@ -201,16 +211,6 @@ impl App {
     /// Signs what others are to believe of this server.
     pub(crate) fn signer(&self) -> &Signer {
         &self.0.parts.signer
-    }
-
-    /// Delivers events and webhooks to their receivers.
-    pub(crate) fn deliveries(&self) -> &Deliveries {
-        &self.0.parts.deliveries
-    }
-
-    /// Who wants which events, and where.
-    pub(crate) fn subscriptions(&self) -> &Subscriptions {
-        &self.0.parts.subscriptions
     }
 
     /// Takes webhooks in.

@@ -135,13 +135,13 @@ impl Coded for Error {
             Self::NotDeclared(_) | Self::NotAllowed(_) => ErrorCode::AccessDenied,
             Self::Gone { .. } => ErrorCode::Gone,
             Self::Cursor => ErrorCode::InvalidRequest,
-            Self::NoSuchSubscription(_) | Self::NoSuchDelivery => ErrorCode::NotFound,
             Self::TooManySubscriptions | Self::NoSecret | Self::NoReceiver => ErrorCode::Conflict,
-            Self::NoPlugins => ErrorCode::Unavailable,
             Self::TooManyStreams(_) | Self::QueueFull => ErrorCode::RateLimited,
             Self::Shared(error) => error.code(),
-            Self::Plugins(_) | Self::TooManyWebhooks => ErrorCode::Unavailable,
-            Self::PluginNotInstalled(_)
+            Self::NoPlugins | Self::Plugins(_) | Self::TooManyWebhooks => ErrorCode::Unavailable,
+            Self::NoSuchSubscription(_)
+            | Self::NoSuchDelivery
+            | Self::PluginNotInstalled(_)
             | Self::NoSuchWebhookAddress
             | Self::TakesNoWebhooks
             | Self::NoSuchWebhookDelivery => ErrorCode::NotFound,

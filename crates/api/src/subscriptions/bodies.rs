@@ -31,7 +31,7 @@ impl From<ScopeName> for Scope {
 #[schema(as = SubscriptionEndpoint)]
 pub(super) struct EndpointBody {
     /// An https URL. Redirects are not followed.
-    #[schema(format = "uri", max_length = 2048, example = "https://example.com/events")]
+    #[schema(max_length = 2048, example = "https://example.com/events")]
     pub(super) url: String,
 }
 

@@ -16,7 +16,11 @@ use crate::extract::{Admin, Json, Path, Query};
 use crate::problem::{Problem, ProblemBody};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(retry)).routes(routes!(replay))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(retry))
+        .routes(routes!(replay))
 }
 
 /// Which deliveries.
@@ -291,7 +295,8 @@ fn number(text: &str) -> Result<i64, Problem> {
 }
 
 fn moment(text: &str) -> Result<Timestamp, Problem> {
-    let moment: jiff::Timestamp =
-        text.parse().map_err(|_| invalid("from and to must be times as RFC 3339 has them, with an offset"))?;
+    let moment: jiff::Timestamp = text
+        .parse()
+        .map_err(|_| invalid("from and to must be times as RFC 3339 has them, with an offset"))?;
     Ok(Timestamp::from_millisecond(moment.as_millisecond()))
 }

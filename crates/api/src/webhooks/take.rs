@@ -111,7 +111,8 @@ async fn answer(
     (parts, body): (Parts, Body),
 ) -> Result<Response, Problem> {
     let (extensions, headers) = (parts.extensions.clone(), parts.headers.clone());
-    let taken = within(app.options().deadline, taken(app, destination, path, (parts, body))).await;
+    let taken = Box::pin(taken(app, destination, path, (parts, body)));
+    let taken = within(app.options().deadline, taken).await;
     taken.map_err(|problem| {
         // Who guesses is stopped as any other caller is; who sends what is good is not counted by address.
         let is_senders = problem.status().is_client_error();

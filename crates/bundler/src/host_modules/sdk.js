@@ -20,6 +20,7 @@ module.exports = lookup.found(names) || (function () {
       return (registered[name] = component);
     },
     createExtensionPoint: same,
+    useEvents: need,
     usePlatformSDK: need,
     usePluginConfig: need,
   };

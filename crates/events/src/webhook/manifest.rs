@@ -27,6 +27,9 @@ const FIELDS: [&str; 6] = ["scheme", "secret", "mode", "handler", "audience", "g
 const GENERIC_FIELDS: [&str; 10] =
     ["header", "template", "algorithm", "encoding", "prefix", "pairs", "key", "timestamp", "tolerance", "id"];
 
+/// Where the pairs of a signature's header are described.
+const PAIRS: &str = "/generic/pairs";
+
 /// How a webhook is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -253,16 +256,15 @@ impl Reader {
         if !prefix.is_empty() {
             self.wrong("/generic/prefix", "means nothing beside pairs: leave it out");
         }
-        const AT: &str = "/generic/pairs";
-        let Some(pairs) = self.object(pairs, AT, &["signature", "timestamp", "separator"]) else {
+        let Some(pairs) = self.object(pairs, PAIRS, &["signature", "timestamp", "separator"]) else {
             return (whole, Cow::Borrowed(""));
         };
-        let label = self.text(pairs, AT, "signature").unwrap_or_default().to_owned();
+        let label = self.text(pairs, PAIRS, "signature").unwrap_or_default().to_owned();
         if !pairs.contains_key("signature") {
             self.wrong("/generic/pairs/signature", "must be the name of the signature's pair, such as v1");
         }
-        let timestamp = self.text(pairs, AT, "timestamp").map(|text| Cow::Owned(text.to_owned()));
-        let separator = self.text(pairs, AT, "separator").unwrap_or(",");
+        let timestamp = self.text(pairs, PAIRS, "timestamp").map(|text| Cow::Owned(text.to_owned()));
+        let separator = self.text(pairs, PAIRS, "separator").unwrap_or(",");
         let mut characters = separator.chars();
         let separator = match (characters.next(), characters.next()) {
             (Some(character), None) if character != '=' => character,

@@ -236,7 +236,9 @@ impl Signature {
             return Err(Refused::Timestamp(self.tolerance));
         }
         let mut digest = digest::Context::new(&SHA256);
-        message.iter().for_each(|piece| digest.update(piece));
+        for piece in &message {
+            digest.update(piece);
+        }
         Ok(digest.finish())
     }
 
@@ -329,7 +331,9 @@ impl Kind {
             }
         };
         let mut context = hmac::Context::with_key(&hmac::Key::new(algorithm, key));
-        message.iter().for_each(|piece| context.update(piece));
+        for piece in message {
+            context.update(piece);
+        }
         let tag = context.sign();
         own.fold(false, |fits, bytes| fits | verify_slices_are_equal(tag.as_ref(), bytes).is_ok())
     }

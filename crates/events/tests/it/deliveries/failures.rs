@@ -66,7 +66,7 @@ async fn who_fails_for_days_is_disabled_and_given_all_once_it_is_resumed(place: 
     let now = process.subscriptions.get(by(&acme), &subscription.id).await.unwrap();
     assert_eq!(now.state, subscription::State::Active);
     assert!(now.failing_since.is_some());
-    for _ in 0..12 {
+    for _ in 0..30 {
         world.clock.advance(Duration::from_hours(1));
         process.settle().await;
     }
@@ -171,8 +171,11 @@ async fn who_hangs_holds_up_nobody_else(place: Place) {
     }
     world.well("hangs");
     process.deliveries.idle().await;
-    let failed = world.deliveries(&process, &acme, Filter { state: Some(State::Pending), ..Filter::default() }).await;
-    assert!(!failed.is_empty() && failed.iter().all(|one| one.error.as_ref().unwrap().contains("did not answer")));
+    let failed =
+        world.deliveries(&process, &acme, Filter { state: Some(State::Pending), ..Filter::default() }).await;
+    assert!(
+        !failed.is_empty() && failed.iter().all(|one| one.error.as_ref().unwrap().contains("did not answer"))
+    );
     world.clock.advance(Duration::from_secs(7));
     process.settle().await;
     let states = world.states(&process, &acme).await;
@@ -188,7 +191,7 @@ async fn a_failure_to_tell_of_a_failure_is_not_told(place: Place) {
     world.fail("crm", 500, None);
     world.fail("notes", 500, None);
     world.publish(&acme, "order.created", (1, 2), |_| String::new()).await;
-    for _ in 0..70 {
+    for _ in 0..90 {
         process.settle().await;
         world.clock.advance(Duration::from_hours(1));
     }

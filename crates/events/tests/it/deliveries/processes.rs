@@ -79,7 +79,11 @@ async fn who_stops_lets_others_go_on_at_once(place: Place) {
     let given = world.got("crm").len();
     assert!(given < 2000, "it stopped in between");
     second.settle().await;
-    assert_eq!(world.numbers("crm"), (0..2000).collect::<Vec<_>>(), "each once, in order, without waiting for a lease");
+    assert_eq!(
+        world.numbers("crm"),
+        (0..2000).collect::<Vec<_>>(),
+        "each once, in order, without waiting for a lease"
+    );
 }
 
 async fn who_runs_hears_of_events_by_itself(place: Place) {

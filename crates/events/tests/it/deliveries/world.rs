@@ -24,7 +24,7 @@ use crate::place::Place;
 const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// How long an endpoint may take in tests.
-const DEADLINE: Duration = Duration::from_secs(2);
+const DEADLINE: Duration = Duration::from_secs(4);
 
 /// What a receiver was given.
 #[derive(Debug, Clone)]
@@ -55,6 +55,8 @@ pub(super) struct Behaviour {
     pub(super) hangs: bool,
     /// How often it behaves so, before it answers 204; for ever where there is none.
     pub(super) times: Option<u32>,
+    /// It behaves so to the event with this number alone.
+    pub(super) only: Option<i64>,
 }
 
 #[derive(Default)]
@@ -107,7 +109,8 @@ impl World {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let known = Mutex::default();
         let world = Arc::new(Self { known, origin, database, clock, ambient, place });
-        let routes = Router::new().route("/{*at}", axum::routing::any(receive)).with_state(Arc::clone(&world));
+        let routes =
+            Router::new().route("/{*at}", axum::routing::any(receive)).with_state(Arc::clone(&world));
         tokio::spawn(async move { axum::serve(listener, routes).await });
         world
     }
@@ -186,7 +189,13 @@ impl World {
     }
 
     /// Publishes events `from..to` of a type, with the key that `key` says.
-    pub(super) async fn publish(&self, of: &TenantId, kind: &str, (from, to): (i64, i64), key: impl Fn(i64) -> String) {
+    pub(super) async fn publish(
+        &self,
+        of: &TenantId,
+        kind: &str,
+        (from, to): (i64, i64),
+        key: impl Fn(i64) -> String,
+    ) {
         for start in (from..to).step_by(5000) {
             let mut tx = self.database.begin().await.unwrap();
             for number in start..to.min(start + 5000) {
@@ -244,9 +253,12 @@ impl World {
     /// Notes what came, and says how to answer.
     fn note(&self, got: Got) -> Option<Behaviour> {
         let mut known = self.known.lock().unwrap();
-        let at = got.at.clone();
+        let (at, number) = (got.at.clone(), got.event()["data"]["n"].as_i64());
         known.got.push(got);
         let behaviour = known.behaviours.get_mut(&at)?;
+        if behaviour.only.is_some() && behaviour.only != number {
+            return None;
+        }
         if let Some(times) = &mut behaviour.times {
             *times = times.checked_sub(1)?;
         }
@@ -282,7 +294,11 @@ impl Plugins for World {
         Ok(known.hooks.iter().filter(|(of, _)| of == tenant).map(|(_, hook)| hook.clone()).collect())
     }
 
-    async fn webhook_door(&self, tenant: &TenantId, plugin: &PluginId) -> Result<Option<WebhookDoor>, ReceiveError> {
+    async fn webhook_door(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginId,
+    ) -> Result<Option<WebhookDoor>, ReceiveError> {
         let known = self.known.lock().unwrap();
         let hook = known.hooks.iter().find(|(of, hook)| of == tenant && hook.plugin == *plugin);
         Ok(hook.map(|(_, hook)| WebhookDoor {
@@ -293,7 +309,13 @@ impl Plugins for World {
         }))
     }
 
-    async fn event(&self, _: &TenantId, hook: &Hook, event: &Value, cause: Cause) -> Result<(), ReceiveError> {
+    async fn event(
+        &self,
+        _: &TenantId,
+        hook: &Hook,
+        event: &Value,
+        cause: Cause,
+    ) -> Result<(), ReceiveError> {
         let headers = BTreeMap::from([
             ("handler".to_owned(), hook.handler.clone()),
             ("hops".to_owned(), cause.hops.to_string()),

@@ -69,11 +69,8 @@ impl Plugins for Installed {
         request: Request,
         _: Cause,
     ) -> Result<Answer, ReceiveError> {
-        let error = |message: &str, refusal| ReceiveError {
-            message: message.to_owned(),
-            refusal,
-            retry_after: None,
-        };
+        let error =
+            |message: &str, refusal| ReceiveError { message: message.to_owned(), refusal, retry_after: None };
         let door = self.webhook_door(tenant, plugin).await?;
         let door = door.filter(|door| door.plugin_key == plugin_key);
         let door = door.ok_or_else(|| error("it is not installed", Refusal::Gone))?;
@@ -170,10 +167,7 @@ impl Bench {
             tokens: Arc::new(PlainTokens),
             wake: Arc::new(move |queues| woken.wake(queues)),
             public_url: "https://plugins.example".parse().unwrap(),
-            settings: webhook::Settings {
-                most_unfinished,
-                retention: Duration::from_hours(30 * 24),
-            },
+            settings: webhook::Settings { most_unfinished, retention: Duration::from_hours(30 * 24) },
             ambient: ambient.clone(),
         });
         Self { webhooks, deliveries, installed, clock, ambient, database }

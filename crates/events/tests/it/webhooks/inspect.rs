@@ -80,7 +80,10 @@ async fn one_is_replayed(place: Place) {
     bench.deliver().await;
     let first = bench.webhooks.list(&acme, &Filter::default()).await.unwrap().deliveries.remove(0);
     let replay = bench.webhooks.replay(&acme, first.id).await.unwrap();
-    assert_eq!((replay.replay_of, replay.state, replay.webhook), (Some(first.id), State::Pending, first.webhook));
+    assert_eq!(
+        (replay.replay_of, replay.state, replay.webhook),
+        (Some(first.id), State::Pending, first.webhook)
+    );
     bench.deliver().await;
     assert_eq!(bench.states(&acme).await, ["delivered", "delivered"]);
     let given = bench.given();

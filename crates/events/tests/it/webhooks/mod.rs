@@ -270,9 +270,10 @@ async fn a_token_that_an_issuer_signed_must_be_meant_for_the_address(place: Plac
     let again = bench.send(&acme, sent(documented.as_str(), "push@project.example")).await;
     assert_eq!(again.unwrap(), Taken::Kept);
     assert_eq!(bench.states(&acme).await.len(), 1, "the message is the same");
-    for (audience, email) in
-        [("https://plugins.example/webhooks/in/other", "push@project.example"), (url, "other@project.example")]
-    {
+    for (audience, email) in [
+        ("https://plugins.example/webhooks/in/other", "push@project.example"),
+        (url, "other@project.example"),
+    ] {
         let error = bench.send(&acme, sent(audience, email)).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidCredential, "{audience} {email}");
     }
@@ -288,7 +289,10 @@ async fn the_headers_of_a_webhook_are_kept_without_its_secret(place: Place) {
         ("x-gitlab-event-uuid".into(), "u1".into()),
         ("x-long".into(), "x".repeat(20_000)),
     ];
-    bench.send(&acme, Sent { headers, body: Bytes::from_static(b"\xff\0"), path: "/a".into() }).await.unwrap();
+    bench
+        .send(&acme, Sent { headers, body: Bytes::from_static(b"\xff\0"), path: "/a".into() })
+        .await
+        .unwrap();
     bench.deliver().await;
     let given = bench.given();
     let request = &given[0].1;

@@ -19,7 +19,8 @@ fn sent(sample: &Value, body: &str) -> Sent {
 /// npm `stripe`, `@octokit/webhooks-methods`, `standardwebhooks` and `svix` sign; what they sign is taken, and nothing like it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_libraries_sign_is_taken() {
-    let bench = Bench::new(&Place::sqlite()).await;
+    let place = Place::sqlite();
+    let bench = Bench::new(&place).await;
     let bodies = [
         json!({"id": "evt_1", "object": "event", "data": {"amount": 1200}}).to_string(),
         "{\n  \"id\": \"evt_2\",\n  \"name\": \"Łódź \u{1f680} \\u0041\"\n}\n".to_owned(),
@@ -37,7 +38,9 @@ async fn what_others_libraries_sign_is_taken() {
         let whose = tenant(&format!("t{number}"));
         bench.install(&whose, json!({"scheme": sample["scheme"], "secret": "s"}));
         let secret = sample["secret"].as_str().unwrap();
-        bench.change(&whose, |door| door.secrets = vec![SecretString::from("of no sender"), SecretString::from(secret)]);
+        bench.change(&whose, |door| {
+            door.secrets = vec![SecretString::from("of no sender"), SecretString::from(secret)]
+        });
         if sample["scheme"] == "standard" {
             bench.change(&whose, |door| drop(door.secrets.remove(0)));
         }

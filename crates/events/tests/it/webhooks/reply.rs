@@ -88,7 +88,10 @@ async fn what_a_process_left_undone_is_delivered_by_another(place: Place) {
     assert_eq!(taken, Taken::Kept, "there was no answer");
     bench.behave(Behaviour::Waits(Duration::from_hours(1)));
     // As of a process that ends in the middle of a call: what it holds is not due for others until it must have ended.
-    drop(tokio::time::timeout(Duration::from_millis(300), bench.send(&acme, Bench::signed("d2", &json!({})))).await);
+    drop(
+        tokio::time::timeout(Duration::from_millis(300), bench.send(&acme, Bench::signed("d2", &json!({}))))
+            .await,
+    );
     bench.behave(Behaviour::Answers(200));
     bench.deliver().await;
     assert_eq!(bench.states(&acme).await, ["pending", "pending"]);
@@ -104,7 +107,9 @@ async fn closing_waits_for_those_who_answer(place: Place) {
     let acme = tenant("acme");
     let sending = bench.send(&acme, Bench::signed("d1", &json!({})));
     let closing = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        while bench.given().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         webhooks.close(Duration::from_secs(10)).await
     };
     let (taken, has_ended) = tokio::join!(sending, closing);
