@@ -209,7 +209,8 @@ mod tests {
         ] {
             hubs.leave(key, audience);
         }
-        assert!(hubs.is_empty() && hubs.len() == 0);
+        assert!(hubs.is_empty());
+        assert_eq!(hubs.len(), 0);
     }
 
     #[test]

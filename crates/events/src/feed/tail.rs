@@ -60,7 +60,9 @@ impl Feed {
         let (heard, relayed) = mpsc::channel(HEARD);
         let relaying = async {
             match &self.0.relay {
-                Some(relay) => drop(tokio::join!(relay.hold(&self.0.closed), relay.listen(heard))),
+                Some(relay) => {
+                    tokio::join!(relay.hold(&self.0.closed), relay.listen(heard));
+                }
                 None => {
                     let _kept_open = heard;
                     std::future::pending().await
