@@ -1,6 +1,7 @@
 //! Giving queues what they lack: those that were paused, or had as much as they may have.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use model::{Event, EventKind, TenantId};
 use serde_json::json;
@@ -32,7 +33,7 @@ impl Inner {
         let names: Vec<&str> = behind.iter().map(|behind| behind.queue.as_str()).collect();
         let counts = rows::count_unfinished(&mut conn, &names).await?;
         drop(conn);
-        if let Some(last) = behind.last().filter(|_| names.len() as i64 >= QUEUES) {
+        if let Some(last) = behind.last().filter(|_| count(names.len()) >= QUEUES) {
             // The others come in the next round.
             self.caught_up.lock().await.clone_from(&last.queue);
         }
@@ -43,7 +44,7 @@ impl Inner {
             let Some(queue) = one.read().filter(|_| unfinished <= LOW) else { continue };
             let hooks = match &queue {
                 Queue::Hooks { tenant, .. } => self.hooks(&mut memory, tenant).await?,
-                Queue::Subscription { .. } | Queue::Webhooks { .. } => Default::default(),
+                Queue::Subscription { .. } | Queue::Webhooks { .. } => Arc::default(),
             };
             let mut tx = self.database.begin().await?;
             let Some(cursor) = self.reader.hold(&mut tx).await? else { return Ok(false) };
@@ -80,21 +81,21 @@ impl Inner {
         let now = self.ambient.now();
         if targets.is_empty() {
             // Who wanted them is gone, or wants nothing any more.
-            events::catch_up(tx, &one.queue, (one.behind_from, None)).await?;
+            events::catch_up(tx, &one.queue, (one.from, None)).await?;
             return Ok((false, true));
         }
-        let from = self.note_expired(tx, queue, one.behind_from).await?;
+        let from = self.note_expired(tx, queue, one.from).await?;
         let is_platform = targets.iter().any(|target| target.is_platform);
         let tenant: Option<&TenantId> = if is_platform { None } else { Some(queue.tenant()) };
         let examined = events::kinds_between(tx, tenant, (from, cursor, EXAMINED)).await?;
-        let is_last = (examined.len() as i64) < EXAMINED;
+        let is_last = count(examined.len()) < EXAMINED;
         let (mut new, mut through) = (Vec::new(), from);
         let mut is_full = false;
         for (seq, kind, key) in &examined {
             let wanting: BTreeSet<usize> = (0..targets.len())
                 .filter(|index| targets.get(*index).is_some_and(|target| target.wants(kind, *seq)))
                 .collect();
-            if (new.len() + wanting.len()) as i64 > room {
+            if count(new.len() + wanting.len()) > room {
                 is_full = true;
                 break;
             }
@@ -105,7 +106,7 @@ impl Inner {
         }
         let is_level = is_last && !is_full;
         let place = (!is_level).then_some(through);
-        if events::catch_up(tx, &one.queue, (one.behind_from, place)).await? {
+        if events::catch_up(tx, &one.queue, (one.from, place)).await? {
             enqueue(tx, &new, now).await?;
         }
         Ok((!new.is_empty(), is_level || is_full))
@@ -128,4 +129,8 @@ impl Inner {
         }
         Ok(expired)
     }
+}
+
+fn count(len: usize) -> i64 {
+    i64::try_from(len).unwrap_or(i64::MAX)
 }

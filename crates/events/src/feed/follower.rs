@@ -85,12 +85,11 @@ impl Follower {
         // From here on nothing is put into the log that is not told, too.
         follower.feed.is_followed().await;
         follower.refresh().await?;
-        follower.place = match follower.following.after {
-            Some(after) => after,
-            None => {
-                let mut conn = follower.feed.0.database.read().await.map_err(Error::from)?;
-                last_event(&mut conn).await?
-            }
+        follower.place = if let Some(after) = follower.following.after {
+            after
+        } else {
+            let mut conn = follower.feed.0.database.read().await.map_err(Error::from)?;
+            last_event(&mut conn).await?
         };
         Ok(follower)
     }

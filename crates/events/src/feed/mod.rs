@@ -134,14 +134,12 @@ impl Feed {
         limit: i64,
     ) -> Result<LogPage, Error> {
         let wanted = self.wanted(tenant, types, readable).await?;
-        match after {
-            Some(after) => self.read(&wanted, after, limit).await,
-            None => {
-                let mut conn = self.0.database.read().await?;
-                let after = retention::expired_through(&mut conn).await?;
-                Ok(log_page(&mut conn, &wanted, after, limit).await?)
-            }
+        if let Some(after) = after {
+            return self.read(&wanted, after, limit).await;
         }
+        let mut conn = self.0.database.read().await?;
+        let after = retention::expired_through(&mut conn).await?;
+        Ok(log_page(&mut conn, &wanted, after, limit).await?)
     }
 
     /// Begins to follow the log.

@@ -66,7 +66,7 @@ impl Retention {
             match self.sweep().await {
                 Ok(Swept { events: 0, .. }) => {}
                 Ok(Swept { events, bytes }) => {
-                    tracing::info!(events, size_bytes = bytes, "removed old events")
+                    tracing::info!(events, size_bytes = bytes, "removed old events");
                 }
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,

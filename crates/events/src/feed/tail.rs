@@ -59,15 +59,11 @@ impl Feed {
     pub async fn run(self) {
         let (heard, relayed) = mpsc::channel(HEARD);
         let relaying = async {
-            match &self.0.relay {
-                Some(relay) => {
-                    tokio::join!(relay.hold(&self.0.closed), relay.listen(heard));
-                }
-                None => {
-                    let _kept_open = heard;
-                    std::future::pending().await
-                }
-            }
+            let Some(relay) = &self.0.relay else {
+                let _kept_open = heard;
+                return std::future::pending().await;
+            };
+            tokio::join!(relay.hold(&self.0.closed), relay.listen(heard));
         };
         let ears = Ears { recorded: self.0.database.recorded(), relayed, last_relayed: None };
         tokio::join!(relaying, self.tell_all(ears));
@@ -143,7 +139,9 @@ impl Feed {
             let last = events.last().map(|event| event.seq).filter(|_| is_full);
             position = last.unwrap_or(end);
             let hubs = self.hubs();
-            events.into_iter().for_each(|event| hubs.tell(event));
+            for event in events {
+                hubs.tell(event);
+            }
             drop(hubs);
             self.0.position.send_replace(Some(position));
         }

@@ -72,7 +72,9 @@ impl CloudEvent {
         for (name, rule) in [("time", TIME), ("dataschema", URI), ("datacontenttype", MEDIA_TYPE)] {
             draft.check(name, rule);
         }
-        SET_HERE.iter().for_each(|name| drop(draft.attributes.shift_remove(*name)));
+        for name in SET_HERE {
+            draft.attributes.shift_remove(name);
+        }
         draft.check_extensions();
         let Draft { mut attributes, wrong } = draft;
         let (Some(_), Some(id), Some(source), Some(kind), true) =

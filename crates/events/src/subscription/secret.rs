@@ -33,7 +33,7 @@ pub(crate) async fn create(
 ) -> Result<SecretString, Error> {
     let (id, bytes) = (new_id(ambient), zeroize::Zeroizing::new(ambient.bytes::<LENGTH>()));
     let purpose = SECRET.purpose(&[subscription, &id]);
-    let sealed = sealer.seal(tx, tenant, &purpose, bytes.as_slice()).await?;
+    let closed = sealer.seal(tx, tenant, &purpose, bytes.as_slice()).await?;
     on!(tx, |c| {
         sqlx::query(
         "INSERT INTO subscription_secret (tenant, subscription, id, secret, created_at) VALUES ($1, $2, $3, $4, $5)"
@@ -41,7 +41,7 @@ pub(crate) async fn create(
     .bind(tenant.as_str())
     .bind(subscription)
     .bind(&id)
-    .bind(sealed.as_bytes())
+    .bind(closed.as_bytes())
     .bind(ambient.now().as_millisecond())
     .execute(c)
     .await

@@ -17,7 +17,9 @@ pub(crate) struct Behind {
     kind: String,
     receiver: String,
     plugin_key: Option<String>,
-    pub(crate) behind_from: i64,
+    /// The place after which it lacks some.
+    #[sqlx(rename = "behind_from")]
+    pub(crate) from: i64,
 }
 
 impl Behind {
