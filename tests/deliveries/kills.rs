@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use model::Ambient;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::json;
 use testkit::{Backend, Builder, TestServer};
 
 use super::peers::Receiver;
-use super::{address, booked, shop_and_ledger, signed, until};
+use super::{address, booked, client, shop_and_ledger, signed, until};
 use crate::deployment::{ADMIN, Deployment, POSTGRES};
 use crate::server;
 
@@ -117,7 +117,7 @@ async fn kill(mut servers: Vec<TestServer>, replicas: &Replicas) -> Vec<TestServ
         let server = servers.remove(which);
         let restarted =
             tokio::task::spawn_blocking(move || server.crash_and_restart().unwrap()).await.unwrap();
-        replicas.bases.lock().unwrap()[which] = restarted.base().to_owned();
+        restarted.base().clone_into(&mut replicas.bases.lock().unwrap()[which]);
         servers.insert(which, restarted);
     }
     replicas.stop.store(true, Ordering::SeqCst);
@@ -174,8 +174,4 @@ async fn send(replicas: &Replicas, path: &str) -> BTreeSet<String> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     sent
-}
-
-fn client() -> Client {
-    Client::builder().timeout(Duration::from_secs(5)).build().unwrap()
 }

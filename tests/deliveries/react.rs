@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use reqwest::Client;
 use serde_json::json;
 use testkit::Backend;
 
-use super::{Stream, address, booked, shop_and_ledger, signed, until};
+use super::{Stream, address, booked, client, shop_and_ledger, signed, until};
 use crate::deployment::{ADMIN, Answer, Deployment, on_both_backends};
 
 on_both_backends!(a_webhook_reaches_a_handler_another_plugin_and_a_page, what_is_told_of_in_a_circle_ends);
@@ -18,7 +17,7 @@ async fn a_webhook_reaches_a_handler_another_plugin_and_a_page(backend: Backend)
     let path = address(&deployment).await;
     let url = format!("{}{path}", deployment.base());
     let mut stream = Stream::open(&deployment, "/events/stream?type=payment.*,ledger.booked").await;
-    let client = Client::new();
+    let client = client();
     let taken = Answer::of(signed(&client, &url, &json!({"id": "p1", "type": "charge.succeeded"}))).await;
     assert!((200..300).contains(&taken.status), "{taken:?}");
 

@@ -7,7 +7,7 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a stream has carried.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,8 +79,8 @@ impl Reader {
         let Ok(Some(chunk)) = chunk else { return false };
         self.text.push_str(std::str::from_utf8(&chunk).unwrap());
         while let Some((block, rest)) = self.text.split_once("\n\n") {
-            let block = block.to_owned();
-            self.text = rest.to_owned();
+            let (block, rest) = (block.to_owned(), rest.to_owned());
+            self.text = rest;
             self.take(&block);
         }
         true
@@ -94,7 +94,7 @@ impl Reader {
                 ("event", event) => event.trim().clone_into(&mut name),
                 ("data", text) => data = Some(serde_json::from_str(text.trim()).unwrap()),
                 ("retry", wait) => {
-                    assert!(wait.trim().parse::<u32>().is_ok_and(|wait| (500..=2500).contains(&wait)))
+                    assert!(wait.trim().parse::<u32>().is_ok_and(|wait| (500..=2500).contains(&wait)));
                 }
                 ("", _) => {}
                 (field, _) => panic!("{field}"),

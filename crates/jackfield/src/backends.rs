@@ -62,7 +62,7 @@ pub(crate) fn upstreams(
     (guard, registry): (&Guard, &Arc<Registry>),
     (signer, public_url): (&Signer, &Url),
     ambient: &Ambient,
-) -> anyhow::Result<Upstreams> {
+) -> anyhow::Result<Arc<Upstreams>> {
     let bounds = upstream::Settings {
         first_byte: settings.plugin_proxy_first_byte_deadline.0,
         idle: settings.plugin_proxy_idle_deadline.0,
@@ -72,7 +72,7 @@ pub(crate) fn upstreams(
     };
     let installations: Arc<dyn Standing> = Arc::<Registry>::clone(registry);
     let way = (guard.connector(CONNECT_DEADLINE), installations);
-    Ok(Upstreams::new(way, bounds, (signer.clone(), public_url), ambient.clone()))
+    Ok(Arc::new(Upstreams::new(way, bounds, (signer.clone(), public_url), ambient.clone())))
 }
 
 /// What runs backends. Must be called within a tokio runtime.

@@ -30,18 +30,6 @@ impl Listens for Listeners {
     }
 }
 
-/// What the bus is made with, beside the settings.
-pub(crate) struct Parts<'a> {
-    pub(crate) database: &'a Database,
-    pub(crate) sealer: &'a Sealer,
-    pub(crate) registry: &'a Arc<Registry>,
-    pub(crate) guard: &'a Guard,
-    /// Gives plugins what is delivered to them.
-    pub(crate) receivers: Receivers,
-    pub(crate) public_url: &'a Url,
-    pub(crate) ambient: &'a Ambient,
-}
-
 /// The bus: what publishes, what is followed and delivered, what takes webhooks in, and what removes old events. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Bus {
@@ -54,9 +42,15 @@ pub(crate) struct Bus {
 }
 
 impl Bus {
-    /// The bus with `parts`. Must be called within a tokio runtime.
-    pub(crate) async fn new(settings: &Settings, parts: Parts<'_>) -> anyhow::Result<Self> {
-        let Parts { database, sealer, registry, guard, receivers, public_url, ambient } = parts;
+    /// The bus over the log of `database`, with `receivers` as what gives plugins what is delivered to them. Must be called within a
+    /// tokio runtime.
+    pub(crate) async fn new(
+        settings: &Settings,
+        (database, sealer, registry): (&Database, &Sealer, &Arc<Registry>),
+        (guard, receivers): (&Guard, Receivers),
+        public_url: &Url,
+        ambient: &Ambient,
+    ) -> anyhow::Result<Self> {
         let bounds = Bounds {
             streams: usize::try_from(settings.event_streams.get())?,
             streams_per_tenant: usize::try_from(settings.event_streams_per_tenant.get())?,

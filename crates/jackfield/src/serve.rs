@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use bundler::Bundler;
+use connections::Connections;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use model::Ambient;
-use runtime::Receivers;
 use runtime::lifecycle::Lifecycle;
+use runtime::{Receivers, Runtime};
+use storage::Database;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -18,7 +21,7 @@ use url::Url;
 
 use crate::backends;
 use crate::background::Background;
-use crate::bus::{self, Bus};
+use crate::bus::Bus;
 use crate::cli::ServeArgs;
 use crate::dev_provider::DevProvider;
 use crate::parts;
@@ -89,23 +92,11 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
         &ambient,
     )?;
     let upstreams = backends::upstreams(&settings, (&guard, &registry), (&signer, &public_url), &ambient)?;
-    let upstreams = Arc::new(upstreams);
     let lifecycle = backends::lifecycle((&database, &registry), &runtime, &ambient);
     let receivers =
         Receivers::new(Arc::clone(&registry), runtime.clone(), Arc::clone(&upstreams), ambient.clone());
-    let bus = Bus::new(
-        &settings,
-        bus::Parts {
-            database: &database,
-            sealer: &sealer,
-            registry: &registry,
-            guard: &guard,
-            receivers,
-            public_url: &public_url,
-            ambient: &ambient,
-        },
-    )
-    .await?;
+    let stores = (&database, &sealer, &registry);
+    let bus = Bus::new(&settings, stores, (&guard, receivers), &public_url, &ambient).await?;
     let forget = parts::forget(&registry, &connections, &runtime, &bus);
     let tenants = Arc::new(parts::tenants(&database, forget, &ambient));
     let parts = api::Parts {
@@ -149,6 +140,21 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     let bounds = Bounds { connections: settings.max_connections, shutdown: settings.shutdown_deadline.0 };
     let cut_off = serve_until(stop, (listener, api::router(app, mounted)), bounds, (&lifecycle, &bus)).await;
     drop(background);
+    end((&bundler, &bus), &connections, &runtime, &database).await;
+    if cut_off > 0 {
+        anyhow::bail!("{cut_off} connections were cut off, because their requests took too long to finish");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Has written what is to be written, and lets go of the rest.
+async fn end(
+    (bundler, bus): (&Bundler, &Bus),
+    connections: &Connections,
+    runtime: &Runtime,
+    database: &Database,
+) {
     bundler.shutdown().await;
     if !connections.vault().settle(SETTLE_DEADLINE).await {
         tracing::warn!("the renewal of a token is cut off; the next start finds out what became of it");
@@ -160,11 +166,6 @@ pub(crate) async fn run(loaded: Loaded, args: &ServeArgs) -> anyhow::Result<()> 
     if tokio::time::timeout(CLOSE_DEADLINE, database.close()).await.is_err() {
         tracing::warn!("the database is left with statements running");
     }
-    if cut_off > 0 {
-        anyhow::bail!("{cut_off} connections were cut off, because their requests took too long to finish");
-    }
-    tracing::info!("stopped");
-    Ok(())
 }
 
 /// Serves until `stop`. Then hooks of plugins and deliveries end in the same time as requests do, and none is begun meanwhile. Gives the number

@@ -29,7 +29,7 @@ pub(super) struct After {
 /// What has become of an installation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Change<'a> {
+struct Told<'a> {
     change: &'static str,
     plugin_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,8 +102,7 @@ async fn follow(
 fn frame(event: &LoggedEvent) -> Bytes {
     let data: serde_json::Value = serde_json::from_str(&event.data).unwrap_or_default();
     let version = data.get("version").and_then(serde_json::Value::as_str).map(str::to_owned);
-    let change =
-        Change { change: change(&event.kind), plugin_id: &event.subject, version, time: event.time() };
+    let change = Told { change: change(&event.kind), plugin_id: &event.subject, version, time: event.time() };
     // Texts always serialise.
     event_stream::frame(event.seq, &serde_json::to_string(&change).unwrap_or_default())
 }

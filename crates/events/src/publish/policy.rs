@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn every_wrong_pattern_is_named() {
-        let wrong = EventPolicy::checked(&["a".into(), "*.b".into()], Some(&["".into()])).unwrap_err();
+        let wrong = EventPolicy::checked(&["a".into(), "*.b".into()], Some(&[String::new()])).unwrap_err();
         let Error::Invalid(violations) = wrong else { panic!("{wrong}") };
         let pointers: Vec<_> = violations.iter().map(|each| each.pointer.as_str()).collect();
         assert_eq!(pointers, ["/pages/emit/1", "/pages/follow/0"]);

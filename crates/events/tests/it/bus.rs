@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::place::Place;
 
 /// How long anything may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What plugins listen to, as the test says.
 #[derive(Debug, Default)]

@@ -69,7 +69,9 @@ async fn events_of_a_key_stay_in_order_while_one_fails(place: Place) {
     world.hook(&acme, "crm", "order.*");
     world.behave("crm", Behaviour { status: 500, times: Some(1), only: Some(0), ..Behaviour::default() });
     // Keys a and b in turn, and some without.
-    world.publish(&acme, "order.changed", (0, 9), |n| ["a", "b", ""][n as usize % 3].into()).await;
+    world
+        .publish(&acme, "order.changed", (0, 9), |n| ["a", "b", ""][usize::try_from(n).unwrap() % 3].into())
+        .await;
     process.settle().await;
     let first = world.numbers("crm");
     assert!(first.contains(&0));

@@ -223,7 +223,7 @@ async fn the_platform_is_given_every_tenants_events(place: Place) {
     assert!(process.subscriptions.list(by(&home)).await.unwrap().is_empty());
     let hidden = process.subscriptions.get(by(&home), &subscription.id).await;
     assert!(matches!(hidden, Err(Error::NoSuchSubscription(_))));
-    let all = events::delivery::Filter::default();
+    let all = Filter::default();
     let seen = |reach| process.deliveries.list((&home, reach), &all, None, None);
     assert!(seen(Scope::Tenant).await.unwrap().deliveries.is_empty());
     assert_eq!(seen(Scope::Platform).await.unwrap().deliveries.len(), 2);
@@ -261,7 +261,7 @@ async fn who_is_deleted_is_given_nothing_more(place: Place) {
     assert!(states.iter().all(|(state, _)| *state == events::delivery::State::Skipped), "{states:?}");
     assert_eq!(world.count("SELECT COUNT(*) FROM subscription_secret").await, 0);
     let of = (&acme, Scope::Tenant);
-    let first = world.deliveries(&process, &acme, Default::default()).await.remove(0);
+    let first = world.deliveries(&process, &acme, Filter::default()).await.remove(0);
     assert!(matches!(process.deliveries.retry(of, first.id).await, Err(Error::NoReceiver)));
 }
 

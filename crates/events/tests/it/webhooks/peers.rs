@@ -39,7 +39,7 @@ async fn what_others_libraries_sign_is_taken() {
         bench.install(&whose, json!({"scheme": sample["scheme"], "secret": "s"}));
         let secret = sample["secret"].as_str().unwrap();
         bench.change(&whose, |door| {
-            door.secrets = vec![SecretString::from("of no sender"), SecretString::from(secret)]
+            door.secrets = vec![SecretString::from("of no sender"), SecretString::from(secret)];
         });
         if sample["scheme"] == "standard" {
             bench.change(&whose, |door| drop(door.secrets.remove(0)));
