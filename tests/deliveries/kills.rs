@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use model::Ambient;
 use reqwest::Method;
 use serde_json::json;
-use testkit::{Backend, Builder, TestServer};
+use testkit::{Backend, Builder, Nats, TestServer};
 
 use super::peers::Receiver;
 use super::{address, booked, client, shop_and_ledger, signed, until};
@@ -38,6 +38,14 @@ async fn nothing_is_lost_on_sqlite() {
 async fn nothing_is_lost_with_two_replicas_on_postgres() {
     let backend = Backend::servers(&POSTGRES).unwrap();
     let builders = (0..2).map(|_| configured(&backend)).collect();
+    run(backend, builders).await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_with_two_replicas_and_nats() {
+    let nats = Nats::start().unwrap();
+    let backend = Backend::servers(&POSTGRES).unwrap();
+    let builders = (0..2).map(|_| configured(&backend).set("NATS_URL", nats.url())).collect();
     run(backend, builders).await;
 }
 

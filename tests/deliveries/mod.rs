@@ -1,5 +1,6 @@
 //! Webhooks, events and deliveries through the whole program.
 
+mod command;
 mod kills;
 mod peers;
 mod react;

@@ -17,7 +17,8 @@ use crate::lexmodo::LexmodoCommand;
 use crate::plugin::PluginCommand;
 use crate::settings::{self, Loaded, Places, SettingsError};
 use crate::tenants::TenantsCommand;
-use crate::{connections, events, keys, lexmodo, logging, parts, plugin, serve, tenants};
+use crate::webhooks::WebhooksCommand;
+use crate::{connections, events, keys, lexmodo, logging, parts, plugin, serve, tenants, webhooks};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong command line or settings.";
 
@@ -73,6 +74,12 @@ enum Command {
         after_help = "Examples:\n  jackfield plugin new opening-hours\n  jackfield plugin check opening-hours\n  jackfield plugin publish opening-hours --install"
     )]
     Plugin(PluginCommand),
+    /// Send webhooks, to try a plugin out.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  jackfield webhooks send payment-card --tenant acme --data '{\"id\": \"evt_1\"}'"
+    )]
+    Webhooks(WebhooksCommand),
     /// Print the settings in force, secrets masked.
     #[command(
         after_help = "Examples:\n  jackfield settings\n  jackfield settings --default-file > jackfield.toml"
@@ -161,6 +168,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Events(command) => return Ok(runtime()?.block_on(events::run(command))),
         Command::Plugin(command) => return Ok(runtime()?.block_on(plugin::run(command))),
+        Command::Webhooks(command) => return Ok(runtime()?.block_on(webhooks::run(command))),
         Command::Settings(args) if args.default_file => print(&settings::default_file())?,
         Command::Settings(args) if args.markdown => print(&settings::markdown())?,
         Command::Settings(_) => print(&settings::show(&load(cli.config.as_deref())?.values))?,

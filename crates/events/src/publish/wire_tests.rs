@@ -222,7 +222,8 @@ proptest! {
         let event = with(&json!({"id": id, "subject": subject, "n": number, "data": {"text": text}}));
         let first = AsCloudEvent(&logged(read(&event).unwrap())).to_json();
         let second = AsCloudEvent(&logged(published(structured(first.as_bytes()).unwrap()))).to_json();
-        prop_assert_eq!(first, second);
+        let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        prop_assert_eq!(value(&first), value(&second));
     }
 
     #[test]

@@ -263,7 +263,7 @@ mod tests {
         let wait = |text| refused(429, Some(text), b"").retry_after;
         assert_eq!(wait("120"), Some(Duration::from_mins(2)));
         assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::from_secs(30)));
-        assert_eq!(wait("Wed, 21 Oct 2014 07:28:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("Tue, 21 Oct 2014 07:28:00 GMT"), Some(Duration::ZERO));
         assert_eq!(wait("soon"), None);
     }
 

@@ -46,6 +46,15 @@ struct Answer {
     body: Vec<u8>,
 }
 
+/// What somebody else than this program's user is answered.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The body as text.
+    pub(crate) body: String,
+}
+
 /// Why there is no answer.
 enum Broken {
     /// The server was not reached, so it has done nothing.
@@ -133,6 +142,29 @@ impl Client {
         // It is an error whatever it says.
         let refused = self.read(&Answer { status, headers, body });
         Err(refused.err().unwrap_or_else(|| self.explain(Broken::Later("it is no stream".to_owned()))))
+    }
+
+    /// Posts as somebody else would: with these headers alone, once, and whatever is answered.
+    ///
+    /// # Errors
+    /// [`Failure::Other`] if it cannot be reached.
+    pub(crate) async fn send_to(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        body: Vec<u8>,
+    ) -> Result<Sent, Failure> {
+        let mut request = self.http.post(url).timeout(DEADLINE).body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.map_err(|error| {
+            let why = reason(&error);
+            self.explain(if error.is_connect() { Broken::Connect(why) } else { Broken::Later(why) })
+        })?;
+        let status = response.status().as_u16();
+        let body = whole(response).await.map_err(|why| self.explain(Broken::Later(why)))?;
+        Ok(Sent { status, body: String::from_utf8_lossy(&body).into_owned() })
     }
 
     async fn ask(&self, method: Method, path: &[&str], body: Vec<u8>, doing: &str) -> Result<Value, Failure> {

@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn every_secret_is_marked() {
         for setting in TABLE {
-            let sounds_secret = ["SECRET", "_TOKEN", "ENCRYPTION_KEY", "DATABASE_URL"]
+            let sounds_secret = ["SECRET", "_TOKEN", "ENCRYPTION_KEY", "DATABASE_URL", "NATS_URL"]
                 .iter()
                 .any(|word| setting.name.contains(word));
             assert_eq!(setting.secret, sounds_secret, "{}", setting.name);

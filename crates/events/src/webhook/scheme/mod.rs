@@ -4,6 +4,7 @@
 pub mod bearer;
 pub mod builtin;
 mod header;
+mod sign;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 pub use bearer::{Bearer, BearerError, VerifyBearer};
+pub use sign::SignError;
 pub use verify::{Incoming, MAX_SECRETS, Refused, Verified};
 
 /// A text of the table, or of a manifest.

@@ -243,7 +243,7 @@ impl Signature {
     }
 
     /// What is signed, piece by piece.
-    fn message<'a>(&'a self, said: &Said<'a>, body: &'a [u8]) -> Vec<&'a [u8]> {
+    pub(super) fn message<'a>(&'a self, said: &Said<'a>, body: &'a [u8]) -> Vec<&'a [u8]> {
         let bytes = |piece: &'a Piece| match piece {
             Piece::Literal(text) => text.as_bytes(),
             Piece::Timestamp => said.timestamp.unwrap_or_default().as_bytes(),
@@ -276,7 +276,7 @@ impl Signature {
     }
 
     /// The kind of signature that a secret is for, and its key.
-    fn key(&self, secret: &str) -> Result<(&Kind, Zeroizing<Vec<u8>>), Refused> {
+    pub(super) fn key(&self, secret: &str) -> Result<(&Kind, Zeroizing<Vec<u8>>), Refused> {
         let mut wrong = Refused::Secret("it must be the secret of this scheme");
         for kind in self.kinds.iter() {
             match kind.read_key(secret) {

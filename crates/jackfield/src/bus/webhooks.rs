@@ -46,7 +46,7 @@ impl SchemeTokens {
 }
 
 /// What takes webhooks in, for `plugins`. `wake` is told of what is to be delivered. Must be called within a tokio runtime.
-pub(crate) fn webhooks(
+pub(super) fn webhooks(
     settings: &Settings,
     (database, sealer): (&Database, &Sealer),
     (plugins, wake): (Arc<dyn Plugins>, Wake),

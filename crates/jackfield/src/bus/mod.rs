@@ -1,5 +1,7 @@
 //! The event bus, made from the settings.
 
+mod webhooks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +19,8 @@ use runtime::Receivers;
 use storage::{Database, Sealer};
 use url::Url;
 
+use self::webhooks::webhooks;
 use crate::settings::Settings;
-use crate::webhooks::webhooks;
 
 /// What plugins listen to, by the registry.
 struct Listeners(Arc<Registry>);
