@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use model::Ambient;
@@ -93,12 +93,23 @@ async fn run(backend: Backend, builders: Vec<Builder>) {
     let published: BTreeMap<String, u64> =
         published.into_iter().enumerate().map(|(key, count)| (format!("k{key}"), count)).collect();
     assert!(published.values().all(|count| *count > 5), "{published:?}");
-    let has_all = || {
+    let missing = || -> Vec<(String, Vec<u64>)> {
         let taken = receiver.taken_by_key();
-        let has = |key: &String, count: u64| taken.get(key).is_some_and(|taken| taken.len() as u64 == count);
-        published.iter().all(|(key, count)| has(key, *count))
+        let of_key = |(key, count): (&String, &u64)| {
+            let taken = taken.get(key).cloned().unwrap_or_default();
+            let missing: Vec<u64> = (0..*count).filter(|number| !taken.contains(number)).collect();
+            (!missing.is_empty()).then(|| (key.clone(), missing))
+        };
+        published.iter().filter_map(of_key).collect()
     };
-    until("events are missing", DEADLINE, async || Some(has_all())).await;
+    let began = Instant::now();
+    while !missing().is_empty() {
+        if began.elapsed() > DEADLINE {
+            let waiting = deployment.get_as(ADMIN, "/events/deliveries?state=pending").await;
+            panic!("events are missing: {:?}; {}", missing(), waiting.text);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     for (key, numbers) in receiver.taken_by_key() {
         assert!(numbers.is_sorted(), "{key} came out of order: {numbers:?}");
     }
