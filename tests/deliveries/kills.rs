@@ -72,9 +72,9 @@ async fn run(backend: Backend, builders: Vec<Builder>) {
     let deployment = Deployment { server: servers.next().unwrap(), backend };
     shop_and_ledger(&deployment).await;
     let path = address(&deployment).await;
-    // Now and then it refuses what it is given: then the next of the key waits. Twice would be for minutes.
+    // Now and then it refuses what it is given: then the next of the key waits for 5 s, and twice would be for minutes.
     let receiver = Receiver::start(|n, is_known| {
-        if !is_known && n % 17 == 16 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
+        if !is_known && n % 97 == 96 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
     })
     .await;
     let subscription = json!({"types": ["load.*"], "endpoint": {"url": receiver.url}});
@@ -168,7 +168,7 @@ async fn publish(replicas: &Replicas, key: usize) -> u64 {
             turn += 1;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     0
 }
