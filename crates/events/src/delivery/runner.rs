@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use model::Timestamp;
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::receive::{Outcome, Parcel, Receiver};
 use super::retry::{Conclusion, conclude};
@@ -137,9 +138,14 @@ impl Runner {
                 return self.inner.remove_queue(&self.name).await;
             };
             self.attempts += 1;
+            let cut_short = row.clone();
             let attempt =
                 attempt(Arc::clone(&self.inner), self.queue.clone(), row, receiver, self.signal.clone());
-            self.at_work.push(Box::pin(attempt));
+            let ended = by_itself(attempt);
+            self.at_work.push(Box::pin(async move {
+                let outcome = || Outcome::not_now("the server could not make the attempt");
+                ended.await.unwrap_or_else(|| Ended::Attempt(cut_short, Some(outcome())))
+            }));
         }
         Ok(())
     }
@@ -249,11 +255,9 @@ impl Runner {
         let is_last = self.at_work.is_empty() && self.is_whole && is_idle && self.may_begin();
         let release = is_last.then_some((self.stamp, earliest));
         let entry = Entry { queue: self.queue.clone(), done: Some((row, conclusion)), release };
-        let inner = Arc::clone(&self.inner);
-        self.at_work.push(Box::pin(async move {
-            let written = inner.write(entry.clone()).await;
-            Ended::Writing(entry.done, written)
-        }));
+        let (inner, done) = (Arc::clone(&self.inner), entry.done.clone());
+        let written = by_itself(async move { inner.write(entry).await });
+        self.at_work.push(Box::pin(async move { Ended::Writing(done, written.await.flatten()) }));
     }
 
     /// Lets go of the queue. Tells whether it did; `None` where it could not, and the lease ends by itself.
@@ -280,6 +284,15 @@ impl Runner {
             }
         }
     }
+}
+
+/// Has `work` go on whatever its holder waits for: what holds a connection of the database must not wait for one who waits for
+/// another. It ends when what is returned is dropped; `None` where it panics.
+fn by_itself<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> impl Future<Output = Option<T>> + Send {
+    let handle = AbortOnDropHandle::new(tokio::spawn(work));
+    async move { handle.await.ok() }
 }
 
 /// One attempt, once there is room for it.
