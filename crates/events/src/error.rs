@@ -45,7 +45,7 @@ pub enum Error {
     #[error("NATS_URL must be the address of a NATS server, such as nats://user:password@nats.example:4222")]
     NatsUrl,
     /// No page gave this cursor.
-    #[error("the cursor is none that a page gave: take nextCursor as it is, or leave it out")]
+    #[error("the cursor is none that a page gave: take `next` of an answer as it is, or leave it out")]
     Cursor,
     /// There is no such subscription, or it is not the caller's.
     #[error("there is no subscription {0}")]

@@ -8,6 +8,7 @@ use super::store::listing::{self, DeliveryRow, Order, Wanted};
 use super::store::webhooks;
 use super::{Webhooks, stored};
 use crate::Error;
+pub use crate::delivery::State;
 use crate::delivery::{NewDelivery, Payload, Queue, touch};
 
 /// How many deliveries of all kinds one look goes through, and how many looks one request has.
@@ -18,39 +19,6 @@ const LOOKS: usize = 5;
 pub const MAX_PAGE: u32 = 200;
 /// The most deliveries that one range makes again.
 pub const MAX_RANGE: u32 = 1000;
-
-/// What has become of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It waits for its first attempt or its next.
-    Pending,
-    /// The plugin has it.
-    Delivered,
-    /// It has failed for good; it can be replayed.
-    Failed,
-    /// There was nobody to take it.
-    Skipped,
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Delivered, Self::Failed, Self::Skipped];
-
-    /// The word on the wire and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-
-    /// The state of this word.
-    pub fn read(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
-    }
-}
 
 /// Which deliveries are meant.
 #[derive(Debug, Clone, Default)]
