@@ -54,8 +54,8 @@ pub enum Error {
     #[error("there is no such delivery")]
     NoSuchDelivery,
     /// A tenant has as many subscriptions as it may have.
-    #[error("a tenant has at most 100 subscriptions: delete one that is no longer needed")]
-    TooManySubscriptions,
+    #[error("a tenant has at most {0} subscriptions: delete one that is no longer needed")]
+    TooManySubscriptions(u32),
     /// A subscription to a handler has no secret.
     #[error("a subscription to a handler is not signed: only one to an endpoint has a secret")]
     NoSecret,
@@ -135,7 +135,7 @@ impl Coded for Error {
             Self::NotDeclared(_) | Self::NotAllowed(_) => ErrorCode::AccessDenied,
             Self::Gone { .. } => ErrorCode::Gone,
             Self::Cursor => ErrorCode::InvalidRequest,
-            Self::TooManySubscriptions | Self::NoSecret | Self::NoReceiver => ErrorCode::Conflict,
+            Self::TooManySubscriptions(_) | Self::NoSecret | Self::NoReceiver => ErrorCode::Conflict,
             Self::TooManyStreams(_) | Self::QueueFull => ErrorCode::RateLimited,
             Self::Shared(error) => error.code(),
             Self::NoPlugins | Self::Plugins(_) | Self::TooManyWebhooks => ErrorCode::Unavailable,

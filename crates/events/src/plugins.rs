@@ -1,6 +1,7 @@
 //! What this crate asks of plugins: a trait that the part which runs them implements.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +9,8 @@ use bytes::Bytes;
 use model::{EventPattern, PluginId, TenantId};
 use secrecy::SecretString;
 use serde_json::Value;
+
+use crate::webhook::Manifest;
 
 /// A handler of an installed plugin that wants events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +32,8 @@ pub struct WebhookDoor {
     pub plugin_key: String,
     /// Whether the tenant has it switched on.
     pub enabled: bool,
-    /// The manifest's `webhook`; `None` where the plugin takes none.
-    pub manifest: Option<Value>,
+    /// The manifest's `webhook`; `None` where the plugin takes none, or this version of the program does not understand it.
+    pub manifest: Option<Manifest>,
     /// The secrets that a signature may be made with, the newest first: during a rotation two. Empty where the tenant has
     /// not set any.
     pub secrets: Vec<SecretString>,
@@ -104,7 +107,7 @@ pub trait Plugins: Send + Sync {
         &self,
         tenant: &TenantId,
         plugin: &PluginId,
-    ) -> Result<Option<WebhookDoor>, ReceiveError>;
+    ) -> Result<Option<Arc<WebhookDoor>>, ReceiveError>;
 
     /// Gives a handler an event, as CloudEvents JSON. Takes no longer than [`Plugins::longest`].
     async fn event(

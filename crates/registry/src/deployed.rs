@@ -179,6 +179,7 @@ mod tests {
             kind: None,
             routes: Vec::new(),
             hooks: Vec::new(),
+            listeners: [].into(),
             handlers: [].into(),
             hosts: Vec::new(),
             emits: [].into(),

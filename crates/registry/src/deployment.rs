@@ -165,6 +165,7 @@ pub(crate) fn deployment(tenant: &TenantId, row: DeploymentRow, departed: bool) 
         incarnation: row.incarnation,
         kind,
         routes: merged(backend.routes, definition.routes),
+        listeners: hooks.iter().map(|hook| hook.handler.clone()).collect(),
         hooks: hooks.into_iter().filter(|hook| grants.covers_events(&hook.event)).collect(),
         handlers: definition.handlers,
         hosts: manifest.hosts.into_iter().filter(|rule| is_granted(rule, &grants)).collect(),

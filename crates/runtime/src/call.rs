@@ -380,7 +380,7 @@ fn check(deployment: &Deployment) -> Result<(), Error> {
 
 /// Whether a handler is told of events, or takes webhooks.
 fn is_told(deployment: &Deployment, handler: &str) -> bool {
-    deployment.hooks.iter().any(|hook| hook.handler == handler)
+    deployment.listeners.contains(handler)
         || deployment.webhook.as_ref().is_some_and(|webhook| registry::webhook_handler(webhook) == handler)
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use events::webhook::Manifest;
 use events::{Answer, Cause, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -39,14 +40,12 @@ const DOOR_KEPT_FOR: Duration = Duration::from_secs(1);
 /// Of how many installations.
 const MAX_DOORS: u64 = 10_000;
 
-type Door = Option<Arc<WebhookDoor>>;
-
 /// Gives events and webhooks to the backends of installed plugins.
 pub struct Receivers {
     registry: Arc<Registry>,
     runtime: Runtime,
     upstreams: Arc<Upstreams>,
-    doors: Cache<(TenantId, PluginId), Door>,
+    doors: Cache<(TenantId, PluginId), Option<Arc<WebhookDoor>>>,
     ambient: Ambient,
 }
 
@@ -68,7 +67,11 @@ impl Receivers {
         Self { registry, runtime, upstreams, doors, ambient }
     }
 
-    async fn door(&self, tenant: &TenantId, plugin: &PluginId) -> Result<Door, registry::Error> {
+    async fn door(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginId,
+    ) -> Result<Option<Arc<WebhookDoor>>, registry::Error> {
         let deployment = match self.registry.deployment(tenant, plugin).await {
             Err(registry::Error::NotInstalled(_)) => return Ok(None),
             found => found?,
@@ -80,7 +83,8 @@ impl Receivers {
         Ok(Some(Arc::new(WebhookDoor {
             plugin_key: deployment.plugin_key.clone(),
             enabled: deployment.enabled,
-            manifest: deployment.webhook.clone(),
+            // It was checked when it was published; a later version's may not be understood.
+            manifest: deployment.webhook.as_ref().and_then(|webhook| Manifest::from_json(webhook).ok()),
             secrets,
         })))
     }
@@ -240,10 +244,9 @@ impl Plugins for Receivers {
         &self,
         tenant: &TenantId,
         plugin: &PluginId,
-    ) -> Result<Option<WebhookDoor>, ReceiveError> {
+    ) -> Result<Option<Arc<WebhookDoor>>, ReceiveError> {
         let key = (tenant.clone(), plugin.clone());
-        let door = self.doors.try_get_with(key, self.door(tenant, plugin)).await;
-        Ok(door.map_err(|error| unreadable(&error))?.map(|door| WebhookDoor::clone(&door)))
+        self.doors.try_get_with(key, self.door(tenant, plugin)).await.map_err(|error| unreadable(&error))
     }
 
     async fn event(

@@ -4,6 +4,7 @@ use model::{Ambient, Event, EventKind, Published, Timestamp};
 use serde_json::{Value, json};
 use sqlx::{FromRow, QueryBuilder};
 
+use crate::batches::batches;
 use crate::{Conn, Engine, Error, on};
 
 /// Any number, as long as it is this program's own: names the lock on the log.
@@ -76,7 +77,7 @@ pub(crate) async fn append(
     let now = ambient.now();
     let own = events.iter().map(|event| Entry::own(event, ambient));
     let entries: Vec<_> = own.chain(published.iter().map(|event| Entry::published(event, ambient))).collect();
-    for entries in entries.chunks(ROWS) {
+    for entries in batches(&entries, ROWS) {
         insert(conn, entries, now).await?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 //! which the two databases differ, and the durable primitives on top.
 
 mod backoff;
+mod batches;
 pub mod blobs;
 mod data_key;
 mod database;
@@ -27,6 +28,7 @@ mod staged;
 mod tenant_deletion;
 mod ticket;
 
+pub use batches::batches;
 pub use blobs::{BlobKey, Blobs, Folder, S3, S3Config};
 pub use database::{Conn, Database, DatabaseUrl, Engine, Tx};
 pub use error::Error;

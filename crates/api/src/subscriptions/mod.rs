@@ -52,7 +52,7 @@ fn told_once(status: StatusCode, body: impl IntoResponse) -> Response {
 
 /// Has events given to an endpoint, or to a plugin's handler, from now on: at least once, those of a subject or `partitionkey` in
 /// order. An endpoint gets each as CloudEvents JSON, signed as Standard Webhooks has it with the `secret` that is told here, this once.
-/// A tenant has at most 100 subscriptions.
+/// A tenant has at most 100 subscriptions, or as many as `SUBSCRIPTIONS_PER_TENANT` says.
 #[utoipa::path(
     post, path = "/subscriptions", tag = "events", operation_id = "createSubscription",
     request_body = CreateSubscription,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{PluginId, TenantId, Timestamp};
 use sqlx::QueryBuilder;
-use storage::{Tx, on};
+use storage::{Tx, batches, on};
 
 /// How many rows one statement writes: SQLite and PostgreSQL allow 32,766 places in one, and more.
 const ROWS: usize = 500;
@@ -140,7 +140,7 @@ pub struct NewDelivery {
 /// # Errors
 /// Those of the database.
 pub async fn enqueue(tx: &mut Tx, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), storage::Error> {
-    for rows in deliveries.chunks(ROWS) {
+    for rows in batches(deliveries, ROWS) {
         insert(tx, rows, now).await?;
     }
     touch(tx, deliveries).await
@@ -179,7 +179,7 @@ pub(crate) async fn touch(tx: &mut Tx, deliveries: &[NewDelivery]) -> Result<(),
         entry.1 = entry.1.min(at);
     }
     let due: Vec<_> = due.into_iter().collect();
-    for queues in due.chunks(ROWS) {
+    for queues in batches(&due, ROWS) {
         on!(tx, |c| {
             let mut query = QueryBuilder::new(
                 "INSERT INTO delivery_queue (queue, tenant, kind, receiver, plugin_key, due_at, stamp, nudge, halted, \

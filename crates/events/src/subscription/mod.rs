@@ -5,6 +5,7 @@
 
 mod endpoint;
 pub(crate) mod health;
+mod record;
 mod schema;
 mod secret;
 mod store;
@@ -18,122 +19,21 @@ use model::{Ambient, Event, EventKind, EventPattern, PluginId, TenantId, Timesta
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use storage::{Database, LoggedEvent, Tx};
-use url::Url;
 
 pub use endpoint::{DEADLINE, Endpoints};
+pub use record::{Destination, Scope, State, Subscription};
 pub(crate) use schema::{ROWS, SECRET, SECRET_ROWS, SUBSCRIPTIONS};
 pub use wish::{Change, NewSubscription};
 
-use crate::delivery::{Deliveries, Outcome, Parcel, Queue, queues};
+use crate::delivery::{Deliveries, Outcome, Parcel, queues};
 use crate::{Error, Plugins};
 use wish::Wrong;
-
-/// The most subscriptions of one tenant. Two that are made at the same moment may overstep it by one.
-pub const MAX_SUBSCRIPTIONS: i64 = 100;
 
 /// How the ids of the platform's subscriptions begin; no tenant's does. By it their deliveries are known, which tell of every tenant.
 pub(crate) const PLATFORM: &str = "platform-";
 
 /// The type of what [`Subscriptions::test`] sends.
 const TEST: &str = "jackfield.subscription.test";
-
-/// Whose events somebody wants, or may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// One tenant's.
-    Tenant,
-    /// Every tenant's, and those of the platform.
-    Platform,
-}
-
-impl Scope {
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tenant => "tenant",
-            Self::Platform => "platform",
-        }
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        [Self::Tenant, Self::Platform].into_iter().find(|scope| scope.as_str() == text)
-    }
-}
-
-/// What a subscription is like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It is given events.
-    Active,
-    /// It is given nothing until it is resumed: somebody wanted it so.
-    Paused,
-    /// It is given nothing until it is resumed: its receiver has failed for days, or wants nothing more.
-    Disabled,
-}
-
-impl State {
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Paused => "paused",
-            Self::Disabled => "disabled",
-        }
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        [Self::Active, Self::Paused, Self::Disabled].into_iter().find(|state| state.as_str() == text)
-    }
-}
-
-/// Where events go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// To a URL.
-    Endpoint(Url),
-    /// To a handler of an installed plugin.
-    Handler {
-        /// The plugin's id.
-        plugin: PluginId,
-        /// What tells the plugin from all others, for ever.
-        plugin_key: String,
-        /// The handler's name.
-        handler: String,
-    },
-}
-
-/// A subscription.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscription {
-    /// Its id.
-    pub id: String,
-    /// The tenant that it belongs to.
-    pub tenant: TenantId,
-    /// Whose events it wants.
-    pub scope: Scope,
-    /// Of which types.
-    pub types: Vec<EventPattern>,
-    /// Where they go.
-    pub destination: Destination,
-    /// What it is for.
-    pub description: Option<String>,
-    /// What it is like.
-    pub state: State,
-    /// Why it is disabled.
-    pub reason: Option<String>,
-    /// Since when each attempt has failed.
-    pub failing_since: Option<Timestamp>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
-}
-
-impl Subscription {
-    fn queue(&self) -> Queue {
-        Queue::Subscription { tenant: self.tenant.clone(), id: self.id.clone() }
-    }
-}
 
 /// What came of sending a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +65,8 @@ pub struct Parts {
     pub plugins: Option<Arc<dyn Plugins>>,
     /// What is woken where something is to be delivered.
     pub deliveries: Deliveries,
+    /// How many subscriptions a tenant may have. Two that are made at the same moment may overstep it by one.
+    pub most_per_tenant: u32,
     /// Time and randomness.
     pub ambient: Ambient,
 }
@@ -233,8 +135,8 @@ impl Subscriptions {
             updated_at: now,
         };
         let mut tx = self.0.database.begin().await?;
-        if store::count(&mut tx, tenant).await? >= MAX_SUBSCRIPTIONS {
-            return Err(Error::TooManySubscriptions);
+        if store::count(&mut tx, tenant).await? >= i64::from(self.0.most_per_tenant) {
+            return Err(Error::TooManySubscriptions(self.0.most_per_tenant));
         }
         store::insert(&mut tx, &subscription).await?;
         let secret = match subscription.destination {
@@ -427,7 +329,7 @@ impl Subscriptions {
     async fn plugin_key(&self, tenant: &TenantId, plugin: &PluginId) -> Result<String, Error> {
         let plugins = self.0.plugins.as_ref().ok_or(Error::NoPlugins)?;
         let door = plugins.webhook_door(tenant, plugin).await.map_err(Error::Plugins)?;
-        door.map(|door| door.plugin_key).ok_or_else(|| Error::PluginNotInstalled(plugin.to_string()))
+        door.map(|door| door.plugin_key.clone()).ok_or_else(|| Error::PluginNotInstalled(plugin.to_string()))
     }
 }
 

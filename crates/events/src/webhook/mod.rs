@@ -97,9 +97,7 @@ pub enum Destination {
 #[derive(Debug)]
 pub struct Door {
     owner: Owner,
-    manifest: Manifest,
-    secrets: Vec<SecretString>,
-    is_enabled: bool,
+    installed: Arc<WebhookDoor>,
     /// The URLs by which it may have been called.
     audiences: Vec<String>,
 }
@@ -212,11 +210,11 @@ impl Webhooks {
         if known.as_ref().is_some_and(|key| *key != door.plugin_key) {
             return Err(Error::NoSuchWebhookAddress);
         }
-        let manifest = read_manifest(&door)?;
+        let manifest = manifest(&door)?;
         if known.is_none() && !manifest.scheme.is_proven() {
             return Err(Error::WebhookUnproven);
         }
-        let owner = Owner { tenant, plugin, plugin_key: door.plugin_key };
+        let owner = Owner { tenant, plugin, plugin_key: door.plugin_key.clone() };
         if let Proof::Bearer(_) = manifest.scheme.proof {
             let mut documented = addresses.documented(&owner);
             audiences.push(documented.to_string());
@@ -224,10 +222,14 @@ impl Webhooks {
             audiences.push(documented.to_string());
             audiences.extend(manifest.audience.clone());
         }
-        Ok(Door { owner, manifest, secrets: door.secrets, is_enabled: door.enabled, audiences })
+        Ok(Door { owner, installed: door, audiences })
     }
 
-    async fn installed(&self, tenant: &TenantId, plugin: &PluginId) -> Result<Option<WebhookDoor>, Error> {
+    async fn installed(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginId,
+    ) -> Result<Option<Arc<WebhookDoor>>, Error> {
         self.0.plugins.webhook_door(tenant, plugin).await.map_err(Error::Plugins)
     }
 
@@ -239,15 +241,16 @@ impl Webhooks {
         let incoming =
             Incoming { headers: &request.headers, body: &request.body, audiences: &door.audiences };
         let now = (self.0.ambient.now(), &*self.0.tokens);
-        let verified = door.manifest.scheme.verify(&incoming, &door.secrets, now).await;
+        let scheme = &door.manifest()?.scheme;
+        let verified = scheme.verify(&incoming, &door.installed.secrets, now).await;
         metrics::counter!(
             "jackfield_webhooks_total",
-            "scheme" => door.manifest.scheme.name.clone(),
+            "scheme" => scheme.name.clone(),
             "outcome" => if verified.is_ok() { "verified" } else { "refused" }
         )
         .increment(1);
         let verified = verified?;
-        if !door.is_enabled {
+        if !door.installed.enabled {
             return Err(Error::WebhooksDisabled(door.owner.plugin.to_string()));
         }
         Ok(Proven { door, request, verified })
@@ -264,7 +267,7 @@ impl Webhooks {
         }
         let queue = door.queue();
         self.0.unfinished.add(&queue).await?;
-        match door.manifest.mode {
+        match door.manifest()?.mode {
             Mode::Queue => {
                 let due_at = self.0.ambient.now();
                 self.keep(&door, (&request, verified), due_at).await?;
@@ -291,7 +294,7 @@ impl Webhooks {
             method: request.method.clone(),
             path: request.path.clone(),
             query: request.query.clone(),
-            headers: kept_headers(&request.visible, &door.manifest.scheme.proof),
+            headers: kept_headers(&request.visible, &door.manifest()?.scheme.proof),
             body: request.body.clone(),
             received_at: self.0.ambient.now(),
         };
@@ -308,11 +311,11 @@ impl Webhooks {
     /// # Errors
     /// [`Error::PluginNotInstalled`], [`Error::TakesNoWebhooks`].
     pub async fn address(&self, tenant: &TenantId, plugin: &PluginId) -> Result<Address, Error> {
-        let (owner, manifest) = self.owner(tenant, plugin).await?;
+        let (owner, door) = self.owner(tenant, plugin).await?;
         let (token, row) = self.0.addresses.of(&owner).await?;
         let former_until = row.former_until.map(model::Timestamp::from_millisecond);
         let former_until = former_until.filter(|until| *until > self.0.ambient.now());
-        Ok(self.told(&owner, &manifest, &token, former_until))
+        Ok(self.told(&owner, manifest(&door)?, &token, former_until))
     }
 
     /// Gives an installation another secret address. The one before is taken for as long as `overlap`, at most
@@ -326,18 +329,19 @@ impl Webhooks {
         overlap: Duration,
         by: &str,
     ) -> Result<Address, Error> {
-        let (owner, manifest) = self.owner(tenant, plugin).await?;
+        let (owner, door) = self.owner(tenant, plugin).await?;
         let (token, row) = self.0.addresses.rotate(&owner, (overlap.min(LONGEST_OVERLAP), by)).await?;
         let former_until = row.former_until.map(model::Timestamp::from_millisecond);
-        Ok(self.told(&owner, &manifest, &token, former_until))
+        Ok(self.told(&owner, manifest(&door)?, &token, former_until))
     }
 
-    async fn owner(&self, tenant: &TenantId, plugin: &PluginId) -> Result<(Owner, Manifest), Error> {
+    /// An installation that takes webhooks.
+    async fn owner(&self, tenant: &TenantId, plugin: &PluginId) -> Result<(Owner, Arc<WebhookDoor>), Error> {
         let door = self.installed(tenant, plugin).await?;
         let door = door.ok_or_else(|| Error::PluginNotInstalled(plugin.to_string()))?;
-        let manifest = read_manifest(&door)?;
+        manifest(&door)?;
         let (tenant, plugin) = (tenant.clone(), plugin.clone());
-        Ok((Owner { tenant, plugin, plugin_key: door.plugin_key }, manifest))
+        Ok((Owner { tenant, plugin, plugin_key: door.plugin_key.clone() }, door))
     }
 
     fn told(
@@ -395,16 +399,18 @@ impl fmt::Debug for Webhooks {
 }
 
 impl Door {
+    fn manifest(&self) -> Result<&Manifest, Error> {
+        manifest(&self.installed)
+    }
+
     fn queue(&self) -> Queue {
         let Owner { tenant, plugin, plugin_key } = self.owner.clone();
         Queue::Webhooks { tenant, plugin, plugin_key }
     }
 }
 
-fn read_manifest(door: &WebhookDoor) -> Result<Manifest, Error> {
-    let webhook = door.manifest.as_ref().ok_or(Error::TakesNoWebhooks)?;
-    // It was checked when it was published; a later version's may not be understood.
-    Manifest::from_json(webhook).map_err(|_| Error::TakesNoWebhooks)
+fn manifest(door: &WebhookDoor) -> Result<&Manifest, Error> {
+    door.manifest.as_ref().ok_or(Error::TakesNoWebhooks)
 }
 
 /// A text as both databases keep it: PostgreSQL takes no NUL.

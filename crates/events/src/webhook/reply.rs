@@ -48,7 +48,7 @@ impl Webhooks {
         let Some(number) = self.keep(door, (&request, verified), due_at).await? else {
             return Ok(Taken::Kept);
         };
-        let headers = stored::pairs(&kept_headers(&request.visible, &door.manifest.scheme.proof));
+        let headers = stored::pairs(&kept_headers(&request.visible, &door.manifest()?.scheme.proof));
         let WebhookRequest { method, path, query, body, .. } = request;
         let request = Request { method, path, query, headers, body };
         // It goes on whether the sender waits or not.

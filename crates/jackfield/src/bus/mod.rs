@@ -79,6 +79,7 @@ impl Bus {
             endpoints,
             plugins: Some(Arc::clone(&plugins)),
             deliveries: deliveries.clone(),
+            most_per_tenant: settings.subscriptions_per_tenant.get(),
             ambient: ambient.clone(),
         });
         let woken = deliveries.clone();

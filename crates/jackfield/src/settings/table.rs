@@ -224,6 +224,8 @@ settings! {
         event_streams: NonZeroU32 = "EVENT_STREAMS" or "10000";
         /// How many of them are of one tenant. Streams without a credential have as many places again, of their own.
         event_streams_per_tenant: NonZeroU32 = "EVENT_STREAMS_PER_TENANT" or "2000";
+        /// How many subscriptions to events a tenant may have.
+        subscriptions_per_tenant: NonZeroU32 = "SUBSCRIPTIONS_PER_TENANT" or "100";
     }
     "Connections" {
         /// A file of further providers that accounts can be connected at, or of keys that override those of a built-in

@@ -159,8 +159,10 @@ pub struct Deployment {
     pub kind: Option<BackendKind>,
     /// Every route, the manifest's before the program's.
     pub routes: Vec<Route>,
-    /// Every subscription, the manifest's before the program's.
+    /// Every hook that was consented to, the manifest's before the program's.
     pub hooks: Vec<Hook>,
+    /// The handlers that hooks name, consented to or not: they hear events, and nobody calls them.
+    pub listeners: BTreeSet<String>,
     /// The names of the program's handlers, `onInstall` and its like among them.
     pub handlers: BTreeSet<String>,
     /// The rules of the hosts that were consented to.

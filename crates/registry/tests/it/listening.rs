@@ -93,6 +93,7 @@ async fn hooks_are_asked_for(house: House) {
     let running = house.registry.running(&named("acme")).await.unwrap();
     let hooks: Vec<&str> = running[0].hooks.iter().map(|hook| hook.event.as_str()).collect();
     assert_eq!(hooks, ["shop.closed", "orders.*"]);
+    assert!(running[0].listeners.contains("on"));
     let listened = house.registry.listened(&named("acme")).await.unwrap();
     assert_eq!(listened.iter().map(model::EventPattern::as_str).collect::<Vec<_>>(), asked);
     house.registry.set_enabled(&named("acme"), &plugin("card"), false, "u1").await.unwrap();

@@ -89,6 +89,7 @@ mod tests {
             kind: Some(BackendKind::Upstream(upstream.parse().unwrap())),
             routes: Vec::new(),
             hooks: Vec::new(),
+            listeners: [].into(),
             handlers: [].into(),
             hosts: Vec::new(),
             emits: [].into(),

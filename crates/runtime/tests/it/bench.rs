@@ -249,6 +249,7 @@ pub(crate) fn plugin(tenant: &str, id: &str) -> Deployment {
         kind: Some(BackendKind::Script),
         routes: Vec::new(),
         hooks: Vec::new(),
+        listeners: [].into(),
         handlers: BTreeSet::new(),
         hosts: Vec::new(),
         emits: BTreeSet::new(),

@@ -2,7 +2,7 @@
 
 use model::Timestamp;
 use sqlx::{FromRow, QueryBuilder};
-use storage::{Conn, Error, Tx, on};
+use storage::{Conn, Error, Tx, batches, on};
 
 use crate::delivery::retry::Conclusion;
 use crate::delivery::window::{Row, key_of};
@@ -84,7 +84,7 @@ pub(crate) async fn finish_delivered(
     status: Option<u16>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    for places in places.chunks(ROWS) {
+    for places in batches(places, ROWS) {
         on!(tx, |c| {
             let mut query = QueryBuilder::new(
                 "UPDATE delivery SET state = 'delivered', attempts = attempts + 1, last_error = NULL, last_status = ",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{TenantId, Timestamp};
 use sqlx::{FromRow, QueryBuilder};
-use storage::{Conn, Error, Tx, on};
+use storage::{Conn, Error, Tx, batches, on};
 
 use crate::delivery::Queue;
 
@@ -47,7 +47,7 @@ type Key = (String, String, String);
 /// that are the same, the first is the new one.
 pub(crate) async fn insert(tx: &mut Tx, webhooks: &[NewWebhook]) -> Result<Vec<Option<i64>>, Error> {
     let mut written: BTreeMap<Key, i64> = BTreeMap::new();
-    for rows in webhooks.chunks(ROWS) {
+    for rows in batches(webhooks, ROWS) {
         let new: Vec<(i64, String, String, String)> = on!(tx, |c| {
             let mut query = QueryBuilder::new(
                 "INSERT INTO webhook (tenant, plugin_key, plugin_id, dedupe_key, sender_id, method, path, query, headers, \

@@ -296,7 +296,7 @@ async fn a_tenant_has_so_many_and_no_more(place: Place) {
         world.subscribe(&process, &acme, (&["order.*"], &format!("in{number}"))).await;
     }
     let one_more = process.subscriptions.create(by(&acme), wanted(&["a"], &world.url("in"))).await;
-    assert!(matches!(one_more, Err(Error::TooManySubscriptions)));
+    assert!(matches!(one_more, Err(Error::TooManySubscriptions(100))));
     world.publish(&acme, "order.created", (1, 2), |_| String::new()).await;
     process.settle().await;
     for number in 0..100 {

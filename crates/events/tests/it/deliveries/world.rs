@@ -131,8 +131,14 @@ impl World {
             webhooks: None,
             ambient: ambient.clone(),
         });
-        let parts =
-            subscription::Parts { database, endpoints, plugins, deliveries: deliveries.clone(), ambient };
+        let parts = subscription::Parts {
+            database,
+            endpoints,
+            plugins,
+            deliveries: deliveries.clone(),
+            most_per_tenant: 100,
+            ambient,
+        };
         Process { deliveries, subscriptions: Subscriptions::new(parts) }
     }
 
@@ -298,15 +304,16 @@ impl Plugins for World {
         &self,
         tenant: &TenantId,
         plugin: &PluginId,
-    ) -> Result<Option<WebhookDoor>, ReceiveError> {
+    ) -> Result<Option<Arc<WebhookDoor>>, ReceiveError> {
         let known = self.known.lock().unwrap();
         let hook = known.hooks.iter().find(|(of, hook)| of == tenant && hook.plugin == *plugin);
-        Ok(hook.map(|(_, hook)| WebhookDoor {
+        let door = hook.map(|(_, hook)| WebhookDoor {
             plugin_key: hook.plugin_key.clone(),
             enabled: true,
             manifest: None,
             secrets: Vec::new(),
-        }))
+        });
+        Ok(door.map(Arc::new))
     }
 
     async fn event(

@@ -54,8 +54,8 @@ impl Plugins for Installed {
         &self,
         tenant: &TenantId,
         plugin: &PluginId,
-    ) -> Result<Option<WebhookDoor>, ReceiveError> {
-        Ok(self.doors.lock().unwrap().get(&(tenant.clone(), plugin.clone())).cloned())
+    ) -> Result<Option<Arc<WebhookDoor>>, ReceiveError> {
+        Ok(self.doors.lock().unwrap().get(&(tenant.clone(), plugin.clone())).cloned().map(Arc::new))
     }
 
     async fn event(&self, _: &TenantId, _: &Hook, _: &Value, _: Cause) -> Result<(), ReceiveError> {
@@ -174,11 +174,12 @@ impl Bench {
     }
 
     /// Installs the plugin in `tenant` with this `webhook` in its manifest.
+    #[expect(clippy::needless_pass_by_value, reason = "tests write it down where they pass it")]
     pub(crate) fn install(&self, tenant: &TenantId, webhook: Value) {
         let door = WebhookDoor {
             plugin_key: format!("key-of-{tenant}"),
             enabled: true,
-            manifest: Some(webhook),
+            manifest: Some(webhook::Manifest::from_json(&webhook).unwrap()),
             secrets: vec![SecretString::from(SECRET)],
         };
         self.installed.doors.lock().unwrap().insert((tenant.clone(), plugin()), door);

@@ -81,6 +81,7 @@ pub(super) fn script(tenant: &TenantId, id: &str) -> Deployment {
         kind: Some(BackendKind::Script),
         routes: Vec::new(),
         hooks: Vec::new(),
+        listeners: [].into(),
         handlers: hooks.into_iter().map(str::to_owned).collect(),
         hosts: Vec::new(),
         emits: BTreeSet::new(),

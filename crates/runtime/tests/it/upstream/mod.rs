@@ -87,6 +87,7 @@ fn deployment(upstream: &Url) -> Deployment {
         kind: Some(BackendKind::Upstream(upstream.clone())),
         routes: Vec::new(),
         hooks: Vec::new(),
+        listeners: [].into(),
         handlers: [].into(),
         hosts: Vec::new(),
         emits: [].into(),
