@@ -16,7 +16,7 @@ const IDLE_SECONDS = 30;
 /** A plugin that hears what is published, so that users may, too. */
 const listening = {
   id: "listening", name: "Listening", version: "1.0.0", category: "productivity", listens: ["order.*"],
-  files: { "index.tsx": "export default () => <p>orders</p>;" }, entryPoint: "index.tsx",
+  files: { "index.tsx": "export default () => <p>orders</p>;" }, entry: "index.tsx",
 };
 
 /** The `Authorization` of one of a tenant's users. */
