@@ -4,6 +4,7 @@ mod command;
 mod kills;
 mod peers;
 mod react;
+mod taking;
 
 use std::time::Duration;
 

@@ -81,7 +81,7 @@ impl Receivers {
             found => found?,
         };
         Ok(Some(Arc::new(WebhookDoor {
-            plugin_key: deployment.plugin_key.clone(),
+            plugin_key: installation_key(&deployment),
             enabled: deployment.enabled,
             // It was checked when it was published; a later version's may not be understood.
             manifest: deployment.webhook.as_ref().and_then(|webhook| Manifest::from_json(webhook).ok()),
@@ -101,8 +101,8 @@ impl Receivers {
             }
             found => found.map_err(|error| unreadable(&error))?,
         };
-        if deployment.plugin_key != plugin_key {
-            return Err(gone("another plugin of this id is installed now"));
+        if installation_key(&deployment) != plugin_key {
+            return Err(gone("the plugin was uninstalled; it, or another of its id, is installed anew"));
         }
         if !deployment.enabled {
             return Err(gone("the plugin is switched off"));
@@ -141,7 +141,7 @@ impl Receivers {
             Err(error) => return unreadable(&error),
         };
         let is_it = |deployment: &Deployment| {
-            deployment.plugin_key == hook.plugin_key && has_handler(deployment, &hook.handler)
+            installation_key(deployment) == hook.plugin_key && has_handler(deployment, &hook.handler)
         };
         if running.iter().any(is_it) {
             return not_now("the plugin has just been changed", Some(DOOR_KEPT_FOR));
@@ -231,7 +231,7 @@ impl Plugins for Receivers {
             deployment.hooks.iter().filter_map(|hook| {
                 Some(Hook {
                     plugin: deployment.plugin.clone(),
-                    plugin_key: deployment.plugin_key.clone(),
+                    plugin_key: installation_key(deployment),
                     pattern: hook.event.parse().ok()?,
                     handler: hook.handler.clone(),
                 })
@@ -285,6 +285,12 @@ async fn in_time<T>(
 ) -> Result<T, ReceiveError> {
     let done = tokio::time::timeout(deadline, work).await;
     done.unwrap_or_else(|_| Err(failed("the plugin took too long")))
+}
+
+/// What [`Plugins`] calls a plugin's key: of one installation, so that what was meant for it (a secret address, say) ends with it
+/// and does not come to the next one of the same plugin.
+fn installation_key(deployment: &Deployment) -> String {
+    format!("{}.{}", deployment.plugin_key, deployment.incarnation)
 }
 
 /// Whether events can be given to this handler.

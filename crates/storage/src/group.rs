@@ -18,6 +18,9 @@ use crate::{Database, Error, Tx};
 /// How long one transaction may take, from asking for a connection to the commit.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// The most bytes of one transaction, but for an item that has more by itself.
+const MAX_BYTES: usize = 8 << 20;
+
 /// When to come again where there is no room.
 pub(crate) const COME_AGAIN: Duration = Duration::from_secs(1);
 
@@ -25,7 +28,7 @@ pub(crate) const COME_AGAIN: Duration = Duration::from_secs(1);
 #[async_trait]
 pub trait WriteTogether: Send + Sync + 'static {
     /// What is handed in.
-    type Item: Send + 'static;
+    type Item: Send + Sync + 'static;
     /// What becomes of it.
     type Outcome: Send + 'static;
 
@@ -33,8 +36,15 @@ pub trait WriteTogether: Send + Sync + 'static {
     /// fail for one item's sake: where it fails, nothing of the batch is written.
     ///
     /// # Errors
-    /// All submitters of the batch get them, as [`Error::Together`].
-    async fn write(&self, tx: &mut Tx, items: Vec<Self::Item>) -> Result<Vec<Self::Outcome>, Error>;
+    /// All submitters of the batch get them, as [`Error::Together`]. Where the database has rolled the transaction back for the sake
+    /// of another, the same items are first written once more.
+    async fn write(&self, tx: &mut Tx, items: &[Self::Item]) -> Result<Vec<Self::Outcome>, Error>;
+
+    /// How many bytes `item` adds to a transaction, which has 8 MiB at most; 0 where they do not matter.
+    fn size(&self, item: &Self::Item) -> usize {
+        let _ = item;
+        0
+    }
 }
 
 /// The bounds of a [`Group`].
@@ -111,26 +121,44 @@ async fn write<W: WriteTogether>(
     writer: W,
     mut receiver: mpsc::Receiver<Waiting<W>>,
 ) {
-    let mut batch = Vec::with_capacity(most);
-    while receiver.recv_many(&mut batch, most).await > 0 {
-        let (items, answers): (Vec<_>, Vec<_>) = batch
-            .drain(..)
-            .filter(|waiting| !waiting.answer.is_closed())
-            .map(|waiting| (waiting.item, waiting.answer))
-            .unzip();
-        if items.is_empty() {
-            continue;
+    let mut arrived = Vec::with_capacity(most);
+    while receiver.recv_many(&mut arrived, most).await > 0 {
+        let mut rest = arrived.drain(..).peekable();
+        while rest.peek().is_some() {
+            let (mut items, mut answers, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
+            let fits = |bytes: usize, item: &W::Item| bytes == 0 || bytes + writer.size(item) <= MAX_BYTES;
+            while let Some(waiting) = rest.next_if(|next| fits(bytes, &next.item)) {
+                if !waiting.answer.is_closed() {
+                    bytes += writer.size(&waiting.item);
+                    items.push(waiting.item);
+                    answers.push(waiting.answer);
+                }
+            }
+            if items.is_empty() {
+                continue;
+            }
+            let written = tokio::time::timeout(DEADLINE, commit(&database, &writer, &items)).await;
+            tell(answers, written.unwrap_or(Err(Error::GroupTimeout)));
         }
-        let written = tokio::time::timeout(DEADLINE, commit(&database, &writer, items)).await;
-        let written = written.unwrap_or(Err(Error::GroupTimeout));
-        tell(answers, written);
     }
 }
 
+/// Commits `items`; once more where another transaction was given precedence.
 async fn commit<W: WriteTogether>(
     database: &Database,
     writer: &W,
-    items: Vec<W::Item>,
+    items: &[W::Item],
+) -> Result<Vec<W::Outcome>, Error> {
+    match commit_once(database, writer, items).await {
+        Err(error) if error.is_rollback() => commit_once(database, writer, items).await,
+        committed => committed,
+    }
+}
+
+async fn commit_once<W: WriteTogether>(
+    database: &Database,
+    writer: &W,
+    items: &[W::Item],
 ) -> Result<Vec<W::Outcome>, Error> {
     let mut tx = database.begin().await?;
     let outcomes = writer.write(&mut tx, items).await?;

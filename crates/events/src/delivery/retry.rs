@@ -46,6 +46,21 @@ pub(crate) enum Conclusion {
 /// What becomes of `row` after `outcome`. `is_endpoint` where the receiver is an endpoint of a subscription, which is disabled
 /// when it is gone.
 pub(crate) fn conclude(row: &Row, outcome: Outcome, is_endpoint: bool, ambient: &Ambient) -> Conclusion {
+    let created_at = Timestamp::from_millisecond(row.created_at);
+    after((row.attempts, created_at), outcome, is_endpoint, ambient)
+}
+
+/// What becomes of a delivery to a plugin after its first attempt, right after it was written.
+pub(crate) fn conclude_first(outcome: Outcome, ambient: &Ambient) -> Conclusion {
+    after((0, ambient.now()), outcome, false, ambient)
+}
+
+fn after(
+    (attempts, created_at): (i64, Timestamp),
+    outcome: Outcome,
+    is_endpoint: bool,
+    ambient: &Ambient,
+) -> Conclusion {
     let now = ambient.now();
     let refused = match outcome {
         Outcome::Delivered { status } => return Conclusion::Delivered { status },
@@ -56,19 +71,18 @@ pub(crate) fn conclude(row: &Row, outcome: Outcome, is_endpoint: bool, ambient: 
     let least = retry_after.unwrap_or_default().min(MAX_ASKED);
     match refusal {
         Refusal::Gone if is_endpoint => {
-            Conclusion::Failed { attempts: row.attempts + 1, status, error, is_gone: true }
+            Conclusion::Failed { attempts: attempts + 1, status, error, is_gone: true }
         }
         Refusal::Gone => Conclusion::Skipped { error },
         Refusal::NotNow => {
-            let given_up_at = Timestamp::from_millisecond(row.created_at).plus(GIVEN_UP_AFTER);
-            if now >= given_up_at {
-                return Conclusion::Failed { attempts: row.attempts, status, error, is_gone: false };
+            if now >= created_at.plus(GIVEN_UP_AFTER) {
+                return Conclusion::Failed { attempts, status, error, is_gone: false };
             }
             let due_at = now.plus((NOT_NOW + ambient.part_of(NOT_NOW / 2)).max(least)).as_millisecond();
-            Conclusion::Again { due_at, attempts: row.attempts, is_failure: false, status, error }
+            Conclusion::Again { due_at, attempts, is_failure: false, status, error }
         }
         Refusal::Failed => {
-            let attempts = row.attempts + 1;
+            let attempts = attempts + 1;
             match pause_after(attempts, ambient) {
                 Some(pause) => {
                     let due_at = now.plus(pause.max(least)).as_millisecond();

@@ -45,10 +45,9 @@ impl WriteTogether for Log {
     type Item = Vec<Published>;
     type Outcome = ();
 
-    async fn write(&self, tx: &mut Tx, items: Vec<Self::Item>) -> Result<Vec<()>, storage::Error> {
-        let written = vec![(); items.len()];
-        items.into_iter().flatten().for_each(|event| tx.publish(event));
-        Ok(written)
+    async fn write(&self, tx: &mut Tx, items: &[Self::Item]) -> Result<Vec<()>, storage::Error> {
+        items.iter().flatten().for_each(|event| tx.publish(event.clone()));
+        Ok(vec![(); items.len()])
     }
 }
 
