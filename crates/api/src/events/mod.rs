@@ -52,3 +52,16 @@ pub(crate) async fn within<T>(
         Err(Problem::new(ErrorCode::Unavailable, detail).with_header(RETRY_AFTER, RETRY_AFTER_S))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_begin_in_time_may_be_asked_for_again() {
+        let begun = within(Duration::from_secs(30), std::future::pending::<Result<(), Problem>>()).await;
+        let problem = begun.unwrap_err();
+        assert_eq!(problem.code(), ErrorCode::Unavailable);
+        assert!(problem.headers().iter().any(|(name, value)| name == RETRY_AFTER && value == "5"));
+    }
+}

@@ -326,6 +326,11 @@ mod tests {
     }
 
     #[test]
+    fn who_listens_has_time_while_the_log_is_read() {
+        assert!(i64::try_from(HELD).unwrap() >= 2 * crate::feed::tail::BATCH);
+    }
+
+    #[test]
     fn a_form_is_made_once_for_each_shape() {
         let told = Told::new(event(None, "x"));
         for (shape, made, given) in [

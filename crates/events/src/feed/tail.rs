@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// The pause after some events, so that many commits are one read.
 const PAUSE: Duration = Duration::from_millis(2);
 /// How many events one read takes: at most half of what a channel holds.
-const BATCH: i64 = 250;
+pub(super) const BATCH: i64 = 250;
 /// The longest wait after a failure.
 const RETRY: Duration = Duration::from_secs(2);
 /// How many messages of the relay wait to be told.
