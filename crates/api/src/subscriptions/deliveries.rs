@@ -242,7 +242,7 @@ struct ReplayedBody {
 }
 
 /// Has finished deliveries of a receiver made once more, in their order and behind all that waits for it: at most 1,000 with one request. What
-/// was made once more since is left out, and so is what has come of this request itself: to send it again repeats nothing.
+/// was made once more since it ended so is left out, and so is what comes of an earlier request of the same range.
 #[utoipa::path(
     post, path = "/events/deliveries/replay", tag = "events", operation_id = "replayEventDeliveries",
     request_body = ReplayDeliveries,
