@@ -2,6 +2,7 @@
 
 mod command;
 mod kills;
+mod outage;
 mod peers;
 mod react;
 mod taking;
