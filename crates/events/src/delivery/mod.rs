@@ -40,7 +40,7 @@ pub(crate) use fan_out::Target;
 pub use list::{Delivery, Filter, Page, REPLAYED_AT_ONCE, Range, Replayed, State};
 pub(crate) use queue::touch;
 pub use queue::{NewDelivery, Payload, Queue, enqueue};
-pub(crate) use receive::{Outcome, Parcel, PluginReceiver, Receiver, Refused, told};
+pub(crate) use receive::{Outcome, Parcel, PluginReceiver, Receiver, Refused, fitting, told};
 pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, QUEUE_ROWS, delete, rows};
 pub(crate) use store::queues;
 
@@ -156,6 +156,7 @@ impl Inner {
                     tenant: tenant.clone(),
                     plugin: plugin.clone(),
                     plugin_key: plugin_key.clone(),
+                    handler: None,
                 });
                 let receiver = receiver.ok_or(Error::NoPlugins)?;
                 Ok(Some(Arc::new(receiver)))

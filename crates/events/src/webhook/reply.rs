@@ -9,6 +9,7 @@ use super::intake::Entry;
 use super::scheme::Verified;
 use super::store::replies::{Ending, Reply};
 use super::{Door, Taken, WebhookRequest, Webhooks, kept_headers, stored};
+use crate::delivery::fitting;
 use crate::{Answer, Cause, Error, ReceiveError, Refusal, Request};
 
 /// How long a sender waits for the handler's answer at most. Slack gives up after 3 s.
@@ -26,9 +27,6 @@ const NOT_NOW: Duration = Duration::from_secs(10);
 
 /// The longest pause that a plugin may ask for.
 const MAX_PAUSE: Duration = Duration::from_hours(24);
-
-/// The longest error that is kept, in bytes.
-const MAX_ERROR: usize = 2048;
 
 impl Webhooks {
     /// Keeps a webhook and has its handler called at once. The sender gets the answer if it comes in time.
@@ -103,8 +101,7 @@ impl Webhooks {
                 error: format!("the handler answered {}", answer.status),
             },
             Err(ReceiveError { message, refusal, retry_after }) => {
-                let error =
-                    message.get(..message.floor_char_boundary(MAX_ERROR)).unwrap_or_default().to_owned();
+                let error = fitting(message);
                 let asked = retry_after.unwrap_or_default().min(MAX_PAUSE);
                 match refusal {
                     Refusal::Gone => Ending::Skipped { error },
