@@ -442,4 +442,33 @@ mod tests {
         let posted = posted(&request("text/plain", b"x"));
         assert_eq!((posted.method().as_str(), posted.uri().query()), ("POST", Some("a=1&a=2")));
     }
+
+    #[test]
+    fn what_trusts_its_input_takes_no_events() {
+        let script = Deployment {
+            tenant: "acme".parse().unwrap(),
+            plugin: "shop".parse().unwrap(),
+            plugin_key: "k1".into(),
+            version_key: "v1".into(),
+            version: "1.0.0".into(),
+            enabled: true,
+            departed: false,
+            incarnation: 1,
+            kind: Some(BackendKind::Script),
+            routes: Vec::new(),
+            hooks: Vec::new(),
+            listeners: [].into(),
+            handlers: ["onOrder", "paid", "onInstall"].map(str::to_owned).into(),
+            hosts: Vec::new(),
+            emits: [].into(),
+            webhook: Some(json!({"scheme": "stripe", "secret": "key", "handler": "paid"})),
+            grants: registry::Grants::default(),
+            configuration: Map::new(),
+            sensitive: [].into(),
+        };
+        let takes = ["onOrder", "paid", "onInstall", "nope"].map(|handler| takes_events(&script, handler));
+        assert_eq!(takes, [true, false, false, false]);
+        let component = Deployment { kind: Some(BackendKind::Component), ..script };
+        assert!(!takes_events(&component, "onOrder"));
+    }
 }
