@@ -157,6 +157,7 @@ impl Inner {
                     tenant: tenant.clone(),
                     plugin: plugin.clone(),
                     plugin_key: plugin_key.clone(),
+                    handler: None,
                 });
                 let receiver = receiver.ok_or(Error::NoPlugins)?;
                 Ok(Some(Arc::new(receiver)))

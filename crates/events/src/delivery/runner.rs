@@ -220,8 +220,8 @@ impl Runner {
             }
             Ended::Attempt(row, Some(outcome)) => {
                 self.attempts -= 1;
-                let is_endpoint = matches!(self.queue, Queue::Subscription { .. });
-                let conclusion = conclude(&row, outcome.fitting(), is_endpoint, &self.inner.ambient);
+                let is_subscription = matches!(self.queue, Queue::Subscription { .. });
+                let conclusion = conclude(&row, outcome.fitting(), is_subscription, &self.inner.ambient);
                 self.is_failing = !matches!(conclusion, Conclusion::Delivered { .. });
                 self.write(row, conclusion);
             }

@@ -146,8 +146,8 @@ async fn write_delivered(tx: &mut Tx, entries: &[Entry], now: Timestamp) -> Resu
     for entry in entries {
         let Some((row, Conclusion::Delivered { status })) = &entry.done else { continue };
         delivered.entry(*status).or_default().push(row.seq);
-        if let Queue::Subscription { id, .. } = &entry.queue {
-            well.insert(id.as_str());
+        if let Queue::Subscription { tenant, id } = &entry.queue {
+            well.insert((tenant.as_str(), id.as_str()));
         }
     }
     for (status, mut places) in delivered {
@@ -173,8 +173,8 @@ async fn write_other(tx: &mut Tx, entry: &Entry, now: Timestamp) -> Result<bool,
     }
     let Queue::Subscription { id, tenant } = &entry.queue else { return Ok(false) };
     match conclusion {
-        Conclusion::Failed { is_gone: true, .. } => {
-            Ok(health::disable(tx, (tenant, id), health::GONE, now).await?)
+        Conclusion::Failed { is_gone: true, error, .. } => {
+            Ok(health::disable(tx, (tenant, id), error, now).await?)
         }
         Conclusion::Again { is_failure: true, .. } | Conclusion::Failed { .. } => {
             Ok(health::note_failure(tx, (tenant, id), now).await?)

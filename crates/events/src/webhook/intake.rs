@@ -85,10 +85,10 @@ impl WriteTogether for Intake {
         Ok(outcomes)
     }
 
-    fn size(&self, entry: &Entry) -> usize {
+    fn weight(entry: &Entry) -> usize {
         match entry {
             Entry::Kept(kept) => kept.webhook.body.len() + kept.webhook.headers.len(),
-            Entry::Reply(_) => 0,
+            Entry::Reply(_) => 1,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Giving events to those who want them: at least once, in order per key, again after failures, and each on its own.
 
 mod failures;
+mod handlers;
 mod processes;
 mod subscriptions;
 mod world;
