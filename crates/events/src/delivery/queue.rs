@@ -140,10 +140,12 @@ pub struct NewDelivery {
 /// # Errors
 /// Those of the database.
 pub async fn enqueue(tx: &mut Tx, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), storage::Error> {
+    // First the queues' rows, which others then wait for: so places grow in the order of committing, as who reads on needs it.
+    touch(tx, deliveries.iter().map(Touch::of)).await?;
     for rows in batches(deliveries, ROWS) {
         insert(tx, rows, now).await?;
     }
-    touch(tx, deliveries).await
+    Ok(())
 }
 
 async fn insert(tx: &mut Tx, rows: &[NewDelivery], now: Timestamp) -> Result<(), storage::Error> {
@@ -169,13 +171,31 @@ async fn insert(tx: &mut Tx, rows: &[NewDelivery], now: Timestamp) -> Result<(),
     })?)
 }
 
-/// Says of the queues that there is more in them. In the order of their names, so that two who do so never wait for each other
-/// in a circle.
-pub(crate) async fn touch(tx: &mut Tx, deliveries: &[NewDelivery]) -> Result<(), storage::Error> {
+/// That there is something to do for a queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Touch<'a> {
+    pub(crate) queue: &'a Queue,
+    /// From when on.
+    pub(crate) due_at: Timestamp,
+}
+
+impl<'a> Touch<'a> {
+    /// There is one more.
+    pub(crate) fn of(delivery: &'a NewDelivery) -> Self {
+        Self { queue: &delivery.queue, due_at: delivery.due_at }
+    }
+}
+
+/// Says of queues that there is something to do. In the order of their names, so that two who do so never wait for each other
+/// in a circle; whoever locks deliveries, too, locks them after.
+pub(crate) async fn touch<'a>(
+    tx: &mut Tx,
+    touches: impl IntoIterator<Item = Touch<'a>>,
+) -> Result<(), storage::Error> {
     let mut due: BTreeMap<String, (&Queue, i64)> = BTreeMap::new();
-    for delivery in deliveries {
-        let at = delivery.due_at.as_millisecond();
-        let entry = due.entry(delivery.queue.name()).or_insert((&delivery.queue, at));
+    for Touch { queue, due_at } in touches {
+        let at = due_at.as_millisecond();
+        let entry = due.entry(queue.name()).or_insert((queue, at));
         entry.1 = entry.1.min(at);
     }
     let due: Vec<_> = due.into_iter().collect();
@@ -193,7 +213,9 @@ pub(crate) async fn touch(tx: &mut Tx, deliveries: &[NewDelivery]) -> Result<(),
             query.push(
                 " ON CONFLICT (queue) DO UPDATE SET stamp = delivery_queue.stamp + 1, receiver = excluded.receiver, \
                  due_at = CASE WHEN delivery_queue.due_at < excluded.due_at THEN delivery_queue.due_at \
-                 ELSE excluded.due_at END",
+                 WHEN delivery_queue.not_before <= excluded.due_at THEN excluded.due_at \
+                 WHEN delivery_queue.due_at < delivery_queue.not_before THEN delivery_queue.due_at \
+                 ELSE delivery_queue.not_before END",
             );
             query.build().execute(c).await.map(drop)
         })?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{Event, EventKind, TenantId, Timestamp};
 use serde_json::json;
 use sqlx::QueryBuilder;
-use storage::{Error, Tx, on};
+use storage::{Engine, Error, Tx, on};
 
 /// For how long a receiver may fail, without one success, before it is given nothing more.
 pub(crate) const FAILING_FOR: Duration = Duration::from_hours(5 * 24);
@@ -15,6 +15,21 @@ pub(crate) const GONE: &str = "the endpoint answered 410: it wants no more";
 
 /// Why one whose receiver has failed for days is disabled.
 const FAILING: &str = "nothing could be delivered for 5 days";
+
+/// Locks subscriptions, in the order in which all lock many. Nothing on SQLite, where only one writes.
+pub(crate) async fn lock(tx: &mut Tx, ids: &[&str]) -> Result<(), Error> {
+    let Engine::Postgres(_) = tx.engine() else { return Ok(()) };
+    on!(tx, |c| {
+        let mut query = QueryBuilder::new("SELECT id FROM subscription WHERE id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(") ORDER BY id FOR UPDATE");
+        query.build().execute(c).await.map(drop)
+    })?;
+    Ok(())
+}
 
 /// Notes that these receivers have taken something.
 pub(crate) async fn note_success(tx: &mut Tx, ids: &[&str]) -> Result<(), Error> {

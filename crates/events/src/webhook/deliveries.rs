@@ -9,7 +9,7 @@ use super::store::webhooks;
 use super::{Webhooks, stored};
 use crate::Error;
 pub use crate::delivery::State;
-use crate::delivery::{NewDelivery, Payload, Queue, touch};
+use crate::delivery::{Queue, Touch, touch};
 
 /// How many deliveries of all kinds one look goes through, and how many looks one request has.
 const EXAMINED: i64 = 2000;
@@ -239,16 +239,7 @@ async fn wake(
         Some(Queue::Webhooks { tenant: tenant.clone(), plugin, plugin_key: row.plugin_key.clone() })
     });
     let queues: std::collections::BTreeSet<Queue> = queues.collect();
-    let touched: Vec<_> = queues
-        .iter()
-        .map(|queue| NewDelivery {
-            queue: queue.clone(),
-            key: String::new(),
-            payload: Payload::Webhook { seq: 0 },
-            due_at: now,
-        })
-        .collect();
-    touch(tx, &touched).await?;
+    touch(tx, queues.iter().map(|queue| Touch { queue, due_at: now })).await?;
     Ok(queues.into_iter().collect())
 }
 
