@@ -5,13 +5,27 @@ use std::time::Duration;
 use model::{Event, EventKind, TenantId, Timestamp};
 use serde_json::json;
 use sqlx::QueryBuilder;
-use storage::{Error, Tx, on};
+use storage::{Engine, Error, Tx, on};
 
 /// For how long a receiver may fail, without one success, before it is given nothing more.
 pub(crate) const FAILING_FOR: Duration = Duration::from_hours(5 * 24);
 
 /// Why one whose receiver has failed for days is disabled.
 const FAILING: &str = "nothing could be delivered for 5 days";
+
+/// Locks subscriptions, in the order in which all lock many. Nothing on SQLite, where only one writes.
+pub(crate) async fn lock(tx: &mut Tx, subscriptions: &[(&str, &str)]) -> Result<(), Error> {
+    let Engine::Postgres(_) = tx.engine() else { return Ok(()) };
+    on!(tx, |c| {
+        let mut query = QueryBuilder::new("SELECT id FROM subscription WHERE (tenant, id) IN (");
+        query.push_values(subscriptions, |mut row, (tenant, id)| {
+            row.push_bind(*tenant).push_bind(*id);
+        });
+        query.push(") ORDER BY id FOR UPDATE");
+        query.build().execute(c).await.map(drop)
+    })?;
+    Ok(())
+}
 
 /// Notes that the receivers of these, each by its tenant and its id, have taken something.
 pub(crate) async fn note_success(tx: &mut Tx, subscriptions: &[(&str, &str)]) -> Result<(), Error> {
@@ -61,16 +75,16 @@ pub(crate) async fn disable(
 ) -> Result<bool, Error> {
     let changed = on!(tx, |c| {
         sqlx::query(
-        "UPDATE subscription SET state = 'disabled', reason = $3, updated_at = $4 \
-         WHERE tenant = $1 AND id = $2 AND state = 'active'"
-    )
-    .bind(tenant.as_str())
-    .bind(id)
-    .bind(reason)
-    .bind(now.as_millisecond())
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected())
+            "UPDATE subscription SET state = 'disabled', reason = $3, updated_at = $4 \
+         WHERE tenant = $1 AND id = $2 AND state = 'active'",
+        )
+        .bind(tenant.as_str())
+        .bind(id)
+        .bind(reason)
+        .bind(now.as_millisecond())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected())
     })?;
     if changed == 1 {
         tracing::warn!(%tenant, subscription.id = id, reason, "a subscription was disabled");

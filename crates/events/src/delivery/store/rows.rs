@@ -57,6 +57,19 @@ pub(crate) async fn unfinished(
     Ok(rows.into_iter().map(Row::from).collect())
 }
 
+/// How many of a queue are not finished, counted as far as `most`.
+pub(crate) async fn count_some(conn: &mut Conn, queue: &str, most: i64) -> Result<i64, Error> {
+    Ok(on!(conn, |c| {
+        sqlx::query_scalar(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM delivery WHERE queue = $1 AND finished_at IS NULL LIMIT $2) AS unfinished"
+    )
+    .bind(queue)
+    .bind(most)
+    .fetch_one(c)
+    .await
+    })?)
+}
+
 /// How many of each queue are not finished; queues without any are left out.
 pub(crate) async fn count_unfinished(conn: &mut Conn, queues: &[&str]) -> Result<Vec<(String, i64)>, Error> {
     let mut counts = Vec::new();
@@ -102,23 +115,39 @@ pub(crate) async fn finish_delivered(
     Ok(())
 }
 
-/// Writes what else became of one. `false` if another process has written something first.
+/// What is written of a delivery that its receiver does not have.
+#[derive(Debug)]
+pub(crate) struct Undelivered<'a> {
+    state: &'static str,
+    attempts: i64,
+    due_at: Option<i64>,
+    status: Option<u16>,
+    error: &'a str,
+}
+
+impl<'a> Undelivered<'a> {
+    /// `None` where its receiver has it.
+    pub(crate) fn of(row: &Row, conclusion: &'a Conclusion) -> Option<Self> {
+        let (state, attempts, due_at, status, error) = match conclusion {
+            Conclusion::Delivered { .. } => return None,
+            Conclusion::Again { due_at, attempts, status, error, .. } => {
+                ("pending", *attempts, Some(*due_at), *status, error)
+            }
+            Conclusion::Failed { attempts, status, error, .. } => ("failed", *attempts, None, *status, error),
+            Conclusion::Skipped { error } => ("skipped", row.attempts, None, None, error),
+        };
+        Some(Self { state, attempts, due_at, status, error })
+    }
+}
+
+/// Writes that a receiver does not have one. `false` if another process has written something first.
 pub(crate) async fn conclude(
     tx: &mut Tx,
     (seq, seen_attempts): (i64, i64),
-    conclusion: &Conclusion,
+    undelivered: &Undelivered<'_>,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    let (state, attempts, due_at, status, error) = match conclusion {
-        Conclusion::Delivered { status } => ("delivered", seen_attempts + 1, None, *status, None),
-        Conclusion::Again { due_at, attempts, status, error, .. } => {
-            ("pending", *attempts, Some(*due_at), *status, Some(error))
-        }
-        Conclusion::Failed { attempts, status, error, .. } => {
-            ("failed", *attempts, None, *status, Some(error))
-        }
-        Conclusion::Skipped { error } => ("skipped", seen_attempts, None, None, Some(error)),
-    };
+    let Undelivered { state, attempts, due_at, status, error } = *undelivered;
     let changed = on!(tx, |c| {
         sqlx::query(
             "UPDATE delivery SET state = $3, attempts = $4, due_at = COALESCE($5, due_at), last_status = $6, \
