@@ -104,7 +104,10 @@ impl Inner {
 
     async fn write_batch(&self, batch: Vec<(Entry, oneshot::Sender<Written>)>) {
         let (entries, told): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let tell = |told: oneshot::Sender<Written>, written| drop(told.send(written));
+        let tell = |told: oneshot::Sender<Written>, written| {
+            // Who does not wait any more was cut off.
+            let _ = told.send(written);
+        };
         match self.insist(&entries).await {
             Ok(written) => told.into_iter().zip(written).for_each(|(told, written)| tell(told, written)),
             // One of them may be what cannot be written: it must not take the others with it.

@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State as Shared};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use events::delivery::{Deliveries, Delivery, Filter, Parts, State};
+use events::delivery::{Bounds, Deliveries, Delivery, Filter, Parts, State};
 use events::subscription::{self, Actor, Endpoints, NewSubscription, Scope, Subscription, Subscriptions};
 use events::{Answer, Cause, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
 use model::{Ambient, PluginId, Published, Sender, TenantId};
@@ -64,6 +64,8 @@ struct Known {
     got: Vec<Got>,
     behaviours: BTreeMap<String, Behaviour>,
     hooks: Vec<(TenantId, Hook)>,
+    /// Tenants of whom it cannot be told what their plugins want.
+    untold: Vec<TenantId>,
 }
 
 /// A database, a clock, and receivers.
@@ -116,6 +118,10 @@ impl World {
     }
 
     pub(super) async fn process(self: &Arc<Self>) -> Process {
+        self.process_with(Bounds::default()).await
+    }
+
+    pub(super) async fn process_with(self: &Arc<Self>, bounds: Bounds) -> Process {
         let database = self.place.open(&self.ambient).await;
         let master = MasterKey::from_base64(&MASTER_KEY.into()).unwrap();
         let sealer = Sealer::open(&database, master, self.ambient.clone()).await.unwrap();
@@ -124,13 +130,14 @@ impl World {
         let endpoints = Endpoints::new(client, sealer, self.ambient.clone()).with_deadline(DEADLINE);
         let plugins = Some(Arc::clone(self) as Arc<dyn Plugins>);
         let ambient = self.ambient.clone();
-        let deliveries = Deliveries::new(Parts {
+        let delivery_parts = Parts {
             database: database.clone(),
             endpoints: endpoints.clone(),
             plugins: plugins.clone(),
             webhooks: None,
             ambient: ambient.clone(),
-        });
+        };
+        let deliveries = Deliveries::with_bounds(delivery_parts, bounds);
         let parts = subscription::Parts {
             database,
             endpoints,
@@ -174,6 +181,21 @@ impl World {
             handler: "onEvent".into(),
         };
         self.known.lock().unwrap().hooks.push((at.clone(), hook));
+    }
+
+    /// Of which tenants it cannot be told what their plugins want.
+    pub(super) fn untold(&self, tenants: &[&TenantId]) {
+        self.known.lock().unwrap().untold = tenants.iter().copied().cloned().collect();
+    }
+
+    /// Waits until a statement waits for another transaction. For PostgreSQL.
+    pub(super) async fn someone_waits(&self) {
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        let begun = std::time::Instant::now();
+        while self.count(waiting).await == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(15), "nobody waits");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// A subscription to `types` whose endpoint is at `at`, and its secret.
@@ -297,6 +319,10 @@ async fn receive(
 impl Plugins for World {
     async fn hooks(&self, tenant: &TenantId) -> Result<Vec<Hook>, ReceiveError> {
         let known = self.known.lock().unwrap();
+        if known.untold.contains(tenant) {
+            let message = "not at the moment".into();
+            return Err(ReceiveError { message, refusal: Refusal::NotNow, retry_after: None });
+        }
         Ok(known.hooks.iter().filter(|(of, _)| of == tenant).map(|(_, hook)| hook.clone()).collect())
     }
 
