@@ -104,8 +104,8 @@ impl Inner {
 
     async fn write_batch(&self, batch: Vec<(Entry, oneshot::Sender<Written>)>) {
         let (entries, told): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        // Who does not wait any more was cut off.
         let tell = |told: oneshot::Sender<Written>, written| {
+            // Who does not wait any more was cut off.
             let _ = told.send(written);
         };
         match self.insist(&entries).await {

@@ -10,6 +10,12 @@ use crate::delivery::window::{Row, key_of};
 /// How many rows one statement finishes.
 const ROWS: usize = 1000;
 
+const UNFINISHED: &str = "SELECT seq, ordering_key, due_at, attempts, created_at, event_seq, webhook_seq, handler \
+     FROM delivery WHERE queue = $1 AND finished_at IS NULL AND seq > $2 ORDER BY seq LIMIT $3";
+
+const COUNT_SOME: &str = "SELECT COUNT(*) FROM \
+     (SELECT 1 FROM delivery WHERE queue = $1 AND finished_at IS NULL LIMIT $2) AS unfinished";
+
 #[derive(FromRow)]
 struct Unfinished {
     seq: i64,
@@ -43,31 +49,14 @@ pub(crate) async fn unfinished(
     queue: &str,
     (after, limit): (i64, i64),
 ) -> Result<Vec<Row>, Error> {
-    let rows: Vec<Unfinished> = on!(conn, |c| {
-        sqlx::query_as(
-        "SELECT seq, ordering_key, due_at, attempts, created_at, event_seq, webhook_seq, handler FROM delivery \
-         WHERE queue = $1 AND finished_at IS NULL AND seq > $2 ORDER BY seq LIMIT $3"
-    )
-    .bind(queue)
-    .bind(after)
-    .bind(limit)
-    .fetch_all(c)
-    .await
-    })?;
+    let rows: Vec<Unfinished> =
+        on!(conn, |c| { sqlx::query_as(UNFINISHED).bind(queue).bind(after).bind(limit).fetch_all(c).await })?;
     Ok(rows.into_iter().map(Row::from).collect())
 }
 
 /// How many of a queue are not finished, counted as far as `most`.
 pub(crate) async fn count_some(conn: &mut Conn, queue: &str, most: i64) -> Result<i64, Error> {
-    Ok(on!(conn, |c| {
-        sqlx::query_scalar(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM delivery WHERE queue = $1 AND finished_at IS NULL LIMIT $2) AS unfinished"
-    )
-    .bind(queue)
-    .bind(most)
-    .fetch_one(c)
-    .await
-    })?)
+    Ok(on!(conn, |c| sqlx::query_scalar(COUNT_SOME).bind(queue).bind(most).fetch_one(c).await)?)
 }
 
 /// How many of each queue are not finished; queues without any are left out.
@@ -166,4 +155,30 @@ pub(crate) async fn conclude(
         .map(|done| done.rows_affected())
     })?;
     Ok(changed == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Ambient;
+    use storage::{Database, DatabaseUrl, Engine};
+
+    use super::*;
+
+    /// SQLite knows nothing of how many rows there are of what, and takes one of the indexes that fit: a long history must not be
+    /// gone through for what is not finished.
+    #[tokio::test]
+    async fn what_is_unfinished_has_an_index_that_sqlite_takes() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("test.db"));
+        let migrations = [storage::MIGRATIONS, crate::MIGRATIONS];
+        let database = Database::open(&url, &migrations, Ambient::system()).await.unwrap();
+        let mut conn = database.read().await.unwrap();
+        for sql in [UNFINISHED, COUNT_SOME] {
+            let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let Engine::Sqlite(sqlite) = conn.engine() else { panic!("it is SQLite") };
+            let query = sqlx::query_as(sql).bind("q").bind(0).bind(10);
+            let plan: Vec<(i64, i64, i64, String)> = query.fetch_all(sqlite).await.unwrap();
+            assert!(plan.iter().any(|step| step.3.contains("delivery_unfinished")), "{plan:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use events::delivery::{Filter, State};
+use events::delivery::{Bounds, Filter, State};
 use events::subscription;
 use model::EventKind;
 
@@ -203,7 +203,7 @@ async fn a_failure_to_tell_of_a_failure_is_not_told(place: Place) {
 async fn a_status_is_the_answer_whatever_follows_it(place: Place) {
     let world = World::new(place).await;
     // Less than what is said besides is waited for.
-    let process = world.process_with(Duration::from_millis(900)).await;
+    let process = world.process_with(Duration::from_millis(900), Bounds::default()).await;
     let acme = tenant("acme");
     let bodies = [(200, "well"), (500, "ill")];
     for (status, at) in bodies {

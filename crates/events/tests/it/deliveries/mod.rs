@@ -1,7 +1,9 @@
 //! Giving events to those who want them: at least once, in order per key, again after failures, and each on its own.
 
+mod behind;
 mod failures;
 mod handlers;
+mod pauses;
 mod processes;
 mod subscriptions;
 mod world;
