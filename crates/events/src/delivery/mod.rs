@@ -41,7 +41,7 @@ pub use list::{Delivery, Filter, Page, REPLAYED_AT_ONCE, Range, Replayed, State}
 pub(crate) use queue::touch;
 pub use queue::{NewDelivery, Payload, Queue, enqueue};
 pub(crate) use receive::{Outcome, Parcel, PluginReceiver, Receiver, Refused, fitting, told};
-pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, QUEUE_ROWS, delete, rows};
+pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, EVENTS_BY_ID, QUEUE_ROWS, delete, rows};
 pub(crate) use store::queues;
 
 use crate::subscription::Endpoints;
