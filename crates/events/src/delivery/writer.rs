@@ -184,7 +184,7 @@ async fn lock(tx: &mut Tx, entries: &[Entry]) -> Result<(), Error> {
         let is_well = matches!(&entry.done, None | Some((_, Conclusion::Delivered { .. })));
         match &entry.queue {
             Queue::Subscription { tenant, id } if !is_well => {
-                drop(failing.insert((tenant.as_str(), id.as_str())))
+                failing.insert((tenant.as_str(), id.as_str()));
             }
             Queue::Subscription { tenant, id } if entry.done.is_some() => {
                 well.insert((tenant.as_str(), id.as_str()));

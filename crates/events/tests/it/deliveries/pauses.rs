@@ -50,7 +50,7 @@ async fn who_fails_is_tried_with_growing_pauses(place: Place) {
     let at_first = world.got("dead").len();
     assert!(at_first <= 8, "{at_first}");
     for _ in 0..60 {
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         process.settle().await;
     }
     let in_an_hour = world.got("dead").len() - at_first;
@@ -63,7 +63,8 @@ async fn who_fails_is_tried_with_growing_pauses(place: Place) {
 
 async fn many_that_hang_leave_room_for_others(place: Place) {
     let world = World::new(place).await;
-    let process = world.process_with(DEADLINE, Bounds { queues: 2, attempts: 2, attempts_per_tenant: 2 }).await;
+    let process =
+        world.process_with(DEADLINE, Bounds { queues: 2, attempts: 2, attempts_per_tenant: 2 }).await;
     let (acme, other) = (tenant("acme"), tenant("other"));
     world.subscribe(&process, &other, (&["order.*"], "well")).await;
     for number in 0..4 {
