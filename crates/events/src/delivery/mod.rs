@@ -39,8 +39,9 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use fan_out::Target;
 pub use list::{Delivery, Filter, Page, REPLAYED_AT_ONCE, Range, Replayed, State};
 pub use queue::{NewDelivery, Payload, Queue, enqueue};
-pub(crate) use queue::{Touch, touch};
-pub(crate) use receive::{Outcome, Parcel, PluginReceiver, Receiver, Refused, told};
+pub(crate) use queue::{Touch, put, touch};
+pub(crate) use receive::{Outcome, Parcel, PluginReceiver, Receiver, Refused, told, took_too_long};
+pub(crate) use retry::{Conclusion, conclude_first};
 pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, PAUSES, QUEUE_ROWS, delete, rows};
 pub(crate) use store::queues;
 
@@ -176,6 +177,7 @@ impl Inner {
                     tenant: tenant.clone(),
                     plugin: plugin.clone(),
                     plugin_key: plugin_key.clone(),
+                    handler: None,
                 });
                 let receiver = receiver.ok_or(Error::NoPlugins)?;
                 Ok(Some(Arc::new(receiver)))

@@ -299,8 +299,8 @@ impl Runner {
             Ended::Attempt(row, Some(outcome)) => {
                 self.attempts -= 1;
                 self.health.note(&outcome, &self.inner.ambient);
-                let is_endpoint = matches!(self.queue, Queue::Subscription { .. });
-                let conclusion = conclude(&row, outcome.fitting(), is_endpoint, &self.inner.ambient);
+                let is_subscription = matches!(self.queue, Queue::Subscription { .. });
+                let conclusion = conclude(&row, outcome.fitting(), is_subscription, &self.inner.ambient);
                 self.write(row, conclusion);
             }
             Ended::Writing(_, None) => {

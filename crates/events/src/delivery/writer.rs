@@ -183,8 +183,12 @@ async fn lock(tx: &mut Tx, entries: &[Entry]) -> Result<(), Error> {
     for entry in entries {
         let is_well = matches!(&entry.done, None | Some((_, Conclusion::Delivered { .. })));
         match &entry.queue {
-            Queue::Subscription { id, .. } if !is_well => drop(failing.insert(id.as_str())),
-            Queue::Subscription { id, .. } if entry.done.is_some() => drop(well.insert(id.as_str())),
+            Queue::Subscription { tenant, id } if !is_well => {
+                failing.insert((tenant.as_str(), id.as_str()));
+            }
+            Queue::Subscription { tenant, id } if entry.done.is_some() => {
+                well.insert((tenant.as_str(), id.as_str()));
+            }
             _ => {}
         }
         if !is_well {
@@ -232,8 +236,8 @@ async fn write_other(tx: &mut Tx, entry: &Entry, now: Timestamp) -> Result<bool,
     }
     let Queue::Subscription { id, tenant } = &entry.queue else { return Ok(false) };
     match conclusion {
-        Conclusion::Failed { is_gone: true, .. } => {
-            Ok(health::disable(tx, (tenant, id), health::GONE, now).await?)
+        Conclusion::Failed { is_gone: true, error, .. } => {
+            Ok(health::disable(tx, (tenant, id), error, now).await?)
         }
         Conclusion::Again { is_failure: true, .. } | Conclusion::Failed { .. } => {
             Ok(health::note_failure(tx, (tenant, id), now).await?)

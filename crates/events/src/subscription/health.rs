@@ -10,37 +10,32 @@ use storage::{Engine, Error, Tx, on};
 /// For how long a receiver may fail, without one success, before it is given nothing more.
 pub(crate) const FAILING_FOR: Duration = Duration::from_hours(5 * 24);
 
-/// Why a subscription whose endpoint wants nothing more is disabled.
-pub(crate) const GONE: &str = "the endpoint answered 410: it wants no more";
-
 /// Why one whose receiver has failed for days is disabled.
 const FAILING: &str = "nothing could be delivered for 5 days";
 
-/// Locks subscriptions, in the order in which all lock many. Nothing on SQLite, where only one writes.
-pub(crate) async fn lock(tx: &mut Tx, ids: &[&str]) -> Result<(), Error> {
+/// Locks subscriptions, each by its tenant and its id, in the order in which all lock many. Nothing on SQLite, where only one writes.
+pub(crate) async fn lock(tx: &mut Tx, subscriptions: &[(&str, &str)]) -> Result<(), Error> {
     let Engine::Postgres(_) = tx.engine() else { return Ok(()) };
     on!(tx, |c| {
-        let mut query = QueryBuilder::new("SELECT id FROM subscription WHERE id IN (");
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        query.push(") ORDER BY id FOR UPDATE");
+        let mut query = QueryBuilder::new("SELECT id FROM subscription WHERE (tenant, id) IN (");
+        query.push_values(subscriptions, |mut row, (tenant, id)| {
+            row.push_bind(*tenant).push_bind(*id);
+        });
+        query.push(") ORDER BY tenant, id FOR UPDATE");
         query.build().execute(c).await.map(drop)
     })?;
     Ok(())
 }
 
-/// Notes that these receivers have taken something.
-pub(crate) async fn note_success(tx: &mut Tx, ids: &[&str]) -> Result<(), Error> {
+/// Notes that the receivers of these, each by its tenant and its id, have taken something.
+pub(crate) async fn note_success(tx: &mut Tx, subscriptions: &[(&str, &str)]) -> Result<(), Error> {
     on!(tx, |c| {
         let mut query = QueryBuilder::new(
-            "UPDATE subscription SET failing_since = NULL WHERE failing_since IS NOT NULL AND id IN (",
+            "UPDATE subscription SET failing_since = NULL WHERE failing_since IS NOT NULL AND (tenant, id) IN (",
         );
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
+        query.push_values(subscriptions, |mut row, (tenant, id)| {
+            row.push_bind(*tenant).push_bind(*id);
+        });
         query.push(")");
         query.build().execute(c).await.map(drop)
     })?;
@@ -55,8 +50,10 @@ pub(crate) async fn note_failure(
 ) -> Result<bool, Error> {
     let since: Option<(i64,)> = on!(tx, |c| {
         sqlx::query_as(
-        "UPDATE subscription SET failing_since = COALESCE(failing_since, $2) WHERE id = $1 RETURNING failing_since"
+        "UPDATE subscription SET failing_since = COALESCE(failing_since, $3) WHERE tenant = $1 AND id = $2 \
+         RETURNING failing_since"
     )
+    .bind(tenant.as_str())
     .bind(id)
     .bind(now.as_millisecond())
     .fetch_optional(c)
@@ -78,14 +75,16 @@ pub(crate) async fn disable(
 ) -> Result<bool, Error> {
     let changed = on!(tx, |c| {
         sqlx::query(
-        "UPDATE subscription SET state = 'disabled', reason = $2, updated_at = $3 WHERE id = $1 AND state = 'active'"
-    )
-    .bind(id)
-    .bind(reason)
-    .bind(now.as_millisecond())
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected())
+            "UPDATE subscription SET state = 'disabled', reason = $3, updated_at = $4 \
+         WHERE tenant = $1 AND id = $2 AND state = 'active'",
+        )
+        .bind(tenant.as_str())
+        .bind(id)
+        .bind(reason)
+        .bind(now.as_millisecond())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected())
     })?;
     if changed == 1 {
         tracing::warn!(%tenant, subscription.id = id, reason, "a subscription was disabled");

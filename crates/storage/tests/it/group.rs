@@ -15,6 +15,7 @@ on_both_databases!(
     what_is_handed_in_together_commits_together,
     a_batch_that_fails_fails_its_own_submitters,
     a_full_queue_refuses_at_once,
+    what_is_heavy_is_written_apart_and_bounded_by_its_weight,
     who_goes_away_disturbs_nobody,
     closing_writes_what_waits,
 );
@@ -50,15 +51,52 @@ impl WriteTogether for Titles {
     type Item = String;
     type Outcome = usize;
 
-    async fn write(&self, tx: &mut Tx, titles: Vec<String>) -> Result<Vec<usize>, Error> {
+    /// As many MiB as the title says before its first space.
+    fn weight(title: &String) -> usize {
+        title.split_once(' ').map_or(1, |(mib, _)| mib.parse::<usize>().unwrap() << 20)
+    }
+
+    async fn write(&self, tx: &mut Tx, titles: &[String]) -> Result<Vec<usize>, Error> {
         self.begun.notify_one();
         self.gate.acquire().await.unwrap().forget();
         let number = self.transactions.fetch_add(1, Ordering::SeqCst) + 1;
-        for title in &titles {
+        for title in titles {
             insert(tx, title).await?;
         }
         Ok(vec![number; titles.len()])
     }
+}
+
+/// Writes titles, but is told once that another transaction goes first.
+struct GivesWay(AtomicUsize);
+
+#[async_trait::async_trait]
+impl WriteTogether for GivesWay {
+    type Item = String;
+    type Outcome = ();
+
+    async fn write(&self, tx: &mut Tx, titles: &[String]) -> Result<Vec<()>, Error> {
+        for title in titles {
+            insert(tx, title).await?;
+        }
+        if self.0.fetch_add(1, Ordering::SeqCst) == 0 {
+            on!(tx, |c| sqlx::query(
+                "DO $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$"
+            )
+            .execute(c)
+            .await
+            .map(drop))?;
+        }
+        Ok(vec![(); titles.len()])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_had_to_give_way_is_written_once_more() {
+    let database = Place::postgres().open().await;
+    let group = Group::new(database.clone(), BOUNDS, GivesWay(AtomicUsize::new(0)));
+    group.submit("a".to_owned()).await.unwrap();
+    assert_eq!(titles(&database).await, ["a"]);
 }
 
 fn bench(database: &Database, bounds: GroupBounds) -> Bench {
@@ -150,6 +188,27 @@ async fn a_full_queue_refuses_at_once(place: Place) {
     assert_eq!(numbers.iter().filter(|number| **number == 2).count(), 2, "{numbers:?}");
     bench.gate.add_permits(1);
     assert!(bench.group.submit("c".into()).await.is_ok());
+}
+
+async fn what_is_heavy_is_written_apart_and_bounded_by_its_weight(place: Place) {
+    let database = place.open().await;
+    let bench = bench(&database, BOUNDS);
+    let first = bench.first("10 a").await;
+    let mut others = Vec::new();
+    for title in ["5 b", "3 c", "5 d", "40 e", "f"] {
+        others.push(bench.submit(title));
+        bench.settle().await;
+    }
+    // What is being written weighs as well: 63 MiB and a little.
+    let error = bench.group.submit("1 g".into()).await.unwrap_err();
+    assert!(matches!(error, Error::GroupFull), "{error}");
+    bench.gate.add_permits(10);
+    assert_eq!(first.await.unwrap().unwrap(), 1);
+    let numbers: Vec<_> = join_all(others).await.into_iter().map(|each| each.unwrap().unwrap()).collect();
+    // Eight MiB fit into one transaction, and what has more goes alone.
+    assert_eq!(numbers, [2, 2, 3, 4, 5]);
+    // Once all is written, even what is heavier than all that may wait.
+    assert_eq!(bench.group.submit("100 h".into()).await.unwrap(), 6);
 }
 
 async fn who_goes_away_disturbs_nobody(place: Place) {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use events::delivery::{Filter, State};
+use events::delivery::{Bounds, Filter, State};
 use events::subscription;
 use model::EventKind;
 
@@ -17,6 +17,7 @@ on_both_databases!(
     redirects_are_not_followed,
     who_hangs_holds_up_nobody_else,
     a_failure_to_tell_of_a_failure_is_not_told,
+    a_status_is_the_answer_whatever_follows_it,
 );
 
 /// How long the steps are in which time passes.
@@ -197,4 +198,23 @@ async fn a_failure_to_tell_of_a_failure_is_not_told(place: Place) {
     }
     assert_eq!(world.got("crm").len(), 8);
     assert_eq!(world.logged(EventKind::DeliveryFailed).await.len(), 1);
+}
+
+async fn a_status_is_the_answer_whatever_follows_it(place: Place) {
+    let world = World::new(place).await;
+    // Less than what is said besides is waited for.
+    let process = world.process_with((Duration::from_millis(900), Bounds::default())).await;
+    let acme = tenant("acme");
+    let bodies = [(200, "well"), (500, "ill")];
+    for (status, at) in bodies {
+        world.behave(at, Behaviour { status, trails_off: true, ..Behaviour::default() });
+        world.subscribe(&process, &acme, (&["order.*"], at)).await;
+    }
+    world.publish(&acme, "order.created", (1, 2), |_| String::new()).await;
+    process.settle().await;
+    let mut told = world.deliveries(&process, &acme, Filter::default()).await;
+    told.sort_by_key(|delivery| delivery.status);
+    assert_eq!((told[0].state, told[0].status), (State::Delivered, Some(200)));
+    assert_eq!((told[1].state, told[1].status), (State::Pending, Some(500)));
+    assert_eq!(told[1].error.as_deref(), Some("the endpoint answered 500: so"));
 }

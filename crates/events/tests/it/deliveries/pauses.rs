@@ -63,7 +63,8 @@ async fn who_fails_is_tried_with_growing_pauses(place: Place) {
 
 async fn many_that_hang_leave_room_for_others(place: Place) {
     let world = World::new(place).await;
-    let process = world.process_with(Bounds { queues: 2, attempts: 2, attempts_per_tenant: 2 }).await;
+    let bounds = Bounds { queues: 2, attempts: 2, attempts_per_tenant: 2 };
+    let process = world.process_with((Duration::from_secs(4), bounds)).await;
     let (acme, other) = (tenant("acme"), tenant("other"));
     world.subscribe(&process, &other, (&["order.*"], "well")).await;
     for number in 0..4 {

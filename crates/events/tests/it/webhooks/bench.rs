@@ -11,13 +11,14 @@ use events::subscription::Endpoints;
 use events::webhook::{
     self, BearerError, Destination, Filter, StoredWebhooks, Taken, VerifyBearer, WebhookRequest, Webhooks,
 };
-use events::{Answer, Cause, Error, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
+use events::{Answer, Cause, Error, FoundHandler, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use model::{Ambient, PluginId, TenantId};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use storage::{Database, MasterKey, Sealer};
 use testkit::ManualClock;
+use tokio::time::Instant;
 
 use crate::place::Place;
 
@@ -35,6 +36,8 @@ pub(crate) enum Behaviour {
     Waits(Duration),
     /// Says that it cannot.
     Refuses(Refusal),
+    /// Fails with these words.
+    Fails(&'static str),
 }
 
 /// Installed plugins, as far as a test has installed them.
@@ -48,6 +51,10 @@ pub(crate) struct Installed {
 impl Plugins for Installed {
     async fn hooks(&self, _: &TenantId) -> Result<Vec<Hook>, ReceiveError> {
         Ok(Vec::new())
+    }
+
+    async fn handler(&self, _: &TenantId, _: &PluginId, _: &str) -> Result<FoundHandler, ReceiveError> {
+        panic!("nobody subscribes")
     }
 
     async fn webhook_door(
@@ -86,6 +93,7 @@ impl Plugins for Installed {
                 200
             }
             Behaviour::Refuses(refusal) => return Err(error("it cannot", refusal)),
+            Behaviour::Fails(words) => return Err(error(words, Refusal::Failed)),
         };
         let headers = BTreeMap::from([("x-plugin".to_owned(), "1".to_owned())]);
         Ok(Answer { status, headers, body: Bytes::from_static(b"heard") })
@@ -216,12 +224,24 @@ impl Bench {
     }
 
     pub(crate) async fn send_to(&self, destination: Destination, sent: Sent) -> Result<Taken, Error> {
+        self.send_begun(Instant::now(), destination, sent).await
+    }
+
+    /// Sends a webhook that began to come in at this moment.
+    pub(crate) async fn send_begun(
+        &self,
+        begun: Instant,
+        destination: Destination,
+        sent: Sent,
+    ) -> Result<Taken, Error> {
         let headers: HeaderMap = sent
             .headers
             .iter()
             .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap()))
             .collect();
         let request = WebhookRequest {
+            begun,
+            room: self.webhooks.room(sent.body.len())?,
             method: "POST".into(),
             path: sent.path,
             query: String::new(),
