@@ -37,7 +37,7 @@ pub struct LogReader {
 #[derive(Debug)]
 pub enum Next {
     /// Something happened.
-    Batch(Batch),
+    Batch(Box<Batch>),
     /// Nothing of interest has happened since.
     Nothing,
     /// Another process reads.
@@ -183,7 +183,7 @@ impl LogReader {
             tx.commit().await?;
             return Ok(Next::Nothing);
         }
-        Ok(Next::Batch(Batch { events, tx, through, name: self.name }))
+        Ok(Next::Batch(Box::new(Batch { events, tx, through, name: self.name })))
     }
 
     /// The ends of leases that hold.

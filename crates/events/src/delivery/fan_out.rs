@@ -70,6 +70,9 @@ impl Target {
     }
 }
 
+/// The place of an event, its index among those that were taken, and who wants it.
+type Wanting = (i64, usize, Arc<Target>);
+
 /// What plugins of a tenant want.
 type Hooks = Arc<Vec<Arc<Target>>>;
 
@@ -168,7 +171,7 @@ impl Inner {
         // Before the transaction: what is asked here reads the database, too.
         let unknown = self.ask(memory, &tenants).await;
         let batch = match self.reader.take(seen).await? {
-            Next::Batch(batch) => batch,
+            Next::Batch(batch) => *batch,
             Next::Nothing => return Ok((BTreeSet::new(), Progress::Some)),
             Next::Elsewhere => return Ok((BTreeSet::new(), Progress::Elsewhere)),
         };
@@ -251,7 +254,7 @@ impl Inner {
         &self,
         memory: &mut Memory,
         tx: &mut Tx,
-        (taken, wanting): (&[LoggedEvent], Vec<(i64, usize, Arc<Target>)>),
+        (taken, wanting): (&[LoggedEvent], Vec<Wanting>),
         lacking: BTreeMap<TenantId, i64>,
     ) -> Result<BTreeSet<String>, Error> {
         let now = self.ambient.now();

@@ -50,7 +50,7 @@ async fn who_fails_is_tried_with_growing_pauses(place: Place) {
     let at_first = world.got("dead").len();
     assert!(at_first <= 8, "{at_first}");
     for _ in 0..60 {
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         process.settle().await;
     }
     let in_an_hour = world.got("dead").len() - at_first;

@@ -326,12 +326,11 @@ async fn receive(
     }
     tokio::time::sleep(behaviour.takes).await;
     let status = StatusCode::from_u16(behaviour.status.max(200)).unwrap();
-    let mut response = match behaviour.trails_off {
-        true => {
-            let words = futures::stream::iter([Ok::<_, Infallible>("so")]).chain(futures::stream::pending());
-            (status, Body::from_stream(words)).into_response()
-        }
-        false => status.into_response(),
+    let mut response = if behaviour.trails_off {
+        let words = futures::stream::iter([Ok::<_, Infallible>("so")]).chain(futures::stream::pending());
+        (status, Body::from_stream(words)).into_response()
+    } else {
+        status.into_response()
     };
     for (name, value) in behaviour.headers {
         response.headers_mut().insert(name, value.parse().unwrap());
