@@ -14,5 +14,5 @@ pub mod subscription;
 pub mod webhook;
 
 pub use error::Error;
-pub use plugins::{Answer, Cause, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
+pub use plugins::{Answer, Cause, FoundHandler, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
 pub use schema::{MIGRATIONS, SEALED, TENANT_DATA};

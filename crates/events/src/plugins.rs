@@ -25,6 +25,21 @@ pub struct Hook {
     pub handler: String,
 }
 
+/// What there is where a handler is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FoundHandler {
+    /// It can be given events.
+    Known {
+        /// What tells the plugin from all others, for ever.
+        plugin_key: String,
+    },
+    /// The plugin has no handler of this name, or one that is given nothing but what this server knows to be true: webhooks,
+    /// and the plugin's own life.
+    Unknown,
+    /// The tenant has no such plugin installed.
+    NotInstalled,
+}
+
 /// How an installation takes webhooks.
 #[derive(Debug, Clone)]
 pub struct WebhookDoor {
@@ -101,6 +116,14 @@ pub trait Plugins: Send + Sync {
     /// The handlers that want events in `tenant`: of plugins that are installed, switched on and consented to. Read from the
     /// database, not from a memory of other times.
     async fn hooks(&self, tenant: &TenantId) -> Result<Vec<Hook>, ReceiveError>;
+
+    /// Whether anybody's events can be given to the handler `name` of `plugin` in `tenant`, be the plugin switched on or not.
+    async fn handler(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginId,
+        name: &str,
+    ) -> Result<FoundHandler, ReceiveError>;
 
     /// How `plugin` takes webhooks in `tenant`; `None` where it is not installed. At most a second old.
     async fn webhook_door(

@@ -6,8 +6,15 @@ use crate::webhook::schema as webhook;
 use crate::{delivery, feed, subscription};
 
 /// The tables of this crate.
-pub const MIGRATIONS: &[Migration] =
-    &[feed::TABLES, feed::RELAY, webhook::WEBHOOKS, delivery::DELIVERIES, subscription::SUBSCRIPTIONS];
+pub const MIGRATIONS: &[Migration] = &[
+    feed::TABLES,
+    feed::RELAY,
+    webhook::WEBHOOKS,
+    delivery::DELIVERIES,
+    subscription::SUBSCRIPTIONS,
+    delivery::PAUSES,
+    delivery::EVENTS_BY_ID,
+];
 
 /// The rows that this crate has of a tenant, in an order in which they can be deleted.
 pub const TENANT_DATA: &[TenantData] = &[

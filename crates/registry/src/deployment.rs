@@ -33,6 +33,15 @@ impl Registry {
         self.deployed.deployment(tenant, id, load).await
     }
 
+    /// The same as the database has it now.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`].
+    pub async fn deployment_now(&self, tenant: &TenantId, id: &PluginId) -> Result<Arc<Deployment>, Error> {
+        self.forget_deployment(tenant, id).await;
+        self.deployment(tenant, id).await
+    }
+
     /// What `deployment` runs: a script or a component. Callers that ask at the same time share one read.
     ///
     /// # Errors

@@ -124,7 +124,7 @@ pub async fn prepare(toolchain: &Toolchain, draft: Draft) -> Result<Prepared, Er
             warnings.extend(found.into_iter().chain(more));
             if let (Some(program), Some(described)) = (program, described) {
                 let definition = backend::examine(toolchain.examine.as_ref(), &described, &program).await?;
-                backend::refuse_webhook_without_handler(&manifest, &definition)?;
+                backend::check_webhook_handler(&manifest, &definition)?;
                 backend::complete_listens(&mut manifest, &definition);
                 backend = Some(Backend { program, definition });
             }

@@ -26,6 +26,9 @@ impl Registry {
         };
         let mut secrets: Vec<SecretString> =
             self.secrets(deployment, &[field]).await?.into_values().collect();
+        if secrets.is_empty() {
+            return Ok(secrets);
+        }
         let Deployment { tenant, plugin_key, incarnation, .. } = deployment;
         let mut conn = self.database.read().await?;
         let place = (tenant, plugin_key.as_str(), *incarnation);
@@ -37,7 +40,7 @@ impl Registry {
         Ok(secrets)
     }
 
-    /// Keeps what webhooks were signed with until now, if this configuration replaces it.
+    /// Keeps what webhooks were signed with until now, if this configuration replaces it. One that sets none ends the former, too.
     pub(crate) async fn keep_former_webhook_secret(
         &self,
         tx: &mut Tx,
@@ -47,11 +50,14 @@ impl Registry {
         let Some(field) = plugin.manifest.webhook.as_ref().and_then(backend::secret_field) else {
             return Ok(());
         };
-        let (Some(former), new) = (value(former, field)?, value(new, field)?) else { return Ok(()) };
-        let former = former.expose_secret();
-        if new.is_some_and(|new| new.expose_secret() == former) {
+        let (former, new) = (value(former, field)?, value(new, field)?);
+        let Some(new) = new else {
+            return Ok(webhook_secrets::forget_former(tx, (tenant, &plugin.key)).await?);
+        };
+        let Some(former) = former.filter(|former| former.expose_secret() != new.expose_secret()) else {
             return Ok(());
-        }
+        };
+        let former = former.expose_secret();
         let former = SecretSlice::from(serde_json::to_vec(former).map_err(Error::Corrupt)?);
         let purpose = FORMER_WEBHOOK_SECRET.purpose(&[&plugin.key]);
         let sealed = self.sealer.seal(tx, tenant, &purpose, former.expose_secret()).await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use events::webhook::Manifest;
-use events::{Answer, Cause, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
+use events::{Answer, Cause, FoundHandler, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full, Limited};
 use model::{Ambient, Caller, CredentialKind, PluginId, Principal, Role, Scope, TenantId, new_id};
@@ -89,25 +89,36 @@ impl Receivers {
         })))
     }
 
-    /// The installation that something is for.
-    async fn deployment(
+    /// The installation that something is for, if it takes such a thing. What is remembered may be a second old: only what the
+    /// database says now makes an end of a delivery.
+    async fn installed(
         &self,
         tenant: &TenantId,
         (plugin, plugin_key): (&PluginId, &str),
+        takes: impl Fn(&Deployment) -> Result<(), ReceiveError>,
     ) -> Result<Arc<Deployment>, ReceiveError> {
-        let deployment = match self.registry.deployment(tenant, plugin).await {
-            Err(registry::Error::NotInstalled(_)) => {
-                return Err(gone("the plugin is not installed any more"));
+        let judged = |found: Result<Arc<Deployment>, registry::Error>| {
+            let deployment = match found {
+                Err(registry::Error::NotInstalled(_)) => {
+                    return Err(gone("the plugin is not installed any more"));
+                }
+                found => found.map_err(|error| unreadable(&error))?,
+            };
+            if installation_key(&deployment) != plugin_key {
+                return Err(gone("the plugin was uninstalled; it, or another of its id, is installed anew"));
             }
-            found => found.map_err(|error| unreadable(&error))?,
+            takes(&deployment)?;
+            if !deployment.enabled {
+                return Err(not_now("the plugin is switched off", None));
+            }
+            Ok(deployment)
         };
-        if installation_key(&deployment) != plugin_key {
-            return Err(gone("the plugin was uninstalled; it, or another of its id, is installed anew"));
+        match judged(self.registry.deployment(tenant, plugin).await) {
+            Err(error) if error.refusal == Refusal::Gone => {
+                judged(self.registry.deployment_now(tenant, plugin).await)
+            }
+            judged => judged,
         }
-        if !deployment.enabled {
-            return Err(gone("the plugin is switched off"));
-        }
-        Ok(deployment)
     }
 
     async fn tell(
@@ -117,36 +128,14 @@ impl Receivers {
         event: &Value,
         cause: Cause,
     ) -> Result<(), ReceiveError> {
-        let found = self.deployment(tenant, (&hook.plugin, &hook.plugin_key)).await;
-        let found = found.and_then(|deployment| {
-            let is_there = has_handler(&deployment, &hook.handler);
-            is_there.then_some(deployment).ok_or_else(|| gone("the plugin has no such handler any more"))
-        });
-        let deployment = match found {
-            Ok(deployment) => deployment,
-            Err(error) => return Err(self.once_more(tenant, hook, error).await),
+        let takes = |deployment: &Deployment| {
+            let is_there = takes_events(deployment, &hook.handler);
+            if is_there { Ok(()) } else { Err(gone("the plugin has no such handler for events any more")) }
         };
+        let deployment = self.installed(tenant, (&hook.plugin, &hook.plugin_key), takes).await?;
         let who = Who { hops: cause.hops.saturating_add(1), ..Who::default() };
         let called = self.runtime.hook(&deployment, (&hook.handler, event), who).await;
         called.map_err(|error| self.refused(&error, (&deployment, &hook.handler)))
-    }
-
-    /// What was found may be a second old. Only what the database says now makes an end of a delivery.
-    async fn once_more(&self, tenant: &TenantId, hook: &Hook, error: ReceiveError) -> ReceiveError {
-        if error.refusal != Refusal::Gone {
-            return error;
-        }
-        let running = match self.registry.running(tenant).await {
-            Ok(running) => running,
-            Err(error) => return unreadable(&error),
-        };
-        let is_it = |deployment: &Deployment| {
-            installation_key(deployment) == hook.plugin_key && has_handler(deployment, &hook.handler)
-        };
-        if running.iter().any(is_it) {
-            return not_now("the plugin has just been changed", Some(DOOR_KEPT_FOR));
-        }
-        error
     }
 
     fn refused(&self, error: &crate::Error, called: (&Deployment, &str)) -> ReceiveError {
@@ -162,12 +151,10 @@ impl Receivers {
         request: Request,
         cause: Cause,
     ) -> Result<Answer, ReceiveError> {
-        let Some(webhook) = &deployment.webhook else {
-            return Err(gone("the installed version of the plugin takes no webhooks"));
-        };
+        let Some(webhook) = &deployment.webhook else { return Err(takes_none()) };
         let who = Who { hops: cause.hops, ..Who::default() };
         match &deployment.kind {
-            None => Err(gone("the installed version of the plugin has no backend")),
+            None => Err(takes_none()),
             Some(BackendKind::Script) => {
                 let handler = webhook_handler(webhook).to_owned();
                 let called = self.runtime.call(deployment, who, handled(&handler, &request)).await;
@@ -180,7 +167,9 @@ impl Receivers {
                 let (parts, body) = answer.into_parts();
                 Ok(answered(parts.status.as_u16(), &parts.headers, body))
             }
-            Some(BackendKind::Upstream(upstream)) => self.pass(deployment, upstream, &request).await,
+            Some(BackendKind::Upstream(upstream)) => {
+                in_time(UPSTREAM_DEADLINE, self.pass(deployment, upstream, &request)).await
+            }
         }
     }
 
@@ -240,6 +229,22 @@ impl Plugins for Receivers {
         Ok(hooks.collect())
     }
 
+    async fn handler(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginId,
+        name: &str,
+    ) -> Result<FoundHandler, ReceiveError> {
+        match self.registry.deployment_now(tenant, plugin).await {
+            Err(registry::Error::NotInstalled(_)) => Ok(FoundHandler::NotInstalled),
+            Err(error) => Err(unreadable(&error)),
+            Ok(deployment) if takes_events(&deployment, name) => {
+                Ok(FoundHandler::Known { plugin_key: installation_key(&deployment) })
+            }
+            Ok(_) => Ok(FoundHandler::Unknown),
+        }
+    }
+
     async fn webhook_door(
         &self,
         tenant: &TenantId,
@@ -267,8 +272,12 @@ impl Plugins for Receivers {
         request: Request,
         cause: Cause,
     ) -> Result<Answer, ReceiveError> {
+        let takes = |deployment: &Deployment| match (&deployment.webhook, &deployment.kind) {
+            (Some(_), Some(_)) => Ok(()),
+            _ => Err(takes_none()),
+        };
         let given = async {
-            let deployment = self.deployment(tenant, plugin).await?;
+            let deployment = self.installed(tenant, plugin, takes).await?;
             self.give(&deployment, request, cause).await
         };
         in_time(self.longest(), Box::pin(given)).await
@@ -293,11 +302,18 @@ fn installation_key(deployment: &Deployment) -> String {
     format!("{}.{}", deployment.plugin_key, deployment.incarnation)
 }
 
-/// Whether events can be given to this handler.
-fn has_handler(deployment: &Deployment, handler: &str) -> bool {
+/// Whether anybody's events can be given to this handler. The one that takes webhooks trusts that they are signed.
+fn takes_events(deployment: &Deployment, handler: &str) -> bool {
+    let takes_webhooks =
+        deployment.webhook.as_ref().is_some_and(|webhook| webhook_handler(webhook) == handler);
     deployment.kind == Some(BackendKind::Script)
         && deployment.handlers.contains(handler)
+        && !takes_webhooks
         && !examine::is_lifecycle(handler)
+}
+
+fn takes_none() -> ReceiveError {
+    gone("the installed version of the plugin takes no webhooks")
 }
 
 fn gone(message: &str) -> ReceiveError {
@@ -431,5 +447,34 @@ mod tests {
         assert_eq!(path("/../admin"), None);
         let posted = posted(&request("text/plain", b"x"));
         assert_eq!((posted.method().as_str(), posted.uri().query()), ("POST", Some("a=1&a=2")));
+    }
+
+    #[test]
+    fn what_trusts_its_input_takes_no_events() {
+        let script = Deployment {
+            tenant: "acme".parse().unwrap(),
+            plugin: "shop".parse().unwrap(),
+            plugin_key: "k1".into(),
+            version_key: "v1".into(),
+            version: "1.0.0".into(),
+            enabled: true,
+            departed: false,
+            incarnation: 1,
+            kind: Some(BackendKind::Script),
+            routes: Vec::new(),
+            hooks: Vec::new(),
+            listeners: [].into(),
+            handlers: ["onOrder", "paid", "onInstall"].map(str::to_owned).into(),
+            hosts: Vec::new(),
+            emits: [].into(),
+            webhook: Some(json!({"scheme": "stripe", "secret": "key", "handler": "paid"})),
+            grants: registry::Grants::default(),
+            configuration: Map::new(),
+            sensitive: [].into(),
+        };
+        let takes = ["onOrder", "paid", "onInstall", "nope"].map(|handler| takes_events(&script, handler));
+        assert_eq!(takes, [true, false, false, false]);
+        let component = Deployment { kind: Some(BackendKind::Component), ..script };
+        assert!(!takes_events(&component, "onOrder"));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::{Database, Error, Tx};
@@ -18,8 +18,11 @@ use crate::{Database, Error, Tx};
 /// How long one transaction may take, from asking for a connection to the commit.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The most bytes of one transaction, but for an item that has more by itself.
-const MAX_BYTES: usize = 8 << 20;
+/// The most weight of one transaction's items; what is heavier is written alone. 8 MiB.
+const BATCH_WEIGHT: usize = 8 << 20;
+
+/// The most weight of the items that wait or are being written. 64 MiB.
+const WAITING_WEIGHT: usize = 64 << 20;
 
 /// When to come again where there is no room.
 pub(crate) const COME_AGAIN: Duration = Duration::from_secs(1);
@@ -32,6 +35,12 @@ pub trait WriteTogether: Send + Sync + 'static {
     /// What becomes of it.
     type Outcome: Send + 'static;
 
+    /// About how many bytes of memory an item takes. A transaction has 8 MiB, and 64 MiB may wait; an item that is heavier is
+    /// taken where nothing else waits, and written alone. 1 where items are small, as their number is bounded anyway.
+    fn weight(_item: &Self::Item) -> usize {
+        1
+    }
+
     /// Writes `items` within a transaction that commits right after, and gives what becomes of each, in their order. It must not
     /// fail for one item's sake: where it fails, nothing of the batch is written.
     ///
@@ -39,15 +48,9 @@ pub trait WriteTogether: Send + Sync + 'static {
     /// All submitters of the batch get them, as [`Error::Together`]. Where the database has rolled the transaction back for the sake
     /// of another, the same items are first written once more.
     async fn write(&self, tx: &mut Tx, items: &[Self::Item]) -> Result<Vec<Self::Outcome>, Error>;
-
-    /// How many bytes `item` adds to a transaction, which has 8 MiB at most; 0 where they do not matter.
-    fn size(&self, item: &Self::Item) -> usize {
-        let _ = item;
-        0
-    }
 }
 
-/// The bounds of a [`Group`].
+/// The bounds of a [`Group`], beside the weight of its items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupBounds {
     /// The most items of one transaction; at least 1.
@@ -58,12 +61,15 @@ pub struct GroupBounds {
 
 struct Waiting<W: WriteTogether> {
     item: W::Item,
+    weight: OwnedSemaphorePermit,
     answer: oneshot::Sender<Result<W::Outcome, Error>>,
 }
 
 /// Items that are committed together. Dropped, it ends after what was handed in; [`Group::close`] waits for that.
 pub struct Group<W: WriteTogether> {
     waiting: Mutex<Option<mpsc::Sender<Waiting<W>>>>,
+    /// As much weight as may yet be handed in.
+    room: Arc<Semaphore>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -72,19 +78,22 @@ impl<W: WriteTogether> Group<W> {
     pub fn new(database: Database, bounds: GroupBounds, writer: W) -> Self {
         let (sender, receiver) = mpsc::channel(bounds.waiting.max(1));
         let writer = tokio::spawn(write(database, bounds.batch.max(1), writer, receiver));
-        Self { waiting: Mutex::new(Some(sender)), writer: Mutex::new(Some(writer)) }
+        let room = Arc::new(Semaphore::new(WAITING_WEIGHT));
+        Self { waiting: Mutex::new(Some(sender)), room, writer: Mutex::new(Some(writer)) }
     }
 
     /// Has `item` written, and gives what became of it once that is durable. An item whose submitter has gone before its
     /// transaction begins is not written; after that it is.
     ///
     /// # Errors
-    /// [`Error::GroupFull`] at once where too many wait, [`Error::GroupClosed`] after [`Group::close`], [`Error::Together`] where
+    /// [`Error::GroupFull`] at once where too many wait, or too much, [`Error::GroupClosed`] after [`Group::close`], [`Error::Together`] where
     /// the transaction failed.
     pub async fn submit(&self, item: W::Item) -> Result<W::Outcome, Error> {
         let (answer, answered) = oneshot::channel();
         let sender = lock(&self.waiting).clone().ok_or(Error::GroupClosed)?;
-        sender.try_send(Waiting { item, answer }).map_err(|refused| match refused {
+        let weight = u32::try_from(W::weight(&item).clamp(1, WAITING_WEIGHT)).unwrap_or(u32::MAX);
+        let weight = Arc::clone(&self.room).try_acquire_many_owned(weight).map_err(|_| Error::GroupFull)?;
+        sender.try_send(Waiting { item, weight, answer }).map_err(|refused| match refused {
             TrySendError::Full(_) => Error::GroupFull,
             TrySendError::Closed(_) => Error::GroupClosed,
         })?;
@@ -121,26 +130,50 @@ async fn write<W: WriteTogether>(
     writer: W,
     mut receiver: mpsc::Receiver<Waiting<W>>,
 ) {
-    let mut arrived = Vec::with_capacity(most);
-    while receiver.recv_many(&mut arrived, most).await > 0 {
-        let mut rest = arrived.drain(..).peekable();
-        while rest.peek().is_some() {
-            let (mut items, mut answers, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
-            let fits = |bytes: usize, item: &W::Item| bytes == 0 || bytes + writer.size(item) <= MAX_BYTES;
-            while let Some(waiting) = rest.next_if(|next| fits(bytes, &next.item)) {
-                if !waiting.answer.is_closed() {
-                    bytes += writer.size(&waiting.item);
-                    items.push(waiting.item);
-                    answers.push(waiting.answer);
-                }
+    let mut held = None;
+    while let Some(batch) = gather(&mut receiver, &mut held, most).await {
+        let (mut items, mut answers, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        for Waiting { item, weight, answer } in batch {
+            if !answer.is_closed() {
+                items.push(item);
+                answers.push(answer);
+                weights.push(weight);
             }
-            if items.is_empty() {
-                continue;
-            }
-            let written = tokio::time::timeout(DEADLINE, commit(&database, &writer, &items)).await;
-            tell(answers, written.unwrap_or(Err(Error::GroupTimeout)));
         }
+        if items.is_empty() {
+            continue;
+        }
+        let written = tokio::time::timeout(DEADLINE, commit(&database, &writer, &items)).await;
+        drop((items, weights));
+        tell(answers, written.unwrap_or(Err(Error::GroupTimeout)));
     }
+}
+
+/// What fits into the next transaction; `None` once nobody can hand in any more. What does not fit is `held` for the one after.
+async fn gather<W: WriteTogether>(
+    receiver: &mut mpsc::Receiver<Waiting<W>>,
+    held: &mut Option<Waiting<W>>,
+    most: usize,
+) -> Option<Vec<Waiting<W>>> {
+    let mut next = match held.take() {
+        Some(first) => first,
+        None => receiver.recv().await?,
+    };
+    let (mut batch, mut weight) = (Vec::new(), 0);
+    loop {
+        weight += next.weight.num_permits();
+        if weight > BATCH_WEIGHT && !batch.is_empty() {
+            *held = Some(next);
+            break;
+        }
+        batch.push(next);
+        if batch.len() >= most {
+            break;
+        }
+        let Ok(more) = receiver.try_recv() else { break };
+        next = more;
+    }
+    Some(batch)
 }
 
 /// Commits `items`; once more where another transaction was given precedence.

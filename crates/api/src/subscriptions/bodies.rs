@@ -116,7 +116,7 @@ pub(super) struct SubscriptionBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "bookkeeping")]
     description: Option<String>,
-    /// `active`; `paused` by somebody; `disabled` because nothing could be delivered for 5 days, or because the endpoint answered 410.
+    /// `active`; `paused` by somebody; `disabled` because nothing could be delivered for 5 days, the endpoint answered 410, or the plugin or its handler is gone.
     #[schema(example = "active")]
     state: &'static str,
     /// Why it is disabled.

@@ -77,16 +77,22 @@ impl Outcome {
         Self::Refused(Refused { message, refusal, retry_after: None, status: None })
     }
 
-    /// The same with an error that is short enough to be kept.
+    /// The same with an error that can be kept.
     pub(crate) fn fitting(self) -> Self {
         match self {
-            Self::Refused(mut refused) => {
-                refused.message.truncate(refused.message.floor_char_boundary(MAX_ERROR));
-                Self::Refused(refused)
+            Self::Refused(Refused { message, refusal, retry_after, status }) => {
+                Self::Refused(Refused { message: fitting(&message), refusal, retry_after, status })
             }
-            other => other,
+            Self::Pointless(error) => Self::Pointless(fitting(&error)),
+            Self::Delivered { status } => Self::Delivered { status },
         }
     }
+}
+
+/// What of an error can be kept: its beginning, without the null, which PostgreSQL has in no text.
+pub(crate) fn fitting(error: &str) -> String {
+    let beginning = error.get(..error.floor_char_boundary(MAX_ERROR)).unwrap_or_default();
+    beginning.replace('\0', "\u{fffd}")
 }
 
 /// Takes what it is handed, within a bounded time.
@@ -101,12 +107,15 @@ pub(crate) struct PluginReceiver {
     pub(crate) tenant: TenantId,
     pub(crate) plugin: PluginId,
     pub(crate) plugin_key: String,
+    /// The handler that gets events whatever they were put into the queue for.
+    pub(crate) handler: Option<String>,
 }
 
 impl PluginReceiver {
     async fn call(&self, parcel: Parcel) -> Outcome {
         match parcel {
             Parcel::Event(event, handler) => {
+                let handler = self.handler.clone().unwrap_or(handler);
                 let hook = Hook {
                     plugin: self.plugin.clone(),
                     plugin_key: self.plugin_key.clone(),

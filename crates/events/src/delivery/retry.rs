@@ -22,10 +22,15 @@ const PAUSES: [Duration; 7] = [
 ];
 
 /// The longest pause that a receiver may ask for.
-const MAX_ASKED: Duration = Duration::from_hours(24);
+pub(crate) const MAX_ASKED: Duration = Duration::from_hours(24);
 
-/// How long to wait where an attempt could not even be made, at least.
+/// How long to wait where an attempt could not even be made, at least, and at most: an eighth of the time for which it waits already.
 const NOT_NOW: Duration = Duration::from_secs(10);
+const MAX_NOT_NOW: Duration = Duration::from_mins(5);
+
+/// The pause of a queue whose receiver fails: the first, which doubles each time, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// For how long at most attempts may be impossible.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(5 * 24);
@@ -37,17 +42,16 @@ pub(crate) enum Conclusion {
     Delivered { status: Option<u16> },
     /// It waits for its next attempt. Where `is_failure` is not set, none could be made.
     Again { due_at: i64, attempts: i64, is_failure: bool, status: Option<u16>, error: String },
-    /// It has failed for good.
+    /// It has failed for good. Where its receiver `is_gone`, the error says why, and nobody is to be given anything more.
     Failed { attempts: i64, status: Option<u16>, error: String, is_gone: bool },
     /// There is no point in it any more.
     Skipped { error: String },
 }
 
-/// What becomes of `row` after `outcome`. `is_endpoint` where the receiver is an endpoint of a subscription, which is disabled
-/// when it is gone.
-pub(crate) fn conclude(row: &Row, outcome: Outcome, is_endpoint: bool, ambient: &Ambient) -> Conclusion {
+/// What becomes of `row` after `outcome`. `is_subscription` where it is a subscription's, which is disabled when its receiver is gone.
+pub(crate) fn conclude(row: &Row, outcome: Outcome, is_subscription: bool, ambient: &Ambient) -> Conclusion {
     let created_at = Timestamp::from_millisecond(row.created_at);
-    after((row.attempts, created_at), outcome, is_endpoint, ambient)
+    after((row.attempts, created_at), outcome, is_subscription, ambient)
 }
 
 /// What becomes of a delivery to a plugin after its first attempt, right after it was written.
@@ -58,7 +62,7 @@ pub(crate) fn conclude_first(outcome: Outcome, ambient: &Ambient) -> Conclusion 
 fn after(
     (attempts, created_at): (i64, Timestamp),
     outcome: Outcome,
-    is_endpoint: bool,
+    is_subscription: bool,
     ambient: &Ambient,
 ) -> Conclusion {
     let now = ambient.now();
@@ -70,15 +74,19 @@ fn after(
     let Refused { message: error, refusal, retry_after, status } = refused;
     let least = retry_after.unwrap_or_default().min(MAX_ASKED);
     match refusal {
-        Refusal::Gone if is_endpoint => {
-            Conclusion::Failed { attempts: attempts + 1, status, error, is_gone: true }
+        Refusal::Gone if is_subscription => {
+            // A plugin that is not there was not asked.
+            let attempts = attempts + i64::from(status.is_some());
+            Conclusion::Failed { attempts, status, error, is_gone: true }
         }
         Refusal::Gone => Conclusion::Skipped { error },
         Refusal::NotNow => {
-            if now >= created_at.plus(GIVEN_UP_AFTER) {
+            let waited = created_at.until(now);
+            if waited >= GIVEN_UP_AFTER {
                 return Conclusion::Failed { attempts, status, error, is_gone: false };
             }
-            let due_at = now.plus((NOT_NOW + ambient.part_of(NOT_NOW / 2)).max(least)).as_millisecond();
+            let pause = (waited / 8).clamp(NOT_NOW, MAX_NOT_NOW);
+            let due_at = now.plus((pause + ambient.part_of(pause / 2)).max(least)).as_millisecond();
             Conclusion::Again { due_at, attempts, is_failure: false, status, error }
         }
         Refusal::Failed => {
@@ -99,6 +107,14 @@ fn pause_after(attempts: i64, ambient: &Ambient) -> Option<Duration> {
     let index = usize::try_from(attempts).ok()?.checked_sub(1)?;
     let pause = *PAUSES.get(index)?;
     Some(pause.mul_f64(0.8) + ambient.part_of(pause.mul_f64(0.4)))
+}
+
+/// For how long nothing in a queue is tried that is let go of for the `failures`th time because its receiver fails; within 20 % of
+/// what is meant.
+pub(crate) fn pause_of_queue(failures: i64, ambient: &Ambient) -> Duration {
+    let doublings = u32::try_from(failures.clamp(1, 16) - 1).unwrap_or_default();
+    let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
+    pause.mul_f64(0.8) + ambient.part_of(pause.mul_f64(0.4))
 }
 
 #[cfg(test)]
@@ -147,6 +163,16 @@ mod tests {
     }
 
     #[test]
+    fn a_queues_pauses_double_up_to_some_minutes() {
+        let (_clock, ambient) = testkit::ManualClock::ambient();
+        for (failures, seconds) in [(0, 5), (1, 5), (2, 10), (4, 40), (7, 300), (100, 300), (i64::MAX, 300)] {
+            let meant = Duration::from_secs(seconds);
+            let pause = pause_of_queue(failures, &ambient);
+            assert!((meant.mul_f64(0.79)..=meant.mul_f64(1.21)).contains(&pause), "{failures}: {pause:?}");
+        }
+    }
+
+    #[test]
     fn a_receiver_may_ask_for_a_longer_pause_within_a_day() {
         let (_clock, ambient) = testkit::ManualClock::ambient();
         let now = ambient.now();
@@ -164,6 +190,10 @@ mod tests {
         let conclusion = conclude(&row(3, created_at), refused(Refusal::NotNow, None), false, &ambient);
         let (wait, attempts) = waits(&conclusion, created_at);
         assert!((10..=15).contains(&wait.as_secs()) && attempts == 3, "{wait:?} {attempts}");
+        clock.advance(Duration::from_hours(24));
+        let conclusion = conclude(&row(3, created_at), refused(Refusal::NotNow, None), false, &ambient);
+        let (wait, _) = waits(&conclusion, ambient.now());
+        assert!((300..=450).contains(&wait.as_secs()), "what waits long is tried seldom: {wait:?}");
         clock.advance(GIVEN_UP_AFTER);
         let conclusion = conclude(&row(3, created_at), refused(Refusal::NotNow, None), false, &ambient);
         assert!(matches!(conclusion, Conclusion::Failed { attempts: 3, .. }), "{conclusion:?}");
@@ -173,7 +203,7 @@ mod tests {
     fn who_is_gone_is_given_nothing_more() {
         let (_clock, ambient) = testkit::ManualClock::ambient();
         let gone = || refused(Refusal::Gone, None);
-        let of = |is_endpoint| conclude(&row(0, ambient.now()), gone(), is_endpoint, &ambient);
+        let of = |is_subscription| conclude(&row(0, ambient.now()), gone(), is_subscription, &ambient);
         assert!(matches!(of(true), Conclusion::Failed { is_gone: true, .. }));
         assert!(matches!(of(false), Conclusion::Skipped { .. }));
     }

@@ -15,10 +15,10 @@ use storage::{Database, LoggedEvent, Sealer};
 use url::Url;
 
 use super::{Destination, secret, store};
-use crate::delivery::{Outcome, Parcel, Receiver, Refused, told};
+use crate::delivery::{Outcome, Parcel, PluginReceiver, Receiver, Refused, told};
 use crate::{Error, Plugins, Refusal};
 
-/// How long an endpoint may take to answer, from connecting to the end of what is read of its answer.
+/// How long an endpoint may take to answer, from connecting to the headers of its answer.
 pub const DEADLINE: Duration = Duration::from_secs(15);
 
 /// How much of an answer is read, in bytes.
@@ -68,10 +68,10 @@ impl Endpoints {
                 let (id, endpoints) = (id.to_owned(), self.clone());
                 Ok(Some(Arc::new(Endpoint { id, url, secrets, endpoints })))
             }
-            Destination::Handler { plugin, plugin_key, handler: _ } => {
+            Destination::Handler { plugin, plugin_key, handler } => {
                 let plugins = Arc::clone(plugins.ok_or(Error::NoPlugins)?);
-                let tenant = tenant.clone();
-                Ok(Some(Arc::new(crate::delivery::PluginReceiver { plugins, tenant, plugin, plugin_key })))
+                let (tenant, handler) = (tenant.clone(), Some(handler));
+                Ok(Some(Arc::new(PluginReceiver { plugins, tenant, plugin, plugin_key, handler })))
             }
         }
     }
@@ -91,11 +91,7 @@ impl Receiver for Endpoint {
         let Parcel::Event(event, _) = parcel else {
             return Outcome::Pointless("an endpoint is given events, not webhooks".into());
         };
-        let sent = tokio::time::timeout(self.endpoints.deadline, self.send(&event)).await;
-        sent.unwrap_or_else(|_| {
-            let seconds = self.endpoints.deadline.as_secs_f32();
-            Outcome::Refused(failed(format!("the endpoint did not answer within {seconds} s"), None))
-        })
+        self.send(&event).await
     }
 }
 
@@ -118,12 +114,21 @@ impl Endpoint {
             .header("webhook-timestamp", now.as_second())
             .header("webhook-signature", signatures)
             .body(body);
-        match client.send(request).await {
+        let deadline = self.endpoints.deadline;
+        let Ok(sent) = tokio::time::timeout(deadline, client.send(request)).await else {
+            let seconds = deadline.as_secs_f32();
+            return Outcome::Refused(failed(format!("the endpoint did not answer within {seconds} s"), None));
+        };
+        match sent {
             Ok(response) => {
                 let (status, headers) = (response.status(), response.headers().clone());
-                // Whatever it says, the status was the answer.
-                let words = tokio::time::timeout(ANSWER_DEADLINE, beginning(response)).await;
-                judged(status, &headers, &words.unwrap_or_default(), now)
+                // The status is the answer. What else it says is for those who look for what went wrong.
+                let mut words = Vec::new();
+                if !status.is_success() {
+                    // As far as they come in time.
+                    let _ = tokio::time::timeout(ANSWER_DEADLINE, beginning(response, &mut words)).await;
+                }
+                judged(status, &headers, &words, now)
             }
             Err(error) => {
                 let message = error.to_string();
@@ -164,9 +169,8 @@ fn message_id(subscription: &str, event: &LoggedEvent) -> String {
     format!("msg_{}", URL_SAFE_NO_PAD.encode(half))
 }
 
-/// The first bytes of an answer; the rest is not waited for.
-async fn beginning(mut response: reqwest::Response) -> Vec<u8> {
-    let mut body = Vec::new();
+/// Adds the first bytes of an answer to `body`; the rest is not waited for.
+async fn beginning(mut response: reqwest::Response, body: &mut Vec<u8>) {
     while let Ok(Some(piece)) = response.chunk().await {
         let room = MAX_ANSWER.saturating_sub(body.len());
         body.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
@@ -174,10 +178,9 @@ async fn beginning(mut response: reqwest::Response) -> Vec<u8> {
             break;
         }
     }
-    body
 }
 
-/// What an answer means.
+/// What an answer means; `body` is what there is of its words.
 fn judged(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Outcome {
     if status.is_success() {
         return Outcome::Delivered { status: Some(status.as_u16()) };
@@ -192,10 +195,11 @@ fn judged(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Timestamp) 
     if !words.trim().is_empty() && !status.is_redirection() {
         message = format!("{message}: {}", words.trim());
     }
-    let refused = failed(message, Some(status));
     if status == StatusCode::GONE {
-        return Outcome::Refused(Refused { refusal: Refusal::Gone, ..refused });
+        let message = "the endpoint answered 410: it wants no more".to_owned();
+        return Outcome::Refused(Refused { refusal: Refusal::Gone, ..failed(message, Some(status)) });
     }
+    let refused = failed(message, Some(status));
     Outcome::Refused(Refused { retry_after: retry_after(headers, now), ..refused })
 }
 

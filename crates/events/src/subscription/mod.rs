@@ -26,8 +26,12 @@ pub(crate) use schema::{ROWS, SECRET, SECRET_ROWS, SUBSCRIPTIONS};
 pub use wish::{Change, NewSubscription};
 
 use crate::delivery::{Deliveries, Outcome, Parcel, queues};
-use crate::{Error, Plugins};
+use crate::{Error, FoundHandler, Plugins};
 use wish::Wrong;
+
+/// What is wrong with a handler that cannot be given events.
+const UNKNOWN_HANDLER: &str = "must be a handler of the plugin's script, and none that takes its webhooks or is told of its own life, \
+     such as onInstall";
 
 /// How the ids of the platform's subscriptions begin; no tenant's does. By it their deliveries are known, which tell of every tenant.
 pub(crate) const PLATFORM: &str = "platform-";
@@ -99,16 +103,13 @@ impl Subscriptions {
         }
         let destination = match (wanted.endpoint, wanted.handler) {
             (Some(url), None) => wrong.endpoint(&url, &self.0.endpoints.client).map(Destination::Endpoint),
-            (None, Some((plugin, handler))) => {
-                let named = wrong.plugin(&plugin).zip(wrong.handler(&handler));
-                match named {
-                    Some((plugin, handler)) => {
-                        let plugin_key = self.plugin_key(tenant, &plugin).await?;
-                        Some(Destination::Handler { plugin, plugin_key, handler })
-                    }
-                    None => None,
+            (None, Some((plugin, handler))) => match wrong.plugin(&plugin).zip(wrong.handler(&handler)) {
+                Some((plugin, handler)) => {
+                    let key = self.plugin_key(tenant, (&plugin, &handler), &mut wrong).await?;
+                    key.map(|plugin_key| Destination::Handler { plugin, plugin_key, handler })
                 }
-            }
+                None => None,
+            },
             _ => {
                 wrong.note("", "must have either an endpoint or a handler");
                 None
@@ -176,36 +177,45 @@ impl Subscriptions {
     /// # Errors
     /// [`Error::NoSuchSubscription`], [`Error::Invalid`].
     pub async fn update(&self, actor: Actor<'_>, id: &str, change: Change) -> Result<Subscription, Error> {
-        let mut subscription = self.get(actor, id).await?;
+        let seen = self.get(actor, id).await?;
         let mut wrong = Wrong::default();
-        if let Some(types) = &change.types {
-            subscription.types = wrong.types(types);
-        }
-        if change.description.is_some() {
-            subscription.description = wrong.description(change.description);
-        }
-        match (&mut subscription.destination, change.endpoint, change.handler) {
-            (_, None, None) => {}
-            (Destination::Endpoint(url), Some(text), None) => {
-                if let Some(new) = wrong.endpoint(&text, &self.0.endpoints.client) {
-                    *url = new;
-                }
+        let types = change.types.map(|types| wrong.types(&types));
+        let description = change.description.map(|text| wrong.description(Some(text)));
+        // Neither what kind of destination it is nor the plugin ever changes: what was seen of them holds.
+        let destination = match (seen.destination, change.endpoint, change.handler) {
+            (_, None, None) => None,
+            (Destination::Endpoint(_), Some(text), None) => {
+                wrong.endpoint(&text, &self.0.endpoints.client).map(Destination::Endpoint)
             }
-            (Destination::Handler { handler, .. }, None, Some(text)) => {
-                if let Some(new) = wrong.handler(&text) {
-                    *handler = new;
+            (Destination::Handler { plugin, plugin_key, .. }, None, Some(text)) => match wrong.handler(&text)
+            {
+                Some(handler) => {
+                    let found = self.plugin_key(actor.tenant, (&plugin, &handler), &mut wrong).await?;
+                    if found.is_some_and(|found| found != plugin_key) {
+                        return Err(Error::PluginNotInstalled(plugin.to_string()));
+                    }
+                    Some(Destination::Handler { plugin, plugin_key, handler })
                 }
+                None => None,
+            },
+            _ => {
+                wrong.note("", "an endpoint stays one, and a handler too: make another subscription");
+                None
             }
-            _ => wrong.note("", "an endpoint stays one, and a handler too: make another subscription"),
-        }
+        };
         if !wrong.0.is_empty() {
             return Err(Error::Invalid(wrong.0));
         }
-        subscription.updated_at = self.0.ambient.now();
         let mut tx = self.0.database.begin().await?;
-        if !store::update(&mut tx, &subscription).await? {
-            return Err(Error::NoSuchSubscription(id.to_owned()));
-        }
+        let held = held(&mut tx, actor, id).await?;
+        let subscription = Subscription {
+            types: types.unwrap_or(held.types),
+            description: description.unwrap_or(held.description),
+            destination: destination.unwrap_or(held.destination),
+            updated_at: self.0.ambient.now(),
+            ..held
+        };
+        store::update(&mut tx, &subscription).await?;
         queues::nudge(&mut tx, &subscription.queue().name()).await?;
         record(&mut tx, &subscription, EventKind::SubscriptionUpdated, actor.by);
         tx.commit().await?;
@@ -217,11 +227,9 @@ impl Subscriptions {
     /// # Errors
     /// [`Error::NoSuchSubscription`].
     pub async fn delete(&self, actor: Actor<'_>, id: &str) -> Result<(), Error> {
-        let subscription = self.get(actor, id).await?;
         let mut tx = self.0.database.begin().await?;
-        if !store::delete(&mut tx, actor.tenant, id).await? {
-            return Err(Error::NoSuchSubscription(id.to_owned()));
-        }
+        let subscription = held(&mut tx, actor, id).await?;
+        store::delete(&mut tx, actor.tenant, id).await?;
         secret::delete(&mut tx, actor.tenant, id).await?;
         let (name, now) = (subscription.queue().name(), self.0.ambient.now());
         queues::remove(&mut tx, &name, "the subscription was deleted", now).await?;
@@ -235,16 +243,18 @@ impl Subscriptions {
     /// # Errors
     /// [`Error::NoSuchSubscription`].
     pub async fn pause(&self, actor: Actor<'_>, id: &str) -> Result<Subscription, Error> {
-        let subscription = self.get(actor, id).await?;
         let mut tx = self.0.database.begin().await?;
-        let seen = (State::Active, State::Paused);
-        if store::set_state(&mut tx, id, seen, self.0.ambient.now()).await? {
-            queues::halt(&mut tx, &subscription.queue()).await?;
-            record(&mut tx, &subscription, EventKind::SubscriptionPaused, actor.by);
-            tx.commit().await?;
-            self.0.deliveries.halted(&subscription.queue());
+        let held = held(&mut tx, actor, id).await?;
+        if held.state != State::Active {
+            return Ok(held);
         }
-        self.get(actor, id).await
+        let subscription = held.turned(State::Paused, self.0.ambient.now());
+        store::update(&mut tx, &subscription).await?;
+        queues::halt(&mut tx, &subscription.queue()).await?;
+        record(&mut tx, &subscription, EventKind::SubscriptionPaused, actor.by);
+        tx.commit().await?;
+        self.0.deliveries.halted(&subscription.queue());
+        Ok(subscription)
     }
 
     /// Has a subscription that is paused or disabled given events again: first those that it was not given meanwhile.
@@ -252,18 +262,19 @@ impl Subscriptions {
     /// # Errors
     /// [`Error::NoSuchSubscription`].
     pub async fn resume(&self, actor: Actor<'_>, id: &str) -> Result<Subscription, Error> {
-        let subscription = self.get(actor, id).await?;
         let now = self.0.ambient.now();
         let mut tx = self.0.database.begin().await?;
-        if subscription.state != State::Active
-            && store::set_state(&mut tx, id, (subscription.state, State::Active), now).await?
-        {
-            queues::resume(&mut tx, &subscription.queue().name(), now).await?;
-            record(&mut tx, &subscription, EventKind::SubscriptionResumed, actor.by);
-            tx.commit().await?;
-            self.0.deliveries.wake([&subscription.queue()]);
+        let held = held(&mut tx, actor, id).await?;
+        if held.state == State::Active {
+            return Ok(held);
         }
-        self.get(actor, id).await
+        let subscription = held.turned(State::Active, now);
+        store::update(&mut tx, &subscription).await?;
+        queues::resume(&mut tx, &subscription.queue().name(), now).await?;
+        record(&mut tx, &subscription, EventKind::SubscriptionResumed, actor.by);
+        tx.commit().await?;
+        self.0.deliveries.wake([&subscription.queue()]);
+        Ok(subscription)
     }
 
     /// Gives an endpoint a new secret, told this once. What is sent is signed with the former too, until the moment that is told.
@@ -275,12 +286,12 @@ impl Subscriptions {
         actor: Actor<'_>,
         id: &str,
     ) -> Result<(SecretString, Timestamp), Error> {
-        let subscription = self.get(actor, id).await?;
+        let mut tx = self.0.database.begin().await?;
+        let subscription = held(&mut tx, actor, id).await?;
         if matches!(subscription.destination, Destination::Handler { .. }) {
             return Err(Error::NoSecret);
         }
         let of = (actor.tenant, id);
-        let mut tx = self.0.database.begin().await?;
         let former_until = secret::retire(&mut tx, of, self.0.ambient.now()).await?;
         let secret = secret::create(&mut tx, (&self.0.endpoints.sealer, &self.0.ambient), of).await?;
         queues::nudge(&mut tx, &subscription.queue().name()).await?;
@@ -325,12 +336,31 @@ impl Subscriptions {
         })
     }
 
-    /// What tells an installed plugin from all others, for ever.
-    async fn plugin_key(&self, tenant: &TenantId, plugin: &PluginId) -> Result<String, Error> {
+    /// What tells an installed plugin from all others, for ever, where its handler can be given events.
+    async fn plugin_key(
+        &self,
+        tenant: &TenantId,
+        (plugin, handler): (&PluginId, &str),
+        wrong: &mut Wrong,
+    ) -> Result<Option<String>, Error> {
         let plugins = self.0.plugins.as_ref().ok_or(Error::NoPlugins)?;
-        let door = plugins.webhook_door(tenant, plugin).await.map_err(Error::Plugins)?;
-        door.map(|door| door.plugin_key.clone()).ok_or_else(|| Error::PluginNotInstalled(plugin.to_string()))
+        match plugins.handler(tenant, plugin, handler).await.map_err(Error::Plugins)? {
+            FoundHandler::Known { plugin_key } => Ok(Some(plugin_key)),
+            FoundHandler::Unknown => {
+                wrong.note("/handler/handler", UNKNOWN_HANDLER);
+                Ok(None)
+            }
+            FoundHandler::NotInstalled => Err(Error::PluginNotInstalled(plugin.to_string())),
+        }
     }
+}
+
+/// The subscription, which nobody else changes until the transaction ends.
+async fn held(tx: &mut Tx, actor: Actor<'_>, id: &str) -> Result<Subscription, Error> {
+    let found = store::hold(tx, actor.tenant, id).await?;
+    found
+        .filter(|subscription| subscription.scope <= actor.reach)
+        .ok_or_else(|| Error::NoSuchSubscription(id.to_owned()))
 }
 
 impl fmt::Debug for Subscriptions {

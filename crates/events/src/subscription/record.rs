@@ -98,6 +98,11 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// The same in another state, of its own free will.
+    pub(super) fn turned(self, state: State, now: Timestamp) -> Self {
+        Self { state, reason: None, failing_since: None, updated_at: now, ..self }
+    }
+
     pub(super) fn queue(&self) -> Queue {
         Queue::Subscription { tenant: self.tenant.clone(), id: self.id.clone() }
     }

@@ -51,8 +51,8 @@ impl SubscriptionRow {
     }
 }
 
-const SELECT: &str = "SELECT id, tenant, scope, types, url, plugin_id, plugin_key, handler, description, state, reason, \
-     failing_since, created_at, updated_at FROM subscription WHERE ";
+const COLUMNS: &str = "id, tenant, scope, types, url, plugin_id, plugin_key, handler, description, state, reason, \
+     failing_since, created_at, updated_at";
 
 /// One of a tenant's.
 pub(crate) async fn find(
@@ -61,8 +61,19 @@ pub(crate) async fn find(
     id: &str,
 ) -> Result<Option<Subscription>, Error> {
     let row: Option<SubscriptionRow> = on!(conn, |c| {
-        let mut query = QueryBuilder::new(SELECT);
-        query.push("id = ").push_bind(id).push(" AND tenant = ").push_bind(tenant.as_str());
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(COLUMNS).push(" FROM subscription WHERE tenant = ").push_bind(tenant.as_str());
+        query.push(" AND id = ").push_bind(id);
+        query.build_query_as().fetch_optional(c).await
+    })?;
+    Ok(row.and_then(SubscriptionRow::read))
+}
+
+/// One of a tenant's, which nobody else changes until the transaction ends.
+pub(crate) async fn hold(tx: &mut Tx, tenant: &TenantId, id: &str) -> Result<Option<Subscription>, Error> {
+    let row: Option<SubscriptionRow> = on!(tx, |c| {
+        let mut query = QueryBuilder::new("UPDATE subscription SET updated_at = updated_at WHERE tenant = ");
+        query.push_bind(tenant.as_str()).push(" AND id = ").push_bind(id).push(" RETURNING ").push(COLUMNS);
         query.build_query_as().fetch_optional(c).await
     })?;
     Ok(row.and_then(SubscriptionRow::read))
@@ -71,8 +82,9 @@ pub(crate) async fn find(
 /// All of a tenant's, the oldest first.
 pub(crate) async fn list(conn: &mut Conn, tenant: &TenantId) -> Result<Vec<Subscription>, Error> {
     let rows: Vec<SubscriptionRow> = on!(conn, |c| {
-        let mut query = QueryBuilder::new(SELECT);
-        query.push("tenant = ").push_bind(tenant.as_str()).push(" ORDER BY id");
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(COLUMNS).push(" FROM subscription WHERE tenant = ").push_bind(tenant.as_str());
+        query.push(" ORDER BY id");
         query.build_query_as().fetch_all(c).await
     })?;
     Ok(rows.into_iter().filter_map(SubscriptionRow::read).collect())
@@ -129,57 +141,38 @@ pub(crate) async fn insert(tx: &mut Tx, subscription: &Subscription) -> Result<(
     Ok(())
 }
 
-/// Writes what one wants, where, and what for. `false` if it is gone.
-pub(crate) async fn update(tx: &mut Tx, subscription: &Subscription) -> Result<bool, Error> {
-    let (url, plugin, plugin_key, handler) = columns(&subscription.destination);
-    let changed = on!(tx, |c| {
+/// Writes what can change of one that is held.
+pub(crate) async fn update(tx: &mut Tx, subscription: &Subscription) -> Result<(), Error> {
+    let (url, _, _, handler) = columns(&subscription.destination);
+    on!(tx, |c| {
         sqlx::query(
-            "UPDATE subscription SET types = $2, url = $3, plugin_id = $4, plugin_key = $5, handler = $6, \
-             description = $7, updated_at = $8 WHERE id = $1",
+            "UPDATE subscription SET types = $3, url = $4, handler = $5, description = $6, state = $7, reason = $8, \
+             failing_since = $9, updated_at = $10 WHERE tenant = $1 AND id = $2",
         )
+        .bind(subscription.tenant.as_str())
         .bind(&subscription.id)
         .bind(types(subscription))
         .bind(url)
-        .bind(plugin)
-        .bind(plugin_key)
         .bind(handler)
         .bind(&subscription.description)
+        .bind(subscription.state.as_str())
+        .bind(&subscription.reason)
+        .bind(subscription.failing_since.map(Timestamp::as_millisecond))
         .bind(subscription.updated_at.as_millisecond())
         .execute(c)
         .await
-        .map(|done| done.rows_affected())
+        .map(drop)
     })?;
-    Ok(changed == 1)
+    Ok(())
 }
 
-/// Puts one into another state. `false` if it is no longer in the one that was seen.
-pub(crate) async fn set_state(
-    tx: &mut Tx,
-    id: &str,
-    (seen, state): (State, State),
-    now: Timestamp,
-) -> Result<bool, Error> {
-    let changed = on!(tx, |c| sqlx::query(
-        "UPDATE subscription SET state = $3, reason = NULL, failing_since = NULL, updated_at = $4 \
-         WHERE id = $1 AND state = $2"
-    )
-    .bind(id)
-    .bind(seen.as_str())
-    .bind(state.as_str())
-    .bind(now.as_millisecond())
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected()))?;
-    Ok(changed == 1)
-}
-
-/// Deletes one. `false` if there was none.
-pub(crate) async fn delete(tx: &mut Tx, tenant: &TenantId, id: &str) -> Result<bool, Error> {
-    let changed = on!(tx, |c| sqlx::query("DELETE FROM subscription WHERE tenant = $1 AND id = $2")
+/// Deletes one.
+pub(crate) async fn delete(tx: &mut Tx, tenant: &TenantId, id: &str) -> Result<(), Error> {
+    on!(tx, |c| sqlx::query("DELETE FROM subscription WHERE tenant = $1 AND id = $2")
         .bind(tenant.as_str())
         .bind(id)
         .execute(c)
         .await
-        .map(|done| done.rows_affected()))?;
-    Ok(changed == 1)
+        .map(drop))?;
+    Ok(())
 }

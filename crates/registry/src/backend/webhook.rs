@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use model::Violation;
 use serde_json::Value;
 
-use super::{BackendDefinition, hosts};
+use super::{BackendDefinition, Hook, Route, hosts};
 use crate::{Error, Manifest};
 
 /// The handler that takes webhooks where the manifest names none.
 const HANDLER: &str = "webhook";
+
+/// Where the manifest names the script, whose own routes and hooks have no place in it.
+const ENTRY_POINT: &str = "/backend/entryPoint";
 
 /// The field of the configuration that webhooks are verified with.
 pub(crate) fn secret_field(webhook: &Value) -> Option<&str> {
@@ -37,19 +40,38 @@ pub(super) fn check(manifest: &Manifest, sensitive: &BTreeSet<String>) -> Vec<Vi
     found
 }
 
-/// Refuses a script without the handler that is to take webhooks.
-pub(crate) fn refuse_webhook_without_handler(
+/// Refuses a script without a handler that takes webhooks and nothing else: it trusts that what it is given was signed.
+pub(crate) fn check_webhook_handler(
     manifest: &Manifest,
     definition: &BackendDefinition,
 ) -> Result<(), Error> {
     let is_script = manifest.backend.as_ref().is_some_and(|backend| backend.entry_point.is_some());
     let Some(webhook) = manifest.webhook.as_ref().filter(|_| is_script) else { return Ok(()) };
     let handler = handler(webhook);
-    if definition.handlers.contains(handler) {
-        return Ok(());
+    let mut found = Vec::new();
+    if !definition.handlers.contains(handler) {
+        let detail = format!("the backend has no handler {handler}, which is to take the webhooks");
+        found.push(Violation::new("/webhook/handler", detail));
     }
-    let detail = format!("the backend has no handler {handler}, which is to take the webhooks");
-    Err(Error::Manifest(vec![Violation::new("/webhook/handler", detail)]))
+    let described = manifest.backend.iter().flat_map(|backend| named(&backend.routes, &backend.hooks));
+    let described = described.map(|(place, name)| (format!("/backend/{place}/handler"), name));
+    let own = named(&definition.routes, &definition.hooks).map(|(_, name)| (ENTRY_POINT.to_owned(), name));
+    for (pointer, _) in described.chain(own).filter(|(_, name)| *name == handler) {
+        let detail = format!(
+            "must be another handler than {handler}, which takes the webhooks, so that all it is given was verified"
+        );
+        found.push(Violation::new(pointer, detail));
+    }
+    if found.is_empty() { Ok(()) } else { Err(Error::Manifest(found)) }
+}
+
+/// The handlers that routes and hooks name, each with its place.
+fn named<'a>(routes: &'a [Route], hooks: &'a [Hook]) -> impl Iterator<Item = (String, &'a str)> {
+    let routes =
+        routes.iter().enumerate().map(|(index, each)| (format!("routes/{index}"), each.handler.as_str()));
+    let hooks =
+        hooks.iter().enumerate().map(|(index, each)| (format!("hooks/{index}"), each.handler.as_str()));
+    routes.chain(hooks)
 }
 
 /// Adds what the backend's hooks want to what the manifest says is listened to, as that is what is consented to.
@@ -108,9 +130,30 @@ mod tests {
         let definition =
             BackendDefinition { handlers: ["webhook".to_owned()].into(), ..BackendDefinition::default() };
         let with = |webhook: Value| manifest(json!({"backend": {"entryPoint": "a.ts"}, "webhook": webhook}));
-        assert!(refuse_webhook_without_handler(&with(json!({})), &definition).is_ok());
-        assert!(refuse_webhook_without_handler(&with(json!({"handler": "paid"})), &definition).is_err());
+        assert!(check_webhook_handler(&with(json!({})), &definition).is_ok());
+        assert!(check_webhook_handler(&with(json!({"handler": "paid"})), &definition).is_err());
         let component = manifest(json!({"backend": {"component": "a.wasm"}, "webhook": {}}));
-        assert!(refuse_webhook_without_handler(&component, &BackendDefinition::default()).is_ok());
+        assert!(check_webhook_handler(&component, &BackendDefinition::default()).is_ok());
+    }
+
+    #[test]
+    fn what_takes_webhooks_takes_nothing_else() {
+        let manifest = manifest(json!({"webhook": {}, "backend": {
+            "entryPoint": "a.ts",
+            "routes": [
+                {"method": "GET", "path": "/a", "handler": "list"}, {"method": "POST", "path": "/b", "handler": "webhook"},
+            ],
+            "hooks": [{"event": "a.b", "handler": "webhook"}],
+        }}));
+        let definition: BackendDefinition = serde_json::from_value(json!({
+            "handlers": ["list", "webhook"], "routes": [{"method": "PUT", "path": "/c", "handler": "webhook"}],
+        }))
+        .unwrap();
+        let Err(Error::Manifest(found)) = check_webhook_handler(&manifest, &definition) else { panic!() };
+        let pointers: Vec<_> = found.iter().map(|each| each.pointer.as_str()).collect();
+        assert_eq!(
+            pointers,
+            ["/backend/routes/1/handler", "/backend/hooks/0/handler", "/backend/entryPoint"]
+        );
     }
 }

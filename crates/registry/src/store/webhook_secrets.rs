@@ -24,6 +24,20 @@ pub(crate) async fn keep_former(
     Ok(())
 }
 
+/// Ends a former secret.
+pub(crate) async fn forget_former(tx: &mut Tx, (tenant, plugin_key): (&TenantId, &str)) -> Result<(), Error> {
+    on!(tx, |c| sqlx::query(
+        "UPDATE installation SET former_webhook_secret = NULL, former_webhook_secret_until = NULL \
+         WHERE tenant = $1 AND plugin_key = $2 AND former_webhook_secret IS NOT NULL"
+    )
+    .bind(tenant.as_str())
+    .bind(plugin_key)
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
 /// The former secret of this very installation, where it is good at `now`.
 pub(crate) async fn former(
     conn: &mut Conn,

@@ -62,6 +62,14 @@ async fn former_secrets(house: House) {
     configure(&registry, "acme", json!({"key": "three"})).await;
     configure(&registry, "acme", json!({"key": "four"})).await;
     assert_eq!(secrets(&registry, "acme").await, ["four", "three"], "two at most");
+    configure(&registry, "acme", json!({"shop": "s"})).await;
+    assert_eq!(
+        secrets(&registry, "acme").await,
+        [""; 0],
+        "who takes the secret away wants no signature at all"
+    );
+    configure(&registry, "acme", json!({"key": "five"})).await;
+    assert_eq!(secrets(&registry, "acme").await, ["five"], "and none of the former again");
 }
 
 async fn secrets_go(house: House) {
@@ -99,6 +107,10 @@ async fn hooks_are_asked_for(house: House) {
     house.registry.set_enabled(&named("acme"), &plugin("card"), false, "u1").await.unwrap();
     assert!(house.registry.running(&named("acme")).await.unwrap().is_empty(), "it is switched off");
     assert!(house.registry.listened(&named("other")).await.unwrap().is_empty());
+    // As one is that was installed before anybody was asked for consent to events.
+    house.execute("UPDATE installation SET consent = '{}', enabled = TRUE").await;
+    let running = house.registry.running(&named("acme")).await.unwrap();
+    assert!(running[0].hooks.is_empty() && running[0].listeners.contains("on"), "it stays what it is");
 }
 
 async fn only_consented(house: House) {
@@ -124,4 +136,10 @@ async fn without_its_handler(house: House) {
         panic!("published")
     };
     assert_eq!(found[0].pointer, "/webhook/handler");
+    say(&house, json!({"handlers": ["webhook"]}));
+    let routes = json!([{"method": "POST", "path": "/paid", "handler": "webhook"}]);
+    let mut draft = taking_webhooks("1.0.0");
+    draft["backend"]["routes"] = routes;
+    let found = told(house.publish(draft).await);
+    assert!(found[0].starts_with("/backend/routes/0/handler"), "{found:?}");
 }

@@ -1,5 +1,6 @@
 //! What plugins tell others.
 
+use runtime::{Error, Runtime};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, plugin};
@@ -46,4 +47,19 @@ async fn what_may_not_be_emitted_is_refused(place: Place) {
     assert!(emit("a", json!(1)).await.unwrap_err().contains("at most 100 events"));
     let mut conn = bench.database.read().await.unwrap();
     assert_eq!(::storage::events_after(&mut conn, 0).await.unwrap().len(), 100);
+}
+
+#[test]
+fn what_trusts_its_input_is_no_action() {
+    // Also where nobody has consented to its hook.
+    let mut shop = plugin("acme", "shop");
+    shop.handlers.extend(["list", "onOrder", "paid", "onInstall"].map(str::to_owned));
+    shop.listeners.insert("onOrder".into());
+    shop.webhook = Some(json!({"scheme": "stripe", "secret": "key", "handler": "paid"}));
+    for handler in ["onOrder", "paid"] {
+        let refused = Runtime::refuse_told(&shop, handler).unwrap_err();
+        let Error::NoSuchHandler { known, .. } = refused else { panic!("{refused}") };
+        assert_eq!(known, ["list"]);
+    }
+    assert!(Runtime::refuse_told(&shop, "list").is_ok());
 }

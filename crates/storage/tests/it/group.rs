@@ -15,9 +15,9 @@ on_both_databases!(
     what_is_handed_in_together_commits_together,
     a_batch_that_fails_fails_its_own_submitters,
     a_full_queue_refuses_at_once,
+    what_is_heavy_is_written_apart_and_bounded_by_its_weight,
     who_goes_away_disturbs_nobody,
     closing_writes_what_waits,
-    large_items_do_not_all_go_into_one_transaction,
 );
 
 /// A group whose transactions wait for a permit each, and are counted.
@@ -50,6 +50,11 @@ struct Titles {
 impl WriteTogether for Titles {
     type Item = String;
     type Outcome = usize;
+
+    /// As many MiB as the title says before its first space.
+    fn weight(title: &String) -> usize {
+        title.split_once(' ').map_or(1, |(mib, _)| mib.parse::<usize>().unwrap() << 20)
+    }
 
     async fn write(&self, tx: &mut Tx, titles: &[String]) -> Result<Vec<usize>, Error> {
         self.begun.notify_one();
@@ -92,39 +97,6 @@ async fn a_batch_that_had_to_give_way_is_written_once_more() {
     let group = Group::new(database.clone(), BOUNDS, GivesWay(AtomicUsize::new(0)));
     group.submit("a".to_owned()).await.unwrap();
     assert_eq!(titles(&database).await, ["a"]);
-}
-
-/// Has large items, of which a transaction takes two.
-struct Large(Titles);
-
-#[async_trait::async_trait]
-impl WriteTogether for Large {
-    type Item = String;
-    type Outcome = usize;
-
-    async fn write(&self, tx: &mut Tx, titles: &[String]) -> Result<Vec<usize>, Error> {
-        self.0.write(tx, titles).await
-    }
-
-    fn size(&self, _: &String) -> usize {
-        4 << 20
-    }
-}
-
-async fn large_items_do_not_all_go_into_one_transaction(place: Place) {
-    let database = place.open().await;
-    let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
-    let titles = Titles { transactions: Arc::default(), gate: Arc::clone(&gate), begun: Arc::clone(&begun) };
-    let group = Group::new(database, BOUNDS, Large(titles));
-    let others = async {
-        begun.notified().await;
-        let others = join_all(["b", "c", "d"].map(|title| group.submit(title.to_owned())));
-        let opened = async { gate.add_permits(3) };
-        tokio::join!(others, opened).0
-    };
-    let (first, others) = tokio::join!(group.submit("a".to_owned()), others);
-    let others: Vec<_> = others.into_iter().map(Result::unwrap).collect();
-    assert_eq!((first.unwrap(), others), (1, vec![2, 2, 3]));
 }
 
 fn bench(database: &Database, bounds: GroupBounds) -> Bench {
@@ -216,6 +188,27 @@ async fn a_full_queue_refuses_at_once(place: Place) {
     assert_eq!(numbers.iter().filter(|number| **number == 2).count(), 2, "{numbers:?}");
     bench.gate.add_permits(1);
     assert!(bench.group.submit("c".into()).await.is_ok());
+}
+
+async fn what_is_heavy_is_written_apart_and_bounded_by_its_weight(place: Place) {
+    let database = place.open().await;
+    let bench = bench(&database, BOUNDS);
+    let first = bench.first("10 a").await;
+    let mut others = Vec::new();
+    for title in ["5 b", "3 c", "5 d", "40 e", "f"] {
+        others.push(bench.submit(title));
+        bench.settle().await;
+    }
+    // What is being written weighs as well: 63 MiB and a little.
+    let error = bench.group.submit("1 g".into()).await.unwrap_err();
+    assert!(matches!(error, Error::GroupFull), "{error}");
+    bench.gate.add_permits(10);
+    assert_eq!(first.await.unwrap().unwrap(), 1);
+    let numbers: Vec<_> = join_all(others).await.into_iter().map(|each| each.unwrap().unwrap()).collect();
+    // Eight MiB fit into one transaction, and what has more goes alone.
+    assert_eq!(numbers, [2, 2, 3, 4, 5]);
+    // Once all is written, even what is heavier than all that may wait.
+    assert_eq!(bench.group.submit("100 h".into()).await.unwrap(), 6);
 }
 
 async fn who_goes_away_disturbs_nobody(place: Place) {

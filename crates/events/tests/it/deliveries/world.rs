@@ -1,30 +1,33 @@
 //! Tenants with subscriptions, and receivers that do what the test says.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State as Shared};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use events::delivery::{Deliveries, Delivery, Filter, Parts, State};
+use events::delivery::{Bounds, Deliveries, Delivery, Filter, Parts, State};
 use events::subscription::{self, Actor, Endpoints, NewSubscription, Scope, Subscription, Subscriptions};
-use events::{Answer, Cause, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
+use events::{Answer, Cause, FoundHandler, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
+use futures::StreamExt as _;
 use model::{Ambient, PluginId, Published, Sender, TenantId};
 use outbound::Guard;
 use serde_json::{Value, json};
 use storage::{Database, LoggedEvent, MasterKey, Sealer, events_after, on};
 use testkit::ManualClock;
+use tokio::sync::Notify;
 
 use crate::place::Place;
 
 const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// How long an endpoint may take in tests.
-const DEADLINE: Duration = Duration::from_secs(4);
+pub(super) const DEADLINE: Duration = Duration::from_secs(4);
 
 /// What a receiver was given.
 #[derive(Debug, Clone)]
@@ -53,6 +56,10 @@ pub(super) struct Behaviour {
     pub(super) takes: Duration,
     /// It answers nothing until the test ends.
     pub(super) hangs: bool,
+    /// It answers its status and headers, and never ends what it says besides.
+    pub(super) trails_off: bool,
+    /// What a handler says of its failure.
+    pub(super) says: Option<&'static str>,
     /// How often it behaves so, before it answers 204; for ever where there is none.
     pub(super) times: Option<u32>,
     /// It behaves so to the event with this number alone.
@@ -64,6 +71,10 @@ struct Known {
     got: Vec<Got>,
     behaviours: BTreeMap<String, Behaviour>,
     hooks: Vec<(TenantId, Hook)>,
+    /// Told when somebody asks for a handler, who waits then until the other is told.
+    asking: Option<(Arc<Notify>, Arc<Notify>)>,
+    /// Tenants of whom it cannot be told what their plugins want.
+    untold: Vec<TenantId>,
 }
 
 /// A database, a clock, and receivers.
@@ -116,21 +127,27 @@ impl World {
     }
 
     pub(super) async fn process(self: &Arc<Self>) -> Process {
+        self.process_with(DEADLINE, Bounds::default()).await
+    }
+
+    /// A process that gives endpoints so long to answer, with these bounds.
+    pub(super) async fn process_with(self: &Arc<Self>, deadline: Duration, bounds: Bounds) -> Process {
         let database = self.place.open(&self.ambient).await;
         let master = MasterKey::from_base64(&MASTER_KEY.into()).unwrap();
         let sealer = Sealer::open(&database, master, self.ambient.clone()).await.unwrap();
         let guard = Guard::new("127.0.0.0/8".parse().unwrap(), Vec::new()).unwrap();
         let client = guard.client(&outbound::Settings { deadline: None, ..Default::default() }).unwrap();
-        let endpoints = Endpoints::new(client, sealer, self.ambient.clone()).with_deadline(DEADLINE);
+        let endpoints = Endpoints::new(client, sealer, self.ambient.clone()).with_deadline(deadline);
         let plugins = Some(Arc::clone(self) as Arc<dyn Plugins>);
         let ambient = self.ambient.clone();
-        let deliveries = Deliveries::new(Parts {
+        let delivery_parts = Parts {
             database: database.clone(),
             endpoints: endpoints.clone(),
             plugins: plugins.clone(),
             webhooks: None,
             ambient: ambient.clone(),
-        });
+        };
+        let deliveries = Deliveries::with_bounds(delivery_parts, bounds);
         let parts = subscription::Parts {
             database,
             endpoints,
@@ -174,6 +191,28 @@ impl World {
             handler: "onEvent".into(),
         };
         self.known.lock().unwrap().hooks.push((at.clone(), hook));
+    }
+
+    /// Has the next who asks for a handler wait. The first is told once somebody does, the second lets it go on.
+    pub(super) fn hold_asking(&self) -> (Arc<Notify>, Arc<Notify>) {
+        let held = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        self.known.lock().unwrap().asking = Some(held.clone());
+        held
+    }
+
+    /// Of which tenants it cannot be told what their plugins want.
+    pub(super) fn untold(&self, tenants: &[&TenantId]) {
+        self.known.lock().unwrap().untold = tenants.iter().copied().cloned().collect();
+    }
+
+    /// Waits until a statement waits for another transaction. For PostgreSQL.
+    pub(super) async fn someone_waits(&self) {
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        let begun = std::time::Instant::now();
+        while self.count(waiting).await == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(15), "nobody waits");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// A subscription to `types` whose endpoint is at `at`, and its secret.
@@ -286,7 +325,13 @@ async fn receive(
         std::future::pending::<()>().await;
     }
     tokio::time::sleep(behaviour.takes).await;
-    let mut response = StatusCode::from_u16(behaviour.status.max(200)).unwrap().into_response();
+    let status = StatusCode::from_u16(behaviour.status.max(200)).unwrap();
+    let mut response = if behaviour.trails_off {
+        let words = futures::stream::iter([Ok::<_, Infallible>("so")]).chain(futures::stream::pending());
+        (status, Body::from_stream(words)).into_response()
+    } else {
+        status.into_response()
+    };
     for (name, value) in behaviour.headers {
         response.headers_mut().insert(name, value.parse().unwrap());
     }
@@ -297,23 +342,39 @@ async fn receive(
 impl Plugins for World {
     async fn hooks(&self, tenant: &TenantId) -> Result<Vec<Hook>, ReceiveError> {
         let known = self.known.lock().unwrap();
+        if known.untold.contains(tenant) {
+            let message = "not at the moment".into();
+            return Err(ReceiveError { message, refusal: Refusal::NotNow, retry_after: None });
+        }
         Ok(known.hooks.iter().filter(|(of, _)| of == tenant).map(|(_, hook)| hook.clone()).collect())
+    }
+
+    async fn handler(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginId,
+        name: &str,
+    ) -> Result<FoundHandler, ReceiveError> {
+        let asking = self.known.lock().unwrap().asking.take();
+        if let Some((asked, go_on)) = asking {
+            asked.notify_one();
+            go_on.notified().await;
+        }
+        let known = self.known.lock().unwrap();
+        let hook = known.hooks.iter().find(|(of, hook)| of == tenant && hook.plugin == *plugin);
+        Ok(match hook {
+            None => FoundHandler::NotInstalled,
+            Some(_) if !["onEvent", "onOther"].contains(&name) => FoundHandler::Unknown,
+            Some((_, hook)) => FoundHandler::Known { plugin_key: hook.plugin_key.clone() },
+        })
     }
 
     async fn webhook_door(
         &self,
-        tenant: &TenantId,
-        plugin: &PluginId,
+        _: &TenantId,
+        _: &PluginId,
     ) -> Result<Option<Arc<WebhookDoor>>, ReceiveError> {
-        let known = self.known.lock().unwrap();
-        let hook = known.hooks.iter().find(|(of, hook)| of == tenant && hook.plugin == *plugin);
-        let door = hook.map(|(_, hook)| WebhookDoor {
-            plugin_key: hook.plugin_key.clone(),
-            enabled: true,
-            manifest: None,
-            secrets: Vec::new(),
-        });
-        Ok(door.map(Arc::new))
+        panic!("these tests have no webhooks")
     }
 
     async fn event(
@@ -331,7 +392,10 @@ impl Plugins for World {
         match self.note(got) {
             None => Ok(()),
             Some(behaviour) => Err(ReceiveError {
-                message: format!("the handler failed with {}", behaviour.status),
+                message: match behaviour.says {
+                    Some(words) => words.to_owned(),
+                    None => format!("the handler failed with {}", behaviour.status),
+                },
                 refusal: match behaviour.status {
                     410 => Refusal::Gone,
                     503 => Refusal::NotNow,

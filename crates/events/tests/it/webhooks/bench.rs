@@ -11,7 +11,9 @@ use events::subscription::Endpoints;
 use events::webhook::{
     self, BearerError, Destination, Filter, StoredWebhooks, Taken, VerifyBearer, WebhookRequest, Webhooks,
 };
-use events::{Answer, Cause, Error, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
+use events::{
+    Answer, Cause, Error, FoundHandler, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use model::{Ambient, PluginId, TenantId};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -36,6 +38,8 @@ pub(crate) enum Behaviour {
     Waits(Duration),
     /// Says that it cannot.
     Refuses(Refusal),
+    /// Fails with these words.
+    Fails(&'static str),
 }
 
 /// Installed plugins, as far as a test has installed them.
@@ -49,6 +53,10 @@ pub(crate) struct Installed {
 impl Plugins for Installed {
     async fn hooks(&self, _: &TenantId) -> Result<Vec<Hook>, ReceiveError> {
         Ok(Vec::new())
+    }
+
+    async fn handler(&self, _: &TenantId, _: &PluginId, _: &str) -> Result<FoundHandler, ReceiveError> {
+        panic!("nobody subscribes")
     }
 
     async fn webhook_door(
@@ -87,6 +95,7 @@ impl Plugins for Installed {
                 200
             }
             Behaviour::Refuses(refusal) => return Err(error("it cannot", refusal)),
+            Behaviour::Fails(words) => return Err(error(words, Refusal::Failed)),
         };
         let headers = BTreeMap::from([("x-plugin".to_owned(), "1".to_owned())]);
         Ok(Answer { status, headers, body: Bytes::from_static(b"heard") })

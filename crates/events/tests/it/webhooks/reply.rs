@@ -16,6 +16,7 @@ on_both_databases!(
     an_answer_that_is_no_success_is_passed_on_and_tried_again,
     what_a_process_left_undone_is_delivered_by_another,
     closing_waits_for_those_who_answer,
+    words_that_no_database_takes_hold_up_nobody,
 );
 
 async fn replying(place: &Place) -> Bench {
@@ -126,4 +127,25 @@ async fn closing_waits_for_those_who_answer(place: Place) {
     let (taken, has_ended) = tokio::join!(sending, closing);
     assert!(matches!(taken.unwrap(), Taken::Answered(_)) && has_ended);
     assert_eq!(bench.states(&acme).await, ["delivered"]);
+}
+
+async fn words_that_no_database_takes_hold_up_nobody(place: Place) {
+    let bench = replying(&place).await;
+    let (acme, other) = (tenant("acme"), tenant("other"));
+    bench.install(&other, json!({"scheme": "github", "secret": "s", "mode": "reply"}));
+    bench.behave(Behaviour::Fails("a\0b"));
+    bench.send(&acme, Bench::signed("d1", &json!({}))).await.unwrap();
+    bench.behave(Behaviour::Answers(200));
+    bench.send(&other, Bench::signed("d2", &json!({}))).await.unwrap();
+    assert!(bench.webhooks.close(Duration::from_secs(5)).await);
+    assert_eq!(bench.states(&other).await, ["delivered"]);
+    let page = bench.webhooks.list(&acme, &events::webhook::Filter::default()).await.unwrap();
+    let delivery = &page.deliveries[0];
+    assert_eq!((delivery.attempts, delivery.last_error.as_deref()), (1, Some("a\u{fffd}b")));
+    // Whoever holds the queue keeps such words, too.
+    bench.behave(Behaviour::Fails("c\0d"));
+    bench.clock.advance(Duration::from_secs(7));
+    bench.deliver().await;
+    let page = bench.webhooks.list(&acme, &events::webhook::Filter::default()).await.unwrap();
+    assert_eq!(page.deliveries[0].last_error.as_deref(), Some("c\u{fffd}d"));
 }
