@@ -24,8 +24,15 @@ async fn delivered(place: &Place, most: u32) -> Bench {
     for number in 0..most {
         bench.send(&tenant("acme"), Bench::signed(&number.to_string(), &json!({}))).await.unwrap();
     }
-    bench.deliver().await;
+    deliver_all(&bench).await;
     bench
+}
+
+/// Has all delivered: one round may leave some to the next.
+async fn deliver_all(bench: &Bench) {
+    while bench.states(&tenant("acme")).await.contains(&"pending") {
+        bench.deliver().await;
+    }
 }
 
 fn range() -> Range {
@@ -43,7 +50,7 @@ async fn a_range_that_many_ask_for_is_replayed_once(place: Place) {
     let replayed: usize =
         asked.into_iter().map(|replayed| replayed.map_or(0, |replayed| replayed.count)).sum();
     assert_eq!(replayed, 30);
-    bench.deliver().await;
+    deliver_all(&bench).await;
     assert_eq!(bench.given().len(), 60);
 }
 
@@ -80,7 +87,7 @@ async fn a_replay_needs_room(place: Place) {
     assert_eq!((replayed.count, replayed.next), (2, None), "the third was replayed already");
     let error = bench.webhooks.replay(&acme, id).await.unwrap_err();
     assert!(matches!(error, Error::QueueFull), "{error}");
-    bench.deliver().await;
+    deliver_all(&bench).await;
     bench.webhooks.replay(&acme, id).await.unwrap();
     // The three replays of before are delivered, too, and two of them fit.
     let replayed = bench.webhooks.replay_range(&acme, &range()).await.unwrap();
@@ -88,7 +95,7 @@ async fn a_replay_needs_room(place: Place) {
     let rest = Range { after: replayed.next, ..range() };
     let error = bench.webhooks.replay_range(&acme, &rest).await.unwrap_err();
     assert!(matches!(error, Error::QueueFull), "{error}");
-    bench.deliver().await;
+    deliver_all(&bench).await;
     assert_eq!(bench.webhooks.replay_range(&acme, &rest).await.unwrap().count, 3);
 }
 
