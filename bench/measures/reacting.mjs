@@ -46,13 +46,13 @@ export async function reacting({ programs, quick, folder }) {
     await server.stop();
   }
   await postgres.stop();
-  const middle = median(runs.SQLite);
+  const middle = Math.max(...Object.values(runs).map(median));
   return {
-    title: "From a webhook to an open page",
+    title: "From a webhook to a stream of events",
     notes: `${thousands(times)} webhooks one after the other: verified, stored, given to the plugin's handler, which emits an event, until that has come over a ` +
       `stream of events. Jackfield on core ${SERVER_CORE}; client and PostgreSQL on the other.`,
     table: table(["", "p50 ms", "p99 ms", "longest ms"], Object.entries(runs).map(([name, list]) =>
       [name, median(list).toFixed(1), percentile(list, 0.99).toFixed(1), Math.max(...list).toFixed(1)])),
-    targets: [{ name: `from webhook to page, median under ${TARGET_MS} ms`, value: `${middle.toFixed(1)} ms`, met: middle < TARGET_MS }],
+    targets: [{ name: `from webhook to a page's stream, median under ${TARGET_MS} ms`, value: `${middle.toFixed(1)} ms`, met: middle < TARGET_MS }],
   };
 }

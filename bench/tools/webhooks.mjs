@@ -41,10 +41,32 @@ export const listener = {
   emits: ["listener.heard"],
 };
 
-/** Has a tenant take webhooks, and gives the address. */
-export async function listen(server, tenant) {
-  const at = `${server.base}/plugins/${listener.id}`;
-  await ask(201, "POST", `${server.base}/plugins/install`, tenant, { pluginId: listener.id });
+/** A plugin whose handler waits for as long as it may. */
+export const waiting = {
+  ...listener,
+  id: "waiting",
+  name: "Waiting",
+  files: {
+    "backend/index.ts": `
+      import { defineBackendPlugin } from "@jackfield/plugin-sdk/server";
+
+      export default defineBackendPlugin({
+        handlers: {
+          async webhook() {
+            await new Promise((resolve) => setTimeout(resolve, 8_000));
+            return { status: 204, body: null };
+          },
+        },
+      });
+    `,
+  },
+  emits: [],
+};
+
+/** Has a tenant take webhooks for a plugin, and gives the address. */
+export async function listen(server, tenant, plugin = listener) {
+  const at = `${server.base}/plugins/${plugin.id}`;
+  await ask(201, "POST", `${server.base}/plugins/install`, tenant, { pluginId: plugin.id });
   await ask(200, "PUT", `${at}/config`, tenant, { secret: SECRET });
   return JSON.parse(await ask(200, "GET", `${at}/webhook-url`, tenant)).url;
 }

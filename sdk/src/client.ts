@@ -29,8 +29,8 @@ export interface JackfieldClient {
   /** `POST /plugins/{id}/actions`: runs a handler of the plugin's backend; see `PluginBackend.action`. */
   runAction(tenantId: string, pluginId: string, action: string, parameters: object): Promise<unknown>;
   /**
-   * `GET /plugins/stream`, or the public one where there is no token: what becomes of the tenant's installations, as
-   * `text/event-stream`, from behind the id `after` (from now if it is empty).
+   * `GET /plugins/stream`, or the public one where there is no token: what becomes of the tenant's installations (the public one says only
+   * that something did), as `text/event-stream`, from behind the id `after` (from now if it is empty).
    */
   openPluginStream(tenantId: string, after: string, signal: AbortSignal): Promise<Response>;
   /** `GET /events/stream`: the tenant's events of these types and patterns, likewise. */

@@ -134,6 +134,15 @@ describe("a followed stream", () => {
     expect(new Set(states)).toEqual(new Set(["connecting", "waiting"]));
   });
 
+  it("is asked for soon again after answers that say no more than that the moment was bad", async () => {
+    server.refuse({ status: 408 });
+    server.refuse({ status: 425 });
+    start();
+    await server.connection(1);
+    expect(server.asked).toHaveLength(3);
+    expect(states).not.toContain("refused");
+  });
+
   it("slows down where streams begin and end at once", async () => {
     start({ firstDelay: 20, longestDelay: 60_000, steady: 10_000 });
     for (let n = 1; n <= 5; n += 1) (await server.connection(n)).end();

@@ -16,9 +16,6 @@ pub(super) const FOREIGN: &[(&str, &str, Body, u16)] = &[
     ("PUT", "/plugins/private/consent", Json("{}"), 404),
     ("GET", "/plugins/private/webhook-url", Nothing, 404),
     ("POST", "/plugins/private/webhook-url/rotate", Nothing, 404),
-    ("GET", "/webhooks/deliveries", Nothing, 200),
-    ("GET", "/webhooks/deliveries?search=OnlyOfOther", Nothing, 200),
-    ("POST", "/webhooks/deliveries/1/replay", Nothing, 404),
     ("POST", "/webhooks/in/none", Nothing, 404),
     ("GET", "/plugins/private/lifecycle", Nothing, 404),
     ("POST", "/plugins/private/lifecycle/1/retry", Nothing, 404),
@@ -189,5 +186,22 @@ pub(super) const FOREIGN_SUBSCRIPTION: &[(&str, &str, Body, u16)] = &[
     ("POST", "/subscriptions/{subscription}/rotate-secret", Nothing, 404),
     ("POST", "/subscriptions/{subscription}/test", Nothing, 404),
     ("GET", "/events/deliveries?subscription={subscription}", Nothing, 200),
-    ("POST", "/events/deliveries/replay", Json(r#"{"plugin":"private"}"#), 202),
+];
+
+/// The same for what was delivered at `other`: a webhook and an event, by their ids.
+pub(super) const FOREIGN_DELIVERY: &[(&str, &str, Body, u16)] = &[
+    ("GET", "/webhooks/deliveries", Nothing, 200),
+    ("GET", "/webhooks/deliveries?search=OnlyOfOther", Nothing, 200),
+    ("GET", "/webhooks/deliveries?plugin=taking", Nothing, 200),
+    ("GET", "/webhooks/deliveries/{webhook}", Nothing, 404),
+    ("POST", "/webhooks/deliveries/{webhook}/replay", Nothing, 404),
+    ("POST", "/webhooks/deliveries/replay?plugin=taking&state=delivered", Nothing, 202),
+    ("GET", "/plugins/taking/webhook-url", Nothing, 404),
+    ("POST", "/plugins/taking/webhook-url/rotate", Nothing, 404),
+    ("GET", "/events/deliveries", Nothing, 200),
+    ("GET", "/events/deliveries?plugin=taking", Nothing, 200),
+    ("GET", "/events/deliveries?event=OnlyOfOther", Nothing, 200),
+    ("GET", "/events/deliveries/{delivery}", Nothing, 404),
+    ("POST", "/events/deliveries/{delivery}/retry", Nothing, 404),
+    ("POST", "/events/deliveries/replay", Json(r#"{"plugin":"taking","state":"delivered"}"#), 202),
 ];

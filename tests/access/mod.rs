@@ -1,5 +1,6 @@
 //! Every route, for every role, in the caller's own tenant and in another: one table, held against the contract.
 
+mod deliveries;
 mod foreign;
 mod routes;
 
@@ -11,10 +12,14 @@ use serde_json::{Value, json};
 use testkit::{Backend, TokenBuilder};
 
 use crate::deployment::{ADMIN, Answer, Deployment, PLATFORM, Who, on_both_backends, plugin, with};
-use foreign::{FOREIGN, FOREIGN_CONNECTION, FOREIGN_SUBSCRIPTION};
+use foreign::{FOREIGN, FOREIGN_CONNECTION, FOREIGN_DELIVERY, FOREIGN_SUBSCRIPTION};
 use routes::ROUTES;
 
-on_both_backends!(every_route_knows_its_callers, nothing_of_another_tenant_is_told);
+on_both_backends!(
+    every_route_knows_its_callers,
+    nothing_of_another_tenant_is_told,
+    strangers_hear_of_no_plugin_that_they_may_not_see,
+);
 
 /// What a request brings along.
 #[derive(Clone, Copy)]
@@ -184,19 +189,24 @@ async fn routes_of_the_document(deployment: &Deployment) -> BTreeSet<(String, St
 
 async fn nothing_of_another_tenant_is_told(backend: Backend) {
     let deployment = furnished(backend).await;
+    let delivered = deliveries::make(&deployment).await;
     let before = other_tenant(&deployment).await;
     assert!(before.matches(MARK).count() >= 6, "the mark is where the tenant itself looks: {before}");
     let key =
         deployment.get_as(OTHER_ADMIN, "/api-keys").await.expect(200)[0]["id"].as_str().unwrap().to_owned();
     let listed = deployment.get_as(OTHER_ADMIN, "/api/v1/unified/connections").await.expect(200);
     let connection = listed["connections"][0]["id"].as_str().unwrap();
-    let listed_subscriptions = deployment.get_as(OTHER_ADMIN, "/subscriptions").await.expect(200);
-    let subscription = listed_subscriptions["subscriptions"][0]["id"].as_str().unwrap();
     let named = |(method, url, body, expected): &(&'static str, &str, Body, u16)| {
-        let url = url.replace("{id}", connection).replace("{subscription}", subscription);
+        let url = url.replace("{id}", connection).replace("{subscription}", &delivered.subscription);
+        let url = url.replace("{webhook}", &delivered.webhook).replace("{delivery}", &delivered.delivery);
         (*method, url, *body, *expected)
     };
-    let foreign = FOREIGN.iter().chain(FOREIGN_CONNECTION).chain(FOREIGN_SUBSCRIPTION).map(named);
+    let foreign = FOREIGN
+        .iter()
+        .chain(FOREIGN_CONNECTION)
+        .chain(FOREIGN_SUBSCRIPTION)
+        .chain(FOREIGN_DELIVERY)
+        .map(named);
     let revoke = ("DELETE", format!("/api-keys/{key}"), Nothing, 404);
     for (method, url, body, expected) in foreign.chain([revoke]) {
         for role in ROLES {
@@ -220,6 +230,34 @@ async fn nothing_of_another_tenant_is_told(backend: Backend) {
     assert_eq!(other_tenant(&deployment).await, before, "nothing of it changed");
 }
 
+/// What a tenant does with a plugin that is its own, or off, says nothing of the plugin to who follows its public stream.
+async fn strangers_hear_of_no_plugin_that_they_may_not_see(backend: Backend) {
+    let deployment = Deployment::start(backend);
+    let path = "/plugins/public/organizations/stream?organizationId=other";
+    let mut stream = deployment.server.get(path).send().await.unwrap();
+    assert_eq!(stream.status(), 200);
+    let private = with(plugin("only-of-other", "6.5.4"), &json!({"name": format!("{MARK} plugin")}));
+    deployment.post(OTHER_ADMIN, "/plugins", &private).await.expect(201);
+    deployment.install(OTHER_ADMIN, "only-of-other").await;
+    deployment
+        .put(OTHER_ADMIN, "/plugins/only-of-other/status", &json!({"enabled": false}))
+        .await
+        .expect(200);
+    let config = json!({"currency": format!("{MARK} currency")});
+    deployment.put(OTHER_ADMIN, "/plugins/only-of-other/config", &config).await.expect(200);
+    deployment
+        .post(OTHER_ADMIN, "/plugins/uninstall", &json!({"pluginId": "only-of-other"}))
+        .await
+        .expect(200);
+    let mut told = String::new();
+    while told.matches("data: ").count() < 4 {
+        told.push_str(std::str::from_utf8(&stream.chunk().await.unwrap().unwrap()).unwrap());
+    }
+    for secret in [MARK, "only-of-other", "6.5.4", "disabled", "configured"] {
+        assert!(!told.contains(secret), "{secret}: {told}");
+    }
+}
+
 /// All that the other tenant's own admin sees.
 async fn other_tenant(deployment: &Deployment) -> String {
     let mut seen = String::new();
@@ -234,6 +272,8 @@ async fn other_tenant(deployment: &Deployment) -> String {
         "/api/v1/unified/oauth-apps",
         "/api/v1/unified/activity",
         "/subscriptions",
+        "/webhooks/deliveries",
+        "/events/deliveries",
     ] {
         let answer = deployment.get_as(OTHER_ADMIN, path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);

@@ -7,10 +7,12 @@ export class Jackfield {
   /**
    * @param {string} server
    * @param {string} tenant
+   * @param {string} [token] the administrator's, where the server is not in `--dev` mode
    */
-  constructor(server, tenant) {
+  constructor(server, tenant, token) {
     this.server = server;
     this.tenant = tenant;
+    this.headers = { "x-tenant-id": tenant, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
   }
 
   /**
@@ -70,7 +72,7 @@ export class Jackfield {
    * @returns {Promise<string>}
    */
   async webhookUrl(pluginId) {
-    const answer = await fetch(`${this.server}/plugins/${pluginId}/webhook-url`, { headers: { "x-tenant-id": this.tenant } });
+    const answer = await fetch(`${this.server}/plugins/${pluginId}/webhook-url`, { headers: this.headers });
     if (answer.status !== 200) throw await refusal(`webhook-url of ${pluginId}`, answer);
     return /** @type {{ url: string }} */ (await answer.json()).url;
   }
@@ -106,10 +108,25 @@ export class Jackfield {
   send(method, path, body) {
     return fetch(this.server + path, {
       method,
-      headers: { "content-type": "application/json", "x-tenant-id": this.tenant },
+      headers: { "content-type": "application/json", ...this.headers },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(30_000),
     });
+  }
+
+  /**
+   * Publishes an event.
+   * @param {string} type
+   * @param {unknown} data
+   */
+  async say(type, data) {
+    const event = { specversion: "1.0", id: crypto.randomUUID(), source: "https://shop.example", type, data };
+    const answer = await fetch(`${this.server}/events`, {
+      method: "POST",
+      headers: { "content-type": "application/cloudevents+json", ...this.headers },
+      body: JSON.stringify(event),
+    });
+    if (answer.status !== 202) throw await refusal(`publish ${type}`, answer);
   }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -44,7 +45,13 @@ async fn a_webhook_is_sent_and_its_event_shown(backend: Backend) {
     let (went_well, told) = ran(send("another secret")).await;
     assert_eq!((went_well, &told["status"]), (false, &json!(401)));
     let (went_well, told) = ran(send(SECRET)).await;
-    assert_eq!((went_well, &told["status"]), (true, &json!(202)), "{told}");
+    assert_eq!((went_well, &told["status"], &told["id"]), (true, &json!(202), &json!("p1")), "{told}");
+    let arguments = ["webhooks", "send", "shop", "--data", "{}", "--id", "p2"];
+    let mut unheard = command(&deployment, &arguments);
+    unheard.env("JACKFIELD_WEBHOOK_SECRET", SECRET);
+    let refused = tokio::task::spawn_blocking(move || unheard.output().unwrap()).await.unwrap();
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(2) && why.contains("in the body, at /id"), "{why}");
     until("p1 is not booked", Duration::from_secs(20), async || Some(booked(&deployment).await == ["p1"]))
         .await;
 
@@ -59,6 +66,38 @@ async fn a_webhook_is_sent_and_its_event_shown(backend: Backend) {
     assert!(interrupted.success());
     let ended = tokio::task::spawn_blocking(move || tail.wait().unwrap()).await.unwrap();
     assert!(ended.success(), "{ended}");
+}
+
+#[tokio::test]
+async fn a_replay_waits_for_room_and_says_how_far_it_came() {
+    // What a server answers, one after the other.
+    let answers = [
+        (202, json!({"replayed": 1000, "next": "7.90"})),
+        (429, json!({"code": "rate_limited", "detail": "too many deliveries wait"})),
+        (202, json!({"replayed": 20, "next": "27.90"})),
+        (409, json!({"code": "conflict", "detail": "the receiver is gone"})),
+    ];
+    let asked: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let noted = Arc::clone(&asked);
+    let answer = move |axum::Json(body): axum::Json<Value>| {
+        let mut asked = noted.lock().unwrap();
+        let (status, answer) = answers[asked.len()].clone();
+        asked.push(body["after"].clone());
+        let headers = [("retry-after", "1")];
+        async move { (StatusCode::from_u16(status).unwrap(), headers, axum::Json(answer)) }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().route("/events/deliveries/replay", axum::routing::post(answer));
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jackfield"));
+    command.args(["events", "replay", "--subscription", "s", "--url", &url]).env_clear();
+    let done = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    serving.abort();
+    assert_eq!(done.status.code(), Some(1));
+    assert_eq!(*asked.lock().unwrap(), [json!(null), json!("7.90"), json!("7.90"), json!("27.90")]);
+    let told = String::from_utf8(done.stderr).unwrap();
+    assert!(told.contains("1020 deliveries") && told.contains("--after 27.90"), "{told}");
 }
 
 async fn what_has_failed_is_sent_again(backend: Backend) {

@@ -2,8 +2,10 @@
 
 mod command;
 mod kills;
+mod outage;
 mod peers;
 mod react;
+mod taking;
 
 use std::time::Duration;
 

@@ -63,11 +63,6 @@ impl Reader {
         data
     }
 
-    /// Whether nothing comes for a moment.
-    pub(crate) async fn is_silent(&mut self) -> bool {
-        tokio::time::timeout(Duration::from_millis(300), self.next()).await.is_err()
-    }
-
     /// Reads until the stream ends.
     pub(crate) async fn ends(&mut self) {
         while self.next().await.is_some() {}

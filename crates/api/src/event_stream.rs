@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use events::feed::{Follower, Step, Told, Topic};
+use events::feed::{Follower, Shape, Step, Told};
 use futures::stream;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -88,8 +88,8 @@ pub(crate) fn frame(place: i64, json: &str) -> Bytes {
 /// How the events of a stream are written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Form {
-    /// What is followed.
-    pub(crate) topic: Topic,
+    /// What they are to be.
+    pub(crate) shape: Shape,
     /// Makes a frame.
     pub(crate) make: fn(&LoggedEvent) -> Bytes,
 }
@@ -195,7 +195,7 @@ impl Stream {
 
     fn event(&mut self, told: &Told) -> Bytes {
         self.said = Some(told.event().seq);
-        told.form(self.form.topic, self.form.make)
+        told.form(self.form.shape, self.form.make)
     }
 
     /// A sign of life, with the place if it has moved; none where the credential has ended.

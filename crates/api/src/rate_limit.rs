@@ -1,10 +1,12 @@
 //! Rate limits per address and per tenant, told to callers in `RateLimit` and `Retry-After` headers.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
@@ -37,6 +39,8 @@ pub struct RateLimits {
     address: Option<Limit>,
     tenant: Option<Limit>,
     webhooks: Option<Limit>,
+    /// Of webhooks that were refused.
+    failures: Option<Failures>,
 }
 
 impl RateLimits {
@@ -46,6 +50,7 @@ impl RateLimits {
             address: per_address.map(|quota| Limit::new("address", quota)),
             tenant: per_tenant.map(|quota| Limit::new("tenant", quota)),
             webhooks: None,
+            failures: per_address.map(Failures::new),
         }
     }
 
@@ -58,6 +63,18 @@ impl RateLimits {
     /// Counts a webhook that is its sender's for `plugin` in `tenant`.
     pub(crate) fn count_webhook(&self, tenant: &TenantId, plugin: &PluginId) -> Result<(), Problem> {
         self.webhooks.as_ref().map_or(Ok(()), |limit| limit.check((tenant, plugin)).map(drop))
+    }
+
+    /// Refuses who has sent too many webhooks from `address` that were refused.
+    pub(crate) fn check_failures(&self, address: IpAddr) -> Result<(), Problem> {
+        self.failures.as_ref().map_or(Ok(()), |failures| failures.check(party(address)))
+    }
+
+    /// Counts a webhook from `address` that was refused: so many a minute as an address may make requests.
+    pub(crate) fn count_failure(&self, address: IpAddr) {
+        if let Some(failures) = &self.failures {
+            failures.count(party(address));
+        }
     }
 
     /// Counts a request made for `tenant`.
@@ -73,9 +90,14 @@ impl RateLimits {
     /// Forgets the parties that have been quiet long enough to have their whole quota again. To be called every
     /// minute or so.
     pub fn sweep(&self) {
-        for limit in [&self.address, &self.tenant, &self.webhooks].into_iter().flatten() {
+        let failures = self.failures.as_ref().map(|failures| &failures.limit);
+        let limits = [&self.address, &self.tenant, &self.webhooks].into_iter().flatten();
+        for limit in limits.chain(failures) {
             limit.limiter.retain_recent();
             limit.limiter.shrink_to_fit();
+        }
+        if let Some(failures) = &self.failures {
+            failures.sweep();
         }
     }
 }
@@ -100,24 +122,32 @@ impl Limit {
         }
     }
 
+    fn slot(&self, party: impl Hash) -> u64 {
+        self.hasher.hash_one(party) % SLOTS
+    }
+
     /// Counts one request; gives what remains.
     fn check(&self, party: impl Hash) -> Result<StateSnapshot, Problem> {
-        let slot = self.hasher.hash_one(party) % SLOTS;
+        let slot = self.slot(party);
         match self.limiter.check_key(&slot) {
             Ok(snapshot) => Ok(snapshot),
             Err(refusal) => {
                 let wait = refusal.wait_time_from(self.clock.now());
-                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                metrics::counter!("jackfield_rate_limited_total", "policy" => self.policy).increment(1);
-                let detail = format!(
-                    "more than {} requests a minute for one {}; wait for as long as Retry-After says",
-                    self.quota, self.policy
-                );
-                Err(Problem::new(ErrorCode::RateLimited, detail)
-                    .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
-                    .with_headers(&self.fields(0, seconds)))
+                Err(self.refusal(wait))
             }
         }
+    }
+
+    fn refusal(&self, wait: Duration) -> Problem {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        metrics::counter!("jackfield_rate_limited_total", "policy" => self.policy).increment(1);
+        let detail = format!(
+            "more than {} requests a minute for one {}; wait for as long as Retry-After says",
+            self.quota, self.policy
+        );
+        Problem::new(ErrorCode::RateLimited, detail)
+            .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+            .with_headers(&self.fields(0, seconds))
     }
 
     fn headers(&self, snapshot: &StateSnapshot) -> HeaderMap {
@@ -138,8 +168,47 @@ impl Limit {
     }
 }
 
+/// A limit that is asked before it is known whether there is anything to count.
+#[derive(Debug)]
+struct Failures {
+    limit: Limit,
+    /// Until when each party has used up its quota.
+    empty_until: Mutex<HashMap<u64, Instant>>,
+}
+
+impl Failures {
+    fn new(quota: NonZeroU32) -> Self {
+        Self { limit: Limit::new("address", quota), empty_until: Mutex::default() }
+    }
+
+    fn check(&self, party: impl Hash) -> Result<(), Problem> {
+        let until = self.empty().get(&self.limit.slot(party)).copied();
+        let wait = until.map(|until| until.saturating_duration_since(self.limit.clock.now()));
+        wait.filter(|wait| !wait.is_zero()).map_or(Ok(()), |wait| Err(self.limit.refusal(wait)))
+    }
+
+    fn count(&self, party: impl Hash) {
+        let slot = self.limit.slot(party);
+        let counted = self.limit.limiter.check_key(&slot);
+        let is_used_up = counted.map_or(true, |snapshot| snapshot.remaining_burst_capacity() == 0);
+        if is_used_up {
+            let until = self.limit.clock.now() + WINDOW / self.limit.quota.get();
+            self.empty().insert(slot, until);
+        }
+    }
+
+    fn sweep(&self) {
+        let now = self.limit.clock.now();
+        self.empty().retain(|_, until| *until > now);
+    }
+
+    fn empty(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
+        self.empty_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Counts a request by the client's address; has `answer` answer it if it is not one too many. Senders of webhooks are few and
-/// send many: each installation has a limit of its own, and what is refused is counted where it is.
+/// send many: each installation has a limit of its own, and what is refused of them is counted apart.
 pub(crate) async fn by_address<A: Future<Output = Response>>(
     app: &App,
     request: Request,
@@ -213,6 +282,25 @@ mod tests {
         };
         assert!(count("a", "x").is_ok() && count("a", "y").is_ok() && count("b", "x").is_ok());
         assert_eq!(count("a", "x").unwrap_err().code(), ErrorCode::RateLimited);
+    }
+
+    #[test]
+    fn who_was_refused_too_often_is_refused_before_anything_is_looked_at() {
+        let limits = limits(2);
+        let [guesser, other]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
+        for _ in 0..2 {
+            limits.check_failures(guesser).unwrap();
+            limits.count_failure(guesser);
+        }
+        let refusal = limits.check_failures(guesser).unwrap_err();
+        assert_eq!(refusal.code(), ErrorCode::RateLimited);
+        let response = refusal.into_response();
+        let wait = &response.headers()[header::RETRY_AFTER];
+        assert!((1..=30).contains(&wait.to_str().unwrap().parse::<u64>().unwrap()), "{wait:?}");
+        limits.sweep();
+        assert!(limits.check_failures(guesser).is_err() && limits.check_failures(other).is_ok());
+        // What it asks for besides is counted apart.
+        assert!(limits.count_address(guesser).is_ok());
     }
 
     #[test]

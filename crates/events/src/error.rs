@@ -104,6 +104,9 @@ pub enum Error {
     /// The installation has too many webhooks that were not delivered yet.
     #[error("the plugin has too many webhooks that are not delivered yet: send this one again later")]
     TooManyWebhooks,
+    /// As many bytes of webhooks are being taken as there may be.
+    #[error("as many webhooks are being taken as there is memory for: send this one again in a moment")]
+    NoRoomForWebhook,
     /// The tenant has no such delivery of a webhook.
     #[error("there is no such delivery, or its webhook is no longer kept")]
     NoSuchWebhookDelivery,
@@ -138,7 +141,9 @@ impl Coded for Error {
             Self::TooManySubscriptions(_) | Self::NoSecret | Self::NoReceiver => ErrorCode::Conflict,
             Self::TooManyStreams(_) | Self::QueueFull => ErrorCode::RateLimited,
             Self::Shared(error) => error.code(),
-            Self::NoPlugins | Self::Plugins(_) | Self::TooManyWebhooks => ErrorCode::Unavailable,
+            Self::NoPlugins | Self::Plugins(_) | Self::TooManyWebhooks | Self::NoRoomForWebhook => {
+                ErrorCode::Unavailable
+            }
             Self::NoSuchSubscription(_)
             | Self::NoSuchDelivery
             | Self::PluginNotInstalled(_)
@@ -159,6 +164,7 @@ impl Coded for Error {
             Self::Shared(error) => error.retry_after(now),
             Self::Plugins(error) => error.retry_after,
             Self::TooManyWebhooks => Some(FULL),
+            Self::NoRoomForWebhook => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
@@ -181,7 +187,7 @@ impl Coded for Error {
         match self {
             Self::Storage(error) => error.may_be_told(),
             Self::Shared(error) => error.may_be_told(),
-            Self::TooManyWebhooks => true,
+            Self::TooManyWebhooks | Self::NoRoomForWebhook => true,
             _ => false,
         }
     }

@@ -17,7 +17,7 @@ use crate::webhook::Manifest;
 pub struct Hook {
     /// The plugin's id.
     pub plugin: PluginId,
-    /// What tells the plugin from all others, for ever.
+    /// What tells the installation from all others, for ever: of the same plugin in the same tenant, too.
     pub plugin_key: String,
     /// Which events.
     pub pattern: EventPattern,
@@ -43,7 +43,7 @@ pub enum FoundHandler {
 /// How an installation takes webhooks.
 #[derive(Debug, Clone)]
 pub struct WebhookDoor {
-    /// What tells the plugin from all others, for ever.
+    /// What tells the installation from all others, for ever: of the same plugin in the same tenant, too.
     pub plugin_key: String,
     /// Whether the tenant has it switched on.
     pub enabled: bool,

@@ -123,15 +123,15 @@ fn spawn(stream: TcpStream, place: OwnedSemaphorePermit, router: Router, signals
     let ending = Ending(cut.clone());
     let service = service_fn(move |request| answer(router.clone(), PeerAddress(peer), &ending, request));
     let stream = Held { stream: patient(stream), _place: place };
-    let connection = builder().serve_connection(TokioIo::new(stream), service).with_upgrades();
+    // Boxed, as a task would have room for it several times over for as long as the connection lasts.
+    let mut connection = Box::pin(builder().serve_connection(TokioIo::new(stream), service).with_upgrades());
     serving.spawn(async move {
         let connection = async {
-            let mut connection = pin!(connection);
             if let Some(ended) = stop.run_until_cancelled(connection.as_mut()).await {
                 return ended;
             }
             connection.as_mut().graceful_shutdown();
-            connection.await
+            connection.as_mut().await
         };
         if let Some(Err(error)) = cut.run_until_cancelled(connection).await {
             // The client broke off, takes nothing any more, or sent what is no HTTP.

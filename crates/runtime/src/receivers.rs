@@ -81,7 +81,7 @@ impl Receivers {
             found => found?,
         };
         Ok(Some(Arc::new(WebhookDoor {
-            plugin_key: deployment.plugin_key.clone(),
+            plugin_key: installation_key(&deployment),
             enabled: deployment.enabled,
             // It was checked when it was published; a later version's may not be understood.
             manifest: deployment.webhook.as_ref().and_then(|webhook| Manifest::from_json(webhook).ok()),
@@ -104,8 +104,8 @@ impl Receivers {
                 }
                 found => found.map_err(|error| unreadable(&error))?,
             };
-            if deployment.plugin_key != plugin_key {
-                return Err(gone("another plugin of this id is installed now"));
+            if installation_key(&deployment) != plugin_key {
+                return Err(gone("the plugin was uninstalled; it, or another of its id, is installed anew"));
             }
             takes(&deployment)?;
             if !deployment.enabled {
@@ -220,7 +220,7 @@ impl Plugins for Receivers {
             deployment.hooks.iter().filter_map(|hook| {
                 Some(Hook {
                     plugin: deployment.plugin.clone(),
-                    plugin_key: deployment.plugin_key.clone(),
+                    plugin_key: installation_key(deployment),
                     pattern: hook.event.parse().ok()?,
                     handler: hook.handler.clone(),
                 })
@@ -239,7 +239,7 @@ impl Plugins for Receivers {
             Err(registry::Error::NotInstalled(_)) => Ok(FoundHandler::NotInstalled),
             Err(error) => Err(unreadable(&error)),
             Ok(deployment) if takes_events(&deployment, name) => {
-                Ok(FoundHandler::Known { plugin_key: deployment.plugin_key.clone() })
+                Ok(FoundHandler::Known { plugin_key: installation_key(&deployment) })
             }
             Ok(_) => Ok(FoundHandler::Unknown),
         }
@@ -294,6 +294,12 @@ async fn in_time<T>(
 ) -> Result<T, ReceiveError> {
     let done = tokio::time::timeout(deadline, work).await;
     done.unwrap_or_else(|_| Err(failed("the plugin took too long")))
+}
+
+/// What [`Plugins`] calls a plugin's key: of one installation, so that what was meant for it (a secret address, say) ends with it
+/// and does not come to the next one of the same plugin.
+fn installation_key(deployment: &Deployment) -> String {
+    format!("{}.{}", deployment.plugin_key, deployment.incarnation)
 }
 
 /// Whether anybody's events can be given to this handler. The one that takes webhooks trusts that they are signed.

@@ -118,6 +118,15 @@ fn will_pass(code: &str) -> bool {
     code.len() < 5 && code.parse::<u32>().is_ok_and(|code| SQLITE_KINDS.contains(&(code & 0xff)))
 }
 
+impl Error {
+    /// Whether PostgreSQL has rolled a transaction back for the sake of others: a deadlock, or one that could not be serialized. The
+    /// same may succeed at once (its appendix A, class 40).
+    pub(crate) fn is_rollback(&self) -> bool {
+        let Self::DatabaseUnavailable(sqlx::Error::Database(error)) = self else { return false };
+        error.code().is_some_and(|code| ["40001", "40P01"].contains(&code.as_ref()))
+    }
+}
+
 impl Coded for Error {
     fn code(&self) -> ErrorCode {
         match self {

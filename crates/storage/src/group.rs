@@ -31,7 +31,7 @@ pub(crate) const COME_AGAIN: Duration = Duration::from_secs(1);
 #[async_trait]
 pub trait WriteTogether: Send + Sync + 'static {
     /// What is handed in.
-    type Item: Send + 'static;
+    type Item: Send + Sync + 'static;
     /// What becomes of it.
     type Outcome: Send + 'static;
 
@@ -45,8 +45,9 @@ pub trait WriteTogether: Send + Sync + 'static {
     /// fail for one item's sake: where it fails, nothing of the batch is written.
     ///
     /// # Errors
-    /// All submitters of the batch get them, as [`Error::Together`].
-    async fn write(&self, tx: &mut Tx, items: Vec<Self::Item>) -> Result<Vec<Self::Outcome>, Error>;
+    /// All submitters of the batch get them, as [`Error::Together`]. Where the database has rolled the transaction back for the sake
+    /// of another, the same items are first written once more.
+    async fn write(&self, tx: &mut Tx, items: &[Self::Item]) -> Result<Vec<Self::Outcome>, Error>;
 }
 
 /// The bounds of a [`Group`], beside the weight of its items.
@@ -142,7 +143,7 @@ async fn write<W: WriteTogether>(
         if items.is_empty() {
             continue;
         }
-        let written = tokio::time::timeout(DEADLINE, commit(&database, &writer, items)).await;
+        let written = tokio::time::timeout(DEADLINE, commit(&database, &writer, &items)).await;
         let written = written.unwrap_or(Err(Error::GroupTimeout));
         drop(weights);
         tell(answers, written);
@@ -176,10 +177,22 @@ async fn gather<W: WriteTogether>(
     Some(batch)
 }
 
+/// Commits `items`; once more where another transaction was given precedence.
 async fn commit<W: WriteTogether>(
     database: &Database,
     writer: &W,
-    items: Vec<W::Item>,
+    items: &[W::Item],
+) -> Result<Vec<W::Outcome>, Error> {
+    match commit_once(database, writer, items).await {
+        Err(error) if error.is_rollback() => commit_once(database, writer, items).await,
+        committed => committed,
+    }
+}
+
+async fn commit_once<W: WriteTogether>(
+    database: &Database,
+    writer: &W,
+    items: &[W::Item],
 ) -> Result<Vec<W::Outcome>, Error> {
     let mut tx = database.begin().await?;
     let outcomes = writer.write(&mut tx, items).await?;

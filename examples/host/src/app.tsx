@@ -2,7 +2,7 @@ import { JackfieldProvider, type NoticeKind, type PluginFailure } from "@jackfie
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { Checkout } from "./checkout";
 import { Dashboard } from "./dashboard";
-import { locale, server, tenant } from "./settings";
+import { getToken, locale, server, tenant } from "./settings";
 import { SettingsPage } from "./settings-page";
 import { ThemeContext } from "./theme";
 
@@ -45,7 +45,7 @@ export function App() {
 
   return (
     <ThemeContext.Provider value={theme}>
-      <JackfieldProvider server={server} tenant={tenant} platform={platform} onError={report}>
+      <JackfieldProvider server={server} tenant={tenant} getToken={getToken} platform={platform} onError={report}>
         <header className="bar">
           <strong className="logo">Stalls &amp; Circle</strong>
           <nav aria-label="Sections">

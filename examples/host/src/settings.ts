@@ -8,6 +8,16 @@ export const server = loopback(query.get("server")) ?? import.meta.env["VITE_JAC
 /** The tenant whose plugins are shown. */
 export const tenant = query.get("tenant") ?? "demo";
 
+/**
+ * The token of the user who is signed in. This shop has no users; where something else on the page signs them in, it gives their tokens by
+ * `jackfieldToken`, and renews them when they end.
+ */
+export const getToken = async (): Promise<string | null> => (await globalThis.jackfieldToken?.()) ?? null;
+
+declare global {
+  var jackfieldToken: (() => Promise<string>) | undefined;
+}
+
 /** Language of the page; plugins get it too. */
 export const locale = query.get("locale") ?? navigator.language;
 

@@ -212,7 +212,9 @@ async function refusedBy(answer: Response, after: string): Promise<Outcome | und
   if (after !== "" && (status === 410 || status === 400)) return { kind: "outdated" };
   if (status === 429 || status === 503) return { kind: "busy", seconds: retryAfter(answer) };
   if (status === 401 || status === 403) return { kind: "denied", error };
-  return status >= 500 && status !== 501 ? { kind: "failed" } : { kind: "unknown", error };
+  // 408 and 425: the request was fine, and came at a bad moment.
+  const mayPass = status === 408 || status === 425 || (status >= 500 && status !== 501);
+  return mayPass ? { kind: "failed" } : { kind: "unknown", error };
 }
 
 function retryAfter(answer: Response): number {

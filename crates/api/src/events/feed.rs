@@ -3,7 +3,7 @@
 use axum::extract::{FromRequestParts as _, State};
 use axum::response::Response;
 use bytes::Bytes;
-use events::feed::{Audience, Following, Readable, Topic};
+use events::feed::{Audience, Following, Readable, Shape, Topic};
 use events::publish::AsCloudEvent;
 use http::request::Parts;
 use model::{CredentialKind, ErrorCode, EventPattern, Principal, Role, TenantId};
@@ -141,7 +141,7 @@ pub(super) async fn stream(
         Ok((follower, begin, Standing::of_principal(&app, &parts, &reader.principal)))
     };
     let (follower, begin, standing) = super::within(app.options().deadline, begin).await?;
-    let form = Form { topic: Topic::Events, make: frame };
+    let form = Form { shape: Shape::Event, make: frame };
     Ok(event_stream::respond(&app, (follower, begin), form, Some(standing)))
 }
 

@@ -110,12 +110,16 @@ pub(super) struct OrganizationQuery {
 }
 
 impl OrganizationQuery {
-    pub(super) fn tenant(&self) -> Result<TenantId, Problem> {
-        let text = self.organization_id.as_deref().unwrap_or_default();
-        text.parse().map_err(|error| {
-            Problem::new(ErrorCode::InvalidRequest, format!("name a tenant by organizationId: {error}"))
-        })
+    fn tenant(&self) -> Result<TenantId, Problem> {
+        organization(self.organization_id.as_deref())
     }
+}
+
+/// The tenant that `organizationId` names.
+pub(super) fn organization(id: Option<&str>) -> Result<TenantId, Problem> {
+    id.unwrap_or_default().parse().map_err(|error| {
+        Problem::new(ErrorCode::InvalidRequest, format!("name a tenant by organizationId: {error}"))
+    })
 }
 
 /// Lists what a tenant has enabled, with the configuration that anybody may see.

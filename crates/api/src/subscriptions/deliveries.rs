@@ -223,7 +223,8 @@ struct ReplayDeliveries {
     /// Those before this moment.
     #[schema(format = DateTime, example = "2026-11-21T00:00:00Z")]
     to: Option<String>,
-    /// Those after this delivery: the `next` of an earlier answer.
+    /// The rest of an earlier request: the `next` of its answer.
+    #[schema(example = "1742.2011")]
     after: Option<String>,
 }
 
@@ -234,12 +235,14 @@ struct ReplayedBody {
     /// How many deliveries.
     #[schema(example = 12)]
     replayed: u64,
-    /// What to send as `after` for the rest; left out where there is none.
+    /// What to send as `after` for the rest, to be taken as it is; left out where there is none.
+    #[schema(example = "1742.2011")]
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-/// Has finished deliveries of a receiver made once more, in their order and behind all that waits for it: at most 1,000 with one request.
+/// Has finished deliveries of a receiver made once more, in their order and behind all that waits for it: at most 1,000 with one request. What
+/// was made once more since it ended so is left out, and so is what comes of an earlier request of the same range.
 #[utoipa::path(
     post, path = "/events/deliveries/replay", tag = "events", operation_id = "replayEventDeliveries",
     request_body = ReplayDeliveries,
@@ -263,16 +266,23 @@ async fn replay(
     if state == DeliveryState::Pending {
         return Err(invalid("state must be failed, delivered or skipped: what is pending is made anyway"));
     }
+    let (after, through) =
+        match body.after.as_deref().map(|after| after.split_once('.').unwrap_or((after, ""))) {
+            None => (0, None),
+            Some((after, "")) => (number(after)?, None),
+            Some((after, through)) => (number(after)?, Some(number(through)?)),
+        };
     let range = Range {
         subscription: body.subscription,
         plugin: plugin(body.plugin.as_deref())?,
         state,
         from: body.from.as_deref().map(moment).transpose()?,
         to: body.to.as_deref().map(moment).transpose()?,
-        after: body.after.as_deref().map_or(Ok(0), number)?,
+        after,
+        through,
     };
     let replayed = app.deliveries().replay((caller.tenant(), reach(&caller)), &range).await?;
-    let next = replayed.next.map(|next| next.to_string());
+    let next = replayed.next.map(|(next, through)| format!("{next}.{through}"));
     Ok((http::StatusCode::ACCEPTED, Json(ReplayedBody { replayed: replayed.count, next })))
 }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -16,13 +16,14 @@ use model::{ErrorCode, PluginId, TenantId};
 use runtime::upstream;
 use secrecy::SecretString;
 use serde::Serialize;
+use tokio::time::Instant;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use crate::extract::Json;
 use crate::layers::AsItIs;
 use crate::problem::{Problem, ProblemBody};
-use crate::{App, RequestContext, rate_limit};
+use crate::{App, RequestContext};
 
 const SECRET: &str = "/webhooks/in/";
 const DOCUMENTED: &str = "/webhooks/plugins/";
@@ -110,21 +111,34 @@ async fn answer(
     path: String,
     (parts, body): (Parts, Body),
 ) -> Result<Response, Problem> {
-    let (extensions, headers) = (parts.extensions.clone(), parts.headers.clone());
-    let taken = Box::pin(taken(app, destination, path, (parts, body)));
+    let begun = Instant::now();
+    // Who guesses is stopped before anything is looked up for it; who sends what is good is not counted by address.
+    let address = app.client_address(&parts.extensions, &parts.headers);
+    if let Some(address) = address {
+        app.rate_limits().check_failures(address)?;
+    }
+    let taken = Box::pin(taken(app, destination, path, begun, (parts, body)));
     let taken = within(app.options().deadline, taken).await;
-    taken.map_err(|problem| {
-        // Who guesses is stopped as any other caller is; who sends what is good is not counted by address.
-        let is_senders = problem.status().is_client_error();
-        let counted = is_senders.then(|| rate_limit::count_address(app, &extensions, &headers).err());
-        counted.flatten().unwrap_or(problem)
-    })
+    if let (Some(address), Err(problem)) = (address, &taken)
+        && is_guess(problem)
+    {
+        app.rate_limits().count_failure(address);
+    }
+    taken
+}
+
+/// Whether who sent this may be guessing: not where it had proven itself before it was refused, nor where time ran out.
+fn is_guess(problem: &Problem) -> bool {
+    use ErrorCode::{PluginDisabled, RateLimited, RequestTimeout};
+    problem.status().is_client_error()
+        && !matches!(problem.code(), RateLimited | PluginDisabled | RequestTimeout)
 }
 
 async fn taken(
     app: &App,
     destination: Destination,
     path: String,
+    begun: Instant,
     (parts, body): (Parts, Body),
 ) -> Result<Response, Problem> {
     let query = parts.uri.query().unwrap_or_default().to_owned();
@@ -137,9 +151,15 @@ async fn taken(
     if let Some(context) = parts.extensions.get::<RequestContext>() {
         context.note_tenant(door.tenant());
     }
-    let (tenant, plugin) = (door.tenant().clone(), door.plugin().clone());
-    let body = read(body, app.options().max_webhook_bytes).await?;
+    let max = app.options().max_webhook_bytes;
+    let size = body.size_hint().exact().map_or(Ok(max), |said| {
+        usize::try_from(said).ok().filter(|said| *said <= max).ok_or_else(|| too_large(max))
+    })?;
+    let room = app.webhooks().room(size)?;
+    let body = read(body, max).await?;
     let request = WebhookRequest {
+        begun,
+        room,
         method: parts.method.as_str().to_owned(),
         path,
         query,
@@ -148,7 +168,7 @@ async fn taken(
         body,
     };
     let proven = app.webhooks().verify(door, request).await?;
-    app.rate_limits().count_webhook(&tenant, &plugin)?;
+    app.rate_limits().count_webhook(proven.door().tenant(), proven.door().plugin())?;
     Ok(match app.webhooks().take(proven).await? {
         Taken::Challenge(text) => (StatusCode::OK, text).into_response(),
         Taken::Kept => (StatusCode::ACCEPTED, Json(TakenBody { status: "accepted" })).into_response(),
@@ -184,11 +204,15 @@ fn named_tenant(parts: &Parts) -> Result<TenantId, Problem> {
     }
 }
 
+fn too_large(max: usize) -> Problem {
+    Problem::new(ErrorCode::PayloadTooLarge, format!("a webhook must have at most {max} bytes"))
+}
+
 async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
     let collected = Limited::new(body, max).collect().await;
     collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {
-            Problem::new(ErrorCode::PayloadTooLarge, format!("a webhook must have at most {max} bytes"))
+            too_large(max)
         } else {
             Problem::new(ErrorCode::InvalidRequest, "the body did not arrive whole")
         }

@@ -126,6 +126,9 @@ pub struct Range {
     pub to: Option<Timestamp>,
     /// Those after this number; 0 for all.
     pub after: i64,
+    /// Those through this number: what an earlier answer says, so that what is made again meanwhile is not made again itself. Without
+    /// it, all that there are now.
+    pub through: Option<i64>,
 }
 
 /// What was asked for again.
@@ -133,8 +136,8 @@ pub struct Range {
 pub struct Replayed {
     /// How many deliveries are made again.
     pub count: u64,
-    /// After which number the rest is, where there is more.
-    pub next: Option<i64>,
+    /// After which number the rest is, and through which, where there is more.
+    pub next: Option<(i64, i64)>,
 }
 
 impl Deliveries {
@@ -197,7 +200,8 @@ impl Deliveries {
         Ok(delivery)
     }
 
-    /// Has finished deliveries of one receiver made again, in their order, behind all that is in its queue; at most
+    /// Has finished deliveries of one receiver made again, in their order, behind all that is in its queue: those that were not made again
+    /// since they ended so. At most
     /// [`REPLAYED_AT_ONCE`], and as many as its queue has room for.
     ///
     /// # Errors
@@ -205,7 +209,11 @@ impl Deliveries {
     pub async fn replay(&self, of: (&TenantId, Scope), range: &Range) -> Result<Replayed, Error> {
         let now = self.0.ambient.now();
         let mut tx = self.0.database.begin().await?;
-        let found = list::in_range(&mut tx, of, range, i64::from(REPLAYED_AT_ONCE) + 1).await?;
+        let through = match range.through {
+            Some(through) => through,
+            None => list::last(&mut tx).await?,
+        };
+        let found = list::in_range(&mut tx, of, (range, through), i64::from(REPLAYED_AT_ONCE) + 1).await?;
         let Some((_, queue)) = found.first().cloned() else { return Ok(Replayed { count: 0, next: None }) };
         let counted = rows::count_unfinished(&mut tx, &[&queue]).await?;
         let room = MAX_WITH_REPLAYS - counted.first().map_or(0, |(_, count)| *count);
@@ -222,7 +230,7 @@ impl Deliveries {
         }
         tx.commit().await?;
         self.0.wake_names([queue]);
-        let next = places.last().copied().filter(|_| places.len() < found.len());
+        let next = places.last().filter(|_| places.len() < found.len()).map(|last| (*last, through));
         Ok(Replayed { count: repeated.len() as u64, next })
     }
 

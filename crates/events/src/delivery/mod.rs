@@ -38,9 +38,10 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use fan_out::Target;
 pub use list::{Delivery, Filter, Page, REPLAYED_AT_ONCE, Range, Replayed, State};
-pub(crate) use queue::touch;
 pub use queue::{NewDelivery, Payload, Queue, enqueue};
-pub(crate) use receive::{Outcome, Parcel, PluginReceiver, Receiver, Refused, fitting, told};
+pub(crate) use queue::{Touch, put, touch};
+pub(crate) use receive::{Outcome, Parcel, PluginReceiver, Receiver, Refused, told, took_too_long};
+pub(crate) use retry::{Conclusion, conclude_first};
 pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, EVENTS_BY_ID, QUEUE_ROWS, delete, rows};
 pub(crate) use store::queues;
 

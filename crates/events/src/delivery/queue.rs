@@ -140,10 +140,20 @@ pub struct NewDelivery {
 /// # Errors
 /// Those of the database.
 pub async fn enqueue(tx: &mut Tx, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), storage::Error> {
+    put(tx, deliveries, now).await?;
+    touch(tx, deliveries.iter().map(Touch::of)).await
+}
+
+/// Puts deliveries into their queues without saying so: [`touch`] is to follow.
+pub(crate) async fn put(
+    tx: &mut Tx,
+    deliveries: &[NewDelivery],
+    now: Timestamp,
+) -> Result<(), storage::Error> {
     for rows in batches(deliveries, ROWS) {
         insert(tx, rows, now).await?;
     }
-    touch(tx, deliveries).await
+    Ok(())
 }
 
 async fn insert(tx: &mut Tx, rows: &[NewDelivery], now: Timestamp) -> Result<(), storage::Error> {
@@ -169,14 +179,34 @@ async fn insert(tx: &mut Tx, rows: &[NewDelivery], now: Timestamp) -> Result<(),
     })?)
 }
 
-/// Says of the queues that there is more in them. In the order of their names, so that two who do so never wait for each other
-/// in a circle.
-pub(crate) async fn touch(tx: &mut Tx, deliveries: &[NewDelivery]) -> Result<(), storage::Error> {
-    let mut due: BTreeMap<String, (&Queue, i64)> = BTreeMap::new();
-    for delivery in deliveries {
-        let at = delivery.due_at.as_millisecond();
-        let entry = due.entry(delivery.queue.name()).or_insert((&delivery.queue, at));
-        entry.1 = entry.1.min(at);
+/// That there is something to do for a queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Touch<'a> {
+    pub(crate) queue: &'a Queue,
+    /// From when on.
+    pub(crate) due_at: Timestamp,
+    /// Rows have changed that its holder may have read already.
+    pub(crate) has_changed: bool,
+}
+
+impl<'a> Touch<'a> {
+    /// There is one more.
+    pub(crate) fn of(delivery: &'a NewDelivery) -> Self {
+        Self { queue: &delivery.queue, due_at: delivery.due_at, has_changed: false }
+    }
+}
+
+/// Says of queues that there is something to do. In the order of their names, so that two who do so never wait for each other
+/// in a circle; whoever locks deliveries, too, locks them before.
+pub(crate) async fn touch<'a>(
+    tx: &mut Tx,
+    touches: impl IntoIterator<Item = Touch<'a>>,
+) -> Result<(), storage::Error> {
+    let mut due: BTreeMap<String, (&Queue, i64, i64)> = BTreeMap::new();
+    for Touch { queue, due_at, has_changed } in touches {
+        let (at, nudge) = (due_at.as_millisecond(), i64::from(has_changed));
+        let entry = due.entry(queue.name()).or_insert((queue, at, nudge));
+        (entry.1, entry.2) = (entry.1.min(at), entry.2.max(nudge));
     }
     let due: Vec<_> = due.into_iter().collect();
     for queues in batches(&due, ROWS) {
@@ -185,13 +215,14 @@ pub(crate) async fn touch(tx: &mut Tx, deliveries: &[NewDelivery]) -> Result<(),
                 "INSERT INTO delivery_queue (queue, tenant, kind, receiver, plugin_key, due_at, stamp, nudge, halted, \
                  lease_until) ",
             );
-            query.push_values(queues, |mut row, (name, (queue, due_at))| {
+            query.push_values(queues, |mut row, (name, (queue, due_at, nudge))| {
                 row.push_bind(name).push_bind(queue.tenant().as_str()).push_bind(queue.kind());
                 row.push_bind(queue.receiver()).push_bind(queue.plugin_key()).push_bind(*due_at);
-                row.push("1").push("0").push("0").push("0");
+                row.push("1").push_bind(*nudge).push("0").push("0");
             });
             query.push(
-                " ON CONFLICT (queue) DO UPDATE SET stamp = delivery_queue.stamp + 1, receiver = excluded.receiver, \
+                " ON CONFLICT (queue) DO UPDATE SET stamp = delivery_queue.stamp + 1, \
+                 nudge = delivery_queue.nudge + excluded.nudge, receiver = excluded.receiver, \
                  due_at = CASE WHEN delivery_queue.due_at < excluded.due_at THEN delivery_queue.due_at \
                  ELSE excluded.due_at END",
             );

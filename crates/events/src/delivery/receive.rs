@@ -9,7 +9,7 @@ use serde_json::Value;
 use storage::LoggedEvent;
 
 use crate::publish::AsCloudEvent;
-use crate::{Cause, Hook, Plugins, ReceiveError, Refusal, Request};
+use crate::{Answer, Cause, Hook, Plugins, ReceiveError, Refusal, Request};
 
 /// How much longer than it says a plugin's call may take, until it is taken to hang.
 const BEYOND: Duration = Duration::from_secs(5);
@@ -55,6 +55,22 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// What a plugin's answer to a webhook comes to.
+    pub(crate) fn answered(answer: &Result<Answer, ReceiveError>) -> Self {
+        match answer {
+            Ok(answer) if (200..300).contains(&answer.status) => {
+                Self::Delivered { status: Some(answer.status) }
+            }
+            Ok(answer) => Self::Refused(Refused {
+                message: format!("the handler answered {}", answer.status),
+                refusal: Refusal::Failed,
+                retry_after: None,
+                status: Some(answer.status),
+            }),
+            Err(error) => Self::Refused(error.clone().into()),
+        }
+    }
+
     /// It could not be tried.
     pub(crate) fn not_now(message: impl Into<String>) -> Self {
         let (message, refusal) = (message.into(), Refusal::NotNow);
@@ -74,7 +90,7 @@ impl Outcome {
 }
 
 /// What of an error can be kept: its beginning, without the null, which PostgreSQL has in no text.
-pub(crate) fn fitting(error: &str) -> String {
+fn fitting(error: &str) -> String {
     let beginning = error.get(..error.floor_char_boundary(MAX_ERROR)).unwrap_or_default();
     beginning.replace('\0', "\u{fffd}")
 }
@@ -115,18 +131,9 @@ impl PluginReceiver {
             }
             Parcel::Webhook(request) => {
                 let plugin = (&self.plugin, self.plugin_key.as_str());
-                match self.plugins.webhook(&self.tenant, plugin, request, Cause::default()).await {
-                    Ok(answer) if (200..300).contains(&answer.status) => {
-                        Outcome::Delivered { status: Some(answer.status) }
-                    }
-                    Ok(answer) => Outcome::Refused(Refused {
-                        message: format!("the handler answered {}", answer.status),
-                        refusal: Refusal::Failed,
-                        retry_after: None,
-                        status: Some(answer.status),
-                    }),
-                    Err(error) => Outcome::Refused(error.into()),
-                }
+                Outcome::answered(
+                    &self.plugins.webhook(&self.tenant, plugin, request, Cause::default()).await,
+                )
             }
         }
     }
@@ -138,14 +145,15 @@ impl Receiver for PluginReceiver {
         let deadline = self.plugins.longest() + BEYOND;
         match tokio::time::timeout(deadline, self.call(parcel)).await {
             Ok(outcome) => outcome,
-            Err(_) => Outcome::Refused(Refused {
-                message: "the handler took too long".into(),
-                refusal: Refusal::Failed,
-                retry_after: None,
-                status: None,
-            }),
+            Err(_) => Outcome::Refused(took_too_long().into()),
         }
     }
+}
+
+/// What is said of a plugin that hangs.
+pub(crate) fn took_too_long() -> ReceiveError {
+    let message = "the handler took too long".into();
+    ReceiveError { message, refusal: Refusal::Failed, retry_after: None }
 }
 
 /// The event as its receiver is told of it.

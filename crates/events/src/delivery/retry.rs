@@ -46,6 +46,21 @@ pub(crate) enum Conclusion {
 
 /// What becomes of `row` after `outcome`. `is_subscription` where it is a subscription's, which is disabled when its receiver is gone.
 pub(crate) fn conclude(row: &Row, outcome: Outcome, is_subscription: bool, ambient: &Ambient) -> Conclusion {
+    let created_at = Timestamp::from_millisecond(row.created_at);
+    after((row.attempts, created_at), outcome, is_subscription, ambient)
+}
+
+/// What becomes of a delivery to a plugin after its first attempt, right after it was written.
+pub(crate) fn conclude_first(outcome: Outcome, ambient: &Ambient) -> Conclusion {
+    after((0, ambient.now()), outcome, false, ambient)
+}
+
+fn after(
+    (attempts, created_at): (i64, Timestamp),
+    outcome: Outcome,
+    is_subscription: bool,
+    ambient: &Ambient,
+) -> Conclusion {
     let now = ambient.now();
     let refused = match outcome {
         Outcome::Delivered { status } => return Conclusion::Delivered { status },
@@ -57,21 +72,21 @@ pub(crate) fn conclude(row: &Row, outcome: Outcome, is_subscription: bool, ambie
     match refusal {
         Refusal::Gone if is_subscription => {
             // A plugin that is not there was not asked.
-            let attempts = row.attempts + i64::from(status.is_some());
+            let attempts = attempts + i64::from(status.is_some());
             Conclusion::Failed { attempts, status, error, is_gone: true }
         }
         Refusal::Gone => Conclusion::Skipped { error },
         Refusal::NotNow => {
-            let waited = Timestamp::from_millisecond(row.created_at).until(now);
+            let waited = created_at.until(now);
             if waited >= GIVEN_UP_AFTER {
-                return Conclusion::Failed { attempts: row.attempts, status, error, is_gone: false };
+                return Conclusion::Failed { attempts, status, error, is_gone: false };
             }
             let pause = (waited / 8).clamp(NOT_NOW, MAX_NOT_NOW);
             let due_at = now.plus((pause + ambient.part_of(pause / 2)).max(least)).as_millisecond();
-            Conclusion::Again { due_at, attempts: row.attempts, is_failure: false, status, error }
+            Conclusion::Again { due_at, attempts, is_failure: false, status, error }
         }
         Refusal::Failed => {
-            let attempts = row.attempts + 1;
+            let attempts = attempts + 1;
             match pause_after(attempts, ambient) {
                 Some(pause) => {
                     let due_at = now.plus(pause.max(least)).as_millisecond();

@@ -9,6 +9,7 @@ use storage::{LogPage, Wanted, last_event};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::hubs::{INSTALLATION, Key};
+use super::rights::Rights;
 use super::{Audience, Feed, Readable, Told, Topic};
 use crate::Error;
 
@@ -54,6 +55,10 @@ pub struct Follower {
     following: Following,
     /// `None` until it is known, and after it may have changed.
     wanted: Option<Wanted>,
+    /// What `wanted` was made of, for those who may not read all.
+    rights: Option<Arc<Rights>>,
+    /// The place through which changes of rights must be counted in.
+    changed_at: i64,
     live: Receiver<Arc<Told>>,
     /// What was read from the database and is yet to be given, and the place where it ends.
     read: VecDeque<Arc<Told>>,
@@ -75,6 +80,8 @@ impl Follower {
             key,
             audience,
             wanted: None,
+            rights: None,
+            changed_at: 0,
             live,
             read: VecDeque::new(),
             read_through: 0,
@@ -84,13 +91,12 @@ impl Follower {
         };
         // From here on nothing is put into the log that is not told, too.
         follower.feed.is_followed().await;
-        follower.refresh().await?;
-        follower.place = if let Some(after) = follower.following.after {
-            after
-        } else {
-            let mut conn = follower.feed.0.database.read().await.map_err(Error::from)?;
-            last_event(&mut conn).await?
-        };
+        let mut conn = follower.feed.0.database.read().await?;
+        let end = last_event(&mut conn).await?;
+        drop(conn);
+        follower.place = follower.following.after.unwrap_or(end);
+        follower.changed_at = end;
+        follower.refresh(end).await?;
         Ok(follower)
     }
 
@@ -114,7 +120,7 @@ impl Follower {
     async fn step(&mut self) -> Result<Step, Error> {
         loop {
             if self.wanted.is_none() {
-                self.refresh().await?;
+                self.refresh(self.changed_at).await?;
             }
             if let Some(told) = self.read.pop_front() {
                 self.place = told.event().seq;
@@ -148,35 +154,56 @@ impl Follower {
     /// Whether an event that has come is to be given; moves on in any case.
     fn takes(&mut self, told: &Told) -> bool {
         let event = told.event();
-        if event.seq <= self.place {
-            return false;
-        }
-        self.place = event.seq;
-        let is_taken = self.wanted.as_ref().is_some_and(|wanted| wanted.takes(&event.kind));
-        if matches!(self.following.readable, Readable::OfPlugins) && changes_rights(&event.kind) {
+        let is_new = event.seq > self.place;
+        let is_taken = is_new && self.wanted.as_ref().is_some_and(|wanted| wanted.takes(&event.kind));
+        self.place = self.place.max(event.seq);
+        // Also where the event itself was given before.
+        if self.rights.as_ref().is_some_and(|rights| rights.through < event.seq)
+            && changes_rights(&event.kind)
+        {
+            self.changed_at = event.seq;
             self.wanted = None;
         }
         is_taken
     }
 
     async fn read_page(&mut self) -> Result<(), Error> {
-        let Some(wanted) = &self.wanted else { return Ok(()) };
-        let LogPage { events, next, is_last } = self.feed.read(wanted, self.place, PAGE).await?;
-        self.read.extend(events.into_iter().map(Told::new));
-        self.read_through = next;
-        self.is_behind = !is_last;
+        while let Some(wanted) = &self.wanted {
+            let LogPage { events, next, is_last } = self.feed.read(wanted, self.place, PAGE).await?;
+            // What was changed before the page was read, and what is told meanwhile, counts for all that is in it.
+            let through = next.max(self.feed.position().unwrap_or(0));
+            if self.refresh(through).await? {
+                continue;
+            }
+            self.read.extend(events.into_iter().map(Told::new));
+            self.read_through = next;
+            self.is_behind = !is_last;
+            break;
+        }
         Ok(())
     }
 
-    /// Finds out what may be read.
-    async fn refresh(&mut self) -> Result<(), Error> {
+    /// Finds out what may be read, with the changes through `place` counted in. Whether it is other than it was.
+    async fn refresh(&mut self, place: i64) -> Result<bool, Error> {
         let Following { tenant, types, readable, topic, .. } = &self.following;
-        let mut wanted = self.feed.wanted(tenant.as_ref(), types, *readable).await?;
-        if *topic == Topic::Installations {
-            wanted.types.push(super::installations());
+        let rights = match tenant {
+            // Boxed, as they are seldom read and would make every stream larger.
+            Some(tenant) if *readable == Readable::OfPlugins => {
+                Some(Box::pin(self.feed.rights(tenant, place)).await?)
+            }
+            _ => None,
+        };
+        let lists = |rights: &Option<Arc<Rights>>| rights.as_ref().map(|rights| rights.lists.clone());
+        let is_other = self.wanted.is_none() || lists(&rights) != lists(&self.rights);
+        if is_other {
+            let mut wanted = super::wanted(tenant.as_ref(), types, rights.as_deref());
+            if *topic == Topic::Installations {
+                wanted.types.push(super::installations());
+            }
+            self.wanted = Some(wanted);
         }
-        self.wanted = Some(wanted);
-        Ok(())
+        self.rights = rights;
+        Ok(is_other)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who listens in this process: one channel for each tenant that somebody follows, and for each of the two things to follow.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -11,8 +12,11 @@ use tokio::sync::broadcast;
 use super::Bounds;
 use crate::Error;
 
-/// How many events a channel holds for those who are slower than the log. Who falls further behind reads the database.
-const HELD: usize = 64;
+/// How many events a channel holds for those who are slower than the log. Who falls further behind reads the database. More than the
+/// log is read by at once, so that not all fall behind then.
+const HELD: usize = 512;
+/// The same of what becomes of installations, which is little.
+const HELD_OF_INSTALLATIONS: usize = 16;
 /// From how many tenants on the log is read as a whole.
 const NAMED: usize = 100;
 /// What the types of events about installations begin with.
@@ -32,15 +36,27 @@ pub enum Topic {
 pub enum Audience {
     /// Somebody with a credential.
     Known,
-    /// Anybody: strangers have places of their own, so that they cannot take those of a tenant's users.
-    Public,
+    /// Anybody, at this address: strangers have places of their own, so that they cannot take those of a tenant's users, and one of
+    /// them cannot take all.
+    Public(IpAddr),
 }
 
-/// An event that is told to many, and its form on the wire, which is made once.
+/// What an event is on the wire, for one kind of stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A CloudEvent.
+    Event,
+    /// What has become of an installation.
+    Installation,
+    /// That something has changed: all that strangers are told.
+    Change,
+}
+
+/// An event that is told to many, and its forms on the wire, each of which is made once.
 #[derive(Debug)]
 pub struct Told {
     event: LoggedEvent,
-    forms: [OnceLock<Bytes>; 2],
+    forms: [OnceLock<Bytes>; 3],
 }
 
 impl Told {
@@ -53,12 +69,13 @@ impl Told {
         &self.event
     }
 
-    /// Its form for who follows `topic`, which `make` makes for the first of them.
-    pub fn form(&self, topic: Topic, make: impl FnOnce(&LoggedEvent) -> Bytes) -> Bytes {
-        let [events, installations] = &self.forms;
-        let form = match topic {
-            Topic::Events => events,
-            Topic::Installations => installations,
+    /// Its form of this shape, which `make` makes for the first who is given it.
+    pub fn form(&self, shape: Shape, make: impl FnOnce(&LoggedEvent) -> Bytes) -> Bytes {
+        let [event, installation, change] = &self.forms;
+        let form = match shape {
+            Shape::Event => event,
+            Shape::Installation => installation,
+            Shape::Change => change,
         };
         form.get_or_init(|| make(&self.event)).clone()
     }
@@ -78,6 +95,9 @@ struct Channel {
 pub(super) struct Hubs {
     channels: HashMap<Key, Channel>,
     open: usize,
+    /// How many of the open ones are strangers', by their addresses.
+    public: HashMap<IpAddr, usize>,
+    open_public: usize,
 }
 
 impl Hubs {
@@ -88,11 +108,26 @@ impl Hubs {
         audience: Audience,
         bounds: Bounds,
     ) -> Result<broadcast::Receiver<Arc<Told>>, Error> {
-        if self.open >= bounds.streams {
+        let strangers = (bounds.streams / 4).max(1);
+        let is_full = match audience {
+            Audience::Known => false,
+            Audience::Public(address) => {
+                let of_address = self.public.get(&address).copied().unwrap_or(0);
+                if of_address >= (strangers / 4).max(1) {
+                    return Err(Error::TooManyStreams("from this address"));
+                }
+                self.open_public >= strangers
+            }
+        };
+        if is_full || self.open >= bounds.streams {
             return Err(Error::TooManyStreams("to this server"));
         }
+        let held = match key.1 {
+            Topic::Events => HELD,
+            Topic::Installations => HELD_OF_INSTALLATIONS,
+        };
         let channel = self.channels.entry(key.clone()).or_insert_with(|| Channel {
-            sender: broadcast::Sender::new(HELD),
+            sender: broadcast::Sender::new(held),
             known: 0,
             public: 0,
         });
@@ -102,7 +137,12 @@ impl Hubs {
         }
         *count += 1;
         self.open += 1;
-        Ok(channel.sender.subscribe())
+        let receiver = channel.sender.subscribe();
+        if let Audience::Public(address) = audience {
+            self.open_public += 1;
+            *self.public.entry(address).or_default() += 1;
+        }
+        Ok(receiver)
     }
 
     /// One who listened to `key` does so no more.
@@ -112,6 +152,14 @@ impl Hubs {
         self.open -= 1;
         if channel.known + channel.public == 0 {
             self.channels.remove(key);
+        }
+        let Audience::Public(address) = audience else { return };
+        self.open_public -= 1;
+        if let Some(count) = self.public.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.public.remove(&address);
+            }
         }
     }
 
@@ -125,11 +173,14 @@ impl Hubs {
 
     /// The tenants that are listened to; `None` where they are so many, or somebody listens to all, that the whole log is read.
     pub(super) fn tenants(&self) -> Option<Vec<TenantId>> {
-        let mut tenants: Vec<_> =
-            self.channels.keys().map(|(tenant, _)| tenant.clone()).collect::<Option<_>>()?;
-        tenants.sort_unstable();
-        tenants.dedup();
-        (tenants.len() <= NAMED).then_some(tenants)
+        let mut tenants = BTreeSet::new();
+        for (tenant, _) in self.channels.keys() {
+            tenants.insert(tenant.as_ref()?);
+            if tenants.len() > NAMED {
+                return None;
+            }
+        }
+        Some(tenants.into_iter().cloned().collect())
     }
 
     /// Tells whoever listens of `event`.
@@ -158,7 +209,7 @@ impl Channel {
     fn count(&mut self, audience: Audience) -> &mut usize {
         match audience {
             Audience::Known => &mut self.known,
-            Audience::Public => &mut self.public,
+            Audience::Public(_) => &mut self.public,
         }
     }
 }
@@ -168,6 +219,10 @@ mod tests {
     use super::*;
 
     const BOUNDS: Bounds = Bounds { streams: 5, streams_per_tenant: 2 };
+
+    fn stranger(last: u8) -> Audience {
+        Audience::Public([192, 0, 2, last].into())
+    }
 
     fn key(tenant: &str, topic: Topic) -> Key {
         (Some(tenant.parse().unwrap()), topic)
@@ -191,26 +246,42 @@ mod tests {
     }
 
     #[test]
-    fn there_are_as_many_places_as_there_are_and_strangers_have_their_own() {
+    fn there_are_as_many_places_as_there_are_and_all_come_free() {
         let mut hubs = Hubs::default();
-        let (a, b) = (key("a", Topic::Events), key("b", Topic::Events));
+        let (a, b, c) = (key("a", Topic::Events), key("b", Topic::Events), key("c", Topic::Events));
         let mut enter = |key: &Key, audience| hubs.enter(key, audience, BOUNDS).map(drop).is_ok();
         assert!(enter(&a, Audience::Known) && enter(&a, Audience::Known) && !enter(&a, Audience::Known));
-        assert!(enter(&a, Audience::Public) && enter(&a, Audience::Public) && !enter(&a, Audience::Public));
-        assert!(enter(&b, Audience::Known) && !enter(&b, Audience::Known), "the server is full");
+        assert!(enter(&a, stranger(1)), "strangers have places of their own");
+        assert!(enter(&b, Audience::Known) && enter(&b, Audience::Known));
+        assert!(!enter(&c, Audience::Known), "the server is full");
         hubs.leave(&a, Audience::Known);
-        assert!(hubs.enter(&b, Audience::Known, BOUNDS).is_ok());
+        assert!(hubs.enter(&c, Audience::Known, BOUNDS).is_ok());
         for (key, audience) in [
             (&a, Audience::Known),
-            (&a, Audience::Public),
-            (&a, Audience::Public),
+            (&a, stranger(1)),
             (&b, Audience::Known),
             (&b, Audience::Known),
+            (&c, Audience::Known),
         ] {
             hubs.leave(key, audience);
         }
-        assert!(hubs.is_empty());
-        assert_eq!(hubs.len(), 0);
+        assert!(hubs.is_empty() && hubs.public.is_empty());
+        assert_eq!((hubs.len(), hubs.open_public), (0, 0));
+    }
+
+    #[test]
+    fn strangers_cannot_take_all_places_whatever_tenants_they_name() {
+        let bounds = Bounds { streams: 32, streams_per_tenant: 8 };
+        let mut hubs = Hubs::default();
+        let mut enter = |tenant: u8, audience| {
+            let key = key(&format!("t{tenant}"), Topic::Installations);
+            hubs.enter(&key, audience, bounds).map(drop).is_ok()
+        };
+        assert_eq!((0..8).filter(|tenant| enter(*tenant, stranger(1))).count(), 2, "from one address");
+        assert_eq!((0..64).filter(|tenant| enter(*tenant, stranger(*tenant))).count(), 6, "from all");
+        assert_eq!((0..64).filter(|tenant| enter(*tenant, Audience::Known)).count(), 24);
+        hubs.leave(&key("t0", Topic::Installations), stranger(1));
+        assert!(hubs.enter(&key("t9", Topic::Installations), stranger(1), bounds).is_ok());
     }
 
     #[test]
@@ -255,10 +326,21 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_made_once_for_each_topic() {
+    fn who_listens_has_time_while_the_log_is_read() {
+        assert!(i64::try_from(HELD).unwrap() >= 2 * crate::feed::tail::BATCH);
+    }
+
+    #[test]
+    fn a_form_is_made_once_for_each_shape() {
         let told = Told::new(event(None, "x"));
-        assert_eq!(told.form(Topic::Events, |_| Bytes::from_static(b"a")), "a");
-        assert_eq!(told.form(Topic::Events, |_| Bytes::from_static(b"b")), "a");
-        assert_eq!(told.form(Topic::Installations, |_| Bytes::from_static(b"c")), "c");
+        for (shape, made, given) in [
+            (Shape::Event, "a", "a"),
+            (Shape::Event, "b", "a"),
+            (Shape::Installation, "c", "c"),
+            (Shape::Change, "d", "d"),
+            (Shape::Installation, "e", "c"),
+        ] {
+            assert_eq!(told.form(shape, |_| Bytes::from_static(made.as_bytes())), given);
+        }
     }
 }

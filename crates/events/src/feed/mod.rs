@@ -4,25 +4,28 @@ mod follower;
 mod hubs;
 mod relay;
 mod retention;
+mod rights;
 mod tail;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use model::{Ambient, EventPattern, TenantId};
-use storage::{Database, LogPage, Migration, TenantData, Wanted, log_page};
+use storage::{Database, LogPage, Migration, TenantData, Wanted, last_event, log_page};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use follower::{Follower, Following, Step};
-pub use hubs::{Audience, Told, Topic};
+pub use hubs::{Audience, Shape, Told, Topic};
 pub use relay::Relay;
 pub(crate) use retention::expired_through;
 pub use retention::{Retention, Swept};
 
 use crate::Error;
 use hubs::{Hubs, Key};
+use rights::{KnownRights, Rights};
 
 pub(crate) use relay::TABLE as RELAY;
 
@@ -59,7 +62,7 @@ pub(crate) const POLICY_ROWS: TenantData = TenantData {
 /// How many may follow the log at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// In this process.
+    /// In this process. Strangers have at most a quarter of them, and those of one address a quarter of that.
     pub streams: usize,
     /// Of one tenant in this process, of each topic: as many with a credential, and as many strangers.
     pub streams_per_tenant: usize,
@@ -92,9 +95,11 @@ struct Inner {
     relay: Option<Relay>,
     bounds: Bounds,
     hubs: Mutex<Hubs>,
+    rights: KnownRights,
     /// The place that has been told to whoever listens; `None` while nobody does.
     position: watch::Sender<Option<i64>>,
     entered: Notify,
+    relayed: AtomicU64,
     closed: CancellationToken,
     ambient: Ambient,
 }
@@ -114,8 +119,10 @@ impl Feed {
             relay,
             bounds,
             hubs: Mutex::default(),
+            rights: KnownRights::new(),
             position: watch::Sender::new(None),
             entered: Notify::new(),
+            relayed: AtomicU64::new(0),
             closed: CancellationToken::new(),
             ambient,
         }))
@@ -133,7 +140,11 @@ impl Feed {
         after: Option<i64>,
         limit: i64,
     ) -> Result<LogPage, Error> {
-        let wanted = self.wanted(tenant, types, readable).await?;
+        let rights = match tenant {
+            Some(tenant) if readable == Readable::OfPlugins => Some(self.read_rights(tenant).await?),
+            _ => None,
+        };
+        let wanted = wanted(tenant, types, rights.as_ref());
         if let Some(after) = after {
             return self.read(&wanted, after, limit).await;
         }
@@ -160,6 +171,11 @@ impl Feed {
         self.hubs().len()
     }
 
+    /// How many events the relay has brought to those who follow the log in this process, so that the database was not read for them.
+    pub fn relayed(&self) -> u64 {
+        self.0.relayed.load(Ordering::Relaxed)
+    }
+
     async fn read(&self, wanted: &Wanted, after: i64, limit: i64) -> Result<LogPage, Error> {
         let mut conn = self.0.database.read().await?;
         let page = log_page(&mut conn, wanted, after, limit).await?;
@@ -169,22 +185,19 @@ impl Feed {
         if after < oldest || is_ahead { Err(Error::Gone { oldest }) } else { Ok(page) }
     }
 
-    async fn wanted(
-        &self,
-        tenant: Option<&TenantId>,
-        types: &[EventPattern],
-        readable: Readable,
-    ) -> Result<Wanted, Error> {
-        let mut lists = Vec::new();
-        if !types.is_empty() {
-            lists.push(types.to_vec());
-        }
-        let Some(tenant) = tenant.filter(|_| readable == Readable::OfPlugins) else {
-            return Ok(Wanted { tenant: tenant.cloned(), types: lists, own_by_name: false });
-        };
-        lists.insert(0, self.0.listens.listens(tenant).await?);
+    /// What users may read in `tenant`, with the changes through `place` counted in.
+    async fn rights(&self, tenant: &TenantId, place: i64) -> Result<Arc<Rights>, Error> {
+        self.0.rights.counting(tenant, place, self.read_rights(tenant)).await
+    }
+
+    async fn read_rights(&self, tenant: &TenantId) -> Result<Rights, Error> {
+        // First: all that was changed before it is seen from here on.
+        let mut conn = self.0.database.read().await?;
+        let through = last_event(&mut conn).await?;
+        drop(conn);
+        let mut lists = vec![self.0.listens.listens(tenant).await?];
         lists.extend(crate::publish::read_policy(&self.0.database, tenant).await?.follow);
-        Ok(Wanted { tenant: Some(tenant.clone()), types: lists, own_by_name: true })
+        Ok(Rights { through, lists })
     }
 
     fn enter(&self, key: &Key, audience: Audience) -> Result<broadcast::Receiver<Arc<Told>>, Error> {
@@ -213,6 +226,16 @@ impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Feed").field("streams", &self.streams()).finish_non_exhaustive()
     }
+}
+
+/// Events of these types (of all where there are none), as far as `rights` let somebody read them; without `rights`, all.
+fn wanted(tenant: Option<&TenantId>, types: &[EventPattern], rights: Option<&Rights>) -> Wanted {
+    let own_by_name = rights.is_some();
+    let mut lists = rights.map(|rights| rights.lists.clone()).unwrap_or_default();
+    if !types.is_empty() {
+        lists.push(types.to_vec());
+    }
+    Wanted { tenant: tenant.cloned(), types: lists, own_by_name }
 }
 
 /// What becomes of installations.

@@ -1,8 +1,9 @@
 //! Following the log for everybody who listens in this process: one task, which reads nothing while nobody does.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use storage::{events_between, last_event};
+use storage::{LoggedEvent, events_between, last_event};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -14,8 +15,8 @@ use crate::Error;
 const POLL: Duration = Duration::from_secs(1);
 /// The pause after some events, so that many commits are one read.
 const PAUSE: Duration = Duration::from_millis(2);
-/// How many events one read takes.
-const BATCH: i64 = 250;
+/// How many events one read takes: at most half of what a channel holds.
+pub(super) const BATCH: i64 = 250;
 /// The longest wait after a failure.
 const RETRY: Duration = Duration::from_secs(2);
 /// How many messages of the relay wait to be told.
@@ -115,11 +116,22 @@ impl Feed {
         if message.through <= position || message.after > position {
             return Ok(());
         }
-        let hubs = self.hubs();
-        message.events.into_iter().filter(|event| event.seq > position).for_each(|event| hubs.tell(event));
-        drop(hubs);
+        let count = self.tell(message.events.into_iter().filter(|event| event.seq > position));
+        self.0.relayed.fetch_add(count, Ordering::Relaxed);
+        metrics::counter!("jackfield_relayed_events_total").increment(count);
         self.0.position.send_replace(Some(message.through));
         Ok(())
+    }
+
+    /// Tells whoever listens of these events. How many there are.
+    fn tell(&self, events: impl IntoIterator<Item = LoggedEvent>) -> u64 {
+        let hubs = self.hubs();
+        let mut count = 0;
+        for event in events {
+            hubs.tell(event);
+            count += 1;
+        }
+        count
     }
 
     /// Tells of what there is after the place that it has come to, and moves on. Whether there was anything.
@@ -138,12 +150,10 @@ impl Feed {
             let is_full = i64::try_from(events.len()).is_ok_and(|count| count >= BATCH);
             let last = events.last().map(|event| event.seq).filter(|_| is_full);
             position = last.unwrap_or(end);
-            let hubs = self.hubs();
-            for event in events {
-                hubs.tell(event);
-            }
-            drop(hubs);
+            self.tell(events);
             self.0.position.send_replace(Some(position));
+            // Those who listen are to take what they were told before there is more.
+            tokio::task::yield_now().await;
         }
         Ok(position > begin)
     }

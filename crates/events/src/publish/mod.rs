@@ -49,10 +49,9 @@ impl WriteTogether for Log {
         events.iter().map(|event| memory(&event.data) + memory(&event.attributes)).sum()
     }
 
-    async fn write(&self, tx: &mut Tx, items: Vec<Self::Item>) -> Result<Vec<()>, storage::Error> {
-        let written = vec![(); items.len()];
-        items.into_iter().flatten().for_each(|event| tx.publish(event));
-        Ok(written)
+    async fn write(&self, tx: &mut Tx, items: &[Self::Item]) -> Result<Vec<()>, storage::Error> {
+        items.iter().flatten().for_each(|event| tx.publish(event.clone()));
+        Ok(vec![(); items.len()])
     }
 }
 

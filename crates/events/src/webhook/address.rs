@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::schema::TOKEN;
 use super::store::addresses::{self, AddressRow};
 use crate::Error;
+use crate::delivery::Queue;
 
 /// Random bytes of an address.
 const TOKEN_LEN: usize = 32;
@@ -54,6 +55,14 @@ pub(crate) struct Owner {
     pub(crate) plugin_key: String,
 }
 
+impl Owner {
+    /// What is yet to be delivered to it.
+    pub(crate) fn queue(&self) -> Queue {
+        let Self { tenant, plugin, plugin_key } = self.clone();
+        Queue::Webhooks { tenant, plugin, plugin_key }
+    }
+}
+
 type Hash = [u8; 32];
 
 /// The addresses of all installations.
@@ -61,7 +70,8 @@ pub(crate) struct Addresses {
     database: Database,
     sealer: Sealer,
     public_url: Url,
-    known: Cache<Hash, Owner>,
+    /// Of those that lead nowhere, too, so that who tries one again and again is not read for each time.
+    known: Cache<Hash, Option<Arc<Owner>>>,
     ambient: Ambient,
 }
 
@@ -72,17 +82,14 @@ impl Addresses {
     }
 
     /// Whose `token` is. Those who ask at the same time share one look.
-    pub(crate) async fn owner(&self, token: &SecretString) -> Result<Owner, Error> {
+    pub(crate) async fn owner(&self, token: &SecretString) -> Result<Arc<Owner>, Error> {
         let hash = hash(token);
         let found = self.known.try_get_with(hash, async {
             let mut conn = self.database.read().await?;
             let row = addresses::by_hash(&mut conn, &hash, self.ambient.now()).await?;
-            row.as_ref().and_then(AddressRow::owner).ok_or(Error::NoSuchWebhookAddress)
+            Ok(row.as_ref().and_then(AddressRow::owner).map(Arc::new))
         });
-        found.await.map_err(|error: Arc<Error>| match &*error {
-            Error::NoSuchWebhookAddress => Error::NoSuchWebhookAddress,
-            _ => Error::Shared(error),
-        })
+        found.await.map_err(Error::Shared)?.ok_or(Error::NoSuchWebhookAddress)
     }
 
     /// The address of an installation, which is made at the first question.

@@ -1,19 +1,24 @@
 //! What became of webhooks: listed, looked into, and delivered again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
 use model::{PluginId, TenantId, Timestamp};
 use storage::Tx;
 
-use super::store::listing::{self, DeliveryRow, Order, Wanted};
+use super::store::listing::{self, DeliveryRow, Once, Order, Wanted};
 use super::store::webhooks;
 use super::{Webhooks, stored};
 use crate::Error;
 pub use crate::delivery::State;
-use crate::delivery::{NewDelivery, Payload, Queue, touch};
+use crate::delivery::{Queue, Touch, touch};
 
 /// How many deliveries of all kinds one look goes through, and how many looks one request has.
 const EXAMINED: i64 = 2000;
 const LOOKS: usize = 5;
+
+/// How many one look goes through where bodies are searched, each of which may have a MiB.
+const SEARCHED: i64 = 100;
 
 /// The most deliveries of one page.
 pub const MAX_PAGE: u32 = 200;
@@ -145,9 +150,10 @@ impl Webhooks {
     ) -> Result<(Vec<DeliveryRow>, Option<i64>), Error> {
         let mut conn = self.0.database.read().await?;
         let (mut found, mut next) = (Vec::new(), None);
+        let examined = if wanted.1.search.is_some() { SEARCHED } else { EXAMINED };
         for _ in 0..LOOKS {
             let left = limit.saturating_sub(i64::try_from(found.len()).unwrap_or(limit));
-            let listed = listing::list(&mut conn, wanted, order, (left, EXAMINED)).await?;
+            let listed = listing::list(&mut conn, wanted, order, (left, examined)).await?;
             let has_all = i64::try_from(listed.rows.len()).is_ok_and(|count| count >= left);
             found.extend(listed.rows);
             next = listed.next;
@@ -177,35 +183,53 @@ impl Webhooks {
         })
     }
 
-    /// Has a webhook delivered once more; or, where the delivery waits, at once. Gives the delivery that is to come.
+    /// Has a webhook delivered once more; or, where the delivery waits, at once. One that its plugin is at work on stays as it is.
+    /// Gives the delivery that is to come.
     ///
     /// # Errors
-    /// [`Error::NoSuchWebhookDelivery`].
+    /// [`Error::NoSuchWebhookDelivery`], [`Error::NoReceiver`], [`Error::WebhooksDisabled`], [`Error::QueueFull`].
     pub async fn replay(&self, tenant: &TenantId, id: i64) -> Result<WebhookDelivery, Error> {
         let now = self.0.ambient.now();
+        let mut conn = self.0.database.read().await?;
+        let row = listing::find(&mut conn, tenant, id).await?.ok_or(Error::NoSuchWebhookDelivery)?;
+        drop(conn);
+        let queue = queue(tenant, &row).ok_or(Error::NoReceiver)?;
+        if self.receiver(tenant, plugin_of(&row).ok_or(Error::NoReceiver)?).await? != row.plugin_key {
+            return Err(Error::NoReceiver);
+        }
         let mut tx = self.0.database.begin().await?;
+        let is_due = listing::make_due(&mut tx, (tenant, id), now).await?;
+        // Whoever replays into this queue at the same time waits here.
+        touch(&mut tx, [Touch { queue: &queue, due_at: now, has_changed: is_due }]).await?;
         let row = listing::find(&mut tx, tenant, id).await?.ok_or(Error::NoSuchWebhookDelivery)?;
-        let id = if listing::make_due(&mut tx, &row, now).await? {
-            row.seq
+        let id = if row.finished_at.is_none() {
+            id
         } else {
-            let made = listing::again(&mut tx, &[row.seq], now).await?;
+            if self.left(&mut tx, &queue).await? == 0 {
+                return Err(Error::QueueFull);
+            }
+            let made = listing::again(&mut tx, (tenant, &[id]), Once::OrAgain, now).await?;
             made.first().copied().ok_or(Error::NoSuchWebhookDelivery)?
         };
-        let queues = wake(&mut tx, tenant, &[row], now).await?;
         let made = listing::find(&mut tx, tenant, id).await?;
         tx.commit().await?;
-        (self.0.wake)(&queues.into_iter().collect());
+        (self.0.wake)(&[queue].into());
         made.as_ref().and_then(delivery).ok_or(Error::NoSuchWebhookDelivery)
     }
 
-    /// Has many delivered once more.
+    /// Has many delivered once more, each once. Those of installations that are gone or switched off are passed over.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::QueueFull`]; where one plugin is meant, [`Error::NoReceiver`], [`Error::WebhooksDisabled`].
     pub async fn replay_range(&self, tenant: &TenantId, range: &Range) -> Result<Replayed, Error> {
         let limit = i64::from(range.limit.unwrap_or(100).clamp(1, MAX_RANGE));
+        let plugin_key = match &range.plugin {
+            Some(plugin) => Some(self.receiver(tenant, plugin.clone()).await?),
+            None => None,
+        };
         let wanted = Wanted {
             plugin: range.plugin.as_ref().map(PluginId::as_str),
+            plugin_key: plugin_key.as_deref(),
             state: Some(range.state.unwrap_or(State::Failed).as_str()),
             received: (range.from, range.before),
             only_unreplayed: true,
@@ -213,43 +237,83 @@ impl Webhooks {
         };
         let order = Order::OldestFirst(range.after.unwrap_or(0));
         let (rows, next) = self.look((tenant, &wanted), order, limit).await?;
+        let rows = self.with_receivers(tenant, rows).await?;
         if rows.is_empty() {
             return Ok(Replayed { count: 0, next });
         }
         let now = self.0.ambient.now();
+        let queues: BTreeSet<Queue> = rows.iter().map(|(queue, _)| queue.clone()).collect();
         let mut tx = self.0.database.begin().await?;
-        let ids: Vec<i64> = rows.iter().map(|row| row.seq).collect();
-        let made = listing::again(&mut tx, &ids, now).await?;
-        let queues = wake(&mut tx, tenant, &rows, now).await?;
+        // Whoever replays into these queues at the same time waits here.
+        touch(&mut tx, queues.iter().map(|queue| Touch { queue, due_at: now, has_changed: false })).await?;
+        let mut left = BTreeMap::new();
+        for queue in &queues {
+            left.insert(queue, self.left(&mut tx, queue).await?);
+        }
+        let has_room = |(queue, _): &&(Queue, i64)| {
+            left.get_mut(queue).and_then(|left| left.checked_sub(1).map(|less| *left = less)).is_some()
+        };
+        let ids: Vec<i64> = rows.iter().take_while(has_room).map(|(_, id)| *id).collect();
+        if ids.is_empty() {
+            return Err(Error::QueueFull);
+        }
+        let made = listing::again(&mut tx, (tenant, &ids), Once::Only, now).await?;
         tx.commit().await?;
-        (self.0.wake)(&queues.into_iter().collect());
+        (self.0.wake)(&queues);
+        // What there was no room for comes with the next request.
+        let next = if ids.len() < rows.len() { ids.last().copied() } else { next };
         Ok(Replayed { count: made.len(), next })
+    }
+
+    /// The key of the installation of `plugin` that takes webhooks now.
+    async fn receiver(&self, tenant: &TenantId, plugin: PluginId) -> Result<String, Error> {
+        let door = self.installed(tenant, &plugin).await?.ok_or(Error::NoReceiver)?;
+        if !door.enabled {
+            return Err(Error::WebhooksDisabled(plugin.to_string()));
+        }
+        Ok(door.plugin_key.clone())
+    }
+
+    /// The queues of those of `rows` whose installations take webhooks now, with their numbers.
+    async fn with_receivers(
+        &self,
+        tenant: &TenantId,
+        rows: Vec<DeliveryRow>,
+    ) -> Result<Vec<(Queue, i64)>, Error> {
+        let mut receivers: BTreeMap<String, Option<String>> = BTreeMap::new();
+        let mut found = Vec::new();
+        for row in rows {
+            let Some((plugin, queue)) = plugin_of(&row).zip(queue(tenant, &row)) else { continue };
+            if !receivers.contains_key(&row.plugin_id) {
+                let key = match self.receiver(tenant, plugin).await {
+                    Err(Error::NoReceiver | Error::WebhooksDisabled(_)) => None,
+                    key => Some(key?),
+                };
+                receivers.insert(row.plugin_id.clone(), key);
+            }
+            if receivers.get(&row.plugin_id).is_some_and(|key| key.as_ref() == Some(&row.plugin_key)) {
+                found.push((queue, row.seq));
+            }
+        }
+        Ok(found)
+    }
+
+    /// How many more may be put into a queue.
+    async fn left(&self, tx: &mut Tx, queue: &Queue) -> Result<usize, Error> {
+        let most = i64::from(self.0.settings.most_unfinished);
+        let unfinished = webhooks::unfinished(tx, queue, most).await?;
+        Ok(usize::try_from(most - unfinished).unwrap_or(0))
     }
 }
 
-/// Says of the queues of `rows` that there is something to do.
-async fn wake(
-    tx: &mut Tx,
-    tenant: &TenantId,
-    rows: &[DeliveryRow],
-    now: Timestamp,
-) -> Result<Vec<Queue>, Error> {
-    let queues = rows.iter().filter_map(|row| {
-        let plugin = row.plugin_id.parse().ok()?;
-        Some(Queue::Webhooks { tenant: tenant.clone(), plugin, plugin_key: row.plugin_key.clone() })
-    });
-    let queues: std::collections::BTreeSet<Queue> = queues.collect();
-    let touched: Vec<_> = queues
-        .iter()
-        .map(|queue| NewDelivery {
-            queue: queue.clone(),
-            key: String::new(),
-            payload: Payload::Webhook { seq: 0 },
-            due_at: now,
-        })
-        .collect();
-    touch(tx, &touched).await?;
-    Ok(queues.into_iter().collect())
+fn plugin_of(row: &DeliveryRow) -> Option<PluginId> {
+    row.plugin_id.parse().ok()
+}
+
+/// The queue that a delivery is in; `None` for one of a later version.
+fn queue(tenant: &TenantId, row: &DeliveryRow) -> Option<Queue> {
+    let (tenant, plugin_key) = (tenant.clone(), row.plugin_key.clone());
+    Some(Queue::Webhooks { tenant, plugin: plugin_of(row)?, plugin_key })
 }
 
 /// A delivery as it is told; `None` for a state of a later version.

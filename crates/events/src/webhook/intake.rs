@@ -10,10 +10,11 @@ use model::{Ambient, Timestamp};
 use moka::future::Cache;
 use storage::{Database, Error as StorageError, Tx, WriteTogether};
 
+use super::request::Room;
 use super::store::replies::{self, Reply};
 use super::store::webhooks::{self, NewWebhook};
 use crate::Error;
-use crate::delivery::{NewDelivery, Payload, Queue, enqueue};
+use crate::delivery::{NewDelivery, Payload, Queue, Touch, put, touch};
 
 /// For how long it is remembered how many of a queue are unfinished.
 const REMEMBERED_FOR: Duration = Duration::from_secs(1);
@@ -25,12 +26,13 @@ const REMEMBERED: u64 = 10_000;
 pub type Wake = Arc<dyn Fn(&BTreeSet<Queue>) + Send + Sync>;
 
 /// A webhook that was found to be its sender's.
-#[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) webhook: NewWebhook,
     pub(crate) queue: Queue,
     /// When whoever holds the queue is to deliver it.
     pub(crate) due_at: Timestamp,
+    /// The memory that it takes up.
+    pub(crate) _room: Room,
 }
 
 /// Writes webhooks and the ends of their calls.
@@ -39,7 +41,6 @@ pub(crate) struct Intake {
 }
 
 /// Something to be written.
-#[derive(Debug)]
 pub(crate) enum Entry {
     Kept(Box<Kept>),
     Reply(Reply),
@@ -51,39 +52,52 @@ impl WriteTogether for Intake {
     /// The number of a webhook that is new.
     type Outcome = Option<i64>;
 
-    async fn write(&self, tx: &mut Tx, entries: Vec<Entry>) -> Result<Vec<Option<i64>>, StorageError> {
+    /// Rows are locked in one order by all who lock many: webhooks by what tells them apart, then deliveries, then queues.
+    async fn write(&self, tx: &mut Tx, entries: &[Entry]) -> Result<Vec<Option<i64>>, StorageError> {
         let now = self.ambient.now();
-        let (mut new, mut queued, mut places, mut replied) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut outcomes = vec![None; entries.len()];
-        for (place, entry) in entries.into_iter().enumerate() {
+        let (mut kept, mut replied) = (Vec::new(), Vec::new());
+        for (place, entry) in entries.iter().enumerate() {
             match entry {
-                Entry::Kept(kept) => {
-                    let Kept { webhook, queue, due_at } = *kept;
-                    new.push(webhook);
-                    queued.push((queue, due_at));
-                    places.push(place);
-                }
+                Entry::Kept(new) => kept.push((place, &**new)),
                 Entry::Reply(reply) => replied.push(reply),
             }
         }
+        // Of several that are the same, the first stays the first.
+        kept.sort_by_key(|(_, kept)| kept.webhook.key());
+        let new: Vec<_> = kept.iter().map(|(_, kept)| &kept.webhook).collect();
         let numbers = webhooks::insert(tx, &new).await?;
-        let mut deliveries = Vec::with_capacity(numbers.len());
-        for ((number, (queue, due_at)), place) in numbers.into_iter().zip(queued).zip(places) {
-            let Some(seq) = number else { continue };
-            deliveries.push(NewDelivery {
-                queue,
-                key: String::new(),
-                payload: Payload::Webhook { seq },
-                due_at,
-            });
-            if let Some(outcome) = outcomes.get_mut(place) {
-                *outcome = Some(seq);
+        let mut outcomes = vec![None; entries.len()];
+        for ((place, _), number) in kept.iter().zip(numbers) {
+            if let Some(outcome) = outcomes.get_mut(*place) {
+                *outcome = number;
             }
         }
-        enqueue(tx, &deliveries, now).await?;
-        replies::conclude(tx, &replied, now).await?;
+        let deliveries: Vec<_> = entries.iter().zip(&outcomes).filter_map(delivery).collect();
+        put(tx, &deliveries, now).await?;
+        let concluded = replies::conclude(tx, replied, now).await?;
+        let new = deliveries.iter().map(Touch::of);
+        let concluded = concluded.iter().map(|reply| Touch {
+            queue: &reply.queue,
+            due_at: reply.due_at().unwrap_or(now),
+            has_changed: true,
+        });
+        touch(tx, new.chain(concluded)).await?;
         Ok(outcomes)
     }
+
+    fn weight(entry: &Entry) -> usize {
+        match entry {
+            Entry::Kept(kept) => kept.webhook.body.len() + kept.webhook.headers.len(),
+            Entry::Reply(_) => 0,
+        }
+    }
+}
+
+/// What is to be delivered of an entry that is new, in the order in which they came.
+fn delivery((entry, number): (&Entry, &Option<i64>)) -> Option<NewDelivery> {
+    let (Entry::Kept(kept), Some(seq)) = (entry, *number) else { return None };
+    let (queue, payload) = (kept.queue.clone(), Payload::Webhook { seq });
+    Some(NewDelivery { queue, key: String::new(), payload, due_at: kept.due_at })
 }
 
 /// How many webhooks of each installation are unfinished, as far as this process knows: those that it has counted within the

@@ -10,6 +10,7 @@ mod deliveries;
 mod intake;
 pub mod manifest;
 mod reply;
+mod request;
 pub(crate) mod schema;
 pub mod scheme;
 mod store;
@@ -19,12 +20,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::HeaderMap;
-use model::{Ambient, PluginId, TenantId};
+use model::{Ambient, PluginId, TenantId, new_id};
 use secrecy::SecretString;
 use storage::{Database, Group, GroupBounds, Sealer};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
@@ -32,16 +32,18 @@ pub use address::{Address, LONGEST_OVERLAP};
 pub use deliveries::{Filter, Inspected, MAX_PAGE, MAX_RANGE, Page, Range, Replayed, State, WebhookDelivery};
 pub use intake::Wake;
 pub use manifest::{Manifest, Mode};
+pub use request::{Destination, Door, Proven, Room, Taken, WebhookRequest};
 pub use scheme::{BearerError, Refused, VerifyBearer};
 pub use stored::StoredWebhooks;
 
 use address::{Addresses, Owner};
 use intake::{Entry, Intake, Kept, Unfinished};
+use request::{ALL_ROOM, KIB, kept_headers, storable};
 use scheme::{Incoming, Proof, Verified};
 use store::webhooks::{self, NewWebhook};
 
 use crate::delivery::Queue;
-use crate::{Answer, Error, Plugins, WebhookDoor};
+use crate::{Error, Plugins, WebhookDoor};
 
 /// The most webhooks that one transaction writes, and that wait for one.
 const BOUNDS: GroupBounds = GroupBounds { batch: 512, waiting: 8192 };
@@ -49,11 +51,8 @@ const BOUNDS: GroupBounds = GroupBounds { batch: 512, waiting: 8192 };
 /// How many handlers are called at once while their senders wait.
 const REPLYING: usize = 256;
 
-/// The most bytes of the headers of a webhook that are kept.
-const MAX_HEADERS: usize = 16 * 1024;
-
-/// How often the sweep deletes some in one go.
-const SWEEPS: usize = 20;
+/// For how long a sweep begins to delete more.
+const SWEEP_FOR: Duration = Duration::from_secs(20);
 
 /// The bounds of webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,72 +83,6 @@ pub struct Parts {
     pub ambient: Ambient,
 }
 
-/// Where a webhook was sent.
-#[derive(Debug)]
-pub enum Destination {
-    /// To the secret address that ends in this.
-    Secret(SecretString),
-    /// To the documented address of a plugin in a tenant.
-    Documented(TenantId, PluginId),
-}
-
-/// An installation that takes webhooks.
-#[derive(Debug)]
-pub struct Door {
-    owner: Owner,
-    installed: Arc<WebhookDoor>,
-    /// The URLs by which it may have been called.
-    audiences: Vec<String>,
-}
-
-impl Door {
-    /// Whose it is.
-    pub fn tenant(&self) -> &TenantId {
-        &self.owner.tenant
-    }
-
-    /// Which plugin's.
-    pub fn plugin(&self) -> &PluginId {
-        &self.owner.plugin
-    }
-}
-
-/// A webhook as it came.
-#[derive(Debug)]
-pub struct WebhookRequest {
-    /// The HTTP method, in capitals.
-    pub method: String,
-    /// What follows the address, with a slash before it; `/` where nothing does.
-    pub path: String,
-    /// The query without its question mark.
-    pub query: String,
-    /// All headers.
-    pub headers: HeaderMap,
-    /// Those that the plugin may see, which are kept.
-    pub visible: HeaderMap,
-    /// The body, byte for byte.
-    pub body: Bytes,
-}
-
-/// A webhook that was found to be its sender's.
-#[derive(Debug)]
-pub struct Proven {
-    door: Door,
-    request: WebhookRequest,
-    verified: Verified,
-}
-
-/// What a sender is to be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Taken {
-    /// It asked for this text.
-    Challenge(String),
-    /// It is kept, and its plugin is given it soon, or was given it before.
-    Kept,
-    /// The plugin's own answer.
-    Answered(Answer),
-}
-
 /// Webhooks of all tenants. Cheap to clone.
 #[derive(Clone)]
 pub struct Webhooks(Arc<Inner>);
@@ -161,6 +94,7 @@ struct Inner {
     addresses: Addresses,
     intake: Group<Intake>,
     unfinished: Unfinished,
+    room: Arc<Semaphore>,
     replying: Arc<Semaphore>,
     calls: TaskTracker,
     wake: Wake,
@@ -182,6 +116,7 @@ impl Webhooks {
             addresses,
             intake,
             unfinished,
+            room: Arc::new(Semaphore::new(ALL_ROOM / KIB)),
             replying: Arc::new(Semaphore::new(REPLYING)),
             calls: TaskTracker::new(),
             wake,
@@ -197,25 +132,27 @@ impl Webhooks {
     /// [`Error::WebhookUnproven`] at a documented address where nothing is signed.
     pub async fn door(&self, destination: Destination) -> Result<Door, Error> {
         let addresses = &self.0.addresses;
-        let (tenant, plugin, mut audiences, known) = match destination {
+        let (owner, door, token) = match destination {
             Destination::Secret(token) => {
                 let owner = addresses.owner(&token).await?;
-                let url = addresses.url(&token).to_string();
-                (owner.tenant, owner.plugin, vec![url], Some(owner.plugin_key))
+                let door = self.installed(&owner.tenant, &owner.plugin).await?;
+                // The address of an installation that is gone does not become that of the next one.
+                let door = door.filter(|door| door.plugin_key == owner.plugin_key);
+                (owner, door.ok_or(Error::NoSuchWebhookAddress)?, Some(token))
             }
-            Destination::Documented(tenant, plugin) => (tenant, plugin, Vec::new(), None),
+            Destination::Documented(tenant, plugin) => {
+                let door = self.installed(&tenant, &plugin).await?.ok_or(Error::NoSuchWebhookAddress)?;
+                let plugin_key = door.plugin_key.clone();
+                (Arc::new(Owner { tenant, plugin, plugin_key }), door, None)
+            }
         };
-        let door = self.installed(&tenant, &plugin).await?.ok_or(Error::NoSuchWebhookAddress)?;
-        // The address of a plugin that is gone does not become that of another of its name.
-        if known.as_ref().is_some_and(|key| *key != door.plugin_key) {
-            return Err(Error::NoSuchWebhookAddress);
-        }
         let manifest = manifest(&door)?;
-        if known.is_none() && !manifest.scheme.is_proven() {
+        if token.is_none() && !manifest.scheme.is_proven() {
             return Err(Error::WebhookUnproven);
         }
-        let owner = Owner { tenant, plugin, plugin_key: door.plugin_key.clone() };
+        let mut audiences = Vec::new();
         if let Proof::Bearer(_) = manifest.scheme.proof {
+            audiences.extend(token.map(|token| addresses.url(&token).to_string()));
             let mut documented = addresses.documented(&owner);
             audiences.push(documented.to_string());
             documented.set_query(None);
@@ -233,13 +170,21 @@ impl Webhooks {
         self.0.plugins.webhook_door(tenant, plugin).await.map_err(Error::Plugins)
     }
 
+    /// Memory for a body of so many bytes, to be had before it is read.
+    ///
+    /// # Errors
+    /// [`Error::NoRoomForWebhook`] where those that are being taken have all there is.
+    pub fn room(&self, bytes: usize) -> Result<Room, Error> {
+        Room::of(&self.0.room, bytes).ok_or(Error::NoRoomForWebhook)
+    }
+
     /// Holds a webhook against the scheme of its plugin, byte for byte.
     ///
     /// # Errors
     /// [`Error::Refused`] where it is not proven, [`Error::WebhooksDisabled`] where it is and the plugin is switched off.
     pub async fn verify(&self, door: Door, request: WebhookRequest) -> Result<Proven, Error> {
-        let incoming =
-            Incoming { headers: &request.headers, body: &request.body, audiences: &door.audiences };
+        let WebhookRequest { method, path, query, headers, body, .. } = &request;
+        let incoming = Incoming { method, path, query, headers, body, audiences: &door.audiences };
         let now = (self.0.ambient.now(), &*self.0.tokens);
         let scheme = &door.manifest()?.scheme;
         let verified = scheme.verify(&incoming, &door.installed.secrets, now).await;
@@ -265,40 +210,41 @@ impl Webhooks {
         if let Some(challenge) = verified.challenge.take() {
             return Ok(Taken::Challenge(challenge));
         }
-        let queue = door.queue();
+        let queue = door.owner.queue();
         self.0.unfinished.add(&queue).await?;
         match door.manifest()?.mode {
             Mode::Queue => {
                 let due_at = self.0.ambient.now();
-                self.keep(&door, (&request, verified), due_at).await?;
+                let headers = kept_headers(&request.visible, &door.manifest()?.scheme.proof);
+                self.keep((&door.owner, queue), (&request, &headers, verified), due_at).await?;
                 Ok(Taken::Kept)
             }
-            Mode::Reply => self.reply(&door, request, verified).await,
+            Mode::Reply => self.reply((&door, queue), request, verified).await,
         }
     }
 
     /// Makes a webhook durable; gives its number where it is new.
     async fn keep(
         &self,
-        door: &Door,
-        (request, verified): (&WebhookRequest, Verified),
+        (owner, queue): (&Arc<Owner>, Queue),
+        (request, headers, verified): (&WebhookRequest, &[(String, String)], Verified),
         due_at: model::Timestamp,
     ) -> Result<Option<i64>, Error> {
-        let queue = door.queue();
         let webhook = NewWebhook {
-            tenant: door.owner.tenant.clone(),
-            plugin_key: door.owner.plugin_key.clone(),
-            plugin_id: door.owner.plugin.to_string(),
-            dedupe_key: storable(verified.dedupe_key),
+            owner: Arc::clone(owner),
+            dedupe_key: verified
+                .dedupe_key
+                .map_or_else(|| format!("none:{}", new_id(&self.0.ambient)), storable),
             sender_id: verified.id.map(storable),
             method: request.method.clone(),
             path: request.path.clone(),
             query: request.query.clone(),
-            headers: kept_headers(&request.visible, &door.manifest()?.scheme.proof),
+            // Texts alone, so that nothing can fail.
+            headers: storable(serde_json::to_string(headers).unwrap_or_else(|_| "[]".into())),
             body: request.body.clone(),
             received_at: self.0.ambient.now(),
         };
-        let kept = Kept { webhook, queue: queue.clone(), due_at };
+        let kept = Kept { webhook, queue: queue.clone(), due_at, _room: request.room.clone() };
         let number = self.0.intake.submit(Entry::Kept(Box::new(kept))).await?;
         if number.is_some() {
             (self.0.wake)(&[queue].into());
@@ -361,18 +307,21 @@ impl Webhooks {
         }
     }
 
-    /// Deletes webhooks that have been kept for long enough. To be called now and then.
+    /// Deletes webhooks that have been kept for long enough and are to be delivered no more. To be called now and then; gives up
+    /// after about 20 s, and the next call goes on.
+    ///
+    /// # Errors
+    /// Those of the database.
     pub async fn sweep(&self) -> Result<u64, Error> {
         let oldest = self.0.ambient.now().minus(self.0.settings.retention);
-        let mut swept = 0;
-        for _ in 0..SWEEPS {
+        let begun = Instant::now();
+        let (mut swept, mut after) = (0, Some(0));
+        while let Some(place) = after.filter(|_| begun.elapsed() < SWEEP_FOR) {
             let mut tx = self.0.database.begin().await?;
-            let some = webhooks::sweep(&mut tx, oldest).await?;
+            let (some, next) = webhooks::sweep(&mut tx, oldest, place).await?;
             tx.commit().await?;
             swept += some;
-            if some == 0 {
-                break;
-            }
+            after = next;
         }
         Ok(swept)
     }
@@ -398,42 +347,6 @@ impl fmt::Debug for Webhooks {
     }
 }
 
-impl Door {
-    fn manifest(&self) -> Result<&Manifest, Error> {
-        manifest(&self.installed)
-    }
-
-    fn queue(&self) -> Queue {
-        let Owner { tenant, plugin, plugin_key } = self.owner.clone();
-        Queue::Webhooks { tenant, plugin, plugin_key }
-    }
-}
-
 fn manifest(door: &WebhookDoor) -> Result<&Manifest, Error> {
     door.manifest.as_ref().ok_or(Error::TakesNoWebhooks)
-}
-
-/// A text as both databases keep it: PostgreSQL takes no NUL.
-fn storable(text: String) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
-}
-
-/// The headers that are kept, as a JSON array of pairs: without the one that is the secret itself.
-fn kept_headers(headers: &HeaderMap, proof: &Proof) -> String {
-    let secret = match proof {
-        Proof::Token { header } => header.as_ref(),
-        Proof::Signature(_) | Proof::Bearer(_) | Proof::Address => "",
-    };
-    let mut bytes = 0;
-    let pairs: Vec<(&str, std::borrow::Cow<'_, str>)> = headers
-        .iter()
-        .filter(|(name, _)| name.as_str() != secret)
-        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
-        .take_while(|(name, value)| {
-            bytes += name.len() + value.len();
-            bytes <= MAX_HEADERS
-        })
-        .collect();
-    // Texts alone, so that nothing can fail.
-    storable(serde_json::to_string(&pairs).unwrap_or_else(|_| "[]".into()))
 }

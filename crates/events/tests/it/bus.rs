@@ -1,5 +1,7 @@
 //! A log, who publishes into it, and who follows it.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,14 +18,18 @@ use crate::place::Place;
 /// How long anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What plugins listen to, as the test says.
+/// What plugins listen to, as the test says, and how often that was asked.
 #[derive(Debug, Default)]
-pub(crate) struct Listened(pub(crate) Mutex<Vec<EventPattern>>);
+pub(crate) struct Listened {
+    patterns: Mutex<Vec<EventPattern>>,
+    pub(crate) asked: AtomicUsize,
+}
 
 #[async_trait]
 impl Listens for Listened {
     async fn listens(&self, _: &TenantId) -> Result<Vec<EventPattern>, events::Error> {
-        Ok(self.0.lock().unwrap().clone())
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Ok(self.patterns.lock().unwrap().clone())
     }
 }
 
@@ -70,16 +76,26 @@ impl Bus {
     }
 
     pub(crate) fn listens_to(&self, patterns: &[&str]) {
-        *self.listened.0.lock().unwrap() = types(patterns);
+        *self.listened.patterns.lock().unwrap() = types(patterns);
     }
 
     /// Publishes an event of this type, whose data is `number`.
     pub(crate) async fn say(&self, tenant: &str, kind: &str, number: usize) {
-        let event = json!({
-            "specversion": "1.0", "id": format!("{kind}-{number}"), "source": "/test", "type": kind, "data": number,
-        });
-        let event = structured(event.to_string().as_bytes()).unwrap();
-        self.publisher.publish(&id(tenant), &Sender::ApiKey("k".into()), vec![event]).await.unwrap();
+        self.say_all(tenant, kind, number..number + 1).await;
+    }
+
+    /// The same of several, a hundred at once.
+    pub(crate) async fn say_all(&self, tenant: &str, kind: &str, numbers: Range<usize>) {
+        for begin in numbers.clone().step_by(100) {
+            let event = |number: usize| {
+                let event = json!({
+                    "specversion": "1.0", "id": format!("{kind}-{number}"), "source": "/test", "type": kind, "data": number,
+                });
+                structured(event.to_string().as_bytes()).unwrap()
+            };
+            let events = (begin..numbers.end.min(begin + 100)).map(event).collect();
+            self.publisher.publish(&id(tenant), &Sender::ApiKey("k".into()), events).await.unwrap();
+        }
     }
 
     /// Records what this server itself does.

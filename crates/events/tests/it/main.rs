@@ -15,4 +15,5 @@ mod nats;
 mod place;
 mod publish;
 mod retention;
+mod rights;
 mod webhooks;

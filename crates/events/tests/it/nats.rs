@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use events::feed::Follower;
 use model::Ambient;
 use testkit::Nats;
 
@@ -25,6 +26,20 @@ async fn wait_until_relayed(bus: &Bus) {
     }
 }
 
+/// Says one event after the other until the relay, and not the database, has brought one to each of these.
+async fn wait_until_carried(said_by: &Bus, told: [(&Bus, &mut Follower); 2], said: &mut usize) {
+    let began = Instant::now();
+    let before = told.each_ref().map(|(bus, _)| bus.feed.relayed());
+    let [(one, first), (other, second)] = told;
+    while one.feed.relayed() == before[0] || other.feed.relayed() == before[1] {
+        assert!(began.elapsed() < PATIENCE, "the relay carries nothing");
+        said_by.say("acme", "order", *said).await;
+        assert_eq!((numbers(first, 1).await, numbers(second, 1).await), (vec![*said], vec![*said]));
+        *said += 1;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_while_nats_is_away_and_nothing_comes_twice() {
     let (place, mut nats) = (Place::postgres(), Nats::start().unwrap());
@@ -33,29 +48,31 @@ async fn nothing_is_lost_while_nats_is_away_and_nothing_comes_twice() {
     wait_until_relayed(&here).await;
     let (mut near, mut far) = (here.follow("acme", None).await, there.follow("acme", None).await);
     let mut said = 0;
-    let mut say = async |count: usize| {
-        for number in said..said + count {
+    let say = async |said: &mut usize| {
+        for number in *said..*said + 20 {
             here.say("acme", "order", number).await;
         }
-        said += count;
-        (said - count..said).collect::<Vec<_>>()
+        *said += 20;
+        (*said - 20..*said).collect::<Vec<_>>()
     };
-    let expected = say(20).await;
+    let expected = say(&mut said).await;
     assert_eq!((numbers(&mut near, 20).await, numbers(&mut far, 20).await), (expected.clone(), expected));
+    wait_until_carried(&here, [(&here, &mut near), (&there, &mut far)], &mut said).await;
     for _ in 0..2 {
         nats.stop().unwrap();
-        let expected = say(20).await;
+        let expected = say(&mut said).await;
         assert_eq!((numbers(&mut near, 20).await, numbers(&mut far, 20).await), (expected.clone(), expected));
         nats.resume().unwrap();
         // While the connection comes back, and after.
         for _ in 0..3 {
-            let expected = say(20).await;
+            let expected = say(&mut said).await;
             assert_eq!(
                 (numbers(&mut near, 20).await, numbers(&mut far, 20).await),
                 (expected.clone(), expected)
             );
             tokio::time::sleep(Duration::from_millis(700)).await;
         }
+        wait_until_carried(&here, [(&here, &mut near), (&there, &mut far)], &mut said).await;
     }
     assert!(is_silent(&mut near).await && is_silent(&mut far).await);
 }

@@ -54,7 +54,7 @@ impl Bus {
         ambient: &Ambient,
     ) -> anyhow::Result<Self> {
         let bounds = Bounds {
-            streams: usize::try_from(settings.event_streams.get())?,
+            streams: usize::try_from(settings.event_streams())?,
             streams_per_tenant: usize::try_from(settings.event_streams_per_tenant.get())?,
         };
         let relay = match &settings.nats_url {

@@ -21,7 +21,7 @@ pub(crate) enum EventsCommand {
     Tail(TailArgs),
     /// Have deliveries that have ended made once more.
     #[command(
-        after_help = "Examples:\n  jackfield events replay --subscription 01JD0V7M3R9X6W2A5T4N8QKZBC\n  jackfield events replay --plugin ledger --state delivered --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z\n\nWithout --state those that have failed for good. They are made in their order, behind all that waits for the receiver, which has to take a webhook-id twice for one event."
+        after_help = "Examples:\n  jackfield events replay --subscription 01JD0V7M3R9X6W2A5T4N8QKZBC\n  jackfield events replay --plugin ledger --state delivered --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z\n\nWithout --state those that have failed for good, and were not made again since. They are made in their order, behind all that waits for the receiver, which has to take a webhook-id twice for one event."
     )]
     Replay(ReplayArgs),
 }
@@ -64,6 +64,9 @@ pub(crate) struct ReplayArgs {
     /// Those before this moment.
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
+    /// Go on where an earlier call had to stop: what it says.
+    #[arg(long, value_name = "PLACE")]
+    after: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,

@@ -1,6 +1,6 @@
 //! `jackfield events tail`: events as they happen.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
@@ -11,8 +11,14 @@ use crate::remote::Stream;
 use crate::remote::client::Client;
 use crate::remote::report::{self, Failure};
 
-/// The pause before a stream is opened again.
-const PAUSE: Duration = Duration::from_secs(2);
+/// The pause before a stream is opened again, which doubles with each that does not last, and the longest, also where the server asks
+/// for a longer one.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_ASKED: Duration = Duration::from_mins(5);
+
+/// How long a stream lasts that is none of those.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// How long a stream may be silent: the server says every 15 s that it is there.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -39,24 +45,39 @@ async fn follow(client: &Client, args: &TailArgs) -> Result<(), Failure> {
     }
     let mut place = args.after.map(|after| after.to_string());
     let mut was_troubled = false;
+    // How many, one after the other, have not lasted.
+    let mut failures = 0;
     loop {
         let mut wanted = query.clone();
         wanted.extend(place.clone().map(|place| ("after", place)));
+        let mut asked = None;
         match client.stream(&["events", "stream"], &wanted).await {
             Ok(mut stream) => {
                 was_troubled = false;
+                let began = Instant::now();
                 show(&mut stream, &mut place, args.json).await?;
+                if began.elapsed() >= STEADY {
+                    failures = 0;
+                }
             }
             Err(failure) if failure.may_pass() => {
                 if !was_troubled {
                     report::note(&format!("events cannot be followed at the moment: {failure}"));
                 }
                 was_troubled = true;
+                asked = failure.retry_after();
             }
             Err(failure) => return Err(failure),
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause(failures, asked, |longest| client.spread(longest))).await;
+        failures += 1;
     }
+}
+
+/// How long to wait after so many streams that have not lasted: not before the server wants it, and not all at once.
+fn pause(failures: u32, asked: Option<Duration>, spread: impl Fn(Duration) -> Duration) -> Duration {
+    let own = PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE);
+    asked.unwrap_or_default().min(LONGEST_ASKED) + spread(own)
 }
 
 /// Prints what comes over a stream until it ends, and notes how far it came.
@@ -118,6 +139,17 @@ mod tests {
             text.starts_with("2026-11-20T00:00:00Z  order.paid o") && !text.contains('\u{1b}'),
             "{text:?}"
         );
+    }
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_are_not_shorter_than_what_the_server_asks() {
+        let pauses: Vec<u64> =
+            (0..8).map(|failures| pause(failures, None, |longest| longest).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30]);
+        assert_eq!(pause(u32::MAX, None, |longest| longest), LONGEST_PAUSE);
+        let asked = |seconds| pause(0, Some(Duration::from_secs(seconds)), |longest| longest / 2);
+        assert_eq!(asked(30), Duration::from_millis(30_500));
+        assert_eq!(asked(86_400), LONGEST_ASKED + PAUSE / 2);
     }
 
     #[test]

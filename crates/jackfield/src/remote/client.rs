@@ -219,9 +219,13 @@ impl Client {
 
     /// The `attempt`th pause: between half and all of a bound that doubles each time.
     fn pause(&self, attempt: u32) -> Duration {
-        let bound = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
-        let random = f64::from(u32::from_be_bytes(self.ambient.bytes())) / f64::from(u32::MAX);
-        bound.mul_f64(0.5 + random / 2.0)
+        self.spread(FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))))
+    }
+
+    /// A random time between half of this and all of it, so that not all ask at once.
+    pub(crate) fn spread(&self, longest: Duration) -> Duration {
+        let half = longest / 2;
+        half + self.ambient.part_of(half)
     }
 
     fn address(&self, path: &[&str]) -> Url {
@@ -254,19 +258,19 @@ impl Client {
             return Err(Failure::Other(anyhow::anyhow!(text)));
         }
         let body = serde_json::from_slice::<Value>(&answer.body).ok();
+        let (status, retry_after) = (Some(answer.status.as_u16()), retry_after(&answer.headers));
         match body {
             Some(body) if answer.status.is_success() => Ok(body),
             Some(body) if body.get("code").is_some() => {
                 let problem = server_problem::read(&body);
-                Err(Problem { status: Some(answer.status.as_u16()), ..problem }.into())
+                Err(Problem { status, retry_after, ..problem }.into())
             }
             _ => {
                 let detail = format!(
                     "{} answered {} without the JSON of a Jackfield server: is --url right?",
                     self.base, answer.status
                 );
-                let status = Some(answer.status.as_u16());
-                Err(Problem { detail, status, ..Problem::default() }.into())
+                Err(Problem { detail, status, retry_after, ..Problem::default() }.into())
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use bundler::{Diagnostic, Severity};
@@ -48,6 +49,8 @@ pub(crate) struct Problem {
     pub(crate) request_id: Option<String>,
     /// The HTTP status, where a server says so.
     pub(crate) status: Option<u16>,
+    /// How long a server wants to be left alone.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// One thing that is wrong.
@@ -75,6 +78,19 @@ impl Failure {
             }
             Self::Other(_) => true,
         }
+    }
+
+    /// How long a server wants to be left alone, where it says so.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Problem(problem) => problem.retry_after,
+            Self::Usage(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// Whether a server says that there is too much of something for the moment.
+    pub(crate) fn is_too_much(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.status == Some(429))
     }
 
     /// Whether a server has nothing there.

@@ -17,6 +17,7 @@ pub(crate) fn read(body: &Value) -> Problem {
         request_id: text(body, "request_id"),
         warnings: Vec::new(),
         status: None,
+        retry_after: None,
         code,
     }
 }

@@ -87,6 +87,12 @@ impl Settings {
                 "PLATFORM_API_URL must begin with https:// or http://, without query and fragment".into(),
             );
         }
+        if let Some(streams) = self.event_streams.filter(|streams| *streams >= self.max_connections) {
+            problems.push(format!(
+                "EVENT_STREAMS must be less than MAX_CONNECTIONS, which is {}, or streams leave no connection to others: {streams} is not",
+                self.max_connections
+            ));
+        }
         self.check_backends(problems);
         self.outbound_allow.check(problems);
         self.proxy_rules.check(problems);
@@ -182,6 +188,12 @@ impl Settings {
     pub(crate) fn takes_only_api_keys(&self) -> bool {
         let secrets = [&self.jwt_secret, &self.nextauth_secret, &self.auth_secret, &self.app_secret];
         secrets.iter().all(|secret| secret.is_none()) && self.jwt_issuers.0.is_empty()
+    }
+
+    /// How many streams there may be at once.
+    pub(crate) fn event_streams(&self) -> u32 {
+        let connections = self.max_connections.get();
+        self.event_streams.map_or((connections - connections / 5).min(connections - 1), NonZeroU32::get)
     }
 
     /// Where the database is.

@@ -178,6 +178,10 @@ mod tests {
                 &[("PLUGIN_WARM_MEMORY", "1025GiB")],
                 "PLUGIN_WARM_MEMORY must be a number of bytes, up to 1 TiB",
             ),
+            (
+                &[("EVENT_STREAMS", "10000")],
+                "EVENT_STREAMS must be less than MAX_CONNECTIONS, which is 10000",
+            ),
             (&[("PLUGIN_MEMORY", "2GiB")], "PLUGIN_MEMORY must be a number of bytes, up to 1 GiB"),
         ];
         for (given, told) in wrong {
@@ -189,9 +193,14 @@ mod tests {
             &[("PLUGIN_MEMORY", "4MiB"), ("PLUGIN_MAX_OUTPUT", "1KiB")],
             &[("PLUGIN_WARM_MEMORY", "1TiB")],
             &[("PLUGIN_DEADLINE", "27")],
+            &[("EVENT_STREAMS", "9999")],
         ];
         for given in right {
             assert_eq!(load_with(given, "", "").unwrap().warnings, Vec::<String>::new(), "{given:?}");
+        }
+        for (given, streams) in [("10000", 8000), ("100", 80), ("2", 1)] {
+            let loaded = load_with(&[("MAX_CONNECTIONS", given)], "", "").unwrap();
+            assert_eq!(loaded.settings.event_streams(), streams, "{given}");
         }
         for given in [[("PLUGIN_DEADLINE", "27.1")], [("REQUEST_DEADLINE", "7.9")]] {
             let warnings = load_with(&given, "", "").unwrap().warnings;

@@ -220,9 +220,11 @@ settings! {
         /// The NATS server with JetStream that carries events to the streams of all replicas, such as `nats://user:password@nats:4222` or
         /// `tls://…`. The database stays the truth, and carries them where this is not set or the server is away.
         nats_url: Option<SecretString> = "NATS_URL";
-        /// How many streams of events (`/events/stream`, `/plugins/stream`) a server has open at once.
-        event_streams: NonZeroU32 = "EVENT_STREAMS" or "10000";
-        /// How many of them are of one tenant. Streams without a credential have as many places again, of their own.
+        /// How many streams of events (`/events/stream`, `/plugins/stream`) a server has open at once, less than MAX_CONNECTIONS, so that other
+        /// requests find room. Streams without a credential have at most a quarter of them, and at most a sixteenth from one address. Without
+        /// it, four fifths of MAX_CONNECTIONS.
+        event_streams: Option<NonZeroU32> = "EVENT_STREAMS";
+        /// How many of them are of one tenant. Streams without a credential are counted by themselves.
         event_streams_per_tenant: NonZeroU32 = "EVENT_STREAMS_PER_TENANT" or "2000";
         /// How many subscriptions to events a tenant may have.
         subscriptions_per_tenant: NonZeroU32 = "SUBSCRIPTIONS_PER_TENANT" or "100";

@@ -17,7 +17,7 @@ use crate::remote::report::{self, Failure};
 pub(crate) enum WebhooksCommand {
     /// Send a plugin a signed webhook, as the service that it works with would.
     #[command(
-        after_help = "Examples:\n  JACKFIELD_WEBHOOK_SECRET=whsec_… jackfield webhooks send payment-card --tenant acme --data '{\"id\": \"evt_1\"}'\n  jackfield webhooks send payment-card --file charge.json --id evt_1\n\nThe server tells the plugin's address and scheme. The secret is the one in the plugin's configuration, which the server shows to nobody. A scheme that is described in the manifest needs --manifest."
+        after_help = "Examples:\n  JACKFIELD_WEBHOOK_SECRET=whsec_… jackfield webhooks send payment-card --tenant acme --data '{\"id\": \"evt_1\"}'\n  jackfield webhooks send deployments --file push.json --id 72d3162e-cc78-11e3-81ab-4c9367dc0958\n\nThe server tells the plugin's address and scheme. The secret is the one in the plugin's configuration, which the server shows to nobody. A scheme that is described in the manifest needs --manifest."
     )]
     Send(SendArgs),
 }
@@ -33,7 +33,8 @@ pub(crate) struct SendArgs {
     /// A file that holds the body, - for standard input.
     #[arg(long, value_name = "FILE", required_unless_present = "data")]
     file: Option<PathBuf>,
-    /// What tells it from others: sent again under the same, it is not taken again. Random where it is left out.
+    /// What tells it from others: sent again under the same, it is not taken again. Random where it is left out. Only for schemes whose
+    /// id is a header (github, jira, shopify, standard): others have it in the body, as stripe in /id.
     #[arg(long)]
     id: Option<String>,
     /// The media type of the body.

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use events::webhook::scheme::{Proof, Scheme, builtin};
+use events::webhook::scheme::{At, Proof, Scheme, builtin};
 use events::webhook::{Manifest, scheme};
 use model::{Ambient, new_id};
 use secrecy::SecretString;
@@ -31,12 +31,16 @@ pub(crate) async fn run(args: &SendArgs) -> Result<(), Failure> {
             return Err(Failure::Usage(detail.to_owned()));
         }
     };
+    if args.id.is_some() {
+        takes_id(&scheme)?;
+    }
     let id = args.id.clone().unwrap_or_else(|| new_id(&ambient));
     let signed = scheme.sign(&secret, &body, (&id, ambient.now()));
     let mut headers = signed.map_err(|error| Failure::Usage(error.to_string()))?;
     headers.push(("content-type".to_owned(), args.content_type.clone()));
+    let id = id_that_counts(&scheme, &headers, &body);
     let sent = client.send_to(text("url"), &headers, body).await?;
-    print(&told(&sent, &id, args.json)).map_err(Failure::Other)?;
+    print(&told(&sent, id.as_deref(), args.json)).map_err(Failure::Other)?;
     if (200..300).contains(&sent.status) {
         return Ok(());
     }
@@ -79,11 +83,66 @@ fn scheme(manifest: Option<&Path>, name: &str) -> Result<Scheme, Failure> {
     })
 }
 
-fn told(sent: &Sent, id: &str, json: bool) -> String {
+/// Whether the id of a webhook of this scheme is a header, which is this program's to write.
+fn takes_id(scheme: &Scheme) -> Result<(), Failure> {
+    if scheme.id.iter().any(|at| matches!(at, At::Header(_))) {
+        return Ok(());
+    }
+    let name = &scheme.name;
+    let detail = match scheme.id.first() {
+        Some(At::Body(pointer)) => {
+            format!(
+                "--id has no effect: webhooks of the scheme {name} have their id in the body, at {pointer}"
+            )
+        }
+        _ => format!("--id has no effect: webhooks of the scheme {name} have none"),
+    };
+    Err(Failure::Usage(detail))
+}
+
+/// The id by which the server tells the webhook from others; `None` where it does so by what was signed.
+fn id_that_counts(scheme: &Scheme, headers: &[(String, String)], body: &[u8]) -> Option<String> {
+    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    scheme.id.iter().find_map(|at| match at {
+        At::Header(name) => {
+            headers.iter().find(|(known, _)| known == name.as_ref()).map(|(_, value)| value.clone())
+        }
+        At::Body(pointer) => match body.pointer(pointer)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        },
+    })
+}
+
+fn told(sent: &Sent, id: Option<&str>, json: bool) -> String {
     if json {
         return format!("{:#}\n", json!({"id": id, "status": sent.status, "body": sent.body}));
     }
     let body = report::clean(&sent.body);
     let body = if body.trim().is_empty() { String::new() } else { format!("\n{}", body.trim_end()) };
-    format!("{} for {id}{body}\n", sent.status)
+    let of = id.map(|id| format!(" for {}", report::clean(id))).unwrap_or_default();
+    format!("{}{of}{body}\n", sent.status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_that_counts_is_where_the_scheme_has_it() {
+        let headers = [("webhook-id".to_owned(), "msg_1".to_owned())];
+        for (name, takes, id) in [
+            ("standard", true, Some("msg_1")),
+            ("stripe", false, Some("evt_1")),
+            ("slack", false, None),
+            ("none", false, None),
+        ] {
+            let scheme = builtin::find(name).unwrap();
+            assert_eq!(takes_id(scheme).is_ok(), takes, "{name}");
+            assert_eq!(id_that_counts(scheme, &headers, br#"{"id": "evt_1"}"#).as_deref(), id, "{name}");
+        }
+        let refused = takes_id(builtin::find("slack").unwrap()).unwrap_err().to_string();
+        assert!(refused.contains("/event_id"), "{refused}");
+    }
 }

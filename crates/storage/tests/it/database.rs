@@ -239,6 +239,13 @@ async fn a_connection_for_reading_does_not_write_on_sqlite() {
 }
 
 #[tokio::test]
+async fn sqlite_plans_a_statement_once() {
+    let database = Place::sqlite().open().await;
+    let options = column(&database, "SELECT compile_options FROM pragma_compile_options").await;
+    assert!(options.contains(&"ENABLE_QPSG".to_owned()), "set in .cargo/config.toml: {options:?}");
+}
+
+#[tokio::test]
 async fn a_database_that_is_away_is_told_as_such() {
     let url = "postgres://jackfield:hush@127.0.0.1:1/none".parse().unwrap();
     let refused = Database::open(&url, &[], model::Ambient::system()).await.unwrap_err();

@@ -129,11 +129,19 @@ pub(crate) async fn make_due(tx: &mut Tx, seq: i64, now: Timestamp) -> Result<bo
     Ok(changed == 1)
 }
 
-/// The finished deliveries of events in a range, the oldest first, with their queues.
+/// The place of the newest delivery; 0 where there is none.
+pub(crate) async fn last(conn: &mut Conn) -> Result<i64, Error> {
+    let (last,): (i64,) =
+        on!(conn, |c| sqlx::query_as("SELECT COALESCE(MAX(seq), 0) FROM delivery").fetch_one(c).await)?;
+    Ok(last)
+}
+
+/// The finished deliveries of events in a range that were not made again since, the oldest first, with their queues. What was made
+/// again is there itself only where it has failed, too.
 pub(crate) async fn in_range(
     conn: &mut Conn,
     (tenant, reach): (&TenantId, Scope),
-    range: &Range,
+    (range, through): (&Range, i64),
     limit: i64,
 ) -> Result<Vec<(i64, String)>, Error> {
     Ok(on!(conn, |c| {
@@ -142,8 +150,16 @@ pub(crate) async fn in_range(
         );
         query.push_bind(tenant.as_str());
         query.push(" AND d.finished_at IS NOT NULL AND d.seq > ").push_bind(range.after);
+        query.push(" AND d.seq <= ").push_bind(through);
         push_queues!(query, tenant, reach, &range.subscription, &range.plugin);
         query.push(" AND d.state = ").push_bind(range.state.as_str());
+        if range.state != State::Failed {
+            query.push(" AND d.replay_of IS NULL");
+        }
+        query.push(
+            " AND NOT EXISTS (SELECT 1 FROM delivery r WHERE r.event_seq IS NOT NULL AND r.replay_of IS NOT NULL \
+             AND r.event_seq = d.event_seq AND r.replay_of = COALESCE(d.replay_of, d.seq) AND r.seq > d.seq)",
+        );
         if let Some(from) = range.from {
             query.push(" AND d.created_at >= ").push_bind(from.as_millisecond());
         }

@@ -137,7 +137,8 @@ mod tests {
                 })
                 .collect();
             let verify = async |body: &[u8]| {
-                let incoming = Incoming { headers: &headers, body, audiences: &[] };
+                let (method, path, query) = ("POST", "/", "");
+                let incoming = Incoming { method, path, query, headers: &headers, body, audiences: &[] };
                 scheme.verify(&incoming, std::slice::from_ref(&secret), (now, &NoTokens)).await
             };
             verify(body).await.unwrap_or_else(|error| panic!("{}: {error}", scheme.name));

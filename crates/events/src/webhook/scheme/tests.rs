@@ -41,14 +41,25 @@ fn verify_at(
     scheme: &Scheme,
     headers: &[(&'static str, String)],
     body: &[u8],
+    when: (&[&str], i64),
+) -> Result<Verified, Refused> {
+    verify_for(scheme, headers, body, when, ("POST", "/", ""))
+}
+
+fn verify_for(
+    scheme: &Scheme,
+    headers: &[(&'static str, String)],
+    body: &[u8],
     (secrets, now): (&[&str], i64),
+    sent_for: (&str, &str, &str),
 ) -> Result<Verified, Refused> {
     let headers: HeaderMap = headers
         .iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
         .collect();
     let secrets: Vec<_> = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
-    let incoming = Incoming { headers: &headers, body, audiences: &[] };
+    let (method, path, query) = sent_for;
+    let incoming = Incoming { method, path, query, headers: &headers, body, audiences: &[] };
     let now = Timestamp::from_millisecond(now * 1000);
     futures::executor::block_on(scheme.verify(&incoming, &secrets, (now, &NoTokens)))
 }
@@ -150,7 +161,7 @@ fn each_scheme_takes_what_its_senders_sign() {
             "stripe" => "evt_1",
             _ => "7",
         };
-        assert_eq!(verified.unwrap().dedupe_key, format!("id:{id}"), "{name}");
+        assert_eq!(verified.unwrap().dedupe_key, Some(format!("id:{id}")), "{name}");
     }
 }
 
@@ -301,7 +312,7 @@ fn a_challenge_is_known_once_it_is_proven() {
 #[test]
 fn without_an_id_what_was_signed_tells_webhooks_apart() {
     let key = |name: &str, body: &[u8], headers: &[(&'static str, String)]| {
-        verify(&of(name), headers, body, &[&configured(name, SECRET)]).unwrap().dedupe_key
+        verify(&of(name), headers, body, &[&configured(name, SECRET)]).unwrap().dedupe_key.unwrap()
     };
     let command = b"token=x&command=%2Fweather";
     let first = key("slack", command, &signed("slack", SECRET, command));
@@ -312,6 +323,37 @@ fn without_an_id_what_was_signed_tells_webhooks_apart() {
     let long = format!(r#"{{"id":"{}"}}"#, "x".repeat(1000));
     let key = key("stripe", long.as_bytes(), &signed("stripe", SECRET, long.as_bytes()));
     assert!(key.starts_with("id-sha256:") && key.len() < 100, "{key}");
+}
+
+#[test]
+fn without_an_id_webhooks_are_told_apart_by_what_they_were_sent_for() {
+    let hmac = json!({"scheme": "generic", "secret": "s", "generic": {"header": "x-signature"}});
+    let scheme = Manifest::from_json(&hmac).unwrap().scheme;
+    let headers = [("x-signature", hex::encode(sha256(SECRET.as_bytes(), &[b"{}"])))];
+    let key = |sent_for: (&str, &str, &str)| {
+        verify_for(&scheme, &headers, b"{}", (&[SECRET], NOW), sent_for).unwrap().dedupe_key.unwrap()
+    };
+    let sent_for = [
+        ("POST", "/", ""),
+        ("PUT", "/", ""),
+        ("POST", "/a", ""),
+        ("POST", "/", "a"),
+        ("POST", "/a", "=1"),
+        ("POST", "/a=", "1"),
+    ];
+    let keys: std::collections::BTreeSet<_> = sent_for.iter().map(|sent_for| key(*sent_for)).collect();
+    assert_eq!(keys.len(), sent_for.len());
+    assert_eq!(key(sent_for[0]), key(sent_for[0]));
+}
+
+#[test]
+fn what_is_neither_signed_nor_has_an_id_is_never_a_repetition() {
+    let token =
+        json!({"scheme": "generic", "secret": "s", "generic": {"header": "x-token", "algorithm": "token"}});
+    let token = Manifest::from_json(&token).unwrap().scheme;
+    let headers = [("x-token", SECRET.to_owned())];
+    assert_eq!(verify(&token, &headers, b"{}", &[SECRET]).unwrap().dedupe_key, None);
+    assert_eq!(verify(&scheme("none"), &[], b"{}", &[]).unwrap().dedupe_key, None);
 }
 
 /// Slack's own example: <https://docs.slack.dev/authentication/verifying-requests-from-slack#step-by-step>

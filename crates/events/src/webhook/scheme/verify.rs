@@ -30,6 +30,12 @@ const MAX_CHALLENGE: usize = 1024;
 /// A webhook as it came in, before it is known whose it is.
 #[derive(Clone, Copy)]
 pub struct Incoming<'a> {
+    /// The HTTP method.
+    pub method: &'a str,
+    /// What follows the address.
+    pub path: &'a str,
+    /// The query without its question mark.
+    pub query: &'a str,
     /// The headers, with those that prove something.
     pub headers: &'a HeaderMap,
     /// The body, byte for byte.
@@ -47,8 +53,9 @@ impl fmt::Debug for Incoming<'_> {
 /// A webhook that is its sender's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// Tells it from all others of the installation; when the sender repeats it, it has the same. At most 300 bytes.
-    pub dedupe_key: String,
+    /// Tells it from all others of the installation; when the sender repeats it, it has the same. At most 300 bytes. `None` where
+    /// nothing tells a repetition from another that says the same: it has no id, and nothing of it is signed.
+    pub dedupe_key: Option<String>,
     /// The sender's own id of it, where it has one.
     pub id: Option<String>,
     /// What to answer to a challenge, in place of taking the webhook.
@@ -139,7 +146,7 @@ impl Scheme {
     }
 
     /// What tells a webhook that was found right from others.
-    fn known(&self, incoming: &Incoming<'_>, signed: Option<digest::Digest>) -> Result<Verified, Refused> {
+    fn known(&self, incoming: &Incoming<'_>, signed: Option<Vec<&[u8]>>) -> Result<Verified, Refused> {
         let wants_body = self.challenge.is_some() || self.id.iter().any(|at| matches!(at, At::Body(_)));
         let body: Option<Value> = wants_body.then(|| serde_json::from_slice(incoming.body).ok()).flatten();
         let at = |pointer: &str| body.as_ref().and_then(|body| body.pointer(pointer));
@@ -160,17 +167,25 @@ impl Scheme {
             }
         }
         let dedupe_key = match &id {
-            Some(id) if id.len() <= MAX_ID => format!("id:{id}"),
-            Some(id) => format!("id-sha256:{}", hex::encode(digest::digest(&SHA256, id.as_bytes()))),
-            None => {
-                let digest = signed.unwrap_or_else(|| digest::digest(&SHA256, incoming.body));
-                format!("sha256:{}", hex::encode(digest))
-            }
+            Some(id) if id.len() <= MAX_ID => Some(format!("id:{id}")),
+            Some(id) => Some(format!("id-sha256:{}", hex::encode(digest::digest(&SHA256, id.as_bytes())))),
+            None => signed.map(|message| format!("sha256:{}", fingerprint(incoming, &message))),
         };
         let id = id.map(|id| id.chars().take(MAX_ID).collect());
         let challenge = challenge.filter(|text| text.len() <= MAX_CHALLENGE);
         Ok(Verified { dedupe_key, id, challenge })
     }
+}
+
+/// The SHA-256 of what was signed and of what it was sent for, each piece with its length before it.
+fn fingerprint(incoming: &Incoming<'_>, message: &[&[u8]]) -> String {
+    let mut digest = digest::Context::new(&SHA256);
+    let sent_for = [incoming.method, incoming.path, incoming.query].map(str::as_bytes);
+    for piece in sent_for.iter().chain(message) {
+        digest.update(&(piece.len() as u64).to_be_bytes());
+        digest.update(piece);
+    }
+    hex::encode(digest.finish())
 }
 
 fn plain(value: &Value) -> Option<String> {
@@ -205,13 +220,13 @@ async fn check_bearer(
 }
 
 impl Signature {
-    /// The SHA-256 of what was signed, if one of the signatures is made with one of the secrets, lately.
-    fn check(
-        &self,
-        incoming: &Incoming<'_>,
+    /// What was signed, piece by piece, if one of the signatures is made with one of the secrets, lately.
+    fn check<'a>(
+        &'a self,
+        incoming: &Incoming<'a>,
         secrets: &[SecretString],
         now: Timestamp,
-    ) -> Result<digest::Digest, Refused> {
+    ) -> Result<Vec<&'a [u8]>, Refused> {
         let said = read(self, incoming.headers)?;
         self.check_id(&said)?;
         let message = self.message(&said, incoming.body);
@@ -235,11 +250,7 @@ impl Signature {
         if said.timestamp.is_some_and(|text| !self.is_timely(text, now)) {
             return Err(Refused::Timestamp(self.tolerance));
         }
-        let mut digest = digest::Context::new(&SHA256);
-        for piece in &message {
-            digest.update(piece);
-        }
-        Ok(digest.finish())
+        Ok(message)
     }
 
     /// What is signed, piece by piece.

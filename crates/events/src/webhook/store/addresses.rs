@@ -39,9 +39,8 @@ pub(crate) async fn by_hash(
     hash: &[u8],
     now: Timestamp,
 ) -> Result<Option<AddressRow>, Error> {
-    let sql = const_format(
-        "SELECT ",
-        " FROM webhook_address WHERE token_hash = $1 OR (former_hash = $1 AND former_until > $2)",
+    let sql = format!(
+        "SELECT {COLUMNS} FROM webhook_address WHERE token_hash = $1 OR (former_hash = $1 AND former_until > $2)"
     );
     Ok(on!(conn, |c| sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(hash)
@@ -52,7 +51,7 @@ pub(crate) async fn by_hash(
 
 /// The address of an installation.
 pub(crate) async fn find(conn: &mut Conn, owner: &Owner) -> Result<Option<AddressRow>, Error> {
-    let sql = const_format("SELECT ", " FROM webhook_address WHERE tenant = $1 AND plugin_key = $2");
+    let sql = format!("SELECT {COLUMNS} FROM webhook_address WHERE tenant = $1 AND plugin_key = $2");
     Ok(on!(conn, |c| sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(owner.tenant.as_str())
         .bind(&owner.plugin_key)
@@ -62,19 +61,14 @@ pub(crate) async fn find(conn: &mut Conn, owner: &Owner) -> Result<Option<Addres
 
 /// The address of an installation, which nobody else changes until the transaction ends.
 pub(crate) async fn hold(tx: &mut Tx, owner: &Owner) -> Result<Option<AddressRow>, Error> {
-    let sql = const_format(
-        "UPDATE webhook_address SET created_at = created_at WHERE tenant = $1 AND plugin_key = $2 RETURNING ",
-        "",
+    let sql = format!(
+        "UPDATE webhook_address SET created_at = created_at WHERE tenant = $1 AND plugin_key = $2 RETURNING {COLUMNS}"
     );
     Ok(on!(tx, |c| sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(owner.tenant.as_str())
         .bind(&owner.plugin_key)
         .fetch_optional(c)
         .await)?)
-}
-
-fn const_format(before: &str, after: &str) -> String {
-    [before, COLUMNS, after].concat()
 }
 
 /// Writes an address, unless the installation has one.

@@ -5,15 +5,18 @@ use sqlx::{Database, FromRow, QueryBuilder};
 use storage::{Conn, Engine, Error, Tx, on};
 
 /// What is read of a delivery.
-const COLUMNS: &str = "d.seq, d.webhook_seq, d.queue, d.state, d.attempts, d.due_at, d.last_status, d.last_error, d.replay_of, \
+const COLUMNS: &str = "d.seq, d.webhook_seq, d.state, d.attempts, d.due_at, d.last_status, d.last_error, d.replay_of, \
      d.finished_at, w.plugin_id, w.plugin_key, w.sender_id, w.method, w.path, CAST(LENGTH(w.body) AS BIGINT) AS size, w.received_at";
+
+/// That there is no replay of it.
+const UNREPLAYED: &str =
+    " AND NOT EXISTS (SELECT 1 FROM delivery r WHERE r.webhook_seq = d.webhook_seq AND r.replay_of = d.seq)";
 
 /// A delivery of a webhook as it is stored.
 #[derive(Debug, Clone, FromRow)]
 pub(crate) struct DeliveryRow {
     pub(crate) seq: i64,
     pub(crate) webhook_seq: i64,
-    pub(crate) queue: String,
     pub(crate) state: String,
     pub(crate) attempts: i64,
     pub(crate) due_at: i64,
@@ -39,6 +42,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) search: Option<&'a str>,
     /// Received from here on, and before there.
     pub(crate) received: (Option<Timestamp>, Option<Timestamp>),
+    /// Those of this installation.
+    pub(crate) plugin_key: Option<&'a str>,
     /// Not those of which there is a replay.
     pub(crate) only_unreplayed: bool,
 }
@@ -151,6 +156,9 @@ where
     if let Some(plugin) = wanted.plugin {
         query.push(" AND w.plugin_id = ").push_bind(plugin.to_owned());
     }
+    if let Some(key) = wanted.plugin_key {
+        query.push(" AND w.plugin_key = ").push_bind(key.to_owned());
+    }
     if let Some(from) = wanted.received.0 {
         query.push(" AND w.received_at >= ").push_bind(from.as_millisecond());
     }
@@ -158,9 +166,7 @@ where
         query.push(" AND w.received_at < ").push_bind(before.as_millisecond());
     }
     if wanted.only_unreplayed {
-        query.push(
-            " AND NOT EXISTS (SELECT 1 FROM delivery r WHERE r.webhook_seq = d.webhook_seq AND r.replay_of = d.seq)",
-        );
+        query.push(UNREPLAYED);
     }
 }
 
@@ -176,37 +182,62 @@ pub(crate) async fn find(conn: &mut Conn, tenant: &TenantId, seq: i64) -> Result
         .await)?)
 }
 
-/// Makes deliveries of finished ones, which are due at once. Gives the number of each new one, in no order.
-pub(crate) async fn again(tx: &mut Tx, rows: &[i64], now: Timestamp) -> Result<Vec<i64>, Error> {
+/// Makes deliveries of a tenant's finished ones, the oldest first, which are due at once; where `once` is set, not of those of which
+/// there is one already. Gives the number of each new one, in no order.
+pub(crate) async fn again(
+    tx: &mut Tx,
+    (tenant, rows): (&TenantId, &[i64]),
+    once: Once,
+    now: Timestamp,
+) -> Result<Vec<i64>, Error> {
     Ok(on!(tx, |c| {
         let mut query = QueryBuilder::new(
             "INSERT INTO delivery (tenant, queue, ordering_key, webhook_seq, handler, replay_of, state, attempts, due_at, \
-             created_at) SELECT tenant, queue, ordering_key, webhook_seq, handler, seq, 'pending', 0, ",
+             created_at) SELECT d.tenant, d.queue, d.ordering_key, d.webhook_seq, d.handler, d.seq, 'pending', 0, ",
         );
         query.push_bind(now.as_millisecond()).push(", ").push_bind(now.as_millisecond());
-        query.push(" FROM delivery WHERE finished_at IS NOT NULL AND seq IN (");
+        query.push(
+            " FROM delivery d WHERE d.finished_at IS NOT NULL AND d.webhook_seq IS NOT NULL AND d.tenant = ",
+        );
+        query.push_bind(tenant.as_str()).push(" AND d.seq IN (");
         let mut places = query.separated(", ");
         for row in rows {
             places.push_bind(*row);
         }
-        query.push(") RETURNING seq");
+        query.push(")");
+        if once == Once::Only {
+            query.push(UNREPLAYED);
+        }
+        query.push(" ORDER BY d.seq RETURNING seq");
         query.build_query_scalar().fetch_all(c).await
     })?)
 }
 
-/// Has a delivery that waits made at once. Tells whether it waits.
-pub(crate) async fn make_due(tx: &mut Tx, row: &DeliveryRow, now: Timestamp) -> Result<bool, Error> {
-    let changed =
-        on!(tx, |c| sqlx::query("UPDATE delivery SET due_at = $2 WHERE seq = $1 AND finished_at IS NULL")
-            .bind(row.seq)
-            .bind(now.as_millisecond())
-            .execute(c)
-            .await
-            .map(|done| done.rows_affected()))?;
-    on!(tx, |c| sqlx::query("UPDATE delivery_queue SET nudge = nudge + 1 WHERE queue = $1")
-        .bind(&row.queue)
+/// Whether a delivery may be repeated that was repeated before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Once {
+    Only,
+    OrAgain,
+}
+
+/// Has a tenant's delivery that waits made at once. `false` if it does not: it is finished, or was handed to its plugin when it
+/// came in, which has not answered yet.
+pub(crate) async fn make_due(
+    tx: &mut Tx,
+    (tenant, seq): (&TenantId, i64),
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let changed = on!(tx, |c| {
+        sqlx::query(
+            "UPDATE delivery SET due_at = $3 WHERE seq = $1 AND tenant = $2 AND finished_at IS NULL \
+             AND (attempts > 0 OR last_error IS NOT NULL OR replay_of IS NOT NULL OR due_at <= $3)",
+        )
+        .bind(seq)
+        .bind(tenant.as_str())
+        .bind(now.as_millisecond())
         .execute(c)
         .await
-        .map(drop))?;
+        .map(|done| done.rows_affected())
+    })?;
     Ok(changed == 1)
 }

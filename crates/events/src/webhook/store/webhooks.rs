@@ -1,12 +1,14 @@
 //! Webhooks as they came.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use model::{TenantId, Timestamp};
 use sqlx::{FromRow, QueryBuilder};
 use storage::{Conn, Error, Tx, batches, on};
 
 use crate::delivery::Queue;
+use crate::webhook::address::Owner;
 
 /// How many rows one statement writes, of 11 places each.
 const ROWS: usize = 200;
@@ -15,11 +17,8 @@ const ROWS: usize = 200;
 const SWEPT_AT_ONCE: i64 = 1000;
 
 /// A webhook to be written.
-#[derive(Debug)]
 pub(crate) struct NewWebhook {
-    pub(crate) tenant: TenantId,
-    pub(crate) plugin_key: String,
-    pub(crate) plugin_id: String,
+    pub(crate) owner: Arc<Owner>,
     pub(crate) dedupe_key: String,
     pub(crate) sender_id: Option<String>,
     pub(crate) method: String,
@@ -41,12 +40,19 @@ pub(crate) struct RequestRow {
 }
 
 /// What tells a webhook from all others.
-type Key = (String, String, String);
+type Key<'a> = (&'a str, &'a str, &'a str);
+
+impl NewWebhook {
+    /// What tells it from all others.
+    pub(crate) fn key(&self) -> Key<'_> {
+        (self.owner.tenant.as_str(), &self.owner.plugin_key, &self.dedupe_key)
+    }
+}
 
 /// Writes webhooks, but those that were there. Gives the numbers of the new ones, each in the place of its webhook: of several
 /// that are the same, the first is the new one.
-pub(crate) async fn insert(tx: &mut Tx, webhooks: &[NewWebhook]) -> Result<Vec<Option<i64>>, Error> {
-    let mut written: BTreeMap<Key, i64> = BTreeMap::new();
+pub(crate) async fn insert(tx: &mut Tx, webhooks: &[&NewWebhook]) -> Result<Vec<Option<i64>>, Error> {
+    let mut written: HashMap<(String, String, String), i64> = HashMap::new();
     for rows in batches(webhooks, ROWS) {
         let new: Vec<(i64, String, String, String)> = on!(tx, |c| {
             let mut query = QueryBuilder::new(
@@ -54,8 +60,9 @@ pub(crate) async fn insert(tx: &mut Tx, webhooks: &[NewWebhook]) -> Result<Vec<O
                  body, received_at) ",
             );
             query.push_values(rows, |mut row, webhook| {
-                row.push_bind(webhook.tenant.as_str()).push_bind(&webhook.plugin_key);
-                row.push_bind(&webhook.plugin_id).push_bind(&webhook.dedupe_key);
+                let Owner { tenant, plugin, plugin_key } = &*webhook.owner;
+                row.push_bind(tenant.as_str()).push_bind(plugin_key);
+                row.push_bind(plugin.as_str()).push_bind(&webhook.dedupe_key);
                 row.push_bind(&webhook.sender_id).push_bind(&webhook.method).push_bind(&webhook.path);
                 row.push_bind(&webhook.query).push_bind(&webhook.headers).push_bind(webhook.body.as_ref());
                 row.push_bind(webhook.received_at.as_millisecond());
@@ -68,7 +75,8 @@ pub(crate) async fn insert(tx: &mut Tx, webhooks: &[NewWebhook]) -> Result<Vec<O
         written.extend(new.into_iter().map(|(seq, tenant, plugin, key)| ((tenant, plugin, key), seq)));
     }
     let key = |webhook: &NewWebhook| {
-        (webhook.tenant.to_string(), webhook.plugin_key.clone(), webhook.dedupe_key.clone())
+        let (tenant, plugin_key, key) = webhook.key();
+        (tenant.to_owned(), plugin_key.to_owned(), key.to_owned())
     };
     Ok(webhooks.iter().map(|webhook| written.remove(&key(webhook))).collect())
 }
@@ -101,18 +109,32 @@ pub(crate) async fn unfinished(conn: &mut Conn, queue: &Queue, most: i64) -> Res
     })?)
 }
 
-/// Deletes webhooks that came before `oldest`, some of the oldest there are. Numbers grow with time, but for the clocks of
-/// replicas.
-pub(crate) async fn sweep(tx: &mut Tx, oldest: Timestamp) -> Result<u64, Error> {
-    Ok(on!(tx, |c| {
+/// Deletes webhooks that came before `oldest` and are to be delivered no more, among the next ones behind the place `after`. Tells how
+/// many, and the place to go on from, where there are more of that age. Numbers grow with time, but for the clocks of replicas.
+pub(crate) async fn sweep(tx: &mut Tx, oldest: Timestamp, after: i64) -> Result<(u64, Option<i64>), Error> {
+    let (count, last): (i64, Option<i64>) = on!(tx, |c| {
+        sqlx::query_as(
+            "SELECT COUNT(*), MAX(seq) FROM (SELECT seq, received_at FROM webhook WHERE seq > $1 ORDER BY seq LIMIT $2) first \
+             WHERE received_at < $3",
+        )
+        .bind(after)
+        .bind(SWEPT_AT_ONCE)
+        .bind(oldest.as_millisecond())
+        .fetch_one(c)
+        .await
+    })?;
+    let Some(last) = last else { return Ok((0, None)) };
+    let swept = on!(tx, |c| {
         sqlx::query(
-        "DELETE FROM webhook WHERE seq IN (SELECT seq FROM (SELECT seq, received_at FROM webhook ORDER BY seq LIMIT $2) \
-         first WHERE received_at < $1)"
-    )
-    .bind(oldest.as_millisecond())
-    .bind(SWEPT_AT_ONCE)
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected())
-    })?)
+            "DELETE FROM webhook WHERE seq > $1 AND seq <= $2 AND received_at < $3 AND NOT EXISTS \
+             (SELECT 1 FROM delivery d WHERE d.webhook_seq = webhook.seq AND d.finished_at IS NULL)",
+        )
+        .bind(after)
+        .bind(last)
+        .bind(oldest.as_millisecond())
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected())
+    })?;
+    Ok((swept, Some(last).filter(|_| count == SWEPT_AT_ONCE)))
 }

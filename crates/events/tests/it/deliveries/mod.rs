@@ -21,6 +21,7 @@ on_both_databases!(
     many_events_come_through_in_order,
     a_failed_delivery_is_repeated_when_asked_for,
     a_range_is_repeated_in_its_order,
+    what_has_failed_again_is_repeated_again,
     old_deliveries_are_forgotten,
 );
 
@@ -188,18 +189,65 @@ async fn a_range_is_repeated_in_its_order(place: Place) {
         from: None,
         to: None,
         after: 0,
+        through: None,
     };
     let of = (&acme, events::subscription::Scope::Tenant);
     let first = process.deliveries.replay(of, &range).await.unwrap();
     assert_eq!(first.count, 1000);
-    range.after = first.next.unwrap();
+    // They are delivered, too, before the rest is asked for.
+    process.settle().await;
+    assert_eq!(world.numbers("in").len(), 2500);
+    let (after, through) = first.next.unwrap();
+    range = events::delivery::Range { after, through: Some(through), ..range };
     let second = process.deliveries.replay(of, &range).await.unwrap();
     assert_eq!((second.count, second.next), (500, None));
     process.settle().await;
+    // From the beginning again, as who does not know how far it came would: nothing is left.
+    range = events::delivery::Range { after: 0, through: None, ..range };
+    assert_eq!(process.deliveries.replay(of, &range).await.unwrap().count, 0);
+    process.settle().await;
+    assert_eq!(world.numbers("in").len(), 3000);
     let numbers = world.numbers("in");
     assert_eq!(numbers[1500..], numbers[..1500]);
     let got = world.got("in");
     assert_eq!(got[0].headers["webhook-id"], got[1500].headers["webhook-id"], "by its id it is known again");
+}
+
+async fn what_has_failed_again_is_repeated_again(place: Place) {
+    let world = World::new(place).await;
+    let process = world.process().await;
+    let acme = tenant("acme");
+    world.hook(&acme, "crm", "*");
+    world.fail("crm", 500, None);
+    world.publish(&acme, "order.created", (1, 2), |_| String::new()).await;
+    let range = events::delivery::Range {
+        subscription: None,
+        plugin: Some("crm".parse().unwrap()),
+        state: State::Failed,
+        from: None,
+        to: None,
+        after: 0,
+        through: None,
+    };
+    let of = (&acme, events::subscription::Scope::Tenant);
+    let give_up = async || {
+        process.settle().await;
+        world
+            .execute(
+                "UPDATE delivery SET state = 'failed', finished_at = created_at WHERE finished_at IS NULL",
+            )
+            .await;
+    };
+    for _ in 0..3 {
+        give_up().await;
+        assert_eq!(
+            process.deliveries.replay(of, &range).await.unwrap().count,
+            1,
+            "the last repetition alone"
+        );
+        assert_eq!(process.deliveries.replay(of, &range).await.unwrap().count, 0, "it is under way");
+    }
+    assert_eq!(world.deliveries(&process, &acme, Filter::default()).await.len(), 4);
 }
 
 async fn old_deliveries_are_forgotten(place: Place) {

@@ -20,6 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use storage::{Database, MasterKey, Sealer};
 use testkit::ManualClock;
+use tokio::time::Instant;
 
 use crate::place::Place;
 
@@ -225,12 +226,24 @@ impl Bench {
     }
 
     pub(crate) async fn send_to(&self, destination: Destination, sent: Sent) -> Result<Taken, Error> {
+        self.send_begun(Instant::now(), destination, sent).await
+    }
+
+    /// Sends a webhook that began to come in at this moment.
+    pub(crate) async fn send_begun(
+        &self,
+        begun: Instant,
+        destination: Destination,
+        sent: Sent,
+    ) -> Result<Taken, Error> {
         let headers: HeaderMap = sent
             .headers
             .iter()
             .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap()))
             .collect();
         let request = WebhookRequest {
+            begun,
+            room: self.webhooks.room(sent.body.len())?,
             method: "POST".into(),
             path: sent.path,
             query: String::new(),

@@ -2,7 +2,9 @@
 
 mod bench;
 mod inspect;
+mod once;
 mod peers;
+mod replay;
 mod reply;
 
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use events::webhook::Taken;
+use events::webhook::{Destination, Taken};
 use events::{Answer, Refusal};
 use serde_json::json;
 
@@ -12,6 +12,7 @@ use crate::place::{Place, on_both_databases};
 on_both_databases!(
     the_sender_gets_the_plugins_answer,
     who_takes_long_goes_on_without_the_sender,
+    a_sender_has_waited_since_it_began_to_send,
     an_answer_that_is_no_success_is_passed_on_and_tried_again,
     what_a_process_left_undone_is_delivered_by_another,
     closing_waits_for_those_who_answer,
@@ -59,9 +60,19 @@ async fn who_takes_long_goes_on_without_the_sender(place: Place) {
     let taken = bench.send(&tenant("acme"), Bench::signed("d1", &json!({}))).await.unwrap();
     assert_eq!(taken, Taken::Kept);
     assert!(begun.elapsed() < Duration::from_millis(3500), "{:?}", begun.elapsed());
-    assert_eq!(bench.states(&tenant("acme")).await, ["pending"]);
     until(&bench, "delivered").await;
     assert_eq!(bench.given().len(), 1);
+}
+
+async fn a_sender_has_waited_since_it_began_to_send(place: Place) {
+    let bench = replying(&place).await;
+    let acme = tenant("acme");
+    bench.behave(Behaviour::Waits(Duration::from_millis(500)));
+    let begun = tokio::time::Instant::now().checked_sub(Duration::from_secs(3)).unwrap();
+    let address = Destination::Secret(bench.token(&acme).await);
+    let taken = bench.send_begun(begun, address, Bench::signed("d1", &json!({}))).await.unwrap();
+    assert_eq!(taken, Taken::Kept);
+    until(&bench, "delivered").await;
 }
 
 async fn an_answer_that_is_no_success_is_passed_on_and_tried_again(place: Place) {
