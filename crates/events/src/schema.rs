@@ -12,6 +12,7 @@ pub const MIGRATIONS: &[Migration] = &[
     webhook::WEBHOOKS,
     delivery::DELIVERIES,
     subscription::SUBSCRIPTIONS,
+    delivery::PAUSES,
     delivery::EVENTS_BY_ID,
 ];
 

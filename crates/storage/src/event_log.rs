@@ -1,5 +1,7 @@
 //! The log of everything that changed, written in the transaction that changed it.
 
+use std::collections::BTreeSet;
+
 use model::{Ambient, Event, EventKind, Published, Timestamp};
 use serde_json::{Value, json};
 use sqlx::{FromRow, QueryBuilder};
@@ -197,6 +199,22 @@ pub async fn events_at(conn: &mut Conn, places: &[i64]) -> Result<Vec<LoggedEven
     })?)
 }
 
+/// Adds which events are meant: those after one place and through another, of these kinds or of all where there are none.
+macro_rules! push_kinds {
+    ($query:expr, $kinds:expr, $after:expr, $through:expr) => {
+        $query.push(" FROM event WHERE seq > ").push_bind($after).push(" AND seq <= ").push_bind($through);
+        if !$kinds.is_empty() {
+            $query.push(" AND kind IN (");
+            let mut places = $query.separated(", ");
+            for kind in $kinds {
+                places.push_bind(kind.as_str());
+            }
+            $query.push(")");
+        }
+        $query.push(" ORDER BY seq LIMIT ").push_bind(PAGE);
+    };
+}
+
 /// The events of these kinds, or of all where there are none, after one place and through another, oldest first; at most 1,000 at
 /// a time.
 pub(crate) async fn events_of(
@@ -206,21 +224,35 @@ pub(crate) async fn events_of(
 ) -> Result<Vec<LoggedEvent>, Error> {
     Ok(on!(conn, |c| {
         let mut query = QueryBuilder::new("SELECT ");
-        query
-            .push(COLUMNS)
-            .push(" FROM event WHERE seq > ")
-            .push_bind(after)
-            .push(" AND seq <= ")
-            .push_bind(through);
-        if !kinds.is_empty() {
-            query.push(" AND kind IN (");
-            let mut places = query.separated(", ");
-            for kind in kinds {
-                places.push_bind(kind.as_str());
-            }
-            query.push(")");
-        }
-        query.push(" ORDER BY seq LIMIT ").push_bind(PAGE);
+        query.push(COLUMNS);
+        push_kinds!(query, kinds, after, through);
         query.build_query_as().fetch_all(c).await
     })?)
+}
+
+/// Places and sizes of what [`events_of`] gives.
+pub(crate) async fn sizes_of(
+    conn: &mut Conn,
+    kinds: &[EventKind],
+    (after, through): (i64, i64),
+) -> Result<Vec<(i64, i64)>, Error> {
+    Ok(on!(conn, |c| {
+        let mut query = QueryBuilder::new("SELECT seq, size");
+        push_kinds!(query, kinds, after, through);
+        query.build_query_as().fetch_all(c).await
+    })?)
+}
+
+/// Those of these places, 1,000 at most, at which there are events.
+pub(crate) async fn kept_of(conn: &mut Conn, places: &[i64]) -> Result<BTreeSet<i64>, Error> {
+    let kept: Vec<i64> = on!(conn, |c| {
+        let mut query = QueryBuilder::new("SELECT seq FROM event WHERE seq IN (");
+        let mut list = query.separated(", ");
+        for place in places {
+            list.push_bind(*place);
+        }
+        query.push(")");
+        query.build_query_scalar().fetch_all(c).await
+    })?;
+    Ok(kept.into_iter().collect())
 }

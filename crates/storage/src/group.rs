@@ -144,9 +144,8 @@ async fn write<W: WriteTogether>(
             continue;
         }
         let written = tokio::time::timeout(DEADLINE, commit(&database, &writer, &items)).await;
-        let written = written.unwrap_or(Err(Error::GroupTimeout));
-        drop(weights);
-        tell(answers, written);
+        drop((items, weights));
+        tell(answers, written.unwrap_or(Err(Error::GroupTimeout)));
     }
 }
 

@@ -35,7 +35,7 @@ pub use error::Error;
 pub use event_log::{LoggedEvent, events_after, events_at};
 pub use group::{Group, GroupBounds, WriteTogether};
 pub use log_page::{LogPage, Wanted, events_between, last_event, log_page};
-pub use log_reader::{Batch, LogReader, Next};
+pub use log_reader::{Batch, LogReader, Look, Next, Seen};
 pub use master_key::MasterKey;
 pub use master_keys::MasterKeys;
 pub use migration::{MIGRATIONS, Migration};

@@ -122,7 +122,7 @@ pub async fn events_between(
 }
 
 /// How many of these fit into a page, one at least.
-fn fitting(sizes: &[(i64, i64)]) -> usize {
+pub(crate) fn fitting(sizes: &[(i64, i64)]) -> usize {
     let mut bytes = 0_i64;
     let within = sizes.iter().take_while(|(_, size)| {
         bytes = bytes.saturating_add(*size);

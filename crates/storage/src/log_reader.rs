@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use model::{Ambient, EventKind, new_id};
 
-use crate::event_log::{PAGE, events_of, last_place};
+use crate::event_log::{PAGE, events_of, kept_of, last_place, sizes_of};
+use crate::log_page::fitting;
 use crate::{Database, Error, LoggedEvent, Tx, on};
 
-/// How long a process that has stopped keeps others from reading. Renewed with each batch.
+/// How long a process that has stopped keeps others from reading. Renewed with each batch. A lease that goes much further into the
+/// future was given by a clock that went wrong: it has ended.
 const LEASE: Duration = Duration::from_secs(10);
 
 /// How many places of the log may be read again after a restart, where they hold nothing of interest.
@@ -35,7 +37,28 @@ pub struct LogReader {
 #[derive(Debug)]
 pub enum Next {
     /// Something happened.
-    Batch(Batch),
+    Batch(Box<Batch>),
+    /// Nothing of interest has happened since.
+    Nothing,
+    /// Another process reads.
+    Elsewhere,
+}
+
+/// Events that were seen, and are not taken yet.
+#[derive(Debug)]
+pub struct Seen {
+    /// The events of interest, oldest first.
+    pub events: Vec<LoggedEvent>,
+    /// Where the reader stood.
+    pub cursor: i64,
+    through: i64,
+}
+
+/// What a reader sees.
+#[derive(Debug)]
+pub enum Look {
+    /// Something happened.
+    Events(Seen),
     /// Nothing of interest has happened since.
     Nothing,
     /// Another process reads.
@@ -48,9 +71,27 @@ pub struct Batch {
     pub events: Vec<LoggedEvent>,
     /// Where to write what becomes of them. Dropped without [`Batch::commit`], they come again.
     pub tx: Tx,
+    /// Where the reader stands once this is committed.
+    pub through: i64,
+    name: &'static str,
 }
 
 impl Batch {
+    /// Leaves what comes after the place `through` for the next batch.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn only_through(&mut self, through: i64) -> Result<(), Error> {
+        on!(self.tx, |c| sqlx::query("UPDATE log_reader SET cursor = $2 WHERE name = $1")
+            .bind(self.name)
+            .bind(through)
+            .execute(c)
+            .await
+            .map(drop))?;
+        self.through = through;
+        Ok(())
+    }
+
     /// Takes the events, and makes durable what was written.
     pub async fn commit(self) -> Result<(), Error> {
         self.tx.commit().await
@@ -75,12 +116,24 @@ impl LogReader {
         Self { name, kinds, holder, looked_through, database, ambient }
     }
 
-    /// The next events, at most 1,000, however many others there are before them. Where nothing has happened, nothing is
-    /// written.
+    /// The next events, at most 1,000 and about 4 MiB, however many others there are before them. Where nothing has happened,
+    /// nothing is written.
     ///
     /// # Errors
     /// Those of the database, among them that no migration has made the reader's row.
     pub async fn next(&self) -> Result<Next, Error> {
+        match self.look().await? {
+            Look::Events(seen) => self.take(seen).await,
+            Look::Nothing => Ok(Next::Nothing),
+            Look::Elsewhere => Ok(Next::Elsewhere),
+        }
+    }
+
+    /// Looks at what [`LogReader::next`] would take.
+    ///
+    /// # Errors
+    /// Those of the database, among them that no migration has made the reader's row.
+    pub async fn look(&self) -> Result<Look, Error> {
         let mut conn = self.database.read().await?;
         let (cursor, holder, lease_until): (i64, String, i64) = on!(conn, |c| sqlx::query_as(
             "SELECT cursor, holder, lease_until FROM log_reader WHERE name = $1"
@@ -88,46 +141,70 @@ impl LogReader {
         .bind(self.name)
         .fetch_one(c)
         .await)?;
-        if holder != self.holder && lease_until > self.ambient.now().as_millisecond() {
-            return Ok(Next::Elsewhere);
+        if holder != self.holder && self.leases().contains(&lease_until) {
+            return Ok(Look::Elsewhere);
         }
         let from = cursor.max(self.looked_through.load(Ordering::Relaxed));
         let end = last_place(&mut conn).await?;
-        let events = events_of(&mut conn, self.kinds, (from, end)).await?;
-        drop(conn);
+        let sizes = sizes_of(&mut conn, self.kinds, (from, end)).await?;
+        let fitting = fitting(&sizes);
         // Where there may be more of them, the next round begins behind the last.
-        let is_full = i64::try_from(events.len()).is_ok_and(|len| len >= PAGE);
-        let last = events.last().filter(|_| is_full).map_or(end, |event| event.seq);
-        if events.is_empty() && last - cursor < UNWRITTEN {
-            self.looked_through.fetch_max(last, Ordering::Relaxed);
-            return Ok(Next::Nothing);
+        let is_whole = fitting == sizes.len() && i64::try_from(fitting).is_ok_and(|len| len < PAGE);
+        let last = fitting.checked_sub(1).and_then(|last| sizes.get(last)).map(|(seq, _)| *seq);
+        let through = last.filter(|_| !is_whole).unwrap_or(end);
+        if last.is_none() && through - cursor < UNWRITTEN {
+            self.looked_through.fetch_max(through, Ordering::Relaxed);
+            return Ok(Look::Nothing);
         }
+        let events = match last {
+            Some(last) => events_of(&mut conn, self.kinds, (from, last)).await?,
+            None => Vec::new(),
+        };
+        Ok(Look::Events(Seen { events, cursor, through }))
+    }
+
+    /// Takes what was seen, if the reader still stands where it did.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn take(&self, seen: Seen) -> Result<Next, Error> {
+        let Seen { mut events, cursor, through } = seen;
         let mut tx = self.database.begin().await?;
-        if !self.advance(&mut tx, (cursor, last)).await? {
+        if !self.advance(&mut tx, (cursor, through)).await? {
             return Ok(Next::Elsewhere);
         }
         // What was deleted meanwhile, as with a tenant, is not taken any more.
-        let events =
-            if events.is_empty() { events } else { events_of(&mut tx, self.kinds, (from, last)).await? };
+        if !events.is_empty() {
+            let places: Vec<i64> = events.iter().map(|event| event.seq).collect();
+            let kept = kept_of(&mut tx, &places).await?;
+            events.retain(|event| kept.contains(&event.seq));
+        }
         if events.is_empty() {
             tx.commit().await?;
             return Ok(Next::Nothing);
         }
-        Ok(Next::Batch(Batch { events, tx }))
+        Ok(Next::Batch(Box::new(Batch { events, tx, through, name: self.name })))
+    }
+
+    /// The ends of leases that hold.
+    fn leases(&self) -> std::ops::RangeInclusive<i64> {
+        let now = self.ambient.now();
+        now.as_millisecond() + 1..=now.plus(2 * LEASE).as_millisecond()
     }
 
     /// Moves the cursor, if it is still where it was seen and no other process has the lease.
     async fn advance(&self, tx: &mut Tx, (seen, through): (i64, i64)) -> Result<bool, Error> {
-        let now = self.ambient.now();
+        let (leases, now) = (self.leases(), self.ambient.now());
         let moved = on!(tx, |c| sqlx::query(
-            "UPDATE log_reader SET cursor = $3, holder = $4, lease_until = $6 \
-             WHERE name = $1 AND cursor = $2 AND (holder = $4 OR lease_until <= $5)"
+            "UPDATE log_reader SET cursor = $3, holder = $4, lease_until = $7 \
+             WHERE name = $1 AND cursor = $2 AND (holder = $4 OR lease_until < $5 OR lease_until > $6)"
         )
         .bind(self.name)
         .bind(seen)
         .bind(through)
         .bind(&self.holder)
-        .bind(now.as_millisecond())
+        .bind(leases.start())
+        .bind(leases.end())
         .bind(now.plus(LEASE).as_millisecond())
         .execute(c)
         .await
@@ -138,14 +215,15 @@ impl LogReader {
     /// Takes the reader within a transaction, so that no other process moves its cursor before the transaction has ended, and
     /// tells the cursor. `None` where another process reads.
     pub async fn hold(&self, tx: &mut Tx) -> Result<Option<i64>, Error> {
-        let now = self.ambient.now();
+        let (leases, now) = (self.leases(), self.ambient.now());
         let row: Option<(i64,)> = on!(tx, |c| sqlx::query_as(
-            "UPDATE log_reader SET holder = $2, lease_until = $4 \
-             WHERE name = $1 AND (holder = $2 OR lease_until <= $3) RETURNING cursor"
+            "UPDATE log_reader SET holder = $2, lease_until = $5 \
+             WHERE name = $1 AND (holder = $2 OR lease_until < $3 OR lease_until > $4) RETURNING cursor"
         )
         .bind(self.name)
         .bind(&self.holder)
-        .bind(now.as_millisecond())
+        .bind(leases.start())
+        .bind(leases.end())
         .bind(now.plus(LEASE).as_millisecond())
         .fetch_optional(c)
         .await)?;

@@ -1,21 +1,21 @@
 //! Giving queues what they lack: those that were paused, or had as much as they may have.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{Event, EventKind, TenantId};
 use serde_json::json;
 use storage::Tx;
 
-use super::fan_out::Target;
+use super::fan_out::{Memory, Target};
 use super::store::events::{self, Behind};
-use super::store::rows;
+use super::store::{queues, rows};
 use super::{Inner, MAX_UNFINISHED, Queue, enqueue};
 use crate::Error;
 use crate::subscription::targets;
 
 /// How many queues are looked at in one round.
-const QUEUES: i64 = 64;
+const QUEUES: u32 = 64;
 
 /// A queue is given more once it has no more unfinished ones than this.
 const LOW: i64 = 1000;
@@ -23,66 +23,127 @@ const LOW: i64 = 1000;
 /// How many events of the log are looked at for one queue in one transaction.
 const EXAMINED: i64 = 10_000;
 
+/// How far catching up has come: round after round, of each of which one step gives one queue something.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    /// The queue that was looked at last.
+    after: String,
+    /// How many may still be looked at.
+    left: u32,
+}
+
+/// What a step has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It has come further.
+    Further,
+    /// There was nothing to be done for now.
+    Nothing,
+    /// Another process reads the log.
+    Elsewhere,
+}
+
 impl Inner {
-    /// Gives some of the queues that lack events some of them. Tells whether there may be more to give.
-    pub(crate) async fn catch_up(&self) -> Result<bool, Error> {
-        let mut memory = self.memory.lock().await;
-        let mut conn = self.database.read().await?;
-        let after = std::mem::take(&mut *self.caught_up.lock().await);
-        let behind = events::behind(&mut conn, &after, QUEUES).await?;
-        let names: Vec<&str> = behind.iter().map(|behind| behind.queue.as_str()).collect();
-        let counts = rows::count_unfinished(&mut conn, &names).await?;
-        drop(conn);
-        if let Some(last) = behind.last().filter(|_| count(names.len()) >= QUEUES) {
-            // The others come in the next round.
-            self.caught_up.lock().await.clone_from(&last.queue);
+    /// Gives one of the queues that lack events some of them; where `is_new`, a round begins. Tells whether it did.
+    pub(crate) async fn catch_up(&self, is_new: bool) -> Result<bool, Error> {
+        let (mut memory, mut round) = (self.memory.lock().await, self.round.lock().await);
+        if is_new {
+            round.left = QUEUES;
         }
-        let mut has_more = false;
-        for one in &behind {
-            let unfinished =
-                counts.iter().find(|(name, _)| *name == one.queue).map_or(0, |(_, count)| *count);
-            let Some(queue) = one.read().filter(|_| unfinished <= LOW) else { continue };
-            let hooks = match &queue {
-                Queue::Hooks { tenant, .. } => self.hooks(&mut memory, tenant).await?,
-                Queue::Subscription { .. } | Queue::Webhooks { .. } => Arc::default(),
+        while round.left > 0 && !self.stop.is_cancelled() {
+            round.left -= 1;
+            let mut conn = self.database.read().await?;
+            let Some(one) = events::behind(&mut conn, &round.after, 1).await?.pop() else {
+                (round.after, round.left) = (String::new(), 0);
+                break;
             };
-            let mut tx = self.database.begin().await?;
-            let Some(cursor) = self.reader.hold(&mut tx).await? else { return Ok(false) };
-            let targets = match &queue {
-                Queue::Subscription { id, .. } => {
-                    targets::of_subscription(&mut tx, id).await?.into_iter().collect()
-                }
-                Queue::Hooks { tenant, .. } => {
-                    let of_it = hooks.iter().map(|hook| Target::of_hook(tenant, hook));
-                    of_it.filter(|target| target.queue.name() == one.queue).collect()
-                }
-                Queue::Webhooks { .. } => Vec::new(),
-            };
-            let (given, is_level) =
-                self.give(&mut tx, (one, &queue), targets, (cursor, MAX_UNFINISHED - unfinished)).await?;
-            tx.commit().await?;
-            memory.forget_room(&one.queue);
-            if given {
-                self.wake_names([one.queue.clone()]);
+            round.after.clone_from(&one.queue);
+            let unfinished = rows::count_some(&mut conn, &one.queue, LOW + 1).await?;
+            drop(conn);
+            if unfinished > LOW {
+                continue;
             }
-            has_more |= !is_level;
+            match self.give_one(&mut memory, &one, MAX_UNFINISHED - unfinished).await {
+                Ok(Step::Further) => return Ok(true),
+                Ok(Step::Nothing) => {}
+                Ok(Step::Elsewhere) => break,
+                // Others do not wait for it.
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    queue = one.queue,
+                    "a queue cannot be given the events that it lacks at the moment"
+                ),
+            }
         }
-        Ok(has_more)
+        Ok(false)
     }
 
-    /// Puts what a queue lacks into it, as far as there is room. Tells whether something was put in, and whether that was all.
+    async fn give_one(&self, memory: &mut Memory, one: &Behind, room: i64) -> Result<Step, Error> {
+        let (queue, of_all) = (one.read(), one.all_hooks_of());
+        // Before the transaction: what is asked here reads the database, too.
+        let hooks = match (&queue, &of_all) {
+            (_, Some(tenant)) | (Some(Queue::Hooks { tenant, .. }), None) => {
+                self.hooks(memory, tenant).await?
+            }
+            _ => Arc::default(),
+        };
+        let mut tx = self.database.begin().await?;
+        let Some(cursor) = self.reader.hold(&mut tx).await? else { return Ok(Step::Elsewhere) };
+        if memory.fit(cursor) && queue.as_ref().is_none_or(|queue| queue.kind() == "hooks") {
+            // Another process has read the log meanwhile: what is remembered of plugins may be old. They come again.
+            tx.commit().await?;
+            return Ok(Step::Nothing);
+        }
+        if of_all.is_some() {
+            let targets: BTreeMap<&str, &Queue> =
+                hooks.iter().map(|target| (target.name.as_str(), &target.queue)).collect();
+            queues::lock(&mut tx, &targets.keys().copied().collect::<Vec<_>>()).await?;
+            for target in targets.values() {
+                events::fall_behind(&mut tx, target, one.from, false).await?;
+            }
+            events::each_falls_behind(&mut tx, &one.queue).await?;
+            tx.commit().await?;
+            return Ok(Step::Further);
+        }
+        let targets = match &queue {
+            Some(Queue::Subscription { id, .. }) => {
+                targets::of_subscription(&mut tx, id).await?.map(Arc::new).into_iter().collect()
+            }
+            Some(Queue::Hooks { .. }) => {
+                hooks.iter().filter(|target| target.name == one.queue).cloned().collect()
+            }
+            Some(Queue::Webhooks { .. }) => Vec::new(),
+            // Of a later version of this program.
+            None => return Ok(Step::Nothing),
+        };
+        if targets.iter().any(|target| target.is_halted) {
+            // It was paused meanwhile, and is given all that it lacks once it is resumed.
+            return Ok(Step::Nothing);
+        }
+        let Some(queue) = queue else { return Ok(Step::Nothing) };
+        let given = self.give(&mut tx, (one, &queue), targets, (cursor, room)).await?;
+        tx.commit().await?;
+        memory.forget_room(&one.queue);
+        if given {
+            self.wake_names([one.queue.clone()]);
+        }
+        Ok(Step::Further)
+    }
+
+    /// Puts what a queue lacks into it, as far as there is room, and notes from where on it still lacks some. Tells whether something
+    /// was put in.
     async fn give(
         &self,
         tx: &mut Tx,
         (one, queue): (&Behind, &Queue),
-        targets: Vec<Target>,
+        targets: Vec<Arc<Target>>,
         (cursor, room): (i64, i64),
-    ) -> Result<(bool, bool), Error> {
+    ) -> Result<bool, Error> {
         let now = self.ambient.now();
         if targets.is_empty() {
             // Who wanted them is gone, or wants nothing any more.
             events::catch_up(tx, &one.queue, (one.from, None)).await?;
-            return Ok((false, true));
+            return Ok(false);
         }
         let from = self.note_expired(tx, queue, one.from).await?;
         let is_platform = targets.iter().any(|target| target.is_platform);
@@ -92,29 +153,25 @@ impl Inner {
         let (mut new, mut through) = (Vec::new(), from);
         let mut is_full = false;
         for (seq, kind, key) in &examined {
-            let wanting: BTreeSet<usize> = (0..targets.len())
-                .filter(|index| targets.get(*index).is_some_and(|target| target.wants(kind, *seq)))
-                .collect();
-            if count(new.len() + wanting.len()) > room {
+            let wanting = || targets.iter().filter(|target| target.wants(kind, *seq));
+            if count(new.len() + wanting().count()) > room {
                 is_full = true;
                 break;
             }
-            for target in wanting.into_iter().filter_map(|index| targets.get(index)) {
-                new.push(target.delivery(*seq, key, now));
-            }
+            new.extend(wanting().map(|target| target.delivery(*seq, key, now)));
             through = *seq;
         }
-        let is_level = is_last && !is_full;
-        let place = (!is_level).then_some(through);
-        if events::catch_up(tx, &one.queue, (one.from, place)).await? {
+        let place = (!is_last || is_full).then_some(through);
+        let is_still_there = events::catch_up(tx, &one.queue, (one.from, place)).await?;
+        if is_still_there {
             enqueue(tx, &new, now).await?;
         }
-        Ok((!new.is_empty(), is_level || is_full))
+        Ok(is_still_there && !new.is_empty())
     }
 
     /// Tells a subscription's tenant where the log no longer has all that it lacks. Tells from where on it does.
     async fn note_expired(&self, tx: &mut Tx, queue: &Queue, from: i64) -> Result<i64, Error> {
-        let expired = crate::feed::expired_through(tx).await?;
+        let expired = events::expired_through(tx).await?;
         if expired <= from {
             return Ok(from);
         }

@@ -181,6 +181,10 @@ impl Deliveries {
         let now = self.0.ambient.now();
         let mut tx = self.0.database.begin().await?;
         let (queue, delivery) = list::find(&mut tx, of, id).await?.ok_or(Error::NoSuchDelivery)?;
+        // The queue's row is locked before deliveries, and before a new one has its place.
+        if !queues::rouse(&mut tx, &queue, now).await? {
+            return Err(Error::NoReceiver);
+        }
         let id = if delivery.state == State::Pending && list::make_due(&mut tx, id, now).await? {
             id
         } else {
@@ -191,9 +195,6 @@ impl Deliveries {
             let repeated = list::repeat(&mut tx, &[id], now).await?;
             repeated.first().copied().ok_or(Error::NoSuchDelivery)?
         };
-        if !queues::rouse(&mut tx, &queue, now).await? {
-            return Err(Error::NoReceiver);
-        }
         let (_, delivery) = list::find(&mut tx, of, id).await?.ok_or(Error::NoSuchDelivery)?;
         tx.commit().await?;
         self.0.wake_names([queue]);
@@ -224,10 +225,10 @@ impl Deliveries {
         // A plugin that was installed anew has another queue: the rest comes with the next request.
         let of_queue = found.iter().take_while(|(_, name)| *name == queue).take(room);
         let places: Vec<i64> = of_queue.map(|(seq, _)| *seq).collect();
-        let repeated = list::repeat(&mut tx, &places, now).await?;
         if !queues::rouse(&mut tx, &queue, now).await? {
             return Err(Error::NoReceiver);
         }
+        let repeated = list::repeat(&mut tx, &places, now).await?;
         tx.commit().await?;
         self.0.wake_names([queue]);
         let next = places.last().filter(|_| places.len() < found.len()).map(|last| (*last, through));

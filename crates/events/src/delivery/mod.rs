@@ -8,8 +8,8 @@
 //! the log for a receiver that is paused costs nothing.
 //!
 //! Each process takes whole queues by a lease and works on them (`worker`, `runner`): of each key one after the other, of a queue eight
-//! at once. A receiver that hangs takes up its own queue's places alone. What came of attempts is written many at a time
-//! (`writer`). At least once: where a process ends between an attempt's end and its being written down, it is made again.
+//! at once. A receiver that fails or hangs is tried alone and ever more seldom, and all such together have half of the places, so
+//! that others wait for none of them. What came of attempts is written many at a time (`writer`). At least once: where a process ends between an attempt's end and its being written down, it is made again.
 
 mod catch_up;
 mod fan_out;
@@ -42,18 +42,28 @@ pub use queue::{NewDelivery, Payload, Queue, enqueue};
 pub(crate) use queue::{Touch, put, touch};
 pub(crate) use receive::{Outcome, Parcel, PluginReceiver, Receiver, Refused, told, took_too_long};
 pub(crate) use retry::{Conclusion, conclude_first};
-pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, EVENTS_BY_ID, QUEUE_ROWS, delete, rows};
+pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, EVENTS_BY_ID, PAUSES, QUEUE_ROWS, delete, rows};
 pub(crate) use store::queues;
 
 use crate::subscription::Endpoints;
 use crate::{Error, Plugins, Request};
 
-/// How many queues this process holds at once.
-const MAX_HELD: u32 = 512;
+/// How much one process does at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// How many queues it holds; at least 1.
+    pub queues: u32,
+    /// How many attempts it makes.
+    pub attempts: usize,
+    /// How many of them for one tenant.
+    pub attempts_per_tenant: usize,
+}
 
-/// How many attempts this process makes at once, and how many of them for one tenant.
-const AT_WORK: usize = 256;
-const AT_WORK_PER_TENANT: usize = 32;
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { queues: 512, attempts: 256, attempts_per_tenant: 32 }
+    }
+}
 
 /// How many unfinished ones a queue may have before no more events are put into it.
 pub(crate) const MAX_UNFINISHED: i64 = 10_000;
@@ -94,8 +104,8 @@ pub(crate) struct Inner {
     webhooks: Option<Arc<dyn StoredWebhooks>>,
     reader: LogReader,
     memory: tokio::sync::Mutex<fan_out::Memory>,
-    /// Behind which of the queues that lack events the next round of catching up begins.
-    caught_up: tokio::sync::Mutex<String>,
+    /// How far catching up has come.
+    round: tokio::sync::Mutex<catch_up::Round>,
     payloads: payloads::Payloads,
     writer: writer::Writer,
     room: room::Room,
@@ -106,6 +116,9 @@ pub(crate) struct Inner {
     /// Told when there may be something to do.
     due: Notify,
     slots: Arc<Semaphore>,
+    /// How many of the slots may be taken for queues whose receivers fail.
+    failing_slots: Arc<Semaphore>,
+    bounds: Bounds,
     /// Nothing more is begun.
     stop: CancellationToken,
     /// What is at work is given up.
@@ -116,18 +129,25 @@ pub(crate) struct Inner {
 impl Deliveries {
     /// Deliveries with `parts`. None is made before [`Deliveries::run`].
     pub fn new(parts: Parts) -> Self {
+        Self::with_bounds(parts, Bounds::default())
+    }
+
+    /// The same, doing no more at once than `bounds`.
+    pub fn with_bounds(parts: Parts, bounds: Bounds) -> Self {
         let Parts { database, endpoints, plugins, webhooks, ambient } = parts;
         Self(Arc::new(Inner {
             reader: LogReader::new(schema::READER, &[], database.clone(), ambient.clone()),
             memory: tokio::sync::Mutex::default(),
-            caught_up: tokio::sync::Mutex::default(),
+            round: tokio::sync::Mutex::default(),
             payloads: payloads::Payloads::new(),
             writer: writer::Writer::default(),
-            room: room::Room::new(AT_WORK, AT_WORK_PER_TENANT),
+            room: room::Room::new(bounds.attempts, bounds.attempts_per_tenant),
             owner: model::new_id(&ambient),
             held: std::sync::Mutex::default(),
             due: Notify::new(),
-            slots: Arc::new(Semaphore::new(MAX_HELD as usize)),
+            slots: Arc::new(Semaphore::new(bounds.queues as usize)),
+            failing_slots: Arc::new(Semaphore::new(bounds.queues.div_ceil(2) as usize)),
+            bounds,
             stop: CancellationToken::new(),
             cut_off: CancellationToken::new(),
             database,

@@ -140,11 +140,12 @@ pub struct NewDelivery {
 /// # Errors
 /// Those of the database.
 pub async fn enqueue(tx: &mut Tx, deliveries: &[NewDelivery], now: Timestamp) -> Result<(), storage::Error> {
-    put(tx, deliveries, now).await?;
-    touch(tx, deliveries.iter().map(Touch::of)).await
+    // First the queues' rows, which others then wait for: so places grow in the order of committing, as who reads on needs it.
+    touch(tx, deliveries.iter().map(Touch::of)).await?;
+    put(tx, deliveries, now).await
 }
 
-/// Puts deliveries into their queues without saying so: [`touch`] is to follow.
+/// Puts deliveries into their queues, which have been [touched](touch) before.
 pub(crate) async fn put(
     tx: &mut Tx,
     deliveries: &[NewDelivery],
@@ -197,7 +198,7 @@ impl<'a> Touch<'a> {
 }
 
 /// Says of queues that there is something to do. In the order of their names, so that two who do so never wait for each other
-/// in a circle; whoever locks deliveries, too, locks them before.
+/// in a circle; whoever locks deliveries, too, locks them after.
 pub(crate) async fn touch<'a>(
     tx: &mut Tx,
     touches: impl IntoIterator<Item = Touch<'a>>,
@@ -224,7 +225,9 @@ pub(crate) async fn touch<'a>(
                 " ON CONFLICT (queue) DO UPDATE SET stamp = delivery_queue.stamp + 1, \
                  nudge = delivery_queue.nudge + excluded.nudge, receiver = excluded.receiver, \
                  due_at = CASE WHEN delivery_queue.due_at < excluded.due_at THEN delivery_queue.due_at \
-                 ELSE excluded.due_at END",
+                 WHEN delivery_queue.not_before <= excluded.due_at OR excluded.nudge > 0 THEN excluded.due_at \
+                 WHEN delivery_queue.due_at < delivery_queue.not_before THEN delivery_queue.due_at \
+                 ELSE delivery_queue.not_before END",
             );
             query.build().execute(c).await.map(drop)
         })?;

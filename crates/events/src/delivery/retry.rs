@@ -22,11 +22,15 @@ const PAUSES: [Duration; 7] = [
 ];
 
 /// The longest pause that a receiver may ask for.
-const MAX_ASKED: Duration = Duration::from_hours(24);
+pub(crate) const MAX_ASKED: Duration = Duration::from_hours(24);
 
 /// How long to wait where an attempt could not even be made, at least, and at most: an eighth of the time for which it waits already.
 const NOT_NOW: Duration = Duration::from_secs(10);
 const MAX_NOT_NOW: Duration = Duration::from_mins(5);
+
+/// The pause of a queue whose receiver fails: the first, which doubles each time, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// For how long at most attempts may be impossible.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(5 * 24);
@@ -105,6 +109,14 @@ fn pause_after(attempts: i64, ambient: &Ambient) -> Option<Duration> {
     Some(pause.mul_f64(0.8) + ambient.part_of(pause.mul_f64(0.4)))
 }
 
+/// For how long nothing in a queue is tried that is let go of for the `failures`th time because its receiver fails; within 20 % of
+/// what is meant.
+pub(crate) fn pause_of_queue(failures: i64, ambient: &Ambient) -> Duration {
+    let doublings = u32::try_from(failures.clamp(1, 16) - 1).unwrap_or_default();
+    let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
+    pause.mul_f64(0.8) + ambient.part_of(pause.mul_f64(0.4))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +160,16 @@ mod tests {
             "{conclusion:?}"
         );
         drop(clock);
+    }
+
+    #[test]
+    fn a_queues_pauses_double_up_to_some_minutes() {
+        let (_clock, ambient) = testkit::ManualClock::ambient();
+        for (failures, seconds) in [(0, 5), (1, 5), (2, 10), (4, 40), (7, 300), (100, 300), (i64::MAX, 300)] {
+            let meant = Duration::from_secs(seconds);
+            let pause = pause_of_queue(failures, &ambient);
+            assert!((meant.mul_f64(0.79)..=meant.mul_f64(1.21)).contains(&pause), "{failures}: {pause:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! A queue in the hands of this process: what is due is given to its receiver, of each key one after the other, until nothing is.
+//!
+//! After a failure the next is tried alone. Where that fails as well, or the receiver asks for time, the queue is let go of with a
+//! pause, before whose end nobody tries anything of it. It is let go of after a while in any case, so that others have their turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,24 +9,30 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use model::Timestamp;
+use model::{Ambient, Timestamp};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::receive::{Outcome, Parcel, Receiver};
-use super::retry::{Conclusion, conclude};
-use super::store::queues::Look;
+use super::retry::{Conclusion, MAX_ASKED, conclude, pause_of_queue};
+use super::store::queues::{Look, Release};
 use super::store::{queues, rows};
 use super::window::{Row, Window};
 use super::writer::{Entry, Written};
 use super::{Inner, Queue};
-use crate::Error;
+use crate::{Error, Refusal};
 
 /// How many of a queue are at work at once.
 const WIDTH: usize = 8;
 
 /// How many rows are read at once.
 const PAGE: i64 = 1000;
+
+/// How many rows are looked at before some of them are finished: those behind them wait until then.
+const MAX_WINDOW: usize = 20_000;
+
+/// For how long a queue is held until others have their turn.
+const TURN: Duration = Duration::from_secs(30);
 
 /// For how long a receiver's address and secrets are remembered.
 const REMEMBERED: Duration = Duration::from_secs(5);
@@ -60,18 +69,66 @@ pub(crate) struct Runner {
     /// The last row that was read, and whether there was none after it.
     last: i64,
     is_whole: bool,
-    /// The queue's stamp before the first row was read.
-    stamp: i64,
+    /// What the queue was like before the first row was read.
+    look: Look,
     receiver: Option<(Arc<dyn Receiver>, tokio::time::Instant)>,
-    /// The last attempt failed: the next are made one by one.
-    is_failing: bool,
+    health: Health,
     is_halted: bool,
+    /// The queue is being let go of.
+    is_leaving: bool,
+    since: tokio::time::Instant,
     at_work: FuturesUnordered<BoxFuture<'static, Ended>>,
     attempts: usize,
 }
 
+/// How a queue's receiver is doing.
+#[derive(Debug, Default)]
+struct Health {
+    /// How often one after the other the queue was let go of because its receiver fails.
+    failures: i64,
+    /// How many attempts have failed since one was well, while this process holds the queue.
+    failed: u32,
+    /// Nothing is tried before this moment: because it fails, and because it asks for it.
+    pause: Option<i64>,
+    asked: Option<i64>,
+}
+
+impl Health {
+    fn is_failing(&self) -> bool {
+        self.failures > 0 || self.failed > 0
+    }
+
+    fn not_before(&self) -> Option<i64> {
+        self.pause.max(self.asked)
+    }
+
+    /// Takes note of what came of an attempt.
+    fn note(&mut self, outcome: &Outcome, ambient: &Ambient) {
+        match outcome {
+            Outcome::Delivered { .. } => (self.failures, self.failed, self.pause) = (0, 0, None),
+            Outcome::Refused(refused) if refused.refusal != Refusal::Gone => {
+                let now = ambient.now();
+                let asked = refused.retry_after.map(|asked| now.plus(asked.min(MAX_ASKED)).as_millisecond());
+                self.asked = self.asked.max(asked);
+                self.failed = self.failed.saturating_add(1);
+                // One event that is never taken holds up no other.
+                if self.failures > 0 || self.failed > 1 {
+                    let pause = pause_of_queue(self.failures.saturating_add(1), ambient);
+                    self.pause = self.pause.max(Some(now.plus(pause).as_millisecond()));
+                }
+            }
+            Outcome::Refused(_) | Outcome::Pointless(_) => {}
+        }
+    }
+}
+
 impl Runner {
-    pub(crate) fn new(inner: Arc<Inner>, queue: Queue, signal: watch::Receiver<Signal>) -> Self {
+    /// Holds `queue`, which was let go of `failures` times because its receiver fails.
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        (queue, failures): (Queue, i64),
+        signal: watch::Receiver<Signal>,
+    ) -> Self {
         let (name, seen) = (queue.name(), *signal.borrow());
         Self {
             inner,
@@ -82,10 +139,12 @@ impl Runner {
             window: Window::default(),
             last: 0,
             is_whole: false,
-            stamp: 0,
+            look: Look { stamp: 0, nudge: 0, halted: 0 },
             receiver: None,
-            is_failing: false,
+            health: Health { failures, ..Health::default() },
             is_halted: false,
+            is_leaving: false,
+            since: tokio::time::Instant::now(),
             at_work: FuturesUnordered::new(),
             attempts: 0,
         }
@@ -123,9 +182,9 @@ impl Runner {
 
     /// Begins what is due, as far as there is room.
     async fn begin(&mut self) -> Result<(), Error> {
-        while self.may_begin() && self.attempts < if self.is_failing { 1 } else { WIDTH } {
+        while self.goes_on() && self.attempts < if self.health.is_failing() { 1 } else { WIDTH } {
             let Some(row) = self.window.take(self.inner.ambient.now().as_millisecond()) else {
-                if self.is_whole {
+                if self.knows_all() {
                     return Ok(());
                 }
                 self.read().await?;
@@ -139,8 +198,8 @@ impl Runner {
             };
             self.attempts += 1;
             let cut_short = row.clone();
-            let attempt =
-                attempt(Arc::clone(&self.inner), self.queue.clone(), row, receiver, self.signal.clone());
+            let whose = (self.queue.clone(), self.health.is_failing());
+            let attempt = attempt(Arc::clone(&self.inner), whose, row, receiver, self.signal.clone());
             let ended = by_itself(attempt);
             self.at_work.push(Box::pin(async move {
                 let outcome = || Outcome::not_now("the server could not make the attempt");
@@ -154,6 +213,19 @@ impl Runner {
         !self.is_halted && self.inner.may_begin(&self.seen)
     }
 
+    /// Whether the next may be begun, if there is one.
+    fn goes_on(&self) -> bool {
+        self.may_begin()
+            && !self.is_leaving
+            && self.health.not_before().is_none()
+            && self.since.elapsed() < TURN
+    }
+
+    /// Whether all was read, or as much as is looked at.
+    fn knows_all(&self) -> bool {
+        self.is_whole || self.window.len() >= MAX_WINDOW
+    }
+
     async fn read(&mut self) -> Result<(), Error> {
         let mut conn = self.inner.database.read().await?;
         if self.last == 0 {
@@ -161,7 +233,7 @@ impl Runner {
                 (self.is_whole, self.is_halted) = (true, true);
                 return Ok(());
             };
-            self.stamp = look.stamp;
+            self.look = look;
             if look.halted != 0 {
                 (self.is_whole, self.is_halted) = (true, true);
                 return Ok(());
@@ -170,8 +242,12 @@ impl Runner {
         let rows = rows::unfinished(&mut conn, &self.name, (self.last, PAGE)).await?;
         drop(conn);
         self.is_whole = i64::try_from(rows.len()).is_ok_and(|count| count < PAGE);
-        for row in rows {
+        for mut row in rows {
             self.last = self.last.max(row.seq);
+            if row.attempts == 0 && row.due_at <= row.created_at {
+                // At once, whatever clock it was written by.
+                row.due_at = 0;
+            }
             self.window.add(row);
         }
         Ok(())
@@ -181,6 +257,8 @@ impl Runner {
     fn read_anew(&mut self) {
         self.window.clear();
         (self.last, self.is_whole) = (0, false);
+        (self.health.pause, self.health.asked) = (None, None);
+        self.since = tokio::time::Instant::now();
     }
 
     async fn receiver(&mut self) -> Result<Option<Arc<dyn Receiver>>, Error> {
@@ -199,12 +277,12 @@ impl Runner {
         let (before, now) = (self.seen, *self.signal.borrow_and_update());
         self.seen = now;
         if let Some(look) = now.look {
-            if before.look.is_some_and(|before| before.nudge != look.nudge) {
+            if look.nudge > self.look.nudge {
                 self.receiver = None;
                 self.read_anew();
             }
             self.is_halted |= look.halted != 0;
-            self.is_whole &= look.stamp == self.stamp;
+            self.is_whole &= look.stamp == self.look.stamp;
         }
         if now.more != before.more {
             self.is_whole = false;
@@ -220,16 +298,17 @@ impl Runner {
             }
             Ended::Attempt(row, Some(outcome)) => {
                 self.attempts -= 1;
+                self.health.note(&outcome, &self.inner.ambient);
                 let is_subscription = matches!(self.queue, Queue::Subscription { .. });
                 let conclusion = conclude(&row, outcome.fitting(), is_subscription, &self.inner.ambient);
-                self.is_failing = !matches!(conclusion, Conclusion::Delivered { .. });
                 self.write(row, conclusion);
             }
             Ended::Writing(_, None) => {
                 // It is done once more, by whoever holds the queue once this lease has ended.
-                self.is_halted = true;
+                (self.is_halted, self.is_leaving) = (true, false);
             }
             Ended::Writing(done, Some(written)) => {
+                self.is_leaving = false;
                 self.is_halted |= written.is_halted;
                 match done {
                     Some((row, Conclusion::Again { due_at, attempts, .. })) => {
@@ -252,12 +331,27 @@ impl Runner {
         };
         let earliest = self.window.earliest_after(row.seq, again);
         let is_idle = earliest.is_none_or(|due_at| due_at > self.inner.ambient.now().as_millisecond());
-        let is_last = self.at_work.is_empty() && self.is_whole && is_idle && self.may_begin();
-        let release = is_last.then_some((self.stamp, earliest));
-        let entry = Entry { queue: self.queue.clone(), done: Some((row, conclusion)), release };
-        let (inner, done) = (Arc::clone(&self.inner), entry.done.clone());
-        let written = by_itself(async move { inner.write(entry).await });
-        self.at_work.push(Box::pin(async move { Ended::Writing(done, written.await.flatten()) }));
+        let is_done = self.health.not_before().is_some() || (self.knows_all() && is_idle);
+        // Nothing is begun until it is written: else it could be cut off by its own holder's leaving.
+        self.is_leaving = self.at_work.is_empty() && is_done && self.may_begin();
+        let release = self.is_leaving.then(|| self.leave_with(earliest));
+        let done = Some((row.clone(), conclusion.clone()));
+        let written = self.inner.write(Entry { queue: self.queue.clone(), done, release });
+        self.at_work.push(Box::pin(async move { Ended::Writing(Some((row, conclusion)), written.await) }));
+    }
+
+    /// How the queue is let go of, where `earliest` is when the next that was read is due.
+    fn leave_with(&self, earliest: Option<i64>) -> Release {
+        // Who stops before all was read does not know when the next is due.
+        let may_know = self.knows_all() && !self.is_halted && self.may_begin();
+        let now = self.inner.ambient.now().as_millisecond();
+        // It has waited from now on, also where it was due before: others have their turn.
+        let due_at = if may_know { earliest.map(|due_at| due_at.max(now)) } else { Some(now) };
+        // Whose turn is over goes, whatever was put in meanwhile.
+        let is_over = self.since.elapsed() >= TURN;
+        let not_before = self.health.not_before().or(is_over.then_some(now)).filter(|_| !self.is_halted);
+        let failures = self.health.failures.saturating_add(i64::from(self.health.pause.is_some()));
+        Release { look: self.look, due_at, not_before, failures }
     }
 
     /// Lets go of the queue. Tells whether it did; `None` where it could not, and the lease ends by itself.
@@ -265,11 +359,8 @@ impl Runner {
         if self.seen.is_lost {
             return None;
         }
-        // Who stops before all was read does not know when the next is due: it stays as it was.
-        let may_know = self.is_whole && !self.is_halted && self.may_begin();
-        let due_at =
-            if may_know { self.window.earliest() } else { Some(self.inner.ambient.now().as_millisecond()) };
-        let entry = Entry { queue: self.queue.clone(), done: None, release: Some((self.stamp, due_at)) };
+        let release = Some(self.leave_with(self.window.earliest()));
+        let entry = Entry { queue: self.queue.clone(), done: None, release };
         let is_released = self.inner.write(entry).await?.is_released;
         // What was put in meanwhile is seen by whoever holds it next; nobody does while it is halted.
         if !is_released && !self.may_begin() { None } else { Some(is_released) }
@@ -298,7 +389,7 @@ fn by_itself<T: Send + 'static>(
 /// One attempt, once there is room for it.
 async fn attempt(
     inner: Arc<Inner>,
-    queue: Queue,
+    (queue, is_failing): (Queue, bool),
     row: Row,
     receiver: Arc<dyn Receiver>,
     signal: watch::Receiver<Signal>,
@@ -306,7 +397,7 @@ async fn attempt(
     let room = tokio::select! {
         biased;
         () = inner.stop.cancelled() => None,
-        room = inner.room.of(queue.tenant()) => room,
+        room = inner.room.of(queue.tenant(), is_failing) => Some(room),
     };
     let may_begin = inner.may_begin(&signal.borrow());
     let Some(_room) = room.filter(|_| may_begin) else { return Ended::Attempt(row, None) };

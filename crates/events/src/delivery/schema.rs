@@ -66,9 +66,26 @@ pub(crate) const DELIVERIES: Migration = Migration {
     ",
 };
 
+/// Pauses of queues, and indexes that the databases choose.
+pub(crate) const PAUSES: Migration = Migration {
+    version: 2026_11_21_63,
+    name: "pauses of queues",
+    // `failures` is how often one after the other a queue was let go of because its receiver fails; nothing in it is tried before
+    // `not_before`. SQLite took `delivery_by_queue`, and so went through a queue's whole history, where it looked for what is
+    // unfinished: now that index has only what is listed by queue, deliveries of events, and cannot be taken.
+    sql: "
+        ALTER TABLE delivery_queue ADD COLUMN failures BIGINT NOT NULL DEFAULT 0;
+        ALTER TABLE delivery_queue ADD COLUMN not_before BIGINT NOT NULL DEFAULT 0;
+        DROP INDEX delivery_queue_due;
+        CREATE INDEX delivery_queue_due ON delivery_queue (due_at) WHERE due_at IS NOT NULL AND halted = 0;
+        DROP INDEX delivery_by_queue;
+        CREATE INDEX delivery_by_queue ON delivery (queue, seq) WHERE event_seq IS NOT NULL;
+    ",
+};
+
 /// Finding what others have published by the id that they gave it.
 pub(crate) const EVENTS_BY_ID: Migration = Migration {
-    version: 2026_11_21_64,
+    version: 2026_11_21_65,
     name: "events by the ids of their publishers",
     sql: "CREATE INDEX event_by_id ON event (tenant, source_id) WHERE source_id IS NOT NULL;",
 };

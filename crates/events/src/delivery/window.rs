@@ -103,6 +103,11 @@ impl Window {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// When the next may run, of those that are not running.
     pub(crate) fn earliest(&self) -> Option<i64> {
         self.ready.first().map(|(due_at, _)| *due_at)

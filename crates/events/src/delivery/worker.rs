@@ -3,12 +3,13 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
+use super::fan_out::Progress;
 use super::runner::{Runner, Signal};
 use super::store::queues;
-use super::{Deliveries, Inner, MAX_HELD, Queue};
+use super::{Deliveries, Inner, Queue};
 use crate::Error;
 
 /// How often the log is read and queues are looked for, without being told of any.
@@ -36,8 +37,13 @@ const RELEASE_DEADLINE: Duration = Duration::from_secs(2);
 impl Deliveries {
     /// Makes deliveries of events and has them done, until [`Deliveries::close`].
     pub async fn run(self) {
+        let done = async {
+            self.work().await;
+            // What is at work ends while its lease holds.
+            self.idle().await;
+        };
         tokio::select! {
-            () = self.work() => {}
+            () = done => {}
             // It ends with the work.
             never = self.keep() => match never {},
         }
@@ -49,15 +55,14 @@ impl Deliveries {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut was_failing, mut has_more) = (false, false);
         loop {
-            let is_tick = tokio::select! {
+            let step = tokio::select! {
                 biased;
                 () = self.0.stop.cancelled() => return,
-                _ = interval.tick() => true,
-                () = std::future::ready(()), if has_more && !was_failing => false,
-                () = self.0.due.notified(), if !was_failing => false,
-                Ok(()) = recorded.changed(), if !was_failing => false,
+                _ = interval.tick() => self.0.step(true).await,
+                () = std::future::ready(()), if has_more && !was_failing => self.0.step(false).await,
+                Ok(()) = recorded.changed(), if !was_failing => self.0.step(false).await,
+                () = self.0.due.notified(), if !was_failing => self.0.begin().await.map(|()| false),
             };
-            let step = self.0.step(is_tick).await;
             if let Err(error) = &step
                 && !was_failing
             {
@@ -103,7 +108,7 @@ impl Deliveries {
     /// Waits until this process holds no queue.
     pub async fn idle(&self) {
         // Nobody closes the semaphore.
-        drop(self.0.slots.acquire_many(MAX_HELD).await);
+        drop(self.0.slots.acquire_many(self.0.bounds.queues).await);
     }
 
     /// Has the leases of this process begin anew, and holders told of what has changed meanwhile. Done by [`Deliveries::run`], too.
@@ -176,15 +181,27 @@ impl Deliveries {
     }
 }
 
+/// A slot that is taken until this is dropped.
+struct Slot {
+    _of_failing: Option<OwnedSemaphorePermit>,
+    _of_all: OwnedSemaphorePermit,
+}
+
+fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 impl Inner {
-    /// Reads the log on, gives queues that are behind what they lack where `is_tick`, and begins with what is due. Tells whether
+    /// Reads the log on, gives queues that are behind what they lack, a new round of them where `is_tick`, and begins with what is due. Tells whether
     /// there is more to be read.
     async fn step(self: &Arc<Self>, is_tick: bool) -> Result<bool, Error> {
         let read = self.read_log().await;
-        let caught_up = if is_tick && read.is_ok() { self.catch_up().await } else { Ok(false) };
+        let reads = matches!(read, Ok(Progress::Some | Progress::All));
+        // In turns: neither what is new nor what is lacking waits for the other's end.
+        let caught_up = if reads { self.catch_up(is_tick).await } else { Ok(false) };
         // What is due goes on also where the log cannot be read.
         let begun = self.begin().await;
-        let has_more = read? | caught_up?;
+        let has_more = (read? == Progress::Some) | caught_up?;
         begun?;
         Ok(has_more)
     }
@@ -197,35 +214,37 @@ impl Inner {
             }
             let now = self.ambient.now();
             let mut conn = self.database.read().await?;
-            let limit = i64::try_from(free).unwrap_or(i64::MAX);
-            let due = queues::due(&mut conn, now, (PER_TENANT, limit)).await?;
+            // Those whose receivers fail have half of the slots at most.
+            let for_failing = self.failing_slots.available_permits().min(free.div_ceil(2));
+            let mut due = queues::due(&mut conn, now, true, (PER_TENANT, limit(for_failing))).await?;
+            let for_others = limit(free.saturating_sub(due.len()));
+            due.extend(queues::due(&mut conn, now, false, (PER_TENANT, for_others)).await?);
             drop(conn);
             // Of a later version's queues this one knows nothing; those that it holds itself are not asked for again.
-            let wanted: Vec<(String, Queue)> = {
+            let wanted: Vec<(String, Queue, i64)> = {
                 let held = self.held();
                 let known = due.iter().filter(|due| !held.contains_key(&due.queue));
-                known.filter_map(|due| Some((due.queue.clone(), due.read()?))).collect()
+                known.filter_map(|due| Some((due.queue.clone(), due.read()?, due.failures))).collect()
             };
-            if wanted.is_empty() {
-                return Ok(());
+            let mut taken = Vec::with_capacity(wanted.len());
+            for (name, queue, failures) in wanted {
+                let Some(slot) = self.slot(failures > 0) else { break };
+                taken.push((name, (queue, failures), slot));
             }
-            let mut slots = Vec::with_capacity(wanted.len());
-            for _ in &wanted {
-                let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { break };
-                slots.push(slot);
+            if taken.is_empty() {
+                return Ok(());
             }
             // With the slots in hand: whoever ends this process says stop first, and then waits for all slots.
             if self.stop.is_cancelled() {
                 return Ok(());
             }
-            let names: Vec<&str> = wanted.iter().take(slots.len()).map(|(name, _)| name.as_str()).collect();
+            let names: Vec<&str> = taken.iter().map(|(name, _, _)| name.as_str()).collect();
             let until = now.plus(LEASE);
             let mut tx = self.database.begin().await?;
             let claimed = queues::claim(&mut tx, &names, &self.owner, (now, until)).await?;
             tx.commit().await?;
             let is_over = claimed.is_empty() || due.len() < free;
-            for (name, queue) in wanted.into_iter().filter(|(name, _)| claimed.contains(name)) {
-                let Some(slot) = slots.pop() else { break };
+            for (name, queue, slot) in taken.into_iter().filter(|(name, _, _)| claimed.contains(name)) {
                 let signal = Signal { until, look: None, is_lost: false, more: 0 };
                 self.start(name, queue, signal, slot);
             }
@@ -235,7 +254,14 @@ impl Inner {
         }
     }
 
-    fn start(self: &Arc<Self>, name: String, queue: Queue, signal: Signal, slot: OwnedSemaphorePermit) {
+    /// A slot for a queue; `None` where there is none left.
+    fn slot(&self, is_failing: bool) -> Option<Slot> {
+        let of = |slots: &Arc<Semaphore>| Arc::clone(slots).try_acquire_owned().ok();
+        let of_failing = if is_failing { Some(of(&self.failing_slots)?) } else { None };
+        Some(Slot { _of_failing: of_failing, _of_all: of(&self.slots)? })
+    }
+
+    fn start(self: &Arc<Self>, name: String, queue: (Queue, i64), signal: Signal, slot: Slot) {
         let (told, signal) = watch::channel(signal);
         self.held().insert(name.clone(), told);
         let inner = Arc::clone(self);
@@ -252,16 +278,21 @@ impl Inner {
         });
     }
 
-    /// Tells those who hold these queues, and who looks for queues, that there is more.
+    /// Tells those who hold these queues that there is more, and who looks for queues where nobody does. Who holds one and is
+    /// about to let go of it has queues looked for after that.
     pub(crate) fn wake_names(&self, names: impl IntoIterator<Item = String>) {
         let held = self.held();
+        let mut is_any_free = false;
         for name in names {
-            if let Some(signal) = held.get(&name) {
-                signal.send_modify(|signal| signal.more += 1);
+            match held.get(&name) {
+                Some(signal) => signal.send_modify(|signal| signal.more += 1),
+                None => is_any_free = true,
             }
         }
         drop(held);
-        self.due.notify_one();
+        if is_any_free {
+            self.due.notify_one();
+        }
     }
 
     fn wake_all(&self) {

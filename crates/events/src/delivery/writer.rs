@@ -1,35 +1,36 @@
 //! Writing down what came of attempts: of many at once, in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::slice;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::{Event, EventKind, TenantId, Timestamp};
+use model::{Coded as _, ErrorCode, Event, EventKind, TenantId, Timestamp};
 use serde_json::{Value, json};
 use storage::{Tx, events_at};
 use tokio::sync::oneshot;
 
 use super::retry::Conclusion;
-use super::store::{queues, rows};
+use super::store::queues::{self, Release};
+use super::store::rows::{self, Undelivered};
 use super::window::Row;
 use super::{Inner, Queue};
 use crate::Error;
 use crate::subscription::health;
 
-/// The pauses before what came of attempts is written again; shorter together than a lease.
-const WRITING: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(4)];
+/// The pauses before what came of attempts is written again, where the database is away.
+const WRITING: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(4)];
 
 /// The most that one transaction writes.
 const AT_ONCE: usize = 500;
 
 /// What became of an attempt, and whether its queue is let go of.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) queue: Queue,
     pub(crate) done: Option<(Row, Conclusion)>,
-    /// The stamp that was seen, and when somebody is to look at the queue again.
-    pub(crate) release: Option<(i64, Option<i64>)>,
+    /// How its queue is let go of.
+    pub(crate) release: Option<Release>,
 }
 
 /// What was written.
@@ -43,86 +44,129 @@ pub(crate) struct Written {
 
 /// Gathers what is to be written while something else is being written.
 #[derive(Debug, Default)]
-pub(crate) struct Writer {
-    waiting: Mutex<Vec<(Entry, oneshot::Sender<Written>)>>,
-    turn: tokio::sync::Mutex<()>,
+pub(crate) struct Writer(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: Vec<(Entry, oneshot::Sender<Written>)>,
+    /// Somebody writes what there is.
+    is_taken: bool,
+}
+
+impl Writer {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Some of what waits; `None` where nothing does: then whoever comes next writes.
+    fn take(&self) -> Option<Vec<(Entry, oneshot::Sender<Written>)>> {
+        let mut waiting = self.waiting();
+        let count = waiting.entries.len().min(AT_ONCE);
+        waiting.is_taken = count > 0;
+        (count > 0).then(|| waiting.entries.drain(..count).collect())
+    }
+}
+
+/// Lets another write, however the writing ends.
+struct Turn(Option<Arc<Inner>>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(inner) = &self.0 {
+            inner.writer.waiting().is_taken = false;
+        }
+    }
 }
 
 impl Inner {
-    /// Writes `entry`, with whatever else is there to be written. `None` where it could not be: then nothing of it is.
-    pub(crate) async fn write(&self, entry: Entry) -> Option<Written> {
-        let (told, mut written) = oneshot::channel();
-        self.writer.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((entry, told));
-        loop {
-            tokio::select! {
-                biased;
-                written = &mut written => return written.ok(),
-                turn = self.writer.turn.lock() => {
-                    let batch = {
-                        let mut waiting = self.writer.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                        let count = waiting.len().min(AT_ONCE);
-                        waiting.drain(..count).collect::<Vec<_>>()
-                    };
-                    self.write_batch(batch).await;
-                    drop(turn);
-                }
-            }
+    /// Writes `entry`, with whatever else there is to be written; also where nobody waits for it any more. `None` where it could not
+    /// be: then nothing of it is.
+    pub(crate) fn write(self: &Arc<Self>, entry: Entry) -> impl Future<Output = Option<Written>> + use<> {
+        let (told, written) = oneshot::channel();
+        let mut waiting = self.writer.waiting();
+        waiting.entries.push((entry, told));
+        if !std::mem::replace(&mut waiting.is_taken, true) {
+            tokio::spawn(Arc::clone(self).write_all());
         }
+        drop(waiting);
+        async { written.await.ok() }
+    }
+
+    /// Writes until nothing waits. Of nobody's task: who is cut off must not take others' entries with it.
+    async fn write_all(self: Arc<Self>) {
+        let mut turn = Turn(Some(Arc::clone(&self)));
+        while let Some(batch) = self.writer.take() {
+            self.write_batch(batch).await;
+        }
+        // Whoever came since has begun on its own.
+        turn.0 = None;
     }
 
     async fn write_batch(&self, batch: Vec<(Entry, oneshot::Sender<Written>)>) {
         let (entries, told): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        if entries.is_empty() {
-            return;
-        }
-        for pause in WRITING {
-            tokio::time::sleep(pause).await;
-            match self.apply(&entries).await {
-                Ok(written) => {
-                    for (told, written) in told.into_iter().zip(written) {
-                        // Who does not wait any more was cut off.
-                        let _ = told.send(written);
+        let tell = |told: oneshot::Sender<Written>, written| {
+            // Who does not wait any more was cut off.
+            let _ = told.send(written);
+        };
+        match self.insist(&entries).await {
+            Ok(written) => told.into_iter().zip(written).for_each(|(told, written)| tell(told, written)),
+            // One of them may be what cannot be written: it must not take the others with it.
+            Err(error) if error.code() != ErrorCode::Unavailable && entries.len() > 1 => {
+                for (entry, told) in entries.iter().zip(told) {
+                    if let Ok(Some(written)) =
+                        self.insist(slice::from_ref(entry)).await.map(|all| all.first().copied())
+                    {
+                        tell(told, written);
                     }
-                    return;
                 }
-                Err(error) => tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    deliveries = entries.len(),
-                    "what came of deliveries cannot be written down yet"
-                ),
+            }
+            // The leases end, and what is not written is done once more.
+            Err(_) => {}
+        }
+    }
+
+    /// Writes all of `entries` or none, and tries again for as long as the database may be back before the lease has ended.
+    async fn insist(&self, entries: &[Entry]) -> Result<Vec<Written>, Error> {
+        let mut pauses = WRITING.into_iter();
+        loop {
+            let error = match self.apply(entries).await {
+                Ok(written) => return Ok(written),
+                Err(error) => error,
+            };
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                deliveries = entries.len(),
+                "what came of deliveries cannot be written down"
+            );
+            match pauses.next().filter(|_| error.code() == ErrorCode::Unavailable) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
             }
         }
-        // The leases end, and what is not written is done once more.
     }
 
     async fn apply(&self, entries: &[Entry]) -> Result<Vec<Written>, Error> {
         let now = self.ambient.now();
         let mut tx = self.database.begin().await?;
-        write_delivered(&mut tx, entries, now).await?;
-        let mut halted = BTreeSet::new();
-        for entry in in_order_of_receivers(entries) {
-            if write_other(&mut tx, entry, now).await? {
-                halted.insert(entry.queue.name());
-            }
-        }
+        lock(&mut tx, entries).await?;
         let mut written = vec![Written::default(); entries.len()];
-        let mut by_queue: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, entry) in entries.iter().enumerate() {
-            by_queue.entry(entry.queue.name()).or_default().push(index);
+        let mut by_name: Vec<_> = entries.iter().zip(&mut written).collect();
+        by_name.sort_by_cached_key(|(entry, _)| entry.queue.name());
+        for (entry, written) in &mut by_name {
+            if let Some(release) = &entry.release {
+                let name = entry.queue.name();
+                written.is_released = queues::release(&mut tx, &name, &self.owner, release).await?;
+            }
         }
-        for (name, indices) in by_queue {
-            let is_halted = halted.contains(&name);
-            let queue = indices.first().and_then(|index| entries.get(*index)).map(|entry| &entry.queue);
-            if let Some(queue) = queue.filter(|_| is_halted) {
-                queues::halt(&mut tx, queue).await?;
+        rows_delivered(&mut tx, entries, now).await?;
+        let mut halted = BTreeSet::new();
+        for (entry, _) in &by_name {
+            if write_other(&mut tx, entry, now).await? && halted.insert(&entry.queue) {
+                queues::halt(&mut tx, &entry.queue).await?;
             }
-            for index in indices {
-                let Some((entry, written)) = entries.get(index).zip(written.get_mut(index)) else { continue };
-                written.is_halted = is_halted;
-                if let Some(release) = entry.release {
-                    written.is_released = queues::release(&mut tx, &name, &self.owner, release).await?;
-                }
-            }
+        }
+        for (entry, written) in by_name {
+            written.is_halted = halted.contains(&entry.queue);
         }
         tx.commit().await?;
         for (entry, (_, conclusion)) in entries.iter().filter_map(|entry| Some((entry, entry.done.as_ref()?)))
@@ -133,29 +177,49 @@ impl Inner {
     }
 }
 
-/// Of one subscription after the other, so that two who write never wait for each other in a circle.
-fn in_order_of_receivers(entries: &[Entry]) -> Vec<&Entry> {
-    let mut ordered: Vec<_> = entries.iter().collect();
-    ordered.sort_by(|one, other| one.queue.receiver().cmp(other.queue.receiver()));
-    ordered
+/// Locks what is going to be written, subscriptions first and then queues, as all do; and notes that receivers are well.
+async fn lock(tx: &mut Tx, entries: &[Entry]) -> Result<(), Error> {
+    let (mut failing, mut well, mut names) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for entry in entries {
+        let is_well = matches!(&entry.done, None | Some((_, Conclusion::Delivered { .. })));
+        match &entry.queue {
+            Queue::Subscription { tenant, id } if !is_well => {
+                failing.insert((tenant.as_str(), id.as_str()));
+            }
+            Queue::Subscription { tenant, id } if entry.done.is_some() => {
+                well.insert((tenant.as_str(), id.as_str()));
+            }
+            _ => {}
+        }
+        if !is_well {
+            names.insert(entry.queue.name());
+        }
+    }
+    if !failing.is_empty() {
+        // Those that are well may be among the same: all of them in one order.
+        health::lock(tx, &failing.union(&well).copied().collect::<Vec<_>>()).await?;
+    }
+    if !well.is_empty() {
+        health::note_success(tx, &well.into_iter().collect::<Vec<_>>()).await?;
+    }
+    if !names.is_empty() {
+        // Whoever fails may be halted. Those that are let go of come in the same order.
+        names.extend(entries.iter().filter(|entry| entry.release.is_some()).map(|entry| entry.queue.name()));
+        queues::lock(tx, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    }
+    Ok(())
 }
 
-async fn write_delivered(tx: &mut Tx, entries: &[Entry], now: Timestamp) -> Result<(), Error> {
+/// Writes what receivers have.
+async fn rows_delivered(tx: &mut Tx, entries: &[Entry], now: Timestamp) -> Result<(), Error> {
     let mut delivered: BTreeMap<Option<u16>, Vec<i64>> = BTreeMap::new();
-    let mut well = BTreeSet::new();
     for entry in entries {
         let Some((row, Conclusion::Delivered { status })) = &entry.done else { continue };
         delivered.entry(*status).or_default().push(row.seq);
-        if let Queue::Subscription { tenant, id } = &entry.queue {
-            well.insert((tenant.as_str(), id.as_str()));
-        }
     }
     for (status, mut places) in delivered {
         places.sort_unstable();
         rows::finish_delivered(tx, &places, status, now).await?;
-    }
-    if !well.is_empty() {
-        health::note_success(tx, &well.into_iter().collect::<Vec<_>>()).await?;
     }
     Ok(())
 }
@@ -163,9 +227,8 @@ async fn write_delivered(tx: &mut Tx, entries: &[Entry], now: Timestamp) -> Resu
 /// Writes what was not delivered. Tells whether its queue is to be halted.
 async fn write_other(tx: &mut Tx, entry: &Entry, now: Timestamp) -> Result<bool, Error> {
     let Some((row, conclusion)) = &entry.done else { return Ok(false) };
-    if matches!(conclusion, Conclusion::Delivered { .. })
-        || !rows::conclude(tx, (row.seq, row.attempts), conclusion, now).await?
-    {
+    let Some(undelivered) = Undelivered::of(row, conclusion) else { return Ok(false) };
+    if !rows::conclude(tx, (row.seq, row.attempts), &undelivered, now).await? {
         return Ok(false);
     }
     if let Conclusion::Failed { attempts, status, error, .. } = conclusion {

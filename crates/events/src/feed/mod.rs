@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 pub use follower::{Follower, Following, Step};
 pub use hubs::{Audience, Shape, Told, Topic};
 pub use relay::Relay;
-pub(crate) use retention::expired_through;
 pub use retention::{Retention, Swept};
 
 use crate::Error;

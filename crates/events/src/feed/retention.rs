@@ -263,7 +263,7 @@ async fn delete(tx: &mut Tx, some: &[Candidate]) -> Result<u64, Error> {
 }
 
 /// Everything through this place may be gone.
-pub(crate) async fn expired_through(conn: &mut Conn) -> Result<i64, Error> {
+pub(super) async fn expired_through(conn: &mut Conn) -> Result<i64, Error> {
     let (place,): (i64,) =
         on!(conn, |c| sqlx::query_as("SELECT expired_through FROM event_retention").fetch_one(c).await)?;
     Ok(place)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{Event, EventKind, TenantId, Timestamp};
 use serde_json::json;
 use sqlx::QueryBuilder;
-use storage::{Database, Error, Tx, on};
+use storage::{Database, Engine, Error, Tx, on};
 
 use super::{State, Subscription, store};
 use crate::delivery::queues;
@@ -21,6 +21,20 @@ const AT_ONCE: i64 = 100;
 
 /// Why one whose receiver has failed for days is disabled.
 const FAILING: &str = "nothing could be delivered for 5 days";
+
+/// Locks subscriptions, each by its tenant and its id, in the order in which all lock many. Nothing on SQLite, where only one writes.
+pub(crate) async fn lock(tx: &mut Tx, subscriptions: &[(&str, &str)]) -> Result<(), Error> {
+    let Engine::Postgres(_) = tx.engine() else { return Ok(()) };
+    on!(tx, |c| {
+        let mut query = QueryBuilder::new("SELECT id FROM subscription WHERE (tenant, id) IN (");
+        query.push_values(subscriptions, |mut row, (tenant, id)| {
+            row.push_bind(*tenant).push_bind(*id);
+        });
+        query.push(") ORDER BY tenant, id FOR UPDATE");
+        query.build().execute(c).await.map(drop)
+    })?;
+    Ok(())
+}
 
 /// Notes that the receivers of these, each by its tenant and its id, have taken something.
 pub(crate) async fn note_success(tx: &mut Tx, subscriptions: &[(&str, &str)]) -> Result<(), Error> {

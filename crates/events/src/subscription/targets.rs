@@ -27,8 +27,10 @@ struct TargetRow {
 
 impl TargetRow {
     fn into_target(self) -> Option<Target> {
+        let queue = Queue::Subscription { tenant: self.tenant.parse().ok()?, id: self.id };
         Some(Target {
-            queue: Queue::Subscription { tenant: self.tenant.parse().ok()?, id: self.id },
+            name: queue.name(),
+            queue,
             patterns: patterns(&self.types),
             handler: self.handler.unwrap_or_default(),
             from_seq: self.from_seq,
@@ -68,11 +70,11 @@ pub(crate) async fn of_tenants(conn: &mut Conn, tenants: &BTreeSet<TenantId>) ->
     Ok(rows.into_iter().filter_map(TargetRow::into_target).collect())
 }
 
-/// One subscription, if it is active.
+/// One subscription, whatever state it is in.
 pub(crate) async fn of_subscription(conn: &mut Conn, id: &str) -> Result<Option<Target>, Error> {
     let row: Option<TargetRow> = on!(conn, |c| {
         let mut query = QueryBuilder::new(COLUMNS);
-        query.push("s.id = ").push_bind(id).push(" AND s.state = 'active'");
+        query.push("s.id = ").push_bind(id);
         query.build_query_as().fetch_optional(c).await
     })?;
     Ok(row.and_then(TargetRow::into_target))

@@ -52,7 +52,7 @@ impl WriteTogether for Intake {
     /// The number of a webhook that is new.
     type Outcome = Option<i64>;
 
-    /// Rows are locked in one order by all who lock many: webhooks by what tells them apart, then deliveries, then queues.
+    /// Rows are locked in one order by all who lock many: webhooks by what tells them apart, then queues, then deliveries.
     async fn write(&self, tx: &mut Tx, entries: &[Entry]) -> Result<Vec<Option<i64>>, StorageError> {
         let now = self.ambient.now();
         let (mut kept, mut replied) = (Vec::new(), Vec::new());
@@ -73,22 +73,23 @@ impl WriteTogether for Intake {
             }
         }
         let deliveries: Vec<_> = entries.iter().zip(&outcomes).filter_map(delivery).collect();
-        put(tx, &deliveries, now).await?;
-        let concluded = replies::conclude(tx, replied, now).await?;
+        let replied = replies::unfinished(tx, replied).await?;
         let new = deliveries.iter().map(Touch::of);
-        let concluded = concluded.iter().map(|reply| Touch {
+        let concluded = replied.iter().map(|reply| Touch {
             queue: &reply.queue,
             due_at: reply.due_at().unwrap_or(now),
             has_changed: true,
         });
         touch(tx, new.chain(concluded)).await?;
+        put(tx, &deliveries, now).await?;
+        replies::conclude(tx, replied, now).await?;
         Ok(outcomes)
     }
 
     fn weight(entry: &Entry) -> usize {
         match entry {
             Entry::Kept(kept) => kept.webhook.body.len() + kept.webhook.headers.len(),
-            Entry::Reply(_) => 0,
+            Entry::Reply(_) => 1,
         }
     }
 }

@@ -71,6 +71,10 @@ impl Place {
         Self { nats: true, ..Self::postgres() }
     }
 
+    pub(crate) fn is_sqlite(&self) -> bool {
+        matches!(self.url, DatabaseUrl::Sqlite(_))
+    }
+
     /// The URL of the NATS server, if there is one.
     pub(crate) fn nats(&self) -> Option<&'static str> {
         self.nats.then(|| NATS.url())

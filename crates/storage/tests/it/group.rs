@@ -18,7 +18,6 @@ on_both_databases!(
     what_is_heavy_is_written_apart_and_bounded_by_its_weight,
     who_goes_away_disturbs_nobody,
     closing_writes_what_waits,
-    large_items_do_not_all_go_into_one_transaction,
 );
 
 /// A group whose transactions wait for a permit each, and are counted.
@@ -98,39 +97,6 @@ async fn a_batch_that_had_to_give_way_is_written_once_more() {
     let group = Group::new(database.clone(), BOUNDS, GivesWay(AtomicUsize::new(0)));
     group.submit("a".to_owned()).await.unwrap();
     assert_eq!(titles(&database).await, ["a"]);
-}
-
-/// Has large items, of which a transaction takes two.
-struct Large(Titles);
-
-#[async_trait::async_trait]
-impl WriteTogether for Large {
-    type Item = String;
-    type Outcome = usize;
-
-    async fn write(&self, tx: &mut Tx, titles: &[String]) -> Result<Vec<usize>, Error> {
-        self.0.write(tx, titles).await
-    }
-
-    fn weight(_: &String) -> usize {
-        4 << 20
-    }
-}
-
-async fn large_items_do_not_all_go_into_one_transaction(place: Place) {
-    let database = place.open().await;
-    let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
-    let titles = Titles { transactions: Arc::default(), gate: Arc::clone(&gate), begun: Arc::clone(&begun) };
-    let group = Group::new(database, BOUNDS, Large(titles));
-    let others = async {
-        begun.notified().await;
-        let others = join_all(["b", "c", "d"].map(|title| group.submit(title.to_owned())));
-        let opened = async { gate.add_permits(3) };
-        tokio::join!(others, opened).0
-    };
-    let (first, others) = tokio::join!(group.submit("a".to_owned()), others);
-    let others: Vec<_> = others.into_iter().map(Result::unwrap).collect();
-    assert_eq!((first.unwrap(), others), (1, vec![2, 2, 3]));
 }
 
 fn bench(database: &Database, bounds: GroupBounds) -> Bench {

@@ -19,6 +19,9 @@ on_both_databases!(
     what_is_of_no_interest_costs_no_writing,
     what_is_of_no_interest_holds_up_nothing,
     more_than_a_page_comes_page_by_page,
+    large_events_come_in_smaller_batches,
+    what_is_left_of_a_batch_comes_next,
+    a_lease_of_a_clock_that_went_wrong_has_ended,
     a_reader_hears_of_what_its_process_records,
 );
 
@@ -206,6 +209,47 @@ async fn more_than_a_page_comes_page_by_page(place: Place) {
     }
     assert!(matches!(take(&first).await, Err(Next::Nothing)));
     assert!(taken(&database).await.into_iter().eq((0..2100).map(|number| format!("{number:04}"))));
+}
+
+async fn large_events_come_in_smaller_batches(place: Place) {
+    let (_, ambient) = ManualClock::ambient();
+    let database = place.open_at(&ambient).await;
+    let first = reader(&database, &ambient);
+    let data = json!({"text": "x".repeat(60_000)});
+    let mut tx = database.begin().await.unwrap();
+    for number in 0..100 {
+        let (kind, subject) = (EventKind::PluginUpdated, format!("{number:04}"));
+        tx.record(Event { tenant: None, kind, subject, data: data.clone() });
+    }
+    tx.commit().await.unwrap();
+    let count = take(&first).await.unwrap();
+    assert!((60..=70).contains(&count), "about 4 MiB: {count}");
+    assert_eq!(take(&first).await.unwrap(), 100 - count);
+    assert!(taken(&database).await.into_iter().eq((0..100).map(|number| format!("{number:04}"))));
+}
+
+async fn what_is_left_of_a_batch_comes_next(place: Place) {
+    let (_, ambient) = ManualClock::ambient();
+    let database = place.open_at(&ambient).await;
+    let first = reader(&database, &ambient);
+    record_many(&database, EventKind::PluginUpdated, 3).await;
+    let Next::Batch(mut batch) = first.next().await.unwrap() else { panic!("there is one") };
+    let through = batch.events[0].seq;
+    batch.only_through(through).await.unwrap();
+    batch.commit().await.unwrap();
+    assert_eq!(take(&first).await.unwrap(), 2);
+    assert_eq!(taken(&database).await, ["0001", "0002"]);
+}
+
+async fn a_lease_of_a_clock_that_went_wrong_has_ended(place: Place) {
+    let (clock, ambient) = ManualClock::ambient();
+    let database = place.open_at(&ambient).await;
+    let (first, second) = (reader(&database, &ambient), reader(&database, &ambient));
+    record_many(&database, EventKind::PluginUpdated, 1).await;
+    take(&first).await.unwrap();
+    clock.set_back(Duration::from_hours(1));
+    record_many(&database, EventKind::PluginUpdated, 1).await;
+    assert_eq!(take(&second).await.unwrap(), 1);
 }
 
 async fn a_reader_hears_of_what_its_process_records(place: Place) {

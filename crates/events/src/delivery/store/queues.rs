@@ -1,13 +1,24 @@
 //! Leases of queues. A queue's `stamp` counts what was put into it, its `nudge` what its holder is to know at once.
+//!
+//! Rows are locked in one order by all who lock many: subscriptions by tenant and id, queues by name, then deliveries.
 
 use model::Timestamp;
 use sqlx::{FromRow, QueryBuilder};
 use storage::{Conn, Engine, Error, Tx, on};
 
 use crate::delivery::Queue;
+use crate::delivery::worker::LEASE;
 
 /// How many names one statement has.
 const NAMES: usize = 1000;
+
+/// How many queues that are due are put in order: those that are due the longest.
+const RANKED: i64 = 2000;
+
+/// When a lease ends that holds at the moment `now`, at the latest: one that goes further was given by a clock that went wrong.
+fn latest(now: Timestamp) -> Timestamp {
+    now.plus(2 * LEASE)
+}
 
 /// A queue that somebody should look at.
 #[derive(Debug, Clone, FromRow)]
@@ -17,6 +28,8 @@ pub(crate) struct DueQueue {
     kind: String,
     receiver: String,
     plugin_key: Option<String>,
+    /// How often one after the other it was let go of because its receiver fails.
+    pub(crate) failures: i64,
 }
 
 impl DueQueue {
@@ -34,26 +47,35 @@ pub(crate) struct Look {
     pub(crate) halted: i64,
 }
 
-/// The queues that are due and that nobody holds: tenant by tenant, and within each the longest due first. Of one tenant at most
-/// `per_tenant`, those that are held included.
+/// The queues that are due and that nobody holds, of those whose receivers fail or of the others: tenant by tenant, and within each
+/// the longest due first. Of one tenant at most `per_tenant`, those that are held included.
 pub(crate) async fn due(
     conn: &mut Conn,
     now: Timestamp,
+    is_failing: bool,
     (per_tenant, limit): (i64, i64),
 ) -> Result<Vec<DueQueue>, Error> {
     Ok(on!(conn, |c| {
         sqlx::query_as(
-            "SELECT queue, tenant, kind, receiver, plugin_key \
+            "WITH held AS (SELECT tenant, COUNT(*) AS queues FROM delivery_queue \
+                           WHERE owner IS NOT NULL AND lease_until > $1 GROUP BY tenant) \
+             SELECT queue, tenant, kind, receiver, plugin_key, failures \
              FROM (SELECT q.*, ROW_NUMBER() OVER (PARTITION BY q.tenant ORDER BY q.due_at, q.queue) \
-                      + (SELECT COUNT(*) FROM delivery_queue h \
-                         WHERE h.tenant = q.tenant AND h.owner IS NOT NULL AND h.lease_until > $1) AS turn \
-                   FROM delivery_queue q \
-                   WHERE q.due_at IS NOT NULL AND q.due_at <= $1 AND q.halted = 0 AND q.lease_until <= $1) AS ready \
+                      + COALESCE(held.queues, 0) AS turn \
+                   FROM (SELECT * FROM delivery_queue \
+                         WHERE due_at IS NOT NULL AND due_at <= $1 AND halted = 0 \
+                         AND (lease_until <= $1 OR lease_until > $4) \
+                         AND CASE WHEN failures > 0 THEN 1 ELSE 0 END = $5 \
+                         AND tenant NOT IN (SELECT tenant FROM held WHERE queues >= $2) \
+                         ORDER BY due_at LIMIT $6) q LEFT JOIN held ON held.tenant = q.tenant) AS ready \
              WHERE turn <= $2 ORDER BY turn, due_at, queue LIMIT $3",
         )
         .bind(now.as_millisecond())
         .bind(per_tenant)
         .bind(limit)
+        .bind(latest(now).as_millisecond())
+        .bind(i32::from(is_failing))
+        .bind(RANKED)
         .fetch_all(c)
         .await
     })?)
@@ -73,9 +95,10 @@ pub(crate) async fn claim(
             let mut query = QueryBuilder::new("UPDATE delivery_queue SET owner = ");
             query.push_bind(owner).push(", lease_until = ").push_bind(until.as_millisecond());
             query.push(
-                " WHERE queue IN (SELECT queue FROM delivery_queue WHERE halted = 0 AND lease_until <= ",
+                " WHERE queue IN (SELECT queue FROM delivery_queue WHERE halted = 0 AND (lease_until <= ",
             );
-            query.push_bind(now.as_millisecond()).push(" AND queue IN (");
+            query.push_bind(now.as_millisecond()).push(" OR lease_until > ");
+            query.push_bind(latest(now).as_millisecond()).push(") AND queue IN (");
             let mut list = query.separated(", ");
             for name in names {
                 list.push_bind(*name);
@@ -130,26 +153,62 @@ pub(crate) async fn look(conn: &mut Conn, name: &str, owner: &str) -> Result<Opt
     .await)?)
 }
 
-/// Lets go of a queue that nothing was put into since `stamp`: somebody is to look at it at `due_at`. `false` if something was,
-/// or `owner` does not hold it.
-pub(crate) async fn release(
-    tx: &mut Tx,
-    name: &str,
-    owner: &str,
-    (stamp, due_at): (i64, Option<i64>),
-) -> Result<bool, Error> {
-    let changed = on!(tx, |c| sqlx::query(
-        "UPDATE delivery_queue SET owner = NULL, lease_until = 0, due_at = $4 \
-         WHERE queue = $1 AND owner = $2 AND stamp = $3"
-    )
-    .bind(name)
-    .bind(owner)
-    .bind(stamp)
-    .bind(due_at)
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected()))?;
+/// How a queue is let go of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Release {
+    /// What it was like when it was read.
+    pub(crate) look: Look,
+    /// When somebody is to look at it.
+    pub(crate) due_at: Option<i64>,
+    /// Before when nothing in it is to be tried, whatever is put in: its receiver fails.
+    pub(crate) not_before: Option<i64>,
+    /// How often one after the other it was let go of because its receiver fails.
+    pub(crate) failures: i64,
+}
+
+/// Lets go of a queue, unless something was put into it that is to be tried before the moment that was found. Tells whether it did.
+pub(crate) async fn release(tx: &mut Tx, name: &str, owner: &str, release: &Release) -> Result<bool, Error> {
+    let Release { look, due_at, not_before, failures } = *release;
+    let changed = on!(tx, |c| {
+        let mut query =
+            QueryBuilder::new("UPDATE delivery_queue SET owner = NULL, lease_until = 0, failures = ");
+        query.push_bind(failures).push(", not_before = ").push_bind(not_before.unwrap_or(0));
+        match not_before {
+            None => query.push(", due_at = ").push_bind(due_at),
+            Some(not_before) => {
+                // What was put in meanwhile may be tried from then on.
+                query.push(", due_at = CASE WHEN stamp = ").push_bind(look.stamp);
+                query.push(" THEN ").push_bind(due_at.unwrap_or(not_before).max(not_before));
+                query.push(" ELSE ").push_bind(not_before).push(" END")
+            }
+        };
+        query.push(" WHERE queue = ").push_bind(name).push(" AND owner = ").push_bind(owner);
+        match not_before {
+            None => query.push(" AND stamp = ").push_bind(look.stamp),
+            // Somebody has asked for it to be tried at once.
+            Some(_) => query.push(" AND nudge = ").push_bind(look.nudge),
+        };
+        query.build().execute(c).await.map(|done| done.rows_affected())
+    })?;
     Ok(changed == 1)
+}
+
+/// Locks queues, in the order in which all lock many; those that are not there are passed over. Nothing on SQLite, where only one
+/// writes.
+pub(crate) async fn lock(tx: &mut Tx, names: &[&str]) -> Result<(), Error> {
+    let Engine::Postgres(_) = tx.engine() else { return Ok(()) };
+    for names in names.chunks(NAMES) {
+        on!(tx, |c| {
+            let mut query = QueryBuilder::new("SELECT queue FROM delivery_queue WHERE queue IN (");
+            let mut list = query.separated(", ");
+            for name in names {
+                list.push_bind(*name);
+            }
+            query.push(") ORDER BY queue FOR UPDATE");
+            query.build().execute(c).await.map(drop)
+        })?;
+    }
+    Ok(())
 }
 
 /// Lets go of all queues of a process that ends.
@@ -183,6 +242,12 @@ pub(crate) async fn halt(tx: &mut Tx, queue: &Queue) -> Result<(), Error> {
 
 /// Has a queue that was halted taken again, and all that waits in it tried at once.
 pub(crate) async fn resume(tx: &mut Tx, name: &str, now: Timestamp) -> Result<(), Error> {
+    on!(tx, |c| sqlx::query("UPDATE delivery_queue SET halted = 0 WHERE queue = $1")
+        .bind(name)
+        .execute(c)
+        .await
+        .map(drop))?;
+    rouse(tx, name, now).await?;
     on!(tx, |c| sqlx::query(
         "UPDATE delivery SET due_at = $2 WHERE queue = $1 AND finished_at IS NULL AND due_at > $2"
     )
@@ -191,39 +256,34 @@ pub(crate) async fn resume(tx: &mut Tx, name: &str, now: Timestamp) -> Result<()
     .execute(c)
     .await
     .map(drop))?;
-    on!(tx, |c| {
-        sqlx::query(
-        "UPDATE delivery_queue SET halted = 0, nudge = nudge + 1, stamp = stamp + 1, due_at = $2 WHERE queue = $1"
-    )
-    .bind(name)
-    .bind(now.as_millisecond())
-    .execute(c)
-    .await
-    .map(drop)
-    })?;
     Ok(())
 }
 
-/// Has somebody look at a queue anew, at once. `false` if there is none.
+/// Has somebody look at a queue anew, at once, whatever pause it has. `false` if there is none.
 pub(crate) async fn rouse(tx: &mut Tx, name: &str, now: Timestamp) -> Result<bool, Error> {
-    let changed = on!(tx, |c| sqlx::query(
-        "UPDATE delivery_queue SET nudge = nudge + 1, stamp = stamp + 1, due_at = $2 WHERE queue = $1"
+    let changed = on!(tx, |c| {
+        sqlx::query(
+        "UPDATE delivery_queue SET nudge = nudge + 1, stamp = stamp + 1, due_at = $2, not_before = 0 WHERE queue = $1"
     )
     .bind(name)
     .bind(now.as_millisecond())
     .execute(c)
     .await
-    .map(|done| done.rows_affected()))?;
+    .map(|done| done.rows_affected())
+    })?;
     Ok(changed == 1)
 }
 
-/// Has the holder of a queue, if there is one, look at its receiver anew.
+/// Has the holder of a queue, if there is one, look at its receiver anew. The receiver before had asked for the pause that there may be.
 pub(crate) async fn nudge(tx: &mut Tx, name: &str) -> Result<(), Error> {
-    on!(tx, |c| sqlx::query("UPDATE delivery_queue SET nudge = nudge + 1 WHERE queue = $1")
-        .bind(name)
-        .execute(c)
-        .await
-        .map(drop))?;
+    on!(tx, |c| sqlx::query(
+        "UPDATE delivery_queue SET nudge = nudge + 1, not_before = 0, \
+         due_at = CASE WHEN due_at = not_before THEN 0 ELSE due_at END WHERE queue = $1"
+    )
+    .bind(name)
+    .execute(c)
+    .await
+    .map(drop))?;
     Ok(())
 }
 

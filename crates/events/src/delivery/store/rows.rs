@@ -10,6 +10,12 @@ use crate::delivery::window::{Row, key_of};
 /// How many rows one statement finishes.
 const ROWS: usize = 1000;
 
+const UNFINISHED: &str = "SELECT seq, ordering_key, due_at, attempts, created_at, event_seq, webhook_seq, handler \
+     FROM delivery WHERE queue = $1 AND finished_at IS NULL AND seq > $2 ORDER BY seq LIMIT $3";
+
+const COUNT_SOME: &str = "SELECT COUNT(*) FROM \
+     (SELECT 1 FROM delivery WHERE queue = $1 AND finished_at IS NULL LIMIT $2) AS unfinished";
+
 #[derive(FromRow)]
 struct Unfinished {
     seq: i64,
@@ -43,18 +49,14 @@ pub(crate) async fn unfinished(
     queue: &str,
     (after, limit): (i64, i64),
 ) -> Result<Vec<Row>, Error> {
-    let rows: Vec<Unfinished> = on!(conn, |c| {
-        sqlx::query_as(
-        "SELECT seq, ordering_key, due_at, attempts, created_at, event_seq, webhook_seq, handler FROM delivery \
-         WHERE queue = $1 AND finished_at IS NULL AND seq > $2 ORDER BY seq LIMIT $3"
-    )
-    .bind(queue)
-    .bind(after)
-    .bind(limit)
-    .fetch_all(c)
-    .await
-    })?;
+    let rows: Vec<Unfinished> =
+        on!(conn, |c| { sqlx::query_as(UNFINISHED).bind(queue).bind(after).bind(limit).fetch_all(c).await })?;
     Ok(rows.into_iter().map(Row::from).collect())
+}
+
+/// How many of a queue are not finished, counted as far as `most`.
+pub(crate) async fn count_some(conn: &mut Conn, queue: &str, most: i64) -> Result<i64, Error> {
+    Ok(on!(conn, |c| sqlx::query_scalar(COUNT_SOME).bind(queue).bind(most).fetch_one(c).await)?)
 }
 
 /// How many of each queue are not finished; queues without any are left out.
@@ -102,23 +104,39 @@ pub(crate) async fn finish_delivered(
     Ok(())
 }
 
-/// Writes what else became of one. `false` if another process has written something first.
+/// What is written of a delivery that its receiver does not have.
+#[derive(Debug)]
+pub(crate) struct Undelivered<'a> {
+    state: &'static str,
+    attempts: i64,
+    due_at: Option<i64>,
+    status: Option<u16>,
+    error: &'a str,
+}
+
+impl<'a> Undelivered<'a> {
+    /// `None` where its receiver has it.
+    pub(crate) fn of(row: &Row, conclusion: &'a Conclusion) -> Option<Self> {
+        let (state, attempts, due_at, status, error) = match conclusion {
+            Conclusion::Delivered { .. } => return None,
+            Conclusion::Again { due_at, attempts, status, error, .. } => {
+                ("pending", *attempts, Some(*due_at), *status, error)
+            }
+            Conclusion::Failed { attempts, status, error, .. } => ("failed", *attempts, None, *status, error),
+            Conclusion::Skipped { error } => ("skipped", row.attempts, None, None, error),
+        };
+        Some(Self { state, attempts, due_at, status, error })
+    }
+}
+
+/// Writes that a receiver does not have one. `false` if another process has written something first.
 pub(crate) async fn conclude(
     tx: &mut Tx,
     (seq, seen_attempts): (i64, i64),
-    conclusion: &Conclusion,
+    undelivered: &Undelivered<'_>,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    let (state, attempts, due_at, status, error) = match conclusion {
-        Conclusion::Delivered { status } => ("delivered", seen_attempts + 1, None, *status, None),
-        Conclusion::Again { due_at, attempts, status, error, .. } => {
-            ("pending", *attempts, Some(*due_at), *status, Some(error))
-        }
-        Conclusion::Failed { attempts, status, error, .. } => {
-            ("failed", *attempts, None, *status, Some(error))
-        }
-        Conclusion::Skipped { error } => ("skipped", seen_attempts, None, None, Some(error)),
-    };
+    let Undelivered { state, attempts, due_at, status, error } = *undelivered;
     let changed = on!(tx, |c| {
         sqlx::query(
             "UPDATE delivery SET state = $3, attempts = $4, due_at = COALESCE($5, due_at), last_status = $6, \
@@ -137,4 +155,30 @@ pub(crate) async fn conclude(
         .map(|done| done.rows_affected())
     })?;
     Ok(changed == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Ambient;
+    use storage::{Database, DatabaseUrl, Engine};
+
+    use super::*;
+
+    /// SQLite knows nothing of how many rows there are of what, and takes one of the indexes that fit: a long history must not be
+    /// gone through for what is not finished.
+    #[tokio::test]
+    async fn what_is_unfinished_has_an_index_that_sqlite_takes() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("test.db"));
+        let migrations = [storage::MIGRATIONS, crate::MIGRATIONS];
+        let database = Database::open(&url, &migrations, Ambient::system()).await.unwrap();
+        let mut conn = database.read().await.unwrap();
+        for sql in [UNFINISHED, COUNT_SOME] {
+            let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let Engine::Sqlite(sqlite) = conn.engine() else { panic!("it is SQLite") };
+            let query = sqlx::query_as(sql).bind("q").bind(0).bind(10);
+            let plan: Vec<(i64, i64, i64, String)> = query.fetch_all(sqlite).await.unwrap();
+            assert!(plan.iter().any(|step| step.3.contains("delivery_unfinished")), "{plan:?}");
+        }
+    }
 }

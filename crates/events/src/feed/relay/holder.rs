@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DEADLINE, Message, Relay, subject};
 
-/// How long a holder that has died keeps others from publishing.
+/// How long a holder that has died keeps others from publishing. A lease that goes much further was given by a clock that went wrong.
 const LEASE: Duration = Duration::from_secs(6);
 /// How often the lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(2);
@@ -125,11 +125,13 @@ impl Relay {
         let now = self.0.ambient.now();
         let mut tx = self.0.database.begin().await?;
         let taken = on!(tx, |c| sqlx::query(
-            "UPDATE event_relay SET holder = $1, lease_until = $2 WHERE holder = $1 OR lease_until <= $3"
+            "UPDATE event_relay SET holder = $1, lease_until = $2 WHERE holder = $1 OR lease_until <= $3 \
+             OR lease_until > $4"
         )
         .bind(&self.0.name)
         .bind(now.plus(LEASE).as_millisecond())
         .bind(now.as_millisecond())
+        .bind(now.plus(2 * LEASE).as_millisecond())
         .execute(c)
         .await
         .map(|done| done.rows_affected()))?;

@@ -102,7 +102,7 @@ async fn what_a_full_queue_lacks_is_given_later(place: Place) {
     for key in 0..20 {
         assert!(numbers.iter().filter(|n| *n % 20 == key).is_sorted(), "key {key}");
     }
-    assert_eq!(numbers.len(), 20 + 11_500, "the first of each key twice");
+    assert_eq!(numbers.len(), 8 + 11_500, "those that were tried before it was known to fail, twice");
     numbers.sort_unstable();
     numbers.dedup();
     assert_eq!(numbers, (0..11_500).collect::<Vec<_>>());

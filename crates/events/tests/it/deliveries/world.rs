@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State as Shared};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use events::delivery::{Deliveries, Delivery, Filter, Parts, State};
+use events::delivery::{Bounds, Deliveries, Delivery, Filter, Parts, State};
 use events::subscription::{self, Actor, Endpoints, NewSubscription, Scope, Subscription, Subscriptions};
 use events::{Answer, Cause, FoundHandler, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
 use futures::StreamExt as _;
@@ -27,7 +27,7 @@ use crate::place::Place;
 const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// How long an endpoint may take in tests.
-const DEADLINE: Duration = Duration::from_secs(4);
+pub(super) const DEADLINE: Duration = Duration::from_secs(4);
 
 /// What a receiver was given.
 #[derive(Debug, Clone)]
@@ -73,6 +73,8 @@ struct Known {
     hooks: Vec<(TenantId, Hook)>,
     /// Told when somebody asks for a handler, who waits then until the other is told.
     asking: Option<(Arc<Notify>, Arc<Notify>)>,
+    /// Tenants of whom it cannot be told what their plugins want.
+    untold: Vec<TenantId>,
 }
 
 /// A database, a clock, and receivers.
@@ -125,11 +127,11 @@ impl World {
     }
 
     pub(super) async fn process(self: &Arc<Self>) -> Process {
-        self.process_with(DEADLINE).await
+        self.process_with(DEADLINE, Bounds::default()).await
     }
 
-    /// A process that gives endpoints so long to answer.
-    pub(super) async fn process_with(self: &Arc<Self>, deadline: Duration) -> Process {
+    /// A process that gives endpoints so long to answer, with these bounds.
+    pub(super) async fn process_with(self: &Arc<Self>, deadline: Duration, bounds: Bounds) -> Process {
         let database = self.place.open(&self.ambient).await;
         let master = MasterKey::from_base64(&MASTER_KEY.into()).unwrap();
         let sealer = Sealer::open(&database, master, self.ambient.clone()).await.unwrap();
@@ -138,13 +140,14 @@ impl World {
         let endpoints = Endpoints::new(client, sealer, self.ambient.clone()).with_deadline(deadline);
         let plugins = Some(Arc::clone(self) as Arc<dyn Plugins>);
         let ambient = self.ambient.clone();
-        let deliveries = Deliveries::new(Parts {
+        let delivery_parts = Parts {
             database: database.clone(),
             endpoints: endpoints.clone(),
             plugins: plugins.clone(),
             webhooks: None,
             ambient: ambient.clone(),
-        });
+        };
+        let deliveries = Deliveries::with_bounds(delivery_parts, bounds);
         let parts = subscription::Parts {
             database,
             endpoints,
@@ -195,6 +198,21 @@ impl World {
         let held = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         self.known.lock().unwrap().asking = Some(held.clone());
         held
+    }
+
+    /// Of which tenants it cannot be told what their plugins want.
+    pub(super) fn untold(&self, tenants: &[&TenantId]) {
+        self.known.lock().unwrap().untold = tenants.iter().copied().cloned().collect();
+    }
+
+    /// Waits until a statement waits for another transaction. For PostgreSQL.
+    pub(super) async fn someone_waits(&self) {
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        let begun = std::time::Instant::now();
+        while self.count(waiting).await == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(15), "nobody waits");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// A subscription to `types` whose endpoint is at `at`, and its secret.
@@ -308,12 +326,11 @@ async fn receive(
     }
     tokio::time::sleep(behaviour.takes).await;
     let status = StatusCode::from_u16(behaviour.status.max(200)).unwrap();
-    let mut response = match behaviour.trails_off {
-        true => {
-            let words = futures::stream::iter([Ok::<_, Infallible>("so")]).chain(futures::stream::pending());
-            (status, Body::from_stream(words)).into_response()
-        }
-        false => status.into_response(),
+    let mut response = if behaviour.trails_off {
+        let words = futures::stream::iter([Ok::<_, Infallible>("so")]).chain(futures::stream::pending());
+        (status, Body::from_stream(words)).into_response()
+    } else {
+        status.into_response()
     };
     for (name, value) in behaviour.headers {
         response.headers_mut().insert(name, value.parse().unwrap());
@@ -325,6 +342,10 @@ async fn receive(
 impl Plugins for World {
     async fn hooks(&self, tenant: &TenantId) -> Result<Vec<Hook>, ReceiveError> {
         let known = self.known.lock().unwrap();
+        if known.untold.contains(tenant) {
+            let message = "not at the moment".into();
+            return Err(ReceiveError { message, refusal: Refusal::NotNow, retry_after: None });
+        }
         Ok(known.hooks.iter().filter(|(of, _)| of == tenant).map(|(_, hook)| hook.clone()).collect())
     }
 
