@@ -13,6 +13,7 @@ pub const MIGRATIONS: &[Migration] = &[
     delivery::DELIVERIES,
     subscription::SUBSCRIPTIONS,
     delivery::PAUSES,
+    delivery::EVENTS_BY_ID,
 ];
 
 /// The rows that this crate has of a tenant, in an order in which they can be deleted.

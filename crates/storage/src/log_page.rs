@@ -5,7 +5,7 @@ use model::{EventPattern, TenantId};
 use sqlx::QueryBuilder;
 
 use crate::event_log::{COLUMNS, PAGE, last_place};
-use crate::{Conn, Error, LoggedEvent, on};
+use crate::{Conn, Engine, Error, LoggedEvent, on};
 
 /// How many events are looked at for one page, at most: most of them may be of types that nobody wants.
 const EXAMINED: i64 = 10_000;
@@ -63,15 +63,20 @@ pub async fn last_event(conn: &mut Conn) -> Result<i64, Error> {
 pub async fn log_page(conn: &mut Conn, wanted: &Wanted, after: i64, limit: i64) -> Result<LogPage, Error> {
     // Read first: all that is before it is there to be seen from here on.
     let end = last_place(conn).await?;
-    let examined =
-        if wanted.types.is_empty() { None } else { place_of(conn, wanted, (after, EXAMINED)).await? };
-    let through = examined.unwrap_or(end);
-    if wanted.is_none() || through <= after {
-        return Ok(LogPage { events: Vec::new(), next: through.max(after), is_last: examined.is_none() });
+    if wanted.is_none() || end <= after {
+        return Ok(LogPage { events: Vec::new(), next: end.max(after), is_last: true });
     }
-    let sizes = sizes(conn, wanted, (after, through), limit.clamp(1, PAGE)).await?;
+    let limit = limit.clamp(1, PAGE);
+    let (mut examined, mut through) = (None, end);
+    let mut sizes = sizes_of(conn, wanted, (after, end), limit).await?;
+    if is_short(&sizes, limit) && !wanted.types.is_empty() {
+        // Only now it matters how far was looked. Read anew as far as that, as something may have been removed meanwhile.
+        examined = place_of(conn, wanted, (after, end), EXAMINED).await?;
+        through = examined.unwrap_or(end);
+        sizes = sizes_of(conn, wanted, (after, through), limit).await?;
+    }
     let fitting = fitting(&sizes);
-    let is_whole = fitting == sizes.len() && i64::try_from(fitting).is_ok_and(|count| count < limit);
+    let is_whole = fitting == sizes.len() && is_short(&sizes, limit);
     let last = sizes.get(fitting.wrapping_sub(1)).map(|(seq, _)| *seq);
     let Some(last) = last else {
         return Ok(LogPage { events: Vec::new(), next: through, is_last: examined.is_none() });
@@ -80,6 +85,11 @@ pub async fn log_page(conn: &mut Conn, wanted: &Wanted, after: i64, limit: i64) 
     events.retain(|event| wanted.takes(&event.kind));
     let next = if is_whole { through } else { last };
     Ok(LogPage { events, next, is_last: is_whole && examined.is_none() })
+}
+
+/// Whether there were fewer than so many.
+fn is_short(sizes: &[(i64, i64)], limit: i64) -> bool {
+    i64::try_from(sizes.len()).is_ok_and(|count| count < limit)
 }
 
 /// The events of some tenants, or of all where `tenants` is `None`, after one place and through another, oldest first; at most
@@ -121,15 +131,16 @@ pub(crate) fn fitting(sizes: &[(i64, i64)]) -> usize {
     within.count().max(usize::from(!sizes.is_empty()))
 }
 
-/// The place of the event that is the `count`th after `after`; `None` where there are not as many.
+/// The place of the event that is the `count`th after one place and through another; `None` where there are not as many.
 async fn place_of(
     conn: &mut Conn,
     wanted: &Wanted,
-    (after, count): (i64, i64),
+    (after, through): (i64, i64),
+    count: i64,
 ) -> Result<Option<i64>, Error> {
     let row: Option<(i64,)> = on!(conn, |c| {
         let mut query = QueryBuilder::new("SELECT seq FROM event WHERE seq > ");
-        query.push_bind(after);
+        query.push_bind(after).push(" AND seq <= ").push_bind(through);
         if let Some(tenant) = &wanted.tenant {
             query.push(" AND tenant = ").push_bind(tenant.as_str());
         }
@@ -139,13 +150,19 @@ async fn place_of(
     Ok(row.map(|(seq,)| seq))
 }
 
-/// Adds what a wanted event is to a statement.
-macro_rules! push_wanted {
+/// Adds whose events are meant, and where, to a statement.
+macro_rules! push_range {
     ($query:expr, $wanted:expr, $after:expr, $through:expr) => {
         $query.push(" FROM event WHERE seq > ").push_bind($after).push(" AND seq <= ").push_bind($through);
         if let Some(tenant) = &$wanted.tenant {
             $query.push(" AND tenant = ").push_bind(tenant.as_str());
         }
+    };
+}
+
+/// Adds which types are wanted to a statement that has conditions already.
+macro_rules! push_types {
+    ($query:expr, $wanted:expr) => {
         for list in &$wanted.types {
             $query.push(" AND (");
             for (index, pattern) in list.iter().enumerate() {
@@ -162,21 +179,28 @@ macro_rules! push_wanted {
             }
             $query.push(")");
         }
-        $query.push(" ORDER BY seq");
     };
 }
 
-/// Places and sizes of wanted events.
-async fn sizes(
+/// Places and sizes of wanted events, of the first 10,000 in the range where only some types are wanted.
+async fn sizes_of(
     conn: &mut Conn,
     wanted: &Wanted,
     (after, through): (i64, i64),
     limit: i64,
 ) -> Result<Vec<(i64, i64)>, Error> {
+    // SQLite gives them in the order within, and would sort all of them to have it said again.
+    let is_sorted = matches!(conn.engine(), Engine::Sqlite(_));
     Ok(on!(conn, |c| {
-        let mut query = QueryBuilder::new("SELECT seq, size");
-        push_wanted!(query, wanted, after, through);
-        query.push(" LIMIT ").push_bind(limit);
+        let mut query = QueryBuilder::new("SELECT seq, size FROM (SELECT seq, size, kind");
+        push_range!(query, wanted, after, through);
+        query.push(" ORDER BY seq");
+        if !wanted.types.is_empty() {
+            query.push(" LIMIT ").push_bind(EXAMINED);
+        }
+        query.push(") AS examined WHERE TRUE");
+        push_types!(query, wanted);
+        query.push(if is_sorted { " LIMIT " } else { " ORDER BY seq LIMIT " }).push_bind(limit);
         query.build_query_as().fetch_all(c).await
     })?)
 }
@@ -189,7 +213,9 @@ async fn fetch(
     Ok(on!(conn, |c| {
         let mut query = QueryBuilder::new("SELECT ");
         query.push(COLUMNS);
-        push_wanted!(query, wanted, after, through);
+        push_range!(query, wanted, after, through);
+        push_types!(query, wanted);
+        query.push(" ORDER BY seq");
         query.build_query_as().fetch_all(c).await
     })?)
 }

@@ -42,7 +42,7 @@ pub use queue::{NewDelivery, Payload, Queue, enqueue};
 pub(crate) use queue::{Touch, put, touch};
 pub(crate) use receive::{Outcome, Parcel, PluginReceiver, Receiver, Refused, told, took_too_long};
 pub(crate) use retry::{Conclusion, conclude_first};
-pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, PAUSES, QUEUE_ROWS, delete, rows};
+pub(crate) use schema::{DELIVERIES, DELIVERY_ROWS, EVENTS_BY_ID, PAUSES, QUEUE_ROWS, delete, rows};
 pub(crate) use store::queues;
 
 use crate::subscription::Endpoints;

@@ -145,7 +145,7 @@ pub async fn enqueue(tx: &mut Tx, deliveries: &[NewDelivery], now: Timestamp) ->
     put(tx, deliveries, now).await
 }
 
-/// Puts deliveries into their queues after [`touch`] has said so.
+/// Puts deliveries into their queues, which have been [touched](touch) before.
 pub(crate) async fn put(
     tx: &mut Tx,
     deliveries: &[NewDelivery],

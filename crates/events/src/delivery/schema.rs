@@ -83,6 +83,13 @@ pub(crate) const PAUSES: Migration = Migration {
     ",
 };
 
+/// Finding what others have published by the id that they gave it.
+pub(crate) const EVENTS_BY_ID: Migration = Migration {
+    version: 2026_11_21_65,
+    name: "events by the ids of their publishers",
+    sql: "CREATE INDEX event_by_id ON event (tenant, source_id) WHERE source_id IS NOT NULL;",
+};
+
 /// The deliveries of a tenant.
 pub(crate) const DELIVERY_ROWS: TenantData =
     rows("deliveries", |tx, tenant, limit| Box::pin(delete(tx, DELIVERIES_OF, (tenant, limit))));

@@ -6,8 +6,12 @@ use model::Ambient;
 use storage::{Conn, Database, Error, Tx, last_event, on};
 use tokio::time::MissedTickBehavior;
 
+use crate::subscription::health;
+
 /// How often the log is looked at.
 const INTERVAL: Duration = Duration::from_secs(15);
+/// How often it is from its very beginning, where some may have stayed because they were needed.
+const WHOLE: u32 = 240;
 /// The pause between two transactions that remove something, for those who want to write.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How many events one transaction removes.
@@ -41,6 +45,16 @@ struct State {
     counted_through: i64,
     bytes: i64,
     counted_at: i64,
+    expired_through: i64,
+}
+
+/// From where on is looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// From the first event.
+    Beginning,
+    /// From behind the last that was removed: before it are those alone that were needed then.
+    Removed,
 }
 
 /// What is looked at of an event.
@@ -61,9 +75,10 @@ impl Retention {
     pub async fn run(self) {
         let mut interval = tokio::time::interval(INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        for round in (0..WHOLE).cycle() {
             interval.tick().await;
-            match self.sweep().await {
+            let swept = if round == 0 { self.sweep().await } else { self.sweep_from(Start::Removed).await };
+            match swept {
                 Ok(Swept { events: 0, .. }) => {}
                 Ok(Swept { events, bytes }) => {
                     tracing::info!(events, size_bytes = bytes, "removed old events");
@@ -76,12 +91,19 @@ impl Retention {
         }
     }
 
-    /// Removes all that is to be removed by now, in small transactions.
+    /// Removes all that is to be removed by now, in small transactions. What subscriptions that are disabled for longer than events
+    /// are kept have not been given is skipped, and needed no more.
     pub async fn sweep(&self) -> Result<Swept, Error> {
+        let now = self.ambient.now();
+        while health::abandon(&self.database, (now.minus(self.age), now)).await? > 0 {}
+        self.sweep_from(Start::Beginning).await
+    }
+
+    async fn sweep_from(&self, from: Start) -> Result<Swept, Error> {
         self.count().await?;
         let mut swept = Swept::default();
         loop {
-            let removed = self.remove_some().await?;
+            let removed = self.remove_some(from).await?;
             swept.events += removed.events;
             swept.bytes += removed.bytes;
             if removed.events == 0 {
@@ -100,7 +122,7 @@ impl Retention {
             let mut tx = self.database.begin().await?;
             state = on!(tx, |c| sqlx::query_as(
                 "UPDATE event_retention SET counted_through = 0, bytes = 0, counted_at = $1 \
-                 RETURNING counted_through, bytes, counted_at"
+                 RETURNING counted_through, bytes, counted_at, expired_through"
             )
             .bind(self.ambient.now().as_millisecond())
             .fetch_one(c)
@@ -146,22 +168,24 @@ impl Retention {
         Ok(through.map(|through| (through, bytes)))
     }
 
-    async fn remove_some(&self) -> Result<Swept, Error> {
+    async fn remove_some(&self, from: Start) -> Result<Swept, Error> {
         let mut conn = self.database.read().await?;
         let seen = state(&mut conn).await?;
-        let some = self.removable(candidates(&mut conn, seen.counted_through).await?, seen.bytes);
+        let some = self.removable(candidates(&mut conn, seen.range(from)).await?, seen.bytes);
         drop(conn);
         if some.is_empty() {
             return Ok(Swept::default());
         }
         let mut tx = self.database.begin().await?;
         // Also keeps other processes from removing the same.
-        let state: State = on!(tx, |c| sqlx::query_as(
-            "UPDATE event_retention SET bytes = bytes RETURNING counted_through, bytes, counted_at"
+        let state: State = on!(tx, |c| {
+            sqlx::query_as(
+            "UPDATE event_retention SET bytes = bytes RETURNING counted_through, bytes, counted_at, expired_through"
         )
         .fetch_one(c)
-        .await)?;
-        let some = self.removable(candidates(&mut tx, state.counted_through).await?, state.bytes);
+        .await
+        })?;
+        let some = self.removable(candidates(&mut tx, state.range(from)).await?, state.bytes);
         let Some(last) = some.last().map(|each| each.seq) else { return Ok(Swept::default()) };
         let bytes: i64 = some.iter().map(|each| each.size).sum();
         let events = delete(&mut tx, &some).await?;
@@ -192,22 +216,36 @@ impl Retention {
     }
 }
 
-async fn state(conn: &mut Conn) -> Result<State, Error> {
-    Ok(on!(conn, |c| sqlx::query_as("SELECT counted_through, bytes, counted_at FROM event_retention")
-        .fetch_one(c)
-        .await)?)
+impl State {
+    /// After which event, and through which, may be removed.
+    fn range(self, from: Start) -> (i64, i64) {
+        let after = match from {
+            Start::Beginning => 0,
+            Start::Removed => self.expired_through,
+        };
+        (after, self.counted_through)
+    }
 }
 
-/// The oldest events that nobody needs any more.
-async fn candidates(conn: &mut Conn, counted_through: i64) -> Result<Vec<Candidate>, Error> {
+async fn state(conn: &mut Conn) -> Result<State, Error> {
+    Ok(on!(conn, |c| sqlx::query_as(
+        "SELECT counted_through, bytes, counted_at, expired_through FROM event_retention"
+    )
+    .fetch_one(c)
+    .await)?)
+}
+
+/// The oldest events of a range that nobody needs any more.
+async fn candidates(conn: &mut Conn, (after, through): (i64, i64)) -> Result<Vec<Candidate>, Error> {
     Ok(on!(conn, |c| sqlx::query_as(
         "SELECT seq, size, recorded_at FROM event \
-         WHERE seq <= $1 AND seq <= (SELECT COALESCE(MIN(cursor), $1) FROM log_reader) \
+         WHERE seq > $3 AND seq <= $1 AND seq <= (SELECT COALESCE(MIN(cursor), $1) FROM log_reader) \
          AND NOT EXISTS (SELECT 1 FROM delivery WHERE event_seq = event.seq AND finished_at IS NULL) \
          ORDER BY seq LIMIT $2"
     )
-    .bind(counted_through)
+    .bind(through)
     .bind(BATCH)
+    .bind(after)
     .fetch_all(c)
     .await)?)
 }

@@ -187,7 +187,8 @@ impl Subscriptions {
             (Destination::Endpoint(_), Some(text), None) => {
                 wrong.endpoint(&text, &self.0.endpoints.client).map(Destination::Endpoint)
             }
-            (Destination::Handler { plugin, plugin_key, .. }, None, Some(text)) => match wrong.handler(&text) {
+            (Destination::Handler { plugin, plugin_key, .. }, None, Some(text)) => match wrong.handler(&text)
+            {
                 Some(handler) => {
                     let found = self.plugin_key(actor.tenant, (&plugin, &handler), &mut wrong).await?;
                     if found.is_some_and(|found| found != plugin_key) {

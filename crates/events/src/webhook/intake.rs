@@ -73,6 +73,7 @@ impl WriteTogether for Intake {
             }
         }
         let deliveries: Vec<_> = entries.iter().zip(&outcomes).filter_map(delivery).collect();
+        let replied = replies::unfinished(tx, replied).await?;
         let new = deliveries.iter().map(Touch::of);
         let concluded = replied.iter().map(|reply| Touch {
             queue: &reply.queue,

@@ -21,7 +21,7 @@ pub use grants::{Grants, SecretUse};
 pub(crate) use rules::check;
 pub(crate) use shape::{normalize, restore};
 pub use webhook::handler as webhook_handler;
-pub(crate) use webhook::{complete_listens, check_webhook_handler, secret_field};
+pub(crate) use webhook::{check_webhook_handler, complete_listens, secret_field};
 
 /// `backend` of a manifest: exactly one of `entry_point`, `upstream` and `component`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

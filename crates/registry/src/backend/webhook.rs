@@ -67,8 +67,10 @@ pub(crate) fn check_webhook_handler(
 
 /// The handlers that routes and hooks name, each with its place.
 fn named<'a>(routes: &'a [Route], hooks: &'a [Hook]) -> impl Iterator<Item = (String, &'a str)> {
-    let routes = routes.iter().enumerate().map(|(index, each)| (format!("routes/{index}"), each.handler.as_str()));
-    let hooks = hooks.iter().enumerate().map(|(index, each)| (format!("hooks/{index}"), each.handler.as_str()));
+    let routes =
+        routes.iter().enumerate().map(|(index, each)| (format!("routes/{index}"), each.handler.as_str()));
+    let hooks =
+        hooks.iter().enumerate().map(|(index, each)| (format!("hooks/{index}"), each.handler.as_str()));
     routes.chain(hooks)
 }
 
@@ -149,6 +151,9 @@ mod tests {
         .unwrap();
         let Err(Error::Manifest(found)) = check_webhook_handler(&manifest, &definition) else { panic!() };
         let pointers: Vec<_> = found.iter().map(|each| each.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/backend/routes/1/handler", "/backend/hooks/0/handler", "/backend/entryPoint"]);
+        assert_eq!(
+            pointers,
+            ["/backend/routes/1/handler", "/backend/hooks/0/handler", "/backend/entryPoint"]
+        );
     }
 }

@@ -63,7 +63,11 @@ async fn former_secrets(house: House) {
     configure(&registry, "acme", json!({"key": "four"})).await;
     assert_eq!(secrets(&registry, "acme").await, ["four", "three"], "two at most");
     configure(&registry, "acme", json!({"shop": "s"})).await;
-    assert_eq!(secrets(&registry, "acme").await, [""; 0], "who takes the secret away wants no signature at all");
+    assert_eq!(
+        secrets(&registry, "acme").await,
+        [""; 0],
+        "who takes the secret away wants no signature at all"
+    );
     configure(&registry, "acme", json!({"key": "five"})).await;
     assert_eq!(secrets(&registry, "acme").await, ["five"], "and none of the former again");
 }

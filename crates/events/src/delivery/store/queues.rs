@@ -294,6 +294,11 @@ pub(crate) async fn remove(tx: &mut Tx, name: &str, reason: &str, now: Timestamp
         .execute(c)
         .await
         .map(drop))?;
+    skip(tx, name, reason, now).await
+}
+
+/// Skips all that is yet to come out of a queue.
+pub(crate) async fn skip(tx: &mut Tx, name: &str, reason: &str, now: Timestamp) -> Result<(), Error> {
     on!(tx, |c| sqlx::query(
         "UPDATE delivery SET state = 'skipped', last_error = $2, finished_at = $3 \
          WHERE queue = $1 AND finished_at IS NULL"

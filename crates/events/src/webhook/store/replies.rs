@@ -1,6 +1,6 @@
 //! What becomes of webhooks whose handler was called while their sender waited.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{TenantId, Timestamp};
 use sqlx::QueryBuilder;
@@ -29,44 +29,56 @@ impl Reply {
     }
 }
 
-/// Writes down the ends of calls. Gives those whose deliveries were unfinished: the holders of their queues are to be told.
-pub(crate) async fn conclude<'a>(
-    tx: &mut Tx,
-    mut replies: Vec<&'a Reply>,
-    now: Timestamp,
-) -> Result<Vec<&'a Reply>, Error> {
+/// Those of `replies` whose deliveries are unfinished: others have ended them, or their tenant is gone.
+pub(crate) async fn unfinished<'a>(tx: &mut Tx, replies: Vec<&'a Reply>) -> Result<Vec<&'a Reply>, Error> {
+    let mut found = BTreeSet::new();
+    for replies in batches(&replies, ROWS) {
+        let numbers: Vec<(i64,)> = on!(tx, |c| {
+            let mut query = QueryBuilder::new(
+                "SELECT webhook_seq FROM delivery WHERE replay_of IS NULL AND finished_at IS NULL",
+            );
+            query.push(" AND webhook_seq IN (");
+            let mut list = query.separated(", ");
+            for reply in replies {
+                list.push_bind(reply.webhook);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(c).await
+        })?;
+        found.extend(numbers.into_iter().map(|(number,)| number));
+    }
+    Ok(replies.into_iter().filter(|reply| found.contains(&reply.webhook)).collect())
+}
+
+/// Writes down the ends of calls, whose queues have been touched.
+pub(crate) async fn conclude(tx: &mut Tx, mut replies: Vec<&Reply>, now: Timestamp) -> Result<(), Error> {
     replies.sort_unstable_by_key(|reply| reply.webhook);
-    let (mut delivered, mut concluded) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+    let mut delivered = BTreeMap::<_, Vec<_>>::new();
     for reply in replies {
         match reply.ending {
             Conclusion::Delivered { status } => {
                 delivered.entry((reply.queue.tenant(), status)).or_default().push(reply);
             }
             Conclusion::Again { .. } | Conclusion::Failed { .. } | Conclusion::Skipped { .. } => {
-                if conclude_one(tx, reply, now).await? {
-                    concluded.push(reply);
-                }
+                conclude_one(tx, reply, now).await?;
             }
         }
     }
     for ((tenant, status), replies) in delivered {
-        if finish_delivered(tx, (tenant, &replies), status, now).await? {
-            concluded.extend(replies);
-        }
+        finish_delivered(tx, (tenant, &replies), status, now).await?;
     }
-    Ok(concluded)
+    Ok(())
 }
 
-/// Writes that plugins have these webhooks of one tenant, with the same status each. Tells whether any was unfinished.
+/// Writes that plugins have these webhooks of one tenant, with the same status each.
 async fn finish_delivered(
     tx: &mut Tx,
     (tenant, replies): (&TenantId, &[&Reply]),
     status: Option<u16>,
     now: Timestamp,
-) -> Result<bool, Error> {
-    let mut changed = 0;
+) -> Result<(), Error> {
     for replies in batches(replies, ROWS) {
-        changed += on!(tx, |c| {
+        on!(tx, |c| {
             let mut query = QueryBuilder::new(
                 "UPDATE delivery SET state = 'delivered', attempts = attempts + 1, last_error = NULL, last_status = ",
             );
@@ -78,14 +90,14 @@ async fn finish_delivered(
                 list.push_bind(reply.webhook);
             }
             query.push(")");
-            query.build().execute(c).await.map(|done| done.rows_affected())
+            query.build().execute(c).await.map(drop)
         })?;
     }
-    Ok(changed > 0)
+    Ok(())
 }
 
-/// Writes what else became of one. `false` if it was finished, or is no longer there.
-async fn conclude_one(tx: &mut Tx, reply: &Reply, now: Timestamp) -> Result<bool, Error> {
+/// Writes what else became of one.
+async fn conclude_one(tx: &mut Tx, reply: &Reply, now: Timestamp) -> Result<(), Error> {
     let (state, is_attempt, status, error) = match &reply.ending {
         Conclusion::Delivered { status } => ("delivered", true, *status, None),
         Conclusion::Again { is_failure, status, error, .. } => ("pending", *is_failure, *status, Some(error)),
@@ -94,7 +106,7 @@ async fn conclude_one(tx: &mut Tx, reply: &Reply, now: Timestamp) -> Result<bool
     };
     let due_at = reply.due_at();
     let finished_at = due_at.is_none().then_some(now);
-    let changed = on!(tx, |c| {
+    on!(tx, |c| {
         sqlx::query(
             "UPDATE delivery SET state = $3, finished_at = $4, due_at = COALESCE($5, due_at), attempts = attempts + $6, \
              last_status = $7, last_error = $8 \
@@ -110,7 +122,7 @@ async fn conclude_one(tx: &mut Tx, reply: &Reply, now: Timestamp) -> Result<bool
         .bind(error)
         .execute(c)
         .await
-        .map(|done| done.rows_affected())
+        .map(drop)
     })?;
-    Ok(changed > 0)
+    Ok(())
 }

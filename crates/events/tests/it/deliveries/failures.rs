@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use events::delivery::{Bounds, Filter, State};
+use events::feed::Retention;
 use events::subscription;
 use model::EventKind;
 
@@ -18,6 +19,8 @@ on_both_databases!(
     who_hangs_holds_up_nobody_else,
     a_failure_to_tell_of_a_failure_is_not_told,
     a_status_is_the_answer_whatever_follows_it,
+    who_is_disabled_keeps_the_log_for_as_long_as_events_are_kept,
+    an_event_is_found_by_its_id_at_once,
 );
 
 /// How long the steps are in which time passes.
@@ -203,7 +206,7 @@ async fn a_failure_to_tell_of_a_failure_is_not_told(place: Place) {
 async fn a_status_is_the_answer_whatever_follows_it(place: Place) {
     let world = World::new(place).await;
     // Less than what is said besides is waited for.
-    let process = world.process_with((Duration::from_millis(900), Bounds::default())).await;
+    let process = world.process_with(Duration::from_millis(900), Bounds::default()).await;
     let acme = tenant("acme");
     let bodies = [(200, "well"), (500, "ill")];
     for (status, at) in bodies {
@@ -217,4 +220,42 @@ async fn a_status_is_the_answer_whatever_follows_it(place: Place) {
     assert_eq!((told[0].state, told[0].status), (State::Delivered, Some(200)));
     assert_eq!((told[1].state, told[1].status), (State::Pending, Some(500)));
     assert_eq!(told[1].error.as_deref(), Some("the endpoint answered 500: so"));
+}
+
+async fn who_is_disabled_keeps_the_log_for_as_long_as_events_are_kept(place: Place) {
+    const KEPT: Duration = Duration::from_hours(30 * 24);
+    let world = World::new(place).await;
+    let process = world.process().await;
+    let acme = tenant("acme");
+    let (subscription, _) = world.subscribe(&process, &acme, (&["order.*"], "gone")).await;
+    world.fail("gone", 410, None);
+    world.publish(&acme, "order.created", (1, 4), |_| "one".into()).await;
+    process.settle().await;
+    let retention = Retention::new(world.database.clone(), KEPT, 1 << 40, world.ambient.clone());
+    world.clock.advance(KEPT.saturating_sub(Duration::from_secs(1)));
+    retention.sweep().await.unwrap();
+    let states = world.states(&process, &acme).await;
+    assert_eq!(states, [(State::Pending, 0), (State::Pending, 0), (State::Failed, 1)]);
+    world.clock.advance(Duration::from_secs(2));
+    // All of the log is read by then, and what the subscription was to be given is the only reason to keep it.
+    process.settle().await;
+    let removed = retention.sweep().await.unwrap().events;
+    assert!(removed >= 3, "{removed}");
+    let states = world.states(&process, &acme).await;
+    assert_eq!(states, [(State::Skipped, 0), (State::Skipped, 0), (State::Failed, 1)]);
+    let told = world.logged(EventKind::SubscriptionEventsExpired).await;
+    assert_eq!((told.len(), told[0].subject.as_str()), (1, subscription.id.as_str()));
+    let data: serde_json::Value = serde_json::from_str(&told[0].data).unwrap();
+    assert!(data["reason"].as_str().unwrap().contains("longer than events are kept"), "{data}");
+    let now = process.subscriptions.get(by(&acme), &subscription.id).await.unwrap();
+    assert_eq!(now.state, subscription::State::Disabled);
+}
+
+async fn an_event_is_found_by_its_id_at_once(place: Place) {
+    let world = World::new(place).await;
+    let mut conn = world.database.read().await.unwrap();
+    let storage::Engine::Sqlite(conn) = conn.engine() else { return };
+    let sql = "EXPLAIN QUERY PLAN SELECT seq FROM event WHERE source_id = 'e1' AND tenant = 'acme'";
+    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(conn).await.unwrap();
+    assert!(plan.iter().all(|(.., step)| step.contains("event_by_id")), "{plan:?}");
 }

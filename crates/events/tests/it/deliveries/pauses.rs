@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use events::delivery::{Bounds, State};
 use events::subscription::Scope;
 
-use super::world::{Behaviour, World, tenant};
+use super::world::{Behaviour, DEADLINE, World, tenant};
 use crate::place::{Place, on_both_databases};
 
 on_both_databases!(
@@ -63,8 +63,8 @@ async fn who_fails_is_tried_with_growing_pauses(place: Place) {
 
 async fn many_that_hang_leave_room_for_others(place: Place) {
     let world = World::new(place).await;
-    let bounds = Bounds { queues: 2, attempts: 2, attempts_per_tenant: 2 };
-    let process = world.process_with((Duration::from_secs(4), bounds)).await;
+    let process =
+        world.process_with(DEADLINE, Bounds { queues: 2, attempts: 2, attempts_per_tenant: 2 }).await;
     let (acme, other) = (tenant("acme"), tenant("other"));
     world.subscribe(&process, &other, (&["order.*"], "well")).await;
     for number in 0..4 {

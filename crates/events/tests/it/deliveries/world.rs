@@ -27,7 +27,7 @@ use crate::place::Place;
 const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// How long an endpoint may take in tests.
-const DEADLINE: Duration = Duration::from_secs(4);
+pub(super) const DEADLINE: Duration = Duration::from_secs(4);
 
 /// What a receiver was given.
 #[derive(Debug, Clone)]
@@ -71,10 +71,10 @@ struct Known {
     got: Vec<Got>,
     behaviours: BTreeMap<String, Behaviour>,
     hooks: Vec<(TenantId, Hook)>,
-    /// Tenants of whom it cannot be told what their plugins want.
-    untold: Vec<TenantId>,
     /// Told when somebody asks for a handler, who waits then until the other is told.
     asking: Option<(Arc<Notify>, Arc<Notify>)>,
+    /// Tenants of whom it cannot be told what their plugins want.
+    untold: Vec<TenantId>,
 }
 
 /// A database, a clock, and receivers.
@@ -127,11 +127,11 @@ impl World {
     }
 
     pub(super) async fn process(self: &Arc<Self>) -> Process {
-        self.process_with((DEADLINE, Bounds::default())).await
+        self.process_with(DEADLINE, Bounds::default()).await
     }
 
-    /// A process that gives endpoints so long to answer, and does so much at once.
-    pub(super) async fn process_with(self: &Arc<Self>, (deadline, bounds): (Duration, Bounds)) -> Process {
+    /// A process that gives endpoints so long to answer, with these bounds.
+    pub(super) async fn process_with(self: &Arc<Self>, deadline: Duration, bounds: Bounds) -> Process {
         let database = self.place.open(&self.ambient).await;
         let master = MasterKey::from_base64(&MASTER_KEY.into()).unwrap();
         let sealer = Sealer::open(&database, master, self.ambient.clone()).await.unwrap();
@@ -193,6 +193,13 @@ impl World {
         self.known.lock().unwrap().hooks.push((at.clone(), hook));
     }
 
+    /// Has the next who asks for a handler wait. The first is told once somebody does, the second lets it go on.
+    pub(super) fn hold_asking(&self) -> (Arc<Notify>, Arc<Notify>) {
+        let held = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        self.known.lock().unwrap().asking = Some(held.clone());
+        held
+    }
+
     /// Of which tenants it cannot be told what their plugins want.
     pub(super) fn untold(&self, tenants: &[&TenantId]) {
         self.known.lock().unwrap().untold = tenants.iter().copied().cloned().collect();
@@ -206,13 +213,6 @@ impl World {
             assert!(begun.elapsed() < Duration::from_secs(15), "nobody waits");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    }
-
-    /// Has the next who asks for a handler wait. The first is told once somebody does, the second lets it go on.
-    pub(super) fn hold_asking(&self) -> (Arc<Notify>, Arc<Notify>) {
-        let held = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        self.known.lock().unwrap().asking = Some(held.clone());
-        held
     }
 
     /// A subscription to `types` whose endpoint is at `at`, and its secret.

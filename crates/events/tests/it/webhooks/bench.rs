@@ -11,7 +11,9 @@ use events::subscription::Endpoints;
 use events::webhook::{
     self, BearerError, Destination, Filter, StoredWebhooks, Taken, VerifyBearer, WebhookRequest, Webhooks,
 };
-use events::{Answer, Cause, Error, FoundHandler, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor};
+use events::{
+    Answer, Cause, Error, FoundHandler, Hook, Plugins, ReceiveError, Refusal, Request, WebhookDoor,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use model::{Ambient, PluginId, TenantId};
 use secrecy::{ExposeSecret as _, SecretString};
