@@ -38,9 +38,6 @@ pub(crate) struct Target {
     pub(crate) is_platform: bool,
 }
 
-/// That a target wants an event: its place in the log, which of the events that were read it is, and the target.
-type Wanting = (i64, usize, Arc<Target>);
-
 impl Target {
     /// The target that a plugin's handler is.
     fn of_hook(tenant: &TenantId, hook: Hook) -> Self {
@@ -178,7 +175,7 @@ impl Inner {
             Next::Nothing => return Ok((BTreeSet::new(), Progress::Some)),
             Next::Elsewhere => return Ok((BTreeSet::new(), Progress::Elsewhere)),
         };
-        Ok((self.fan_out(memory, *batch, (tenants, unknown)).await?, Progress::Some))
+        Ok((self.fan_out(memory, batch, (tenants, unknown)).await?, Progress::Some))
     }
 
     /// Finds out what the plugins of these tenants want, as far as it is not known. Gives the tenants of whom it cannot be told.
