@@ -43,7 +43,7 @@ export async function idleStreams({ programs, quick, folder, memory }) {
   const home = join(folder, "idle-streams");
   mkdirSync(home);
   const server = await Server.start(programs.jackfield, home, SERVER_CORE, {
-    MAX_CONNECTIONS: String(streams + 100), EVENT_STREAMS_PER_TENANT: String(streams),
+    MAX_CONNECTIONS: String(streams + 100), EVENT_STREAMS: String(streams), EVENT_STREAMS_PER_TENANT: String(streams),
   });
   await server.publish(listening);
   for (let n = 0; n < TENANTS; n++) await ask(201, "POST", `${server.base}/plugins/install`, `tenant-${n}`, { pluginId: listening.id });

@@ -200,8 +200,9 @@ impl Stream {
 
     /// A sign of life, with the place if it has moved; none where the credential has ended.
     async fn alive(&mut self) -> Option<Bytes> {
+        // Boxed, as it is seldom asked and would make every stream larger.
         if let Some(standing) = &self.standing
-            && !standing.holds().await
+            && !Box::pin(standing.holds()).await
         {
             return None;
         }

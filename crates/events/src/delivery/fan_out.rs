@@ -38,9 +38,6 @@ pub(crate) struct Target {
     pub(crate) is_platform: bool,
 }
 
-/// That a target wants an event: its place in the log, which of the events that were read it is, and the target.
-type Wanting = (i64, usize, Arc<Target>);
-
 impl Target {
     /// The target that a plugin's handler is.
     fn of_hook(tenant: &TenantId, hook: Hook) -> Self {
@@ -72,6 +69,9 @@ impl Target {
         }
     }
 }
+
+/// The place of an event, its index among those that were taken, and who wants it.
+type Wanting = (i64, usize, Arc<Target>);
 
 /// What plugins of a tenant want.
 type Hooks = Arc<Vec<Arc<Target>>>;
@@ -171,11 +171,11 @@ impl Inner {
         // Before the transaction: what is asked here reads the database, too.
         let unknown = self.ask(memory, &tenants).await;
         let batch = match self.reader.take(seen).await? {
-            Next::Batch(batch) => batch,
+            Next::Batch(batch) => *batch,
             Next::Nothing => return Ok((BTreeSet::new(), Progress::Some)),
             Next::Elsewhere => return Ok((BTreeSet::new(), Progress::Elsewhere)),
         };
-        Ok((self.fan_out(memory, *batch, (tenants, unknown)).await?, Progress::Some))
+        Ok((self.fan_out(memory, batch, (tenants, unknown)).await?, Progress::Some))
     }
 
     /// Finds out what the plugins of these tenants want, as far as it is not known. Gives the tenants of whom it cannot be told.

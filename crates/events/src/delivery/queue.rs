@@ -225,7 +225,7 @@ pub(crate) async fn touch<'a>(
                 " ON CONFLICT (queue) DO UPDATE SET stamp = delivery_queue.stamp + 1, \
                  nudge = delivery_queue.nudge + excluded.nudge, receiver = excluded.receiver, \
                  due_at = CASE WHEN delivery_queue.due_at < excluded.due_at THEN delivery_queue.due_at \
-                 WHEN delivery_queue.not_before <= excluded.due_at THEN excluded.due_at \
+                 WHEN delivery_queue.not_before <= excluded.due_at OR excluded.nudge > 0 THEN excluded.due_at \
                  WHEN delivery_queue.due_at < delivery_queue.not_before THEN delivery_queue.due_at \
                  ELSE delivery_queue.not_before END",
             );

@@ -90,7 +90,7 @@ impl Outcome {
 }
 
 /// What of an error can be kept: its beginning, without the null, which PostgreSQL has in no text.
-pub(crate) fn fitting(error: &str) -> String {
+fn fitting(error: &str) -> String {
     let beginning = error.get(..error.floor_char_boundary(MAX_ERROR)).unwrap_or_default();
     beginning.replace('\0', "\u{fffd}")
 }

@@ -55,15 +55,14 @@ impl Deliveries {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut was_failing, mut has_more) = (false, false);
         loop {
-            let is_tick = tokio::select! {
+            let step = tokio::select! {
                 biased;
                 () = self.0.stop.cancelled() => return,
-                _ = interval.tick() => true,
-                () = std::future::ready(()), if has_more && !was_failing => false,
-                () = self.0.due.notified(), if !was_failing => false,
-                Ok(()) = recorded.changed(), if !was_failing => false,
+                _ = interval.tick() => self.0.step(true).await,
+                () = std::future::ready(()), if has_more && !was_failing => self.0.step(false).await,
+                Ok(()) = recorded.changed(), if !was_failing => self.0.step(false).await,
+                () = self.0.due.notified(), if !was_failing => self.0.begin().await.map(|()| false),
             };
-            let step = self.0.step(is_tick).await;
             if let Err(error) = &step
                 && !was_failing
             {
@@ -279,16 +278,21 @@ impl Inner {
         });
     }
 
-    /// Tells those who hold these queues, and who looks for queues, that there is more.
+    /// Tells those who hold these queues that there is more, and who looks for queues where nobody does. Who holds one and is
+    /// about to let go of it has queues looked for after that.
     pub(crate) fn wake_names(&self, names: impl IntoIterator<Item = String>) {
         let held = self.held();
+        let mut is_any_free = false;
         for name in names {
-            if let Some(signal) = held.get(&name) {
-                signal.send_modify(|signal| signal.more += 1);
+            match held.get(&name) {
+                Some(signal) => signal.send_modify(|signal| signal.more += 1),
+                None => is_any_free = true,
             }
         }
         drop(held);
-        self.due.notify_one();
+        if is_any_free {
+            self.due.notify_one();
+        }
     }
 
     fn wake_all(&self) {

@@ -128,7 +128,8 @@ impl Follower {
             }
             self.place = self.place.max(self.read_through);
             if self.is_behind {
-                match self.read_page().await {
+                // Boxed, as it is seldom done and would make every stream larger.
+                match Box::pin(self.read_page()).await {
                     Ok(()) => {}
                     Err(Error::Gone { oldest }) => {
                         self.place = oldest;

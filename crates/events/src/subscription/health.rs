@@ -22,7 +22,7 @@ const AT_ONCE: i64 = 100;
 /// Why one whose receiver has failed for days is disabled.
 const FAILING: &str = "nothing could be delivered for 5 days";
 
-/// Locks subscriptions, in the order in which all lock many. Nothing on SQLite, where only one writes.
+/// Locks subscriptions, each by its tenant and its id, in the order in which all lock many. Nothing on SQLite, where only one writes.
 pub(crate) async fn lock(tx: &mut Tx, subscriptions: &[(&str, &str)]) -> Result<(), Error> {
     let Engine::Postgres(_) = tx.engine() else { return Ok(()) };
     on!(tx, |c| {
@@ -30,7 +30,7 @@ pub(crate) async fn lock(tx: &mut Tx, subscriptions: &[(&str, &str)]) -> Result<
         query.push_values(subscriptions, |mut row, (tenant, id)| {
             row.push_bind(*tenant).push_bind(*id);
         });
-        query.push(") ORDER BY id FOR UPDATE");
+        query.push(") ORDER BY tenant, id FOR UPDATE");
         query.build().execute(c).await.map(drop)
     })?;
     Ok(())

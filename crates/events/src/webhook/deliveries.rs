@@ -198,9 +198,9 @@ impl Webhooks {
             return Err(Error::NoReceiver);
         }
         let mut tx = self.0.database.begin().await?;
-        let is_due = listing::make_due(&mut tx, (tenant, id), now).await?;
         // Whoever replays into this queue at the same time waits here.
-        touch(&mut tx, [Touch { queue: &queue, due_at: now, has_changed: is_due }]).await?;
+        touch(&mut tx, [Touch { queue: &queue, due_at: now, has_changed: true }]).await?;
+        listing::make_due(&mut tx, (tenant, id), now).await?;
         let row = listing::find(&mut tx, tenant, id).await?.ok_or(Error::NoSuchWebhookDelivery)?;
         let id = if row.finished_at.is_none() {
             id

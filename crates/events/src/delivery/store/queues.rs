@@ -1,6 +1,6 @@
 //! Leases of queues. A queue's `stamp` counts what was put into it, its `nudge` what its holder is to know at once.
 //!
-//! Rows are locked in one order by all who lock many: subscriptions by id, queues by name, then deliveries.
+//! Rows are locked in one order by all who lock many: subscriptions by tenant and id, queues by name, then deliveries.
 
 use model::Timestamp;
 use sqlx::{FromRow, QueryBuilder};
