@@ -47,14 +47,22 @@ async fn deliveries(deployment: &Deployment) -> Vec<Value> {
     told["deliveries"].as_array().unwrap().clone()
 }
 
-/// Sends `text` as it stands, with the head of a request before it, and gives what comes back until the connection ends.
-async fn send_raw(deployment: &Deployment, url: &str, fields: &str, text: &str) -> String {
+/// Sends `text` as it stands, with the head of a request before it, and gives what comes back until the connection ends. What
+/// breaks off has this side of the connection end with it.
+async fn send_raw(
+    deployment: &Deployment,
+    url: &str,
+    fields: &str,
+    (text, breaks_off): (&str, bool),
+) -> String {
     let host = deployment.base().strip_prefix("http://").unwrap();
     let path = url.strip_prefix(deployment.base()).unwrap();
     let mut stream = TcpStream::connect(host).await.unwrap();
     let head = format!("POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{fields}\r\n\r\n{text}");
     stream.write_all(head.as_bytes()).await.unwrap();
-    stream.shutdown().await.unwrap();
+    if breaks_off {
+        stream.shutdown().await.unwrap();
+    }
     let mut answer = String::new();
     let read = tokio::time::timeout(Duration::from_mins(1), stream.read_to_string(&mut answer)).await;
     drop(read.expect("the connection ends"));
@@ -68,17 +76,17 @@ async fn what_is_too_large_or_breaks_off_is_not_taken() {
     let large = "x".repeat(1025);
     Answer::read(post(&url, &large).await).await.problem("payload_too_large");
     let chunked = format!("401\r\n{large}\r\n0\r\n\r\n");
-    let answer = send_raw(&deployment, &url, "transfer-encoding: chunked", &chunked).await;
+    let answer = send_raw(&deployment, &url, "transfer-encoding: chunked", (&chunked, false)).await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"), "{answer}");
-    let answer = send_raw(&deployment, &url, "content-length: 100", "half of it").await;
+    let answer = send_raw(&deployment, &url, "content-length: 100", ("half of it", true)).await;
     assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
-    let answer = send_raw(&deployment, &url, "transfer-encoding: chunked", "401\r\nhalf of it").await;
+    let answer = send_raw(&deployment, &url, "transfer-encoding: chunked", ("401\r\nhalf of it", true)).await;
     assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
     assert!(deliveries(&deployment).await.is_empty());
     let whole = "x".repeat(1024);
     assert_eq!(post(&url, &whole).await.status(), 202);
     let chunked = format!("400\r\n{whole}\r\n0\r\n\r\n");
-    let answer = send_raw(&deployment, &url, "transfer-encoding: chunked", &chunked).await;
+    let answer = send_raw(&deployment, &url, "transfer-encoding: chunked", (&chunked, false)).await;
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
     assert_eq!(deliveries(&deployment).await.len(), 2);
 }
