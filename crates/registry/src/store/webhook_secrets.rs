@@ -27,7 +27,7 @@ pub(crate) async fn keep_former(
 /// Ends a former secret.
 pub(crate) async fn forget_former(tx: &mut Tx, (tenant, plugin_key): (&TenantId, &str)) -> Result<(), Error> {
     on!(tx, |c| sqlx::query(
-        "UPDATE installation SET former_webhook_secret = NULL, former_webhook_secret_until = NULL \
+        "UPDATE installation SET former_webhook_secret = NULL, former_webhook_secret_until = 0 \
          WHERE tenant = $1 AND plugin_key = $2 AND former_webhook_secret IS NOT NULL"
     )
     .bind(tenant.as_str())
