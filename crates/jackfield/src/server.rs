@@ -101,8 +101,10 @@ pub(crate) async fn serve(
         Err(_) => signals.serving.len(),
     };
     signals.cut.cancel();
-    // Answers that are dropped put on record how far they came, before the record is closed.
-    let _ = tokio::time::timeout(CUT_DEADLINE, places.acquire_many(bounds.connections.get())).await;
+    // Answers that are dropped put on record how far they came, before the record is closed. A connection gives its place back before
+    // its answer is gone, and one that was upgraded is no task here any more: both are waited for.
+    let gone = async { tokio::join!(signals.serving.wait(), places.acquire_many(bounds.connections.get())) };
+    let _ = tokio::time::timeout(CUT_DEADLINE, gone).await;
     cut_off
 }
 
@@ -260,6 +262,42 @@ mod tests {
         }
         assert!(!connection.is_finished());
         connection.abort();
+    }
+
+    /// Takes its time to be dropped, and then says that it is gone.
+    struct Slow(Arc<AtomicUsize>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            std::thread::sleep(Duration::from_millis(200));
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn answers_that_are_cut_off_are_gone_when_the_server_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let gone = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&gone);
+        let router = Router::new().fallback(move || {
+            let slow = Slow(Arc::clone(&counted));
+            let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"first"))]);
+            let never = stream::pending().map(move |piece| {
+                let _ = &slow;
+                piece
+            });
+            async { Body::from_stream(first.chain(never)) }
+        });
+        let bounds = Bounds { connections: NonZeroU32::MIN, shutdown: Duration::ZERO };
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let server = tokio::spawn(serve(listener, router, bounds, async { drop(ended.await) }));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        assert_ne!(client.read(&mut [0; 16]).await.unwrap(), 0);
+        end.send(()).unwrap();
+        assert_eq!(server.await.unwrap(), 1, "it was cut off");
+        assert_eq!(gone.load(Ordering::SeqCst), 1);
     }
 
     /// Switches to a protocol that sends everything back, until the server ends.
