@@ -270,15 +270,18 @@ describe("settings and checkout", () => {
 
   it("says so when the backend refuses, and keeps what was typed", async () => {
     await jackfield.configure("payment-card", { merchantName: "House card", acceptedBrands: ["visa"], askForName: false });
+    // The page does not hear of the change: it still shows a form that takes Visa.
+    const streams = /\/stream(\?|$)/;
+    await page.route(streams, (route) => route.abort());
     await open("checkout");
     const form = page.getByRole("form", { name: "House card" });
     await form.waitFor();
-    // The page still shows a form that takes Visa.
     await jackfield.configure("payment-card", { merchantName: "House card", acceptedBrands: ["amex"], askForName: false });
     await fillCard(form);
     await form.getByRole("button", { name: "Pay €104.50" }).click();
     await form.getByRole("alert").getByText("Not paid: brand must be one of amex").waitFor();
     assert.equal(await form.getByLabel("Card number").inputValue(), "4242 4242 4242 4242");
+    await page.unroute(streams);
   });
 
   it("tells which secret key the backend is given, by its fingerprint", async () => {
